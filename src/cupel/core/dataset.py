@@ -1,0 +1,70 @@
+"""A table of typed columns, decoded and ready to be learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel.core.finding import Finding
+from cupel.core.schema import ColumnKind, Schema
+from cupel.core.task import Task
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Decoded columns, the target among them, with the schema that tells what they are.
+
+    `columns` maps each column name to an array over samples (rows), decoded by kind:
+    number, boolean, date-time -> float64, NaN is missing (boolean 0/1, date-time seconds since 1970 UTC);
+    category, constant -> int32 index into `schema[name].levels`, -1 is missing;
+    text, identifier -> object array of str, None is missing.
+
+    `target` is set once the task is known: int64 class index, or float64. `fingerprint` is a sha256 over schema
+    and cells: the same data read from CSV or Parquet have the same fingerprint. `row_numbers` are the positions in the
+    source (rows without a target were left out). `findings` are those made while reading.
+    """
+
+    schema: Schema
+    columns: Mapping[str, Array]
+    fingerprint: str
+    task: Task | None = None
+    target: Array | None = None
+    row_numbers: Array = field(default_factory=lambda: np.empty(0, np.int64))
+    findings: tuple[Finding, ...] = ()
+    source: str = ""
+
+    @property
+    def n_samples(self) -> int:
+        """Number of rows."""
+        return len(next(iter(self.columns.values()))) if self.columns else 0
+
+    def numeric(self, rows: Array | None = None) -> NDArray[np.float64]:
+        """Numeric features in schema order, float64, shape (rows, numeric features)."""
+        return self._matrix([c.name for c in self.schema.numeric_features], rows, np.float64)
+
+    def codes(self, rows: Array | None = None) -> NDArray[np.int32]:
+        """Category features in schema order as level indices, -1 is missing, shape (rows, category features)."""
+        return self._matrix([c.name for c in self.schema.category_features], rows, np.int32)
+
+    def _matrix(self, names: list[str], rows: Array | None, dtype: type) -> Array:
+        n_rows = self.n_samples if rows is None else len(rows)
+        matrix: Array = np.empty((n_rows, len(names)), dtype)
+        for position, name in enumerate(names):
+            values = self.columns[name]
+            matrix[:, position] = values if rows is None else values[rows]
+        return matrix
+
+    def cells(self, name: str, rows: Array | None = None) -> Array:
+        """A column as a prediction request would bring it: float64, or object array of text (None is missing)."""
+        column = self.schema[name]
+        values = self.columns[name] if rows is None else self.columns[name][rows]
+        if column.kind not in (ColumnKind.CATEGORY, ColumnKind.CONSTANT):
+            return values
+        spelled = np.array([*column.levels, None], dtype=object)
+        return np.asarray(spelled[values])

@@ -1,0 +1,48 @@
+"""Every error that Cupel raises for a reason that its user can mend.
+
+Each message answers three questions: what came, what was expected, what to do.
+"""
+
+
+class CupelError(Exception):
+    """Root of all errors that Cupel raises on purpose."""
+
+    exit_code = 2
+
+
+class DataError(CupelError, ValueError):
+    """The data cannot be read or cannot be learned from."""
+
+
+class UsageError(CupelError, ValueError):
+    """An argument, option or setting is not one that Cupel takes."""
+
+
+class ArtifactError(CupelError, ValueError):
+    """A packed model cannot be read, is damaged, or does not fit the rows given to it."""
+
+
+class ParityError(CupelError, RuntimeError):
+    """A packed model does not predict what the trained model predicts."""
+
+    exit_code = 3
+
+
+class RunConflictError(CupelError, RuntimeError):
+    """A run folder answers another question, or another process holds it."""
+
+
+class TrainingError(CupelError, RuntimeError):
+    """One unit could not be trained; recorded in the leaderboard with its reason."""
+
+    exit_code = 3
+
+
+class NoModelError(CupelError, RuntimeError):
+    """The search ended without a usable model."""
+
+    exit_code = 3
+
+
+class MissingDependencyError(CupelError, ImportError):
+    """A part of Cupel was called whose library is not installed."""

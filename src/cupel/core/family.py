@@ -1,0 +1,122 @@
+"""The promise that every family of models keeps, whatever it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel.core.budget import Deadline
+from cupel.core.graph import Graph
+from cupel.core.inputs import Inputs, InputShape
+from cupel.core.recipe import Recipe
+from cupel.core.task import Task, TaskKind
+
+if TYPE_CHECKING:
+    from cupel.core.layers import Network
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class UnitData:
+    """One fold as a family sees it: prepared inputs, and targets for all but the rows it will be judged on.
+
+    Targets are int64 class indices or float64 values. `stop` is for early stopping.
+    """
+
+    fold: int
+    seed: int
+    train: Inputs
+    train_target: Array
+    stop: Inputs
+    stop_target: Array
+    valid: Inputs
+
+
+class FittedModel(Protocol):
+    """A trained model of one fold."""
+
+    def predict(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Probabilities, shape (rows, classes), rows summing to 1; for regression values, shape (rows, 1)."""
+        ...
+
+    def emit(self, graph: Graph, blocks: Mapping[str, str]) -> str:
+        """Write the same computation into the graph; returns a float tensor of the shape that `predict` gives."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class FittedUnit:
+    """A trained unit: the model, its learning curve and its validation predictions.
+
+    `curve` maps "train_loss", "stop_loss", … to one value per epoch (or boosting round). `weights` are named arrays
+    for a warm start, empty where a family has none. `cut_short` says that the deadline ended training early.
+    """
+
+    model: FittedModel
+    predictions: NDArray[np.float64]
+    curve: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    best_epoch: int | None = None
+    seconds: float = 0.0
+    cut_short: bool = False
+    weights: Mapping[str, Array] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What one unit is expected to need."""
+
+    seconds: float
+    memory_bytes: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A configuration that has earned its place: what a family is tried with, in this order, before any search."""
+
+    config: Any
+    preparation: Any
+    recipe: Recipe | None = None
+
+
+FitFunction = Callable[..., list[FittedUnit]]
+"""`fit(units, *, config, task, threads, deadline) -> list[FittedUnit]`, for families that train themselves."""
+
+BuildFunction = Callable[..., "Network"]
+"""`build(shape, *, n_outputs, task, config, seeds) -> Network`: one network that holds a model per seed (fold), stacked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """A kind of model.
+
+    Exactly one of `fit` and `build` is given: a family that trains itself, or a network that the training loop
+    trains, all folds as one. `source` cites the paper. `portfolio(task)` lists presets, best first. `search(task, seed)`
+    draws one more preset at random. `cost(n_train, shape, config, recipe, task)` estimates one unit.
+    """
+
+    name: str
+    source: str
+    tasks: frozenset[TaskKind]
+    config: type
+    portfolio: Callable[[Task], Sequence[Preset]]
+    search: Callable[[Task, int], Preset]
+    cost: Callable[[int, InputShape, Any, Recipe | None, Task], Cost]
+    is_deep: bool = False
+    is_baseline: bool = False
+    fit: FitFunction | None = None
+    build: BuildFunction | None = None
+
+
+class FamilyTrainer(Protocol):
+    """Trains one candidate's folds; the training stage keeps this promise, the pipeline hands it to others."""
+
+    def __call__(
+        self, family: Family, units: Sequence[UnitData], *, config: Any, recipe: Recipe | None, task: Task, deadline: Deadline
+    ) -> list[FittedUnit]:
+        """Fitted units, in the order of `units`."""
+        ...

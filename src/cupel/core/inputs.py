@@ -1,0 +1,63 @@
+"""What a model reads: named blocks of numbers, made from a dataset by a preparation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Prepared samples.
+
+    `blocks` maps a block name to an array whose first axis is samples. Float blocks are float32; they are free
+    of NaN unless the preparation leaves missing values to the model. Integer blocks are int64 indices;
+    `cardinalities[name]` holds, per column of the block, the number of distinct indices (index 0 is "missing or unseen").
+    """
+
+    blocks: Mapping[str, Array]
+    cardinalities: Mapping[str, tuple[int, ...]]
+
+    @property
+    def n_samples(self) -> int:
+        """Number of rows."""
+        return len(next(iter(self.blocks.values())))
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Size of the second axis of each block."""
+        return {name: int(block.shape[1]) for name, block in self.blocks.items()}
+
+    def matrix(self) -> NDArray[np.float32]:
+        """All blocks side by side as one float32 matrix, in block order: what models without embeddings read."""
+        return np.concatenate([block.astype(np.float32, copy=False) for block in self.blocks.values()], axis=1)
+
+
+@dataclass(frozen=True)
+class InputShape:
+    """What a network must know of its inputs before it sees any: block widths and index cardinalities."""
+
+    widths: Mapping[str, int]
+    cardinalities: Mapping[str, tuple[int, ...]]
+
+    @classmethod
+    def covering(cls, all_inputs: Sequence[Inputs]) -> InputShape:
+        """The smallest shape that holds every one of the inputs: folds may differ in the categories they saw.
+
+        Float blocks are padded with zero columns up to the widest; cardinalities are the largest.
+        """
+        widths: dict[str, int] = {}
+        cardinalities: dict[str, tuple[int, ...]] = {}
+        for inputs in all_inputs:
+            for name, width in inputs.widths.items():
+                widths[name] = max(width, widths.get(name, 0))
+            for name, sizes in inputs.cardinalities.items():
+                known = cardinalities.get(name, sizes)
+                cardinalities[name] = tuple(max(a, b) for a, b in zip(known, sizes, strict=True))
+        return cls(widths, cardinalities)

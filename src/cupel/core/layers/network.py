@@ -1,0 +1,62 @@
+"""The promise that every network keeps: several models stacked in one module, trained together, leaving one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cupel.core.graph import Graph
+
+
+@dataclass(frozen=True, eq=False)
+class ParameterGroup:
+    """Parameters that share factors on the recipe's learning rate and weight decay."""
+
+    parameters: tuple[nn.Parameter, ...]
+    learning_rate_factor: float = 1.0
+    weight_decay_factor: float = 1.0
+
+
+class Network(nn.Module):
+    """M models of the same shape in one module (one per fold), so that one step trains them all.
+
+    Every parameter's first axis is M, so an elementwise optimiser treats the models independently, and the
+    best weights of each can be kept on their own. No computation mixes models or rows (so no batch normalisation over rows at
+    prediction). Random numbers come from generators seeded per model, never from global state.
+    """
+
+    n_models: int
+
+    def forward(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model member batch output"]:
+        """Logits or values. Each block has shape (M, B, width). `member` is 1, or the size of an ensemble inside the model.
+
+        The loss is the mean of the members' losses; predictions average the members' probabilities (or values).
+        """
+        raise NotImplementedError
+
+    def initialise(self, blocks: Mapping[str, Tensor]) -> None:
+        """Set weights that depend on data, from a sample of training rows (M, N, width); most networks need none."""
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """All parameters, grouped by the factors on learning rate and weight decay.
+
+        By default biases and scales (parameters whose name ends in bias, scale or embedding) are not decayed.
+        """
+        decayed: list[nn.Parameter] = []
+        free: list[nn.Parameter] = []
+        for name, parameter in self.named_parameters():
+            (free if name.endswith(("bias", "scale")) else decayed).append(parameter)
+        return [
+            ParameterGroup(tuple(decayed)),
+            ParameterGroup(tuple(free), weight_decay_factor=0.0),
+        ]
+
+    def set_progress(self, fraction: float) -> None:
+        """Told before every epoch how much of training is done, 0 to 1, for what is scheduled inside the network (dropout)."""
+
+    def emit(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
+        """Write one of the stacked models into a graph: blocks (rows, width) in, logits (member, rows, output) out."""
+        raise NotImplementedError

@@ -1,0 +1,62 @@
+"""Finds modalities through entry points: ours exactly as a third party's."""
+
+from __future__ import annotations
+
+import functools
+from importlib.metadata import entry_points
+
+from cupel.core.errors import UsageError
+from cupel.core.family import Family
+from cupel.core.modality import Modality
+from cupel.core.schema import Schema
+
+GROUP = "cupel.modalities"
+
+
+@functools.cache
+def modalities() -> tuple[Modality, ...]:
+    """Every installed modality, sorted by name."""
+    found = [point.load() for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)]
+    return tuple(found)
+
+
+def recognise(schema: Schema) -> Modality:
+    """The modality that fits these columns best.
+
+    Raises:
+        UsageError: none of the installed modalities can read them.
+    """
+    best = max(modalities(), key=lambda modality: modality.recognises(schema), default=None)
+    if best is None or best.recognises(schema) <= 0:
+        kinds = sorted({column.kind.value for column in schema.columns})
+        raise UsageError(
+            f"no installed modality can learn from these columns (kinds: {', '.join(kinds)}). "
+            f"Installed are: {', '.join(m.name for m in modalities()) or 'none'}. "
+            f"Install one that fits, or override column kinds."
+        )
+    return best
+
+
+def modality_named(name: str) -> Modality:
+    """The installed modality of that name.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    for modality in modalities():
+        if modality.name == name:
+            return modality
+    raise UsageError(f"modality {name!r} is not installed; installed are {', '.join(m.name for m in modalities()) or 'none'}.")
+
+
+def family_named(modality: Modality, name: str) -> Family:
+    """The family of that name within a modality.
+
+    Raises:
+        UsageError: there is none; names those there are.
+    """
+    for family in modality.families():
+        if family.name.lower() == name.lower():
+            return family
+    known = ", ".join(family.name for family in modality.families())
+    raise UsageError(f"there is no family {name!r} for {modality.name} data; choose from {known}.")

@@ -1,0 +1,122 @@
+"""What each column of a dataset is, and how its cells are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from cupel.core.errors import ArtifactError, DataError
+
+
+class ColumnKind(StrEnum):
+    """What a column holds; decides how it is decoded, profiled and prepared."""
+
+    NUMBER = "number"
+    CATEGORY = "category"
+    BOOLEAN = "boolean"
+    DATETIME = "datetime"
+    TEXT = "text"
+    IDENTIFIER = "identifier"
+    CONSTANT = "constant"
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether decoded cells are float64 with NaN for missing (numbers, booleans, date-times)."""
+        return self in (ColumnKind.NUMBER, ColumnKind.BOOLEAN, ColumnKind.DATETIME)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column: its kind and everything needed to read a cell of it again at prediction.
+
+    `levels` are the known categories in canonical spelling, most frequent first (for a boolean: its
+    false and true spelling). `markers` are cell texts that mean "missing" here beside the empty cell.
+    `datetime_format` is a strptime format, or "" for ISO 8601. `low` and `high` are the range seen.
+    """
+
+    name: str
+    kind: ColumnKind
+    levels: tuple[str, ...] = ()
+    markers: tuple[str, ...] = ()
+    datetime_format: str = ""
+    low: float | None = None
+    high: float | None = None
+    overridden: bool = False
+
+    @property
+    def is_feature(self) -> bool:
+        """Whether a model may read the column: constants, identifiers and raw text carry nothing it can use."""
+        return self.kind.is_numeric or self.kind is ColumnKind.CATEGORY
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The typed columns of a dataset, in file order, target and roles included."""
+
+    columns: tuple[Column, ...]
+    target: str | None = None
+    group: str | None = None
+    time: str | None = None
+
+    def __getitem__(self, name: str) -> Column:
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise DataError(f"there is no column {name!r}; the columns are {', '.join(self.names)}.")
+
+    def __contains__(self, name: object) -> bool:
+        return any(column.name == name for column in self.columns)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The column names, in file order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def features(self) -> tuple[Column, ...]:
+        """The columns that a model may read: neither target nor group, of a kind that carries signal."""
+        return tuple(c for c in self.columns if c.is_feature and c.name not in (self.target, self.group))
+
+    @property
+    def numeric_features(self) -> tuple[Column, ...]:
+        """Features decoded to float64: numbers, booleans, date-times (seconds since 1970, UTC)."""
+        return tuple(c for c in self.features if c.kind.is_numeric)
+
+    @property
+    def category_features(self) -> tuple[Column, ...]:
+        """Features decoded to text categories."""
+        return tuple(c for c in self.features if c.kind is ColumnKind.CATEGORY)
+
+    def replacing(self, columns: Iterable[Column]) -> Schema:
+        """The same schema with the columns of the same names exchanged."""
+        new = {column.name: column for column in columns}
+        return replace(self, columns=tuple(new.get(c.name, c) for c in self.columns))
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain structure for `json.dumps`; `from_json` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Schema:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ArtifactError: a field is missing, unknown or of the wrong type.
+        """
+        try:
+            columns = tuple(
+                Column(
+                    **{
+                        **column,
+                        "kind": ColumnKind(column["kind"]),
+                        "levels": tuple(str(level) for level in column.get("levels", ())),
+                        "markers": tuple(str(marker) for marker in column.get("markers", ())),
+                    }
+                )
+                for column in plain["columns"]
+            )
+            return cls(columns, plain.get("target"), plain.get("group"), plain.get("time"))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ArtifactError(f"the schema cannot be read ({error}); the file is damaged or not Cupel's.") from error

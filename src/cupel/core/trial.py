@@ -1,0 +1,84 @@
+"""What became of a candidate on the folds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel.core.candidate import Candidate
+
+
+class Status(StrEnum):
+    """How a candidate ended."""
+
+    DONE = "done"
+    CUT_SHORT = "cut short"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class UnitResult:
+    """A finished unit as the run folder keeps it: predictions for the fold's validation rows, and files.
+
+    `folder` holds `predictions.npy`, `curve.json`, `model.onnx` and, for networks, `weights.safetensors`.
+    """
+
+    key: str
+    fold: int
+    rows: NDArray[np.int64]
+    predictions: NDArray[np.float64]
+    seconds: float
+    folder: Path
+    curve: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    best_epoch: int | None = None
+    cut_short: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trial:
+    """A candidate with all its units, or the reason why it has none.
+
+    `out_of_fold` has shape (samples, outputs); rows that no fold covered are NaN. Rows covered by several folds
+    (repeated splits) hold the mean. It is None for failed and skipped candidates. `reason` is a sentence.
+    """
+
+    candidate: Candidate
+    is_deep: bool
+    is_baseline: bool
+    status: Status
+    units: tuple[UnitResult, ...] = ()
+    out_of_fold: NDArray[np.float64] | None = None
+    reason: str = ""
+    latency_ms: Mapping[str, float] = field(default_factory=dict)
+    n_bytes: int = 0
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it has predictions for every covered row."""
+        return self.out_of_fold is not None
+
+    @property
+    def fit_seconds(self) -> float:
+        """Training time of all units."""
+        return sum(unit.seconds for unit in self.units)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ensemble:
+    """A weighted mean of trials' predictions; a single trial is an ensemble of one.
+
+    `weights` sum to 1, one per member. `out_of_fold` as in `Trial`.
+    """
+
+    name: str
+    members: tuple[Trial, ...]
+    weights: tuple[float, ...]
+    out_of_fold: NDArray[np.float64]
+    details: Mapping[str, Any] = field(default_factory=dict)

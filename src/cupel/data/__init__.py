@@ -1,0 +1,1 @@
+"""Reads tables, types their columns, judges their quality and splits them honestly."""

@@ -1,0 +1,1 @@
+"""Combines trials into something better than each."""

@@ -1,0 +1,1 @@
+"""Runs units safely and keeps the run folder and its journal."""

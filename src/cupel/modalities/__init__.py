@@ -1,0 +1,1 @@
+"""One complete folder per kind of data; each hands over one Modality object."""

@@ -1,0 +1,1 @@
+"""The families that learn from tables, one file each."""

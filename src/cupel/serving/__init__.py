@@ -1,0 +1,1 @@
+"""Loads a packed model and predicts with it. Imports no training library."""

@@ -1,0 +1,1 @@
+"""Fits candidates: one loop for every network, many folds at once."""

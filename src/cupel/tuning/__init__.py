@@ -1,0 +1,1 @@
+"""Proposes candidates and decides which to train next."""
