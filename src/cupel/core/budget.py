@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+
+from cupel.core.errors import UsageError
 
 
 class Effort(StrEnum):
@@ -14,6 +17,23 @@ class Effort(StrEnum):
     QUICK = "quick"
     STANDARD = "standard"
     THOROUGH = "thorough"
+
+
+_UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def seconds_in(text: str | float | None) -> float | None:
+    """Seconds meant by "90", "90s", "10min", "1.5h" or a number; None stays None.
+
+    Raises:
+        UsageError: it cannot be read or is not positive.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(text).lower())
+    if match is None or match[2] not in _UNITS or float(match[1]) <= 0:
+        raise UsageError(f"time {text!r} cannot be read; expected for example 90s, 10min or 1.5h.")
+    return float(match[1]) * _UNITS[match[2]]
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel.core.errors import UsageError
 from cupel.core.finding import Finding
 from cupel.core.schema import ColumnKind, Schema
 from cupel.core.task import Task
@@ -43,6 +44,20 @@ class Dataset:
     def n_samples(self) -> int:
         """Number of rows."""
         return len(next(iter(self.columns.values()))) if self.columns else 0
+
+    def without(self, names: Sequence[str]) -> Dataset:
+        """The same dataset with some columns left out.
+
+        Raises:
+            UsageError: one of them is not there, or is the target.
+        """
+        for name in names:
+            if name not in self.schema or name == self.schema.target:
+                known = ", ".join(self.schema.names[:20])
+                raise UsageError(f"column {name!r} cannot be dropped: it is the target or not there. The columns are {known}.")
+        schema = replace(self.schema, columns=tuple(c for c in self.schema.columns if c.name not in names))
+        columns = {name: values for name, values in self.columns.items() if name not in names}
+        return replace(self, schema=schema, columns=columns)
 
     def numeric(self, rows: Array | None = None) -> NDArray[np.float64]:
         """Numeric features in schema order, float64, shape (rows, numeric features)."""

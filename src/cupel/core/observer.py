@@ -1,0 +1,57 @@
+"""Who is told what a run is doing: a terminal, a log, a notebook, or nobody."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from cupel.core.trial import Trial
+
+
+class Observer(Protocol):
+    """Receives what happens, in order. Methods return at once and never raise."""
+
+    def stage(self, name: str) -> None:
+        """A stage of the run begins: a short phrase such as "reading churn.csv"."""
+        ...
+
+    def message(self, text: str) -> None:
+        """Something that a person should read now."""
+        ...
+
+    def trial_started(self, name: str, *, number: int, total: int, seconds_left: float) -> None:
+        """A candidate begins; `seconds_left` estimates the whole rest of the search, infinite where unknown."""
+        ...
+
+    def trial_progress(self, fraction: float) -> None:
+        """How much of the running candidate is done, 0 to 1."""
+        ...
+
+    def trial_finished(self, trial: Trial, *, score: float | None, best: str, best_score: float | None) -> None:
+        """A candidate ended; the best so far is named with its score."""
+        ...
+
+    def close(self) -> None:
+        """The run is over, or was interrupted."""
+        ...
+
+
+class Silent:
+    """An observer that shows nothing."""
+
+    def stage(self, name: str) -> None:
+        """Nothing."""
+
+    def message(self, text: str) -> None:
+        """Nothing."""
+
+    def trial_started(self, name: str, *, number: int, total: int, seconds_left: float) -> None:
+        """Nothing."""
+
+    def trial_progress(self, fraction: float) -> None:
+        """Nothing."""
+
+    def trial_finished(self, trial: Trial, *, score: float | None, best: str, best_score: float | None) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""

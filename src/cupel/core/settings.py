@@ -1,0 +1,47 @@
+"""What is asked of a run beside its data and target: with those it is the question that a run folder answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cupel.core.candidate import plain
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that may be overridden; by default all is inferred from the data.
+
+    `task` is "binary", "multiclass" or "regression". `kinds` maps column names to kinds. `drop` names columns to leave
+    out. `group` names a column whose values must not be divided between training and validation; `time` one that
+    orders the rows. `split` is auto, holdout, k-fold, stratified, repeated, group or time. `families` restricts what is tried
+    (names; the constant always runs). `device` is "auto", "cpu" or "cuda".
+    """
+
+    task: str | None = None
+    metric: str | None = None
+    positive: str | None = None
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    drop: tuple[str, ...] = ()
+    group: str | None = None
+    time: str | None = None
+    query: str | None = None
+    sheet: str | None = None
+    split: str = "auto"
+    n_folds: int | None = None
+    n_repeats: int = 1
+    families: tuple[str, ...] = ()
+    device: str = "auto"
+    seed: int = 0
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain values, for YAML."""
+        described: dict[str, Any] = plain(self)
+        return described
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> Settings:
+        """Read what `to_plain` wrote."""
+        tuples = {name: tuple(values.get(name) or ()) for name in ("drop", "families")}
+        return cls(**{**values, **tuples})

@@ -1,0 +1,211 @@
+"""Runs one candidate on the folds: prepare, train, export, check, keep. What fails is recorded, never lost."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel.core.budget import Deadline
+from cupel.core.candidate import Candidate
+from cupel.core.dataset import Dataset
+from cupel.core.errors import TrainingError
+from cupel.core.family import Family, FittedModel, FittedUnit, UnitData
+from cupel.core.feeds import feeds_of
+from cupel.core.modality import GraphInput
+from cupel.core.preparation import FittedPreparation, Prepared
+from cupel.core.split import Fold, Splits
+from cupel.core.trial import Status, Trial, UnitResult
+from cupel.execution.folder import RunFolder
+from cupel.execution.units import UnitFiles
+
+Array = NDArray[Any]
+N_CACHED_PREPARATIONS = 4
+
+
+class Exporter(Protocol):
+    """Writes a trained unit as one ONNX model and proves it; packing keeps this promise."""
+
+    def __call__(
+        self, preparation: FittedPreparation, model: FittedModel, *, feeds: Mapping[str, Array], expected: Array
+    ) -> bytes:
+        """The serialised model, whose predictions for `feeds` were compared with `expected`."""
+        ...
+
+
+class Trainer(Protocol):
+    """Trains the folds of one candidate; training keeps this promise."""
+
+    def __call__(
+        self,
+        family: Family,
+        units: Sequence[UnitData],
+        *,
+        candidate: Candidate,
+        deadline: Deadline,
+        progress: Callable[[float], None],
+    ) -> list[FittedUnit]:
+        """Fitted units, in the order of `units`."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedFold:
+    """A fold ready to be trained on, and what prepares rows for its model."""
+
+    prepared: Prepared
+    unit: UnitData
+
+
+@dataclass(eq=False)
+class Runner:
+    """Everything that is the same for all candidates of a run.
+
+    `golden` are row indices whose predictions by the trained model are kept, to be compared with every later form of it.
+    """
+
+    dataset: Dataset
+    splits: Splits
+    inputs: Sequence[GraphInput]
+    golden: Array
+    folder: RunFolder
+    train: Trainer
+    export: Exporter
+    seed: int = 0
+    _prepared: dict[Any, list[Prepared]] = field(default_factory=dict)
+
+    def unit_key(self, candidate: Candidate, fold: Fold) -> str:
+        """What decides a unit's result: data, candidate, splits, fold and seed."""
+        parts = (self.dataset.fingerprint, candidate.key, self.splits.key, str(fold.index), str(self.seed))
+        return hashlib.sha256("/".join(parts).encode()).hexdigest()[:24]
+
+    def run(self, candidate: Candidate, family: Family, *, deadline: Deadline, progress: Callable[[float], None]) -> Trial:
+        """Train a candidate on all folds, or take from the run folder what is finished there."""
+        kept = self._kept(candidate)
+        if kept is not None:
+            return self._trial(candidate, family, kept)
+        self.folder.journal.append("started", candidate=candidate.name, key=candidate.key)
+        started = time.monotonic()
+        try:
+            units = self._run_units(candidate, family, deadline=deadline, progress=progress)
+        except Exception as error:  # noqa: BLE001 the one place where anything a candidate raises becomes its line in the leaderboard
+            reason = describe_failure(error)
+            seconds = time.monotonic() - started
+            self.folder.journal.append("failed", candidate=candidate.name, key=candidate.key, reason=reason, seconds=seconds)
+            return Trial(
+                candidate=candidate, is_deep=family.is_deep, is_baseline=family.is_baseline, status=Status.FAILED, reason=reason
+            )
+        self.folder.journal.append("finished", candidate=candidate.name, key=candidate.key, units=[unit.key for unit in units])
+        return self._trial(candidate, family, units)
+
+    def _kept(self, candidate: Candidate) -> list[UnitResult] | None:
+        units = []
+        for fold in self.splits.folds:
+            unit = self.folder.units.load(self.unit_key(candidate, fold))
+            if unit is None:
+                return None
+            units.append(unit)
+        return units
+
+    def _run_units(
+        self, candidate: Candidate, family: Family, *, deadline: Deadline, progress: Callable[[float], None]
+    ) -> list[UnitResult]:
+        folds = self._prepare(candidate, deadline)
+        fitted = self.train(family, [fold.unit for fold in folds], candidate=candidate, deadline=deadline, progress=progress)
+        feeds = feeds_of(self.dataset, self.golden, self.inputs)
+        results = []
+        for split, fold, unit in zip(self.splits.folds, folds, fitted, strict=True):
+            preparation = fold.prepared.fitted
+            golden = unit.model.predict(preparation.transform(self.dataset, self.golden))
+            if not (np.isfinite(unit.predictions).all() and np.isfinite(golden).all()):
+                raise TrainingError(f"fold {split.index + 1} predicts values that are not finite; the model diverged.")
+            model = self.export(preparation, unit.model, feeds=feeds, expected=golden)
+            files = UnitFiles(
+                rows=split.valid,
+                predictions=unit.predictions,
+                golden=golden,
+                model=model,
+                weights=unit.weights,
+                facts={
+                    "fold": split.index,
+                    "candidate": candidate.name,
+                    "seconds": unit.seconds,
+                    "best_epoch": unit.best_epoch,
+                    "cut_short": unit.cut_short,
+                    "curve": unit.curve,
+                },
+            )
+            results.append(self.folder.units.save(self.unit_key(candidate, split), files))
+        return results
+
+    def _prepare(self, candidate: Candidate, deadline: Deadline) -> list[PreparedFold]:
+        target = self.dataset.target
+        assert target is not None, "a run is made only for a dataset whose task is known"
+        kept = self._prepared.get(candidate.preparation)
+        if kept is None:
+            kept = []
+            for fold in self.splits.folds:
+                if deadline.passed:
+                    raise TrainingError("time was up before its data were prepared; give the run more time.")
+                kept.append(candidate.preparation.fit(self.dataset, fold.train, seed=self._seed("preparation", fold)))
+            while len(self._prepared) >= N_CACHED_PREPARATIONS:
+                self._prepared.pop(next(iter(self._prepared)))
+            self._prepared[candidate.preparation] = kept
+        folds = []
+        for fold, prepared in zip(self.splits.folds, kept, strict=True):
+            unit = UnitData(
+                fold=fold.index,
+                seed=self._seed(candidate.key, fold),
+                train=prepared.inputs,
+                train_target=target[prepared.rows],
+                stop=prepared.fitted.transform(self.dataset, fold.stop),
+                stop_target=target[fold.stop],
+                valid=prepared.fitted.transform(self.dataset, fold.valid),
+            )
+            folds.append(PreparedFold(prepared, unit))
+        return folds
+
+    def _seed(self, purpose: str, fold: Fold) -> int:
+        digest = hashlib.sha256(f"{self.seed}/{purpose}/{fold.index}".encode()).digest()
+        return int.from_bytes(digest[:4], "big") >> 1
+
+    def _trial(self, candidate: Candidate, family: Family, units: Sequence[UnitResult]) -> Trial:
+        cut_short = any(unit.cut_short for unit in units)
+        return Trial(
+            candidate=candidate,
+            is_deep=family.is_deep,
+            is_baseline=family.is_baseline,
+            status=Status.CUT_SHORT if cut_short else Status.DONE,
+            units=tuple(units),
+            out_of_fold=out_of_fold(units, self.dataset.n_samples),
+            reason="time was up before training ended; the best epoch so far is used" if cut_short else "",
+            n_bytes=sum((unit.folder / "model.onnx").stat().st_size for unit in units),
+        )
+
+
+def out_of_fold(units: Sequence[UnitResult], n_samples: int) -> NDArray[np.float64]:
+    """Predictions for every row by models that had not seen it, shape (samples, outputs).
+
+    The mean where several folds judged a row; NaN where none did.
+    """
+    width = units[0].predictions.shape[1]
+    total = np.zeros((n_samples, width))
+    count = np.zeros((n_samples, 1))
+    for unit in units:
+        total[unit.rows] += unit.predictions
+        count[unit.rows] += 1
+    with np.errstate(invalid="ignore"):
+        return np.where(count > 0, total / count, np.nan)
+
+
+def describe_failure(error: Exception) -> str:
+    """One line for the leaderboard: our own messages as they are, others with their kind."""
+    text = " ".join(str(error).split()) or "no message"
+    if isinstance(error, MemoryError):
+        return f"out of memory ({text}); fewer rows or a smaller model would fit."
+    return text if isinstance(error, TrainingError) else f"{type(error).__name__}: {text}"[:500]

@@ -1,0 +1,42 @@
+"""How long candidates will take: the families' own estimates, corrected by what this machine has shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cupel.core.candidate import Candidate
+from cupel.core.family import Cost, Family
+from cupel.core.trial import Status, Trial
+
+Estimator = Callable[[Candidate, Family], Cost]
+
+
+class TimeModel:
+    """Predicted seconds for all units of a candidate.
+
+    The correction is the ratio of observed to predicted time: of the same family where one of its trials has finished,
+    else of all finished trials together, else 1.
+    """
+
+    def __init__(self, estimate: Estimator) -> None:
+        self._estimate = estimate
+        self._predicted: dict[str, float] = {}
+        self._observed: dict[str, float] = {}
+
+    def cost(self, candidate: Candidate, family: Family) -> Cost:
+        """Corrected cost of all units of the candidate."""
+        cost = self._estimate(candidate, family)
+        return Cost(seconds=cost.seconds * self._ratio(family.name), memory_bytes=cost.memory_bytes)
+
+    def learn(self, trial: Trial, family: Family, *, seconds: float) -> None:
+        """Take a finished trial into account; `seconds` is what all of it took."""
+        if trial.status is Status.DONE and seconds > 0:
+            predicted = self._estimate(trial.candidate, family).seconds
+            self._predicted[family.name] = self._predicted.get(family.name, 0.0) + predicted
+            self._observed[family.name] = self._observed.get(family.name, 0.0) + seconds
+
+    def _ratio(self, family: str) -> float:
+        if self._predicted.get(family):
+            return self._observed[family] / self._predicted[family]
+        total = sum(self._predicted.values())
+        return sum(self._observed.values()) / total if total > 0 else 1.0
