@@ -1,3 +1,35 @@
 """Finds the best deep learning model for your data, proves it, and packs it to run anywhere."""
 
-__version__ = "0.1.0"
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from cupel.version import __version__
+
+if TYPE_CHECKING:
+    from cupel.core.settings import Settings
+    from cupel.estimators import CupelClassifier, CupelRegressor
+    from cupel.pipeline import fit, resume
+    from cupel.run import Run
+    from cupel.serving import Predictor, load
+
+__all__ = ["CupelClassifier", "CupelRegressor", "Predictor", "Run", "Settings", "__version__", "fit", "load", "resume"]
+
+_HOMES = {
+    "CupelClassifier": "cupel.estimators",
+    "CupelRegressor": "cupel.estimators",
+    "Predictor": "cupel.serving",
+    "Run": "cupel.run",
+    "Settings": "cupel.core.settings",
+    "fit": "cupel.pipeline",
+    "load": "cupel.serving",
+    "resume": "cupel.pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are loaded on first use, so that the runtime needs no training library."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'cupel' has no attribute {name!r}")

@@ -26,8 +26,8 @@ class Observer(Protocol):
         """How much of the running candidate is done, 0 to 1."""
         ...
 
-    def trial_finished(self, trial: Trial, *, score: float | None, best: str, best_score: float | None) -> None:
-        """A candidate ended; the best so far is named with its score."""
+    def trial_finished(self, trial: Trial, *, score: str, best: str, best_score: str) -> None:
+        """A candidate ended; scores are written out with their metric, "" where there is none; `best` names the best so far."""
         ...
 
     def close(self) -> None:
@@ -50,7 +50,7 @@ class Silent:
     def trial_progress(self, fraction: float) -> None:
         """Nothing."""
 
-    def trial_finished(self, trial: Trial, *, score: float | None, best: str, best_score: float | None) -> None:
+    def trial_finished(self, trial: Trial, *, score: str, best: str, best_score: str) -> None:
         """Nothing."""
 
     def close(self) -> None:

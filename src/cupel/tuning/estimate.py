@@ -15,13 +15,14 @@ class TimeModel:
     """Predicted seconds for all units of a candidate.
 
     The correction is the ratio of observed to predicted time: of the same family where one of its trials has finished,
-    else of all finished trials together, else 1.
+    else of all finished trials together, else 1. Baselines take no part in the latter: they are done before a clock ticks.
     """
 
     def __init__(self, estimate: Estimator) -> None:
         self._estimate = estimate
         self._predicted: dict[str, float] = {}
         self._observed: dict[str, float] = {}
+        self._total = (0.0, 0.0)
 
     def cost(self, candidate: Candidate, family: Family) -> Cost:
         """Corrected cost of all units of the candidate."""
@@ -34,9 +35,11 @@ class TimeModel:
             predicted = self._estimate(trial.candidate, family).seconds
             self._predicted[family.name] = self._predicted.get(family.name, 0.0) + predicted
             self._observed[family.name] = self._observed.get(family.name, 0.0) + seconds
+            if not family.is_baseline:
+                self._total = (self._total[0] + predicted, self._total[1] + seconds)
 
     def _ratio(self, family: str) -> float:
         if self._predicted.get(family):
             return self._observed[family] / self._predicted[family]
-        total = sum(self._predicted.values())
-        return sum(self._observed.values()) / total if total > 0 else 1.0
+        predicted, observed = self._total
+        return observed / predicted if predicted > 0 else 1.0

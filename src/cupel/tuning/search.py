@@ -24,12 +24,13 @@ MIN_SHARE = 0.5
 class Search:
     """What the loop needs beside the strategy.
 
-    `run` trains a candidate; `score` judges a usable trial (larger is better); `planned` are the candidates expected, for
-    the estimate of what is left.
+    `run` trains a candidate; `score` judges a usable trial (larger is better) and `show` writes such a score out for people;
+    `planned` are the candidates expected, for the estimate of what is left.
     """
 
     run: RunTrial
     score: Callable[[Trial], float]
+    show: Callable[[float], str]
     planned: Sequence[tuple[Candidate, Family]]
     time_model: TimeModel
     observer: Observer
@@ -51,7 +52,8 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
         score = setup.score(trial) if trial.is_usable else None
         if score is not None and score > best[0]:
             best = (score, trial.candidate.name)
-        setup.observer.trial_finished(trial, score=score, best=best[1], best_score=best[0] if best[1] else None)
+        shown = setup.show(score) if score is not None else ""
+        setup.observer.trial_finished(trial, score=shown, best=best[1], best_score=setup.show(best[0]) if best[1] else "")
     return trials
 
 

@@ -1,0 +1,62 @@
+"""`cupel fit`: from a file to a proven, packed predictor."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from cupel.cli.asking import add_question, settings_from
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser("fit", help="find the best model, prove it and pack it")
+    add_question(parser)
+    spent = parser.add_argument_group("what may be spent")
+    add_budget(spent, default_effort="standard")
+    parser.add_argument("--out", metavar="FOLDER", help="the run folder (default: runs/NAME); the same question goes on there")
+    add_progress(parser)
+    parser.set_defaults(run=run)
+
+
+def add_budget(parser: Any, *, default_effort: str | None) -> None:
+    """Add the options that limit a run."""
+    parser.add_argument(
+        "--effort", default=default_effort, choices=["quick", "standard", "thorough"], help="how many candidates: 6, 24 or 72"
+    )
+    parser.add_argument("--time", metavar="TIME", help="a cap on wall time, such as 90s, 10min, 2h; the best so far is kept")
+
+
+def add_progress(parser: argparse.ArgumentParser) -> None:
+    """Add the option that chooses what is shown meanwhile."""
+    parser.add_argument(
+        "--progress", default="auto", choices=["auto", "rich", "plain", "none"], help="what to show while working"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Fit and print the verdict."""
+    settings = settings_from(arguments)
+    from cupel import pipeline
+    from cupel.cli.progress import observer_for
+
+    finished = pipeline.fit(
+        arguments.source,
+        arguments.target,
+        effort=arguments.effort,
+        time=arguments.time,
+        out=arguments.out,
+        settings=settings,
+        observer=observer_for(arguments.progress),
+    )
+    show(finished)
+    return 0
+
+
+def show(finished: Any) -> None:
+    """Print a run's verdict, its files, and what to do next."""
+    print(finished.verdict)
+    print()
+    print(f"report    {finished.report}")
+    print(f"model     {finished.artifact}")
+    print(f"predict   cupel predict {finished.artifact} NEW.csv -o predictions.csv")

@@ -1,0 +1,29 @@
+"""`cupel resume`: go on with a run that was stopped, or give it more."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from cupel.cli.fit import add_budget, add_progress, show
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser("resume", help="go on with a run that was stopped, or give it more time")
+    parser.add_argument("run_folder", metavar="RUN", help="the run folder")
+    add_budget(parser, default_effort=None)
+    add_progress(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Resume and print the verdict."""
+    from cupel import pipeline
+    from cupel.cli.progress import observer_for
+
+    finished = pipeline.resume(
+        arguments.run_folder, time=arguments.time, effort=arguments.effort, observer=observer_for(arguments.progress)
+    )
+    show(finished)
+    return 0

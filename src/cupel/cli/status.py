@@ -1,0 +1,31 @@
+"""`cupel status`: what a run is doing or has done, read from its journal."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser("status", help="what a run has done so far, also from another terminal")
+    parser.add_argument("run_folder", metavar="RUN", help="the run folder")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print one line per candidate, the last event of each."""
+    from cupel.execution import Journal, read_run
+
+    folder = Path(arguments.run_folder)
+    asked = read_run(folder)
+    last: dict[str, dict[str, Any]] = {}
+    for record in Journal(folder / "journal" / "journal.jsonl").read():
+        if "candidate" in record:
+            last[record["candidate"]] = record
+    print(f"{folder}: {asked['target']} ({asked['task']['kind']}), effort {asked['effort']}, version {asked['version']}")
+    for name, record in last.items():
+        print(f"  {name:<18} {record['event']:<9} {record.get('reason', '')}")
+    print("  verdict written" if (folder / "verdict.json").exists() else "  no verdict yet")
+    return 0

@@ -1,0 +1,60 @@
+import subprocess
+import sys
+
+import pytest
+
+from cupel.core.errors import DataError, RunConflictError
+from cupel.execution import RunFolder, read_run
+
+ASKED = {"target": "y", "settings": {"seed": 0}, "fingerprint": "abc", "splits": {"key": "k"}, "version": "1", "source": "a.csv"}
+
+
+def test_the_same_question_goes_on(tmp_path):
+    with RunFolder(tmp_path / "run") as folder:
+        assert not folder.settle_question(ASKED)
+        assert folder.settle_question({**ASKED, "source": "moved.csv"})
+    assert read_run(tmp_path / "run")["source"] == "moved.csv"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "named"), [("target", "z", "target"), ("fingerprint", "def", "data"), ("version", "2", "version")]
+)
+def test_another_question_is_refused_and_the_difference_named(tmp_path, field, value, named):
+    with RunFolder(tmp_path) as folder:
+        folder.settle_question(ASKED)
+        with pytest.raises(RunConflictError, match=named):
+            folder.settle_question({**ASKED, field: value})
+
+
+def test_a_differing_setting_is_named(tmp_path):
+    with RunFolder(tmp_path) as folder:
+        folder.settle_question(ASKED)
+        with pytest.raises(RunConflictError, match="seed was 0, is 1"):
+            folder.settle_question({**ASKED, "settings": {"seed": 1}})
+
+
+def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path):
+    with RunFolder(tmp_path):
+        code = f"from pathlib import Path; from cupel.execution import RunFolder; RunFolder(Path({str(tmp_path)!r}))"
+        answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    import os
+
+    assert answer.returncode != 0
+    assert f"in use by process {os.getpid()}" in answer.stderr
+
+
+def test_a_folder_without_a_run_says_so(tmp_path):
+    with pytest.raises(DataError, match="no run in"):
+        read_run(tmp_path)
+
+
+def test_a_damaged_run_file_says_so(tmp_path):
+    (tmp_path / "run.yaml").write_text("{: broken")
+    with pytest.raises(DataError, match="cannot be read"):
+        read_run(tmp_path)
+
+
+def test_a_file_in_place_of_the_folder_says_so(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot be written"):
+        RunFolder(tmp_path / "file")

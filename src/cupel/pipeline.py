@@ -1,0 +1,211 @@
+"""The whole story on one page: from a file to a proven, packed predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from cupel import execution, packing, training, tuning
+from cupel.conclusion import conclude, scorer, show_score
+from cupel.core import machine
+from cupel.core.budget import Budget, Deadline, Effort, seconds_in
+from cupel.core.candidate import Candidate
+from cupel.core.errors import UsageError
+from cupel.core.family import Cost, Family, FittedModel, FittedUnit, UnitData
+from cupel.core.observer import Observer, Silent
+from cupel.core.preparation import FittedPreparation
+from cupel.core.settings import Settings
+from cupel.core.task import Task
+from cupel.core.trial import Trial
+from cupel.problem import Problem, understand
+from cupel.run import Run
+from cupel.version import __version__
+
+Array = NDArray[Any]
+
+
+def fit(
+    source: Any,
+    target: str,
+    *,
+    effort: str = "standard",
+    time: str | float | None = None,
+    out: str | Path | None = None,
+    settings: Settings | None = None,
+    observer: Observer | None = None,
+) -> Run:
+    """From a file or a table to a proven, packed predictor.
+
+    `source` is a path, a database URL, a pandas or polars frame, an Arrow table, a dict of columns or a NumPy array.
+    `effort` is quick, standard or thorough: how many candidates are tried, the same on every machine. `time`
+    ("10min") caps the wall time. `out` is the run folder; asking the same again goes on where it stopped.
+
+    ```python
+    run = cupel.fit("churn.csv", "Churn", effort="quick")
+    print(run.verdict)
+    ```
+
+    Raises:
+        DataError: the data cannot be read or learned from.
+        UsageError: a setting is unknown or does not fit.
+        RunConflictError: `out` answers another question, or is in use.
+        NoModelError: nothing usable was found; the leaderboard in the run folder says why.
+    """
+    seconds = seconds_in(time)
+    budget, deadline = Budget(effort_named(effort), seconds), Deadline(seconds)
+    observer = observer or Silent()
+    try:
+        problem = understand(source, target, settings=settings or Settings(), observer=observer)
+        asked = question(problem, source, budget=budget)
+        with execution.RunFolder(folder_for(out, source)) as folder:
+            if folder.settle_question(asked):
+                observer.message(f"going on with the run in {folder.path}")
+            trials = _search(problem, folder, budget=budget, deadline=deadline, observer=observer)
+            return conclude(problem, folder, trials, deadline=deadline, observer=observer)
+    finally:
+        observer.close()
+
+
+def resume(
+    folder: str | Path, *, time: str | float | None = None, effort: str | None = None, observer: Observer | None = None
+) -> Run:
+    """Go on with a run that was stopped, or give it more time or effort.
+
+    Raises:
+        DataError: there is no run in the folder, or its data are gone.
+        RunConflictError: the data have changed since.
+    """
+    asked = execution.read_run(Path(folder))
+    if asked.get("source") is None:
+        raise UsageError(
+            f"the run in {folder} was started from a table in memory; call cupel.fit again with it and out={str(folder)!r}."
+        )
+    settings = Settings.from_plain(asked["settings"])
+    effort = effort or str(asked["effort"])
+    return fit(asked["source"], asked["target"], effort=effort, time=time, out=folder, settings=settings, observer=observer)
+
+
+def plan(problem: Problem, *, effort: str = "standard") -> list[tuple[Candidate, Family, Cost]]:
+    """What would be tried, in order, with the estimated cost of all units of each. Trains nothing."""
+    estimate = problem.estimator()
+    candidates = _strategy(problem, effort_named(effort)).candidates
+    return [(candidate, family, estimate(candidate, family)) for candidate, family in candidates]
+
+
+def question(problem: Problem, source: Any, *, budget: Budget) -> dict[str, Any]:
+    """Everything needed to repeat a run, for `run.yaml`."""
+    return {
+        "target": problem.task.target,
+        "source": str(source) if isinstance(source, str | Path) else None,
+        "settings": problem.settings.to_plain(),
+        "fingerprint": problem.dataset.fingerprint,
+        "splits": problem.splits.describe(),
+        "task": {**problem.task.to_json(), "kind": problem.task.kind.value, "classes": list(problem.task.classes)},
+        "effort": budget.effort.value,
+        "seconds": budget.seconds,
+        "version": __version__,
+        "machine": machine.describe(),
+    }
+
+
+def effort_named(name: str) -> Effort:
+    """The effort of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    try:
+        return Effort(name)
+    except ValueError as error:
+        raise UsageError(f"effort {name!r} is unknown; choose {', '.join(effort.value for effort in Effort)}.") from error
+
+
+def folder_for(out: str | Path | None, source: Any) -> Path:
+    """The run folder: the one asked for, or `runs/<name of the file>`."""
+    if out is not None:
+        return Path(out)
+    name = Path(str(source)).name.split(".")[0] if isinstance(source, str | Path) and "://" not in str(source) else "table"
+    return Path("runs") / (name or "table")
+
+
+def _search(
+    problem: Problem, folder: execution.RunFolder, *, budget: Budget, deadline: Deadline, observer: Observer
+) -> list[Trial]:
+    observer.stage("training candidates")
+    runner = execution.Runner(
+        dataset=problem.dataset,
+        splits=problem.splits,
+        inputs=problem.inputs,
+        golden=problem.golden_rows,
+        folder=folder,
+        train=partial(_train, task=problem.task, device=training.choose_device(problem.settings.device)),
+        export=partial(_export, problem),
+        seed=problem.settings.seed,
+    )
+    strategy, score = _strategy(problem, budget.effort), scorer(problem)
+    rows = problem.splits.covered
+    setup = tuning.Search(
+        run=lambda candidate, family, until, progress: runner.run(candidate, family, deadline=until, progress=progress),
+        score=lambda trial: score(trial.out_of_fold[rows], rows) if trial.out_of_fold is not None else float("-inf"),
+        show=partial(show_score, problem),
+        planned=strategy.candidates,
+        time_model=tuning.TimeModel(problem.estimator()),
+        observer=observer,
+    )
+    return tuning.search(strategy, setup=setup, deadline=deadline.minus(_seconds_to_conclude(problem, budget)))
+
+
+def _strategy(problem: Problem, effort: Effort) -> tuning.PortfolioThenRandom:
+    return tuning.PortfolioThenRandom(
+        problem.families,
+        problem.task,
+        modality=problem.modality.name,
+        n_candidates=tuning.N_CANDIDATES[effort],
+        seed=problem.settings.seed,
+    )
+
+
+def _seconds_to_conclude(problem: Problem, budget: Budget) -> float:
+    """Time kept back for ensemble, verdict, report and packing; never more than a third of what was given."""
+    needed = 4.0 + problem.dataset.n_samples / 10_000
+    return 0.0 if budget.seconds is None else min(needed, budget.seconds / 3)
+
+
+def _train(
+    family: Family,
+    units: Sequence[UnitData],
+    *,
+    candidate: Candidate,
+    deadline: Deadline,
+    progress: Callable[[float], None],
+    task: Task,
+    device: str,
+) -> list[FittedUnit]:
+    return training.fit(
+        family,
+        units,
+        config=candidate.config,
+        recipe=candidate.recipe,
+        task=task,
+        deadline=deadline,
+        device=device,
+        progress=progress,
+    )
+
+
+def _export(
+    problem: Problem,
+    preparation: FittedPreparation,
+    model: FittedModel,
+    *,
+    feeds: Mapping[str, Array],
+    expected: Array,
+) -> bytes:
+    exported = packing.export_unit(preparation, model, problem.inputs, n_outputs=problem.task.n_outputs)
+    content: bytes = exported.SerializeToString()
+    packing.parity(content, feeds, expected, scale=problem.spread)
+    return content

@@ -1,0 +1,141 @@
+"""A question made concrete: data read, task known, rows divided, families chosen. Nothing is trained yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel import data, evaluation
+from cupel.core import registry
+from cupel.core.candidate import Candidate
+from cupel.core.dataset import Dataset
+from cupel.core.errors import DataError
+from cupel.core.family import Cost, Family
+from cupel.core.finding import Finding
+from cupel.core.inputs import InputShape
+from cupel.core.modality import GraphInput, Modality
+from cupel.core.observer import Observer, Silent
+from cupel.core.profile import Profile
+from cupel.core.settings import Settings
+from cupel.core.split import Splits
+from cupel.core.task import Task
+
+Array = NDArray[Any]
+N_GOLDEN = 32
+N_SHAPE_ROWS = 1000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Problem:
+    """What a run works on."""
+
+    dataset: Dataset
+    modality: Modality
+    profile: Profile
+    splits: Splits
+    findings: tuple[Finding, ...]
+    families: tuple[Family, ...]
+    settings: Settings
+
+    @property
+    def task(self) -> Task:
+        """The task, which a problem always has."""
+        assert self.dataset.task is not None, "a problem's dataset is read with a target"
+        return self.dataset.task
+
+    @property
+    def target(self) -> Array:
+        """Class indices or values, one per row."""
+        assert self.dataset.target is not None, "a problem's dataset is read with a target"
+        return self.dataset.target
+
+    @property
+    def inputs(self) -> tuple[GraphInput, ...]:
+        """What every packed model of this problem reads."""
+        return tuple(self.modality.graph_inputs(self.dataset.schema))
+
+    @property
+    def golden_rows(self) -> Array:
+        """Rows whose predictions are kept with every model, to compare all later forms of it with."""
+        generator = np.random.default_rng(self.settings.seed)
+        n_golden = min(N_GOLDEN, self.dataset.n_samples)
+        return np.sort(generator.choice(self.dataset.n_samples, n_golden, replace=False))
+
+    @property
+    def spread(self) -> float:
+        """The size of a difference in predictions that matters: 1 for probabilities, the target's deviation else."""
+        return 1.0 if self.task.is_classification else max(float(np.std(self.target)), 1e-12)
+
+    def estimator(self) -> Callable[[Candidate, Family], Cost]:
+        """A function that estimates all units of a candidate, from the families' own cost functions."""
+        n_train = int(np.mean([len(fold.train) for fold in self.splits.folds]))
+        shapes: dict[Any, InputShape] = {}
+
+        def estimate(candidate: Candidate, family: Family) -> Cost:
+            shape = shapes.get(candidate.preparation)
+            if shape is None:
+                shape = shapes[candidate.preparation] = self._shape(candidate.preparation)
+            unit = family.cost(n_train, shape, candidate.config, candidate.recipe, self.task)
+            n_folds = len(self.splits.folds)
+            return Cost(seconds=unit.seconds * n_folds, memory_bytes=unit.memory_bytes * n_folds)
+
+        return estimate
+
+    def _shape(self, preparation: Any) -> InputShape:
+        rows = self.splits.folds[0].train
+        if len(rows) > N_SHAPE_ROWS:
+            rows = np.sort(np.random.default_rng(0).choice(rows, N_SHAPE_ROWS, replace=False))
+        return InputShape.covering([preparation.fit(self.dataset, rows, seed=0).inputs])
+
+
+def understand(source: Any, target: str, *, settings: Settings, observer: Observer | None = None) -> Problem:
+    """Read the data, find the task, the faults and the splits.
+
+    Raises:
+        DataError: the data cannot be read or learned from.
+        UsageError: a setting does not fit the data.
+    """
+    observer = observer or Silent()
+    observer.stage("reading the data")
+    dataset = data.read(
+        source,
+        target=target,
+        task=settings.task,
+        metric=settings.metric,
+        positive=settings.positive,
+        kinds=settings.kinds,
+        group=settings.group,
+        time=settings.time,
+        query=settings.query,
+        sheet=settings.sheet,
+    ).without(settings.drop)
+    assert dataset.task is not None, "a target was given"
+    evaluation.metric_named(dataset.task.metric, dataset.task)
+    modality = registry.recognise(dataset.schema)
+    reason = modality.unusable(dataset)
+    if reason:
+        raise DataError(reason)
+    observer.stage("looking for faults in the data")
+    profile = data.profile(dataset)
+    return Problem(
+        dataset=dataset,
+        modality=modality,
+        profile=profile,
+        splits=data.split(
+            dataset, scheme=settings.split, n_folds=settings.n_folds, repeats=settings.n_repeats, seed=settings.seed
+        ),
+        findings=data.judge_quality(dataset, profile),
+        families=_families(modality, settings, dataset.task),
+        settings=settings,
+    )
+
+
+def _families(modality: Modality, settings: Settings, task: Task) -> tuple[Family, ...]:
+    """The families to try; what is always needed as a yardstick is never left out."""
+    wanted = {registry.family_named(modality, name).name for name in settings.families}
+    families = [family for family in modality.families() if task.kind in family.tasks]
+    return tuple(family for family in families if not wanted or family.name in wanted or family.is_baseline)
