@@ -1,3 +1,4 @@
+import time
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -91,7 +92,11 @@ def test_without_a_cap_everything_is_run():
 
 
 def test_when_time_is_up_the_rest_is_skipped_with_a_reason_and_one_deep_model_is_tried():
-    trials = run_all(strategy(), run=done, deadline=Deadline(0.5), seconds=100.0)
+    def slow(candidate, family, until, progress):
+        time.sleep(0.06)
+        return done(candidate, family, until, progress)
+
+    trials = run_all(strategy(), run=slow, deadline=Deadline(0.1), seconds=100.0)
     assert [trial.status for trial in trials[:3]] == [Status.DONE, Status.SKIPPED, Status.DONE]
     assert all(trial.status is Status.SKIPPED and "--time" in trial.reason for trial in trials[3:])
 
