@@ -1,1 +1,8 @@
-"""Tables: preparation of numbers and categories, and the families that learn from them."""
+"""Tables: preparation of numbers and categories, and the families that learn from them.
+
+Hands over `modality`, which the registry finds through an entry point.
+"""
+
+from cupel.modalities.tabular.modality import modality
+
+__all__ = ["modality"]

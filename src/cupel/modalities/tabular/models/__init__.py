@@ -1,1 +1,16 @@
-"""The families that learn from tables, one file each."""
+"""The families that learn from tables, one file each; a new one adds its file and one word to `MODELS`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from cupel.core.family import Family
+
+MODELS = ("constant", "linear", "lightgbm", "mlp", "realmlp", "tabm")
+
+__all__ = ["MODELS", "families"]
+
+
+def families() -> tuple[Family, ...]:
+    """Every family, imported on first use: looking at data needs no training library."""
+    return tuple(import_module(f"{__name__}.{name}").spec for name in MODELS)
