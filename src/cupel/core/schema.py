@@ -33,7 +33,8 @@ class Column:
 
     `levels` are the known categories in canonical spelling, most frequent first (for a boolean: its
     false and true spelling). `markers` are cell texts that mean "missing" here beside the empty cell.
-    `datetime_format` is a strptime format, or "" for ISO 8601. `low` and `high` are the range seen.
+    `datetime_format` is a strptime format, or "" for ISO 8601. `decimal` is the decimal mark of numbers written
+    as text, "." or ",". `low` and `high` are the range seen.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Column:
     levels: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
     datetime_format: str = ""
+    decimal: str = "."
     low: float | None = None
     high: float | None = None
     overridden: bool = False

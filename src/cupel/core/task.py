@@ -16,6 +16,14 @@ class TaskKind(StrEnum):
     REGRESSION = "regression"
 
 
+DEFAULT_METRIC: Mapping[TaskKind, str] = {
+    TaskKind.BINARY: "roc_auc",
+    TaskKind.MULTICLASS: "log_loss",
+    TaskKind.REGRESSION: "rmse",
+}
+"""The metric by which a task is judged unless another is asked for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """The question: which column, of what kind, judged by which metric.
