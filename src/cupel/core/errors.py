@@ -46,3 +46,7 @@ class NoModelError(CupelError, RuntimeError):
 
 class MissingDependencyError(CupelError, ImportError):
     """A part of Cupel was called whose library is not installed."""
+
+
+class CheckFailedError(CupelError, AssertionError):
+    """A family or modality breaks a promise that all of its kind must keep."""

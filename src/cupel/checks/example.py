@@ -1,0 +1,81 @@
+"""A small table with everything that tables are feared for: what checks train on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel.core.dataset import Dataset
+from cupel.core.schema import Column, ColumnKind, Schema
+from cupel.core.task import Task, TaskKind
+
+Array = NDArray[Any]
+N_CLASSES = {TaskKind.BINARY: 2, TaskKind.MULTICLASS: 3}
+METRICS = {TaskKind.BINARY: "roc_auc", TaskKind.MULTICLASS: "log_loss", TaskKind.REGRESSION: "rmse"}
+
+
+def example_dataset(kind: TaskKind | str, *, n_samples: int = 160, seed: int = 0) -> Dataset:
+    """A table whose target depends on numbers and categories, with faults, ready to be learned from.
+
+    It has a number with missing cells, one of huge size, one that never varies after the first row, a boolean, a
+    date-time, a category with missing cells and one with many levels. The last quarter of the rows holds two categories
+    that occur nowhere else.
+    """
+    kind = TaskKind(kind)
+    generator = np.random.default_rng(seed)
+    first, second = generator.normal(size=(2, n_samples))
+    colour = generator.integers(0, 3, n_samples)
+    columns: dict[str, Array] = {
+        "amount": np.where(generator.random(n_samples) < 0.15, np.nan, first),
+        "huge": second * 1e9 + 1e12,
+        "still": np.r_[1.0, np.zeros(n_samples - 1)],
+        "member": generator.integers(0, 2, n_samples).astype(np.float64),
+        "since": 1.5e9 + generator.integers(0, 2_000, n_samples) * 86_400.0,
+        "colour": np.where(generator.random(n_samples) < 0.1, -1, colour).astype(np.int32),
+        "place": generator.integers(0, 40, n_samples).astype(np.int32),
+    }
+    unseen = np.arange(n_samples - n_samples // 4, n_samples, 5)
+    columns["colour"][unseen], columns["place"][unseen] = 3, 40
+    signal = first + second + np.array([-1.0, 0.0, 1.0])[colour] + generator.normal(scale=0.3, size=n_samples)
+    target, classes = _target(kind, signal)
+    columns["answer"] = target if kind is TaskKind.REGRESSION else target.astype(np.int32)
+    return Dataset(
+        schema=Schema((*_columns(columns), _answer(kind, classes)), target="answer"),
+        columns=columns,
+        fingerprint=f"example-{kind.value}-{n_samples}-{seed}",
+        task=Task(kind=kind, target="answer", metric=METRICS[kind], classes=classes),
+        target=target,
+        row_numbers=np.arange(n_samples),
+        source="example",
+    )
+
+
+def _target(kind: TaskKind, signal: Array) -> tuple[Array, tuple[str, ...]]:
+    if kind is TaskKind.REGRESSION:
+        return 100.0 + 25.0 * signal, ()
+    n_classes = N_CLASSES[kind]
+    inner = np.quantile(signal, np.arange(1, n_classes) / n_classes)
+    return np.searchsorted(inner, signal).astype(np.int64), tuple(f"class {k}" for k in range(n_classes))
+
+
+def _columns(columns: dict[str, Array]) -> list[Column]:
+    levels = {"colour": ("red", "green", "blue", "never seen"), "place": tuple(f"place {k}" for k in range(41))}
+    kinds = {"member": ColumnKind.BOOLEAN, "since": ColumnKind.DATETIME}
+    described = []
+    for name, values in columns.items():
+        if name in levels:
+            described.append(Column(name=name, kind=ColumnKind.CATEGORY, levels=levels[name]))
+            continue
+        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+        kind = kinds.get(name, ColumnKind.NUMBER)
+        spelled = ("no", "yes") if kind is ColumnKind.BOOLEAN else ()
+        described.append(Column(name=name, kind=kind, levels=spelled, low=low, high=high))
+    return described
+
+
+def _answer(kind: TaskKind, classes: tuple[str, ...]) -> Column:
+    if kind is TaskKind.REGRESSION:
+        return Column(name="answer", kind=ColumnKind.NUMBER)
+    return Column(name="answer", kind=ColumnKind.CATEGORY, levels=classes)

@@ -1,0 +1,155 @@
+"""The main job from end to end, on small data made here."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import polars
+import pytest
+
+import cupel
+from cupel.cli.main import main
+from cupel.core.errors import RunConflictError
+
+QUICK = cupel.Settings(families=("linear", "lightgbm"))
+
+
+def table(n=240, *, seed=0, regression=False):
+    generator = np.random.default_rng(seed)
+    age, income = generator.integers(18, 80, n), generator.lognormal(10, 1, n).round()
+    colour = generator.choice(["red", "green", "blue"], n)
+    signal = (age - 45) / 20 + (colour == "red") + np.log(income) - 10 + generator.normal(size=n)
+    frame = polars.DataFrame({"age": age, "income": income, "colour": colour})
+    frame = frame.with_columns(
+        polars.when(polars.int_range(n) % 11 == 0).then(None).otherwise(polars.col("income")).alias("income")
+    )
+    return frame.with_columns(polars.Series("y", signal if regression else np.where(signal > 0.5, "yes", "no")))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    return cupel.fit(table(), "y", effort="quick", out=folder / "run", settings=QUICK)
+
+
+def test_a_run_leaves_every_file_of_its_folder(finished):
+    names = {path.name for path in finished.folder.iterdir()}
+    assert {"run.yaml", "journal", "units", "leaderboard.csv", "verdict.json", "report.html", "model.cupel"} <= names
+
+
+def test_the_verdict_has_the_names_that_machines_read(finished):
+    facts = json.loads((finished.folder / "verdict.json").read_text())
+    names = (
+        "metric higher_is_better pick best_single ensemble best_classical constant naive_score optimism tied findings failures"
+    )
+    assert set(names.split()) | {"n_candidates", "seconds", "latency_ms", "bytes"} <= set(facts)
+    assert set(facts["pick"]["score"]) >= {"estimate", "low", "high"}
+    assert facts["pick"]["score"]["estimate"] > 0.7
+
+
+def test_the_leaderboard_has_a_line_for_every_candidate(finished):
+    board = finished.leaderboard
+    columns = "name family score low high tie_group fit_seconds latency_ms bytes status reason"
+    assert board.columns == columns.split()
+    assert "constant-1" in board["name"].to_list()
+    assert len(board) == finished.facts["n_candidates"]
+
+
+def test_the_predictor_gives_labels_and_probabilities(finished):
+    rows = table(20, seed=1).drop("y")
+    predicted = finished.predictor.predict(rows)
+    assert set(predicted) <= {"yes", "no"}
+    assert np.allclose(finished.predictor.predict_proba(rows).sum(axis=1), 1, atol=1e-6)
+
+
+def test_asking_again_trains_nothing_and_gives_the_same(finished):
+    before = (finished.folder / "leaderboard.csv").read_text()
+    n_started = (finished.folder / "journal" / "journal.jsonl").read_text().count("started")
+    again = cupel.fit(table(), "y", effort="quick", out=finished.folder, settings=QUICK)
+    assert (again.folder / "journal" / "journal.jsonl").read_text().count("started") == n_started
+    scores = [
+        polars.read_csv(text.encode()).drop("latency_ms", "bytes")
+        for text in (before, (again.folder / "leaderboard.csv").read_text())
+    ]
+    assert scores[0].equals(scores[1])
+
+
+def test_another_question_in_the_same_folder_is_refused(finished):
+    with pytest.raises(RunConflictError, match="metric"):
+        cupel.fit(table(), "y", out=finished.folder, settings=cupel.Settings(families=QUICK.families, metric="accuracy"))
+    with pytest.raises(RunConflictError, match="data"):
+        cupel.fit(table(seed=5), "y", out=finished.folder, settings=QUICK)
+
+
+def test_the_same_seed_gives_the_same_out_of_fold_predictions(finished, tmp_path):
+    other = cupel.fit(table(), "y", effort="quick", out=tmp_path / "other", settings=QUICK)
+    keys = [sorted(path.name for path in (run.folder / "units").iterdir()) for run in (finished, other)]
+    assert keys[0] == keys[1]
+    for key in keys[0]:
+        first, second = (np.load(run.folder / "units" / key / "predictions.npy") for run in (finished, other))
+        assert np.array_equal(first, second)
+
+
+def test_regression_ends_with_a_verdict(tmp_path):
+    run = cupel.fit(table(regression=True), "y", effort="quick", out=tmp_path / "run", settings=QUICK)
+    assert run.facts["metric"] == "rmse"
+    assert run.facts["pick"]["score"]["estimate"] < run.facts["constant"]["score"]["estimate"]
+
+
+@pytest.mark.slow
+def test_the_command_line_tells_the_whole_story(tmp_path, capsys):
+    path = tmp_path / "table.csv"
+    table().write_csv(path)
+    out = tmp_path / "run"
+    assert main(["look", str(path), "--target", "y"]) == 0
+    assert main(["plan", str(path), "--target", "y"]) == 0
+    assert "lightgbm" in capsys.readouterr().out.lower()
+    assert (
+        main(["fit", str(path), "--target", "y", "--out", str(out), "--effort", "quick", "--time", "60s", "--progress", "plain"])
+        == 0
+    )
+    assert "expect" in capsys.readouterr().out
+    assert main(["resume", str(out), "--progress", "none"]) == 0
+    assert main(["report", str(out)]) == 0
+    assert main(["status", str(out)]) == 0
+    assert main(["check", str(out / "model.cupel")]) == 0
+    table(15, seed=2).drop("y").write_csv(tmp_path / "new.csv")
+    assert main(["predict", str(out / "model.cupel"), str(tmp_path / "new.csv"), "-o", str(tmp_path / "out.csv")]) == 0
+    predicted = polars.read_csv(tmp_path / "out.csv")
+    assert predicted.columns == ["prediction", "probability_no", "probability_yes"]
+    assert len(predicted) == 15
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on_where_it_stopped(tmp_path):
+    path, out = tmp_path / "table.csv", tmp_path / "run"
+    table(2000).write_csv(path)
+    command = [sys.executable, "-m", "cupel.cli.main", "fit", str(path), "--target", "y", "--out", str(out), "--effort", "quick"]
+    process = subprocess.Popen([*command, "--progress", "plain"], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "lightgbm-1:" in line:
+            break
+    process.kill()
+    process.wait()
+    finished_units = {path.parent.name for path in (out / "units").glob("*/unit.json")}
+    assert finished_units
+    before = {key: (out / "units" / key / "unit.json").stat().st_mtime_ns for key in finished_units}
+    assert subprocess.run([*command, "--progress", "none"], check=False).returncode == 0
+    after = {key: (out / "units" / key / "unit.json").stat().st_mtime_ns for key in finished_units}
+    assert before == after
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [5, 15])
+def test_the_time_cap_holds_and_leaves_the_best_so_far(tmp_path, seconds):
+    import time
+
+    path, out = tmp_path / "table.csv", tmp_path / "run"
+    table(20_000).write_csv(path)
+    started = time.monotonic()
+    options = ["--out", str(out), "--effort", "thorough", "--time", f"{seconds}s", "--progress", "none"]
+    assert main(["fit", str(path), "--target", "y", *options]) == 0
+    assert time.monotonic() - started <= seconds * 1.05 + 5
+    assert (out / "model.cupel").exists()
