@@ -3,6 +3,6 @@
 Hands over `modality`, which the registry finds through an entry point.
 """
 
-from cupel.modalities.tabular.modality import modality
+from cupel.modalities.tabular.declaration import modality
 
 __all__ = ["modality"]

@@ -24,9 +24,9 @@ class TabularPreparation:
     `selection`: "variance" drops near-constant columns; the others keep the best `keep` share of each block.
     """
 
-    missing: Annotated[
-        str, Choice("mean", "median", "most-frequent", "knn", "forest", "drop-rows", "drop-columns", "keep")
-    ] = "median"
+    missing: Annotated[str, Choice("mean", "median", "most-frequent", "knn", "forest", "drop-rows", "drop-columns", "keep")] = (
+        "median"
+    )
     indicators: Annotated[bool, Choice(True, False)] = True
     scaling: Annotated[str, Choice("none", "min-max", "max-abs", "standard", "robust", "quantile")] = "standard"
     categories: Annotated[str, Choice("one-hot", "ordinal", "embedding", "target")] = "one-hot"

@@ -1,0 +1,119 @@
+"""Every choice gives the same numbers in numpy and in ONNX."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from cupel.core.space import space_of
+from cupel.core.task import TaskKind
+from cupel.modalities.tabular.preparation import FOR_LINEAR, FOR_NETWORKS, FOR_REALMLP, FOR_TREES, TabularPreparation
+
+SPACE = {dimension.name: dimension.domain for dimension in space_of(TabularPreparation)}
+PRESETS = {"trees": FOR_TREES, "linear": FOR_LINEAR, "networks": FOR_NETWORKS, "realmlp": FOR_REALMLP}
+OPTIONS = [
+    (name, option)
+    for name in ("missing", "indicators", "scaling", "categories", "above_limit", "selection")
+    for option in SPACE[name].options
+    if option != "drop-rows"
+]
+
+
+def check_parity(choices, dataset, blocks_by_graph, rows=None, train=None):
+    fitted = choices.fit(dataset, np.arange(200) if train is None else train, seed=0).fitted
+    rows = np.arange(dataset.n_samples) if rows is None else rows
+    inputs = fitted.transform(dataset, rows)
+    assert list(inputs.blocks) == ["numeric", "binary", "codes"]
+    assert [block.dtype for block in inputs.blocks.values()] == [np.float32, np.float32, np.int64]
+    graph_blocks = blocks_by_graph(fitted, dataset, rows, expected=inputs)
+    assert set(graph_blocks) == {name for name, width in inputs.widths.items() if width}
+    for name, block in graph_blocks.items():
+        np.testing.assert_allclose(block, inputs.blocks[name], rtol=1e-5, atol=1e-6, err_msg=name)
+    if choices.missing != "keep":
+        assert np.isfinite(inputs.blocks["numeric"]).all()
+    assert np.isfinite(inputs.blocks["binary"]).all()
+    codes = inputs.blocks["codes"]
+    assert ((codes >= 0) & (codes < np.array(inputs.cardinalities["codes"], dtype=np.int64))).all()
+    return inputs
+
+
+@pytest.mark.parametrize(("field", "option"), OPTIONS)
+@pytest.mark.parametrize("task", [TaskKind.BINARY, TaskKind.REGRESSION])
+def test_each_option_agrees_with_its_graph(field, option, task, make_dataset, blocks_by_graph):
+    choices = dataclasses.replace(TabularPreparation(one_hot_limit=8), **{field: option})
+    check_parity(choices, make_dataset(task=task), blocks_by_graph)
+
+
+@pytest.mark.parametrize("scaling", SPACE["scaling"].options)
+@pytest.mark.parametrize("missing", ["keep", "knn", "forest", "drop-columns"])
+def test_each_scaling_agrees_after_each_imputation(scaling, missing, make_dataset, blocks_by_graph):
+    choices = TabularPreparation(missing=missing, scaling=scaling, categories="ordinal")
+    check_parity(choices, make_dataset(seed=1), blocks_by_graph)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("n_classes", [3, 12])
+def test_presets_agree_with_their_graphs_for_many_classes(preset, n_classes, make_dataset, blocks_by_graph):
+    dataset = make_dataset(task=TaskKind.MULTICLASS, n_classes=n_classes)
+    check_parity(PRESETS[preset], dataset, blocks_by_graph)
+    check_parity(dataclasses.replace(PRESETS[preset], categories="target"), dataset, blocks_by_graph)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_one_row_agrees_with_its_graph(preset, make_dataset, blocks_by_graph):
+    inputs = check_parity(PRESETS[preset], make_dataset(), blocks_by_graph, rows=np.array([250]))
+    assert inputs.n_samples == 1
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("absent", ["numbers", "categories"])
+def test_a_table_without_numbers_or_without_categories_agrees(preset, absent, make_dataset, blocks_by_graph):
+    check_parity(PRESETS[preset], make_dataset(**{absent: False}), blocks_by_graph)
+
+
+@pytest.mark.parametrize("missing", ["mean", "knn", "forest", "drop-columns", "keep"])
+@pytest.mark.parametrize("n_train", [1, 2, 30])
+def test_few_training_rows_agree(missing, n_train, make_dataset, blocks_by_graph):
+    for scaling in ("standard", "robust", "quantile"):
+        choices = TabularPreparation(missing=missing, scaling=scaling, categories="target")
+        check_parity(choices, make_dataset(), blocks_by_graph, train=np.arange(n_train))
+
+
+@pytest.mark.parametrize("scaling", SPACE["scaling"].options)
+def test_numbers_far_outside_of_training_stay_finite_and_agree(scaling, make_dataset, blocks_by_graph):
+    dataset = make_dataset()
+    hostile = [1e37, -1e37, 1e39, np.inf, -np.inf, 1e300, 5e-324, np.nan, 0.0]
+    names = [column.name for column in dataset.schema.numeric_features]
+    columns = {name: np.concatenate([dataset.columns[name][:200], hostile]) for name in names}
+    rest = {name: values[: 200 + len(hostile)] for name, values in dataset.columns.items() if name not in names}
+    dataset = dataclasses.replace(dataset, columns={**rest, **columns})
+    for missing in ("median", "knn", "forest"):
+        choices = TabularPreparation(missing=missing, scaling=scaling)
+        check_parity(choices, dataset, blocks_by_graph, rows=np.arange(195, 209))
+
+
+def test_many_columns_with_large_vocabularies_agree(make_dataset, blocks_by_graph):
+    from cupel.core.schema import Column, ColumnKind, Schema
+
+    generator = np.random.default_rng(0)
+    sizes = [300, 2, 90, 500, 200, 250, 30, 256, 257, 120, 90]
+    names = [f"c{position}" for position in range(len(sizes))]
+    columns = tuple(
+        Column(name=name, kind=ColumnKind.CATEGORY, levels=tuple(f"{name if size % 2 else ''}x{i}" for i in range(size)))
+        for name, size in zip(names, sizes, strict=True)
+    )
+    values = {name: generator.integers(-1, size, 300).astype(np.int32) for name, size in zip(names, sizes, strict=True)}
+    original = make_dataset(numbers=False)
+    schema = Schema((*columns, original.schema["y"]), target="y")
+    dataset = dataclasses.replace(original, schema=schema, columns={**values, "y": original.columns["y"]})
+    check_parity(TabularPreparation(categories="embedding", min_level_count=1), dataset, blocks_by_graph)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_combinations_agree_with_their_graphs(seed, make_dataset, blocks_by_graph):
+    from cupel.core.space import sample
+
+    choices = sample(TabularPreparation, seed=seed)
+    if choices.missing != "drop-rows":
+        task = list(TaskKind)[seed % 3]
+        check_parity(choices, make_dataset(seed=seed, task=task), blocks_by_graph)
