@@ -1,0 +1,70 @@
+# What can be done here, from a fresh clone with nothing but python3 (3.11 or newer) and its venv module:
+#   make demo        install all that fitting needs, then find, prove and pack a model for a real table
+#   make test        install the developer's tools, then every fast check and test
+#   make test-real   the tests on real data and the slow ones (data sets: folder named by CUPEL_DATA, or ../shared/data)
+#   make clean       remove what was made, the environment included
+#
+# PYTHON=python3.12        which interpreter makes the environment
+# TORCH_INDEX=URL          where else pip looks for PyTorch; on a computer without a GPU,
+#                          https://download.pytorch.org/whl/cpu saves about 2 GB of GPU libraries
+
+PYTHON ?= python3
+VENV ?= .venv
+DEMO ?= demo
+JOBS ?= 2
+TORCH_INDEX ?=
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --disable-pip-version-check --no-input -c constraints.txt
+TORCH = $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
+INSTALLED_FIT = $(VENV)/.installed-fit
+INSTALLED_DEV = $(VENV)/.installed-dev
+
+.PHONY: demo test test-fast test-real lint clean help
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo: $(INSTALLED_FIT)
+	@$(BIN)/cupel demo --out $(DEMO)
+
+test: lint test-fast
+
+lint: $(INSTALLED_DEV)
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-fast: $(INSTALLED_DEV)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+
+# PostgreSQL serves the tests that read from a database; without it they are skipped, and say so.
+test-real: $(INSTALLED_DEV)
+	@if ! command -v postgres >/dev/null 2>&1 && ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+			echo "== installing PostgreSQL for the tests of database reading"; \
+			apt-get update -qq && apt-get install -y -qq postgresql >/dev/null || echo "== PostgreSQL could not be installed; its tests are skipped"; \
+		else echo "== PostgreSQL is not installed; the tests of database reading are skipped"; fi; fi
+	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m "real or slow"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.12 …"; exit 2; }
+	@echo "== 1 of 3: an environment of its own in $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { echo "python3 lacks the venv module; on Debian: apt-get install python3-venv"; exit 2; }
+
+$(INSTALLED_FIT): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "== 2 of 3: PyTorch ($(TORCH)); the largest download, a few minutes"
+	@$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) "$(TORCH)"
+	@echo "== 3 of 3: Cupel and the rest of what fitting needs"
+	@$(PIP) -e ".[fit]"
+	@touch $@
+
+$(INSTALLED_DEV): pyproject.toml constraints.txt $(INSTALLED_FIT)
+	@echo "== the developer's tools"
+	@$(PIP) -q -e ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(DEMO) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
