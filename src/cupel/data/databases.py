@@ -1,0 +1,84 @@
+"""Tables out of databases: SQLite files and PostgreSQL servers. Nothing is ever written to them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from cupel.core.errors import DataError, MissingDependencyError
+from cupel.data.table import RawTable, array_of
+
+_CONNECT_SECONDS = 10
+
+
+def read_sqlite(path: Path, *, query: str | None) -> RawTable:
+    """The result of a query, or the only table of the file.
+
+    Raises:
+        DataError: the file is damaged, the query fails, or it is not given where there are several tables.
+    """
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as connection:
+            result = connection.execute(query or _only_table(connection, path))
+            if result.description is None:
+                raise DataError(f"query {query!r} gives no rows; expected a SELECT.")
+            return _table([column[0] for column in result.description], result.fetchall(), source=str(path))
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        raise DataError(
+            f"{path} cannot be read as an SQLite database with query {query!r} ({error}). Check the query and the file."
+        ) from error
+
+
+def _only_table(connection: sqlite3.Connection, path: Path) -> str:
+    listed = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' ORDER BY name"
+    names = [row[0] for row in connection.execute(listed)]
+    if len(names) != 1:
+        shown = ", ".join(names[:10]) or "none"
+        raise DataError(f"{path} holds {len(names)} tables ({shown}); say which rows with query=, as in SELECT * FROM name.")
+    quoted = names[0].replace('"', '""')
+    return f'SELECT * FROM "{quoted}"'
+
+
+def read_postgres(url: str, *, query: str | None) -> RawTable:
+    """The result of one query, run in a transaction that may only read.
+
+    Raises:
+        DataError: there is no query, the server cannot be reached, or the query fails.
+        MissingDependencyError: psycopg is not installed.
+    """
+    shown = without_password(url)
+    if not query or not query.strip():
+        raise DataError(f"{shown} is a database, which needs query=, as in SELECT * FROM customers.")
+    try:
+        import psycopg
+    except ImportError as error:
+        raise MissingDependencyError(
+            'reading from PostgreSQL needs psycopg, which is not installed; pip install "cupel[postgres]".'
+        ) from error
+    try:
+        with psycopg.connect(url, connect_timeout=_CONNECT_SECONDS) as connection:
+            connection.read_only = True
+            # Prepared, so that the server takes one statement only: a second one could end the transaction.
+            result = connection.execute(query, prepare=True)
+            if result.description is None:
+                raise DataError(f"query {query!r} gives no rows; expected a SELECT.")
+            return _table([column.name for column in result.description], result.fetchall(), source=shown)
+    except psycopg.Error as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{shown} cannot be read with query {query!r} ({reason}). Check address, rights and query.") from error
+
+
+def without_password(url: str) -> str:
+    """The address as it may be shown and stored: no password, no parameters."""
+    parts = urlsplit(url)
+    user, at, place = parts.netloc.rpartition("@")
+    return urlunsplit((parts.scheme, f"{user.partition(':')[0]}{at}{place}", parts.path, "", ""))
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[Any]], *, source: str) -> RawTable:
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+    return RawTable.of(names, [array_of(column) for column in columns], source=source)
