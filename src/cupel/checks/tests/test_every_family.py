@@ -1,0 +1,44 @@
+"""Every registered family and modality keeps its promises, ours exactly as a plug-in's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+
+from cupel.checks import FAMILY_CHECKS, MODALITY_CHECKS, Bench, bench_for, example_dataset
+from cupel.checks.modalities import ModalityBench
+from cupel.core import registry
+from cupel.core.modality import Modality
+from cupel.core.task import TaskKind
+
+CASES = [
+    pytest.param(modality, family, kind, id=f"{modality.name}-{family.name}-{kind.value}")
+    for modality in registry.modalities()
+    for family in modality.families()
+    for kind in sorted(family.tasks)
+]
+
+
+@cache
+def bench_of(modality: str, family: str, kind: TaskKind) -> Bench:
+    return bench_for(registry.family_named(registry.modality_named(modality), family), kind)
+
+
+def by_name(check: Callable[..., Any]) -> str:
+    return check.__name__
+
+
+@pytest.mark.parametrize("check", FAMILY_CHECKS, ids=by_name)
+@pytest.mark.parametrize(("modality", "family", "kind"), CASES)
+def test_family_keeps_its_promise(modality: Modality, family: Any, kind: TaskKind, check: Callable[[Bench], None]) -> None:
+    check(bench_of(modality.name, family.name, kind))
+
+
+@pytest.mark.parametrize("check", MODALITY_CHECKS, ids=by_name)
+@pytest.mark.parametrize("kind", list(TaskKind))
+@pytest.mark.parametrize("modality", registry.modalities(), ids=lambda modality: modality.name)
+def test_modality_keeps_its_promise(modality: Modality, kind: TaskKind, check: Callable[[ModalityBench], None]) -> None:
+    check(ModalityBench(modality, example_dataset(kind)))
