@@ -9,7 +9,7 @@ import numpy as np
 from cupel.core.graph import Graph
 from cupel.modalities.tabular.preparation.missing import Mask, Matrix, location_and_scale
 
-MAX_REFERENCES = 512
+MAX_REFERENCES = 256
 N_NEIGHBOURS = 5
 TIE_BREAK = 1e-9  # well above the rounding of a distance, well below any difference that matters
 N_CHUNK = 8192
