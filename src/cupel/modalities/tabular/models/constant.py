@@ -1,0 +1,90 @@
+"""The same answer for every row: the yardstick below which nothing is a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel.core.budget import Deadline
+from cupel.core.family import Cost, Family, FittedUnit, Preset, UnitData
+from cupel.core.graph import Graph
+from cupel.core.inputs import Inputs, InputShape
+from cupel.core.recipe import Recipe
+from cupel.core.task import Task, TaskKind
+from cupel.modalities.tabular.preparation import FOR_LINEAR
+
+MEDIAN_METRICS = frozenset({"mae", "mape", "median_absolute_error", "pinball"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Nothing to choose."""
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """Class frequencies, or the mean (the median, where absolute errors are judged); shape (outputs,)."""
+
+    values: NDArray[np.float64]
+
+    def predict(self, inputs: Inputs) -> NDArray[np.float64]:
+        """The same row for every input."""
+        return np.tile(self.values, (inputs.n_samples, 1))
+
+    def emit(self, graph: Graph, blocks: Mapping[str, str]) -> str:
+        """The constant, expanded to the number of rows of any block."""
+        rows = graph.op("Shape", next(iter(blocks.values())), start=0, end=1)
+        shape = graph.concat([rows, graph.constant(np.array([len(self.values)], np.int64))], axis=0)
+        return graph.op("Expand", graph.constant(self.values[None, :]), shape)
+
+
+def fit(
+    units: Sequence[UnitData], *, config: Config, task: Task, threads: int | None = None, deadline: Deadline | None = None
+) -> list[FittedUnit]:
+    """One constant per fold, from training and stop rows."""
+    del config, threads, deadline
+    fitted = []
+    for unit in units:
+        target = np.concatenate([unit.train_target, unit.stop_target])
+        if task.is_classification:
+            values = np.bincount(target, minlength=task.n_outputs) / len(target)
+        else:
+            values = np.array([np.median(target) if task.metric in MEDIAN_METRICS else np.mean(target)])
+        model = Constant(values)
+        fitted.append(FittedUnit(model, model.predict(unit.valid)))
+    return fitted
+
+
+def cost(n_train: int, shape: InputShape, config: Any, recipe: Recipe | None, task: Task) -> Cost:
+    """Next to nothing."""
+    del shape, config, recipe, task
+    return Cost(seconds=0.01, memory_bytes=8.0 * n_train)
+
+
+def portfolio(task: Task) -> tuple[Preset, ...]:
+    """The one there is."""
+    del task
+    return (Preset(config=Config(), preparation=FOR_LINEAR),)
+
+
+def search(task: Task, seed: int) -> Preset:
+    """The one there is, whatever the seed."""
+    del seed
+    return portfolio(task)[0]
+
+
+spec = Family(
+    name="constant",
+    source="Class frequencies or the mean of the training targets; the usual trivial baseline.",
+    tasks=frozenset(TaskKind),
+    config=Config,
+    portfolio=portfolio,
+    search=search,
+    cost=cost,
+    is_baseline=True,
+    fit=fit,
+)

@@ -1,0 +1,221 @@
+"""Gradient-boosted decision trees by LightGBM: the classical bar that deep learning has to clear."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel.core import machine
+from cupel.core.budget import Deadline
+from cupel.core.errors import TrainingError
+from cupel.core.family import Cost, Family, FittedUnit, Preset, UnitData
+from cupel.core.graph import Graph
+from cupel.core.inputs import Inputs, InputShape
+from cupel.core.recipe import Recipe
+from cupel.core.space import Choice, Range, sample
+from cupel.core.task import Task, TaskKind
+from cupel.core.trees import Tree, emit_trees, from_lightgbm
+from cupel.modalities.tabular.preparation import FOR_TREES
+
+OBJECTIVES = {TaskKind.BINARY: "binary", TaskKind.MULTICLASS: "multiclass", TaskKind.REGRESSION: "regression"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """LightGBM's own parameters under their own names; `max_rounds` ends what `patience` did not."""
+
+    learning_rate: Annotated[float, Range(0.01, 0.2, log=True)] = 0.05
+    num_leaves: Annotated[int, Range(7, 255, log=True)] = 31
+    min_data_in_leaf: Annotated[int, Range(2, 100, log=True)] = 20
+    feature_fraction: Annotated[float, Range(0.4, 1.0)] = 0.9
+    bagging_fraction: Annotated[float, Range(0.5, 1.0)] = 0.9
+    lambda_l1: Annotated[float, Range(1e-4, 10.0, log=True)] = 1e-4
+    lambda_l2: Annotated[float, Range(1e-4, 30.0, log=True)] = 1.0
+    min_gain_to_split: Annotated[float, Range(1e-6, 0.5, log=True)] = 1e-6
+    extra_trees: Annotated[bool, Choice(False, True)] = False
+    max_rounds: Annotated[int, Range(50, 3000, log=True)] = 1500
+    patience: Annotated[int, Range(10, 100)] = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Boosted:
+    """Trees whose sums are logits, or standardised values that `centre` and `spread` restore."""
+
+    booster: Any
+    n_rounds: int
+    kind: TaskKind
+    centre: float = 0.0
+    spread: float = 1.0
+
+    def predict(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Probabilities, or values."""
+        raw = np.asarray(
+            self.booster.predict(inputs.matrix(), raw_score=True, num_iteration=self.n_rounds, num_threads=machine.usable_cores())
+        )
+        if self.kind is TaskKind.REGRESSION:
+            return raw.reshape(-1, 1) * self.spread + self.centre
+        if self.kind is TaskKind.BINARY:
+            positive = 1.0 / (1.0 + np.exp(-raw))
+            return np.stack([1.0 - positive, positive], axis=1)
+        exponentials = np.exp(raw - raw.max(axis=1, keepdims=True))
+        return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+
+    def trees(self) -> list[Tree]:
+        """The trees in use, class by class within each round."""
+        n_per_round = self.booster.num_model_per_iteration()
+        return from_lightgbm(self.booster, n_trees=self.n_rounds * n_per_round)
+
+    def emit(self, graph: Graph, blocks: Mapping[str, str]) -> str:
+        """One node of trees, then the link in double."""
+        matrix = graph.concat([graph.cast(block, np.float32) for block in blocks.values()])
+        n_targets = self.booster.num_model_per_iteration()
+        raw = graph.cast(emit_trees(graph, matrix, self.trees(), n_targets=n_targets), np.float64)
+        if self.kind is TaskKind.REGRESSION:
+            scaled = graph.op("Mul", raw, graph.constant(self.spread, np.float64))
+            return graph.op("Add", scaled, graph.constant(self.centre, np.float64))
+        if self.kind is TaskKind.BINARY:
+            positive = graph.op("Sigmoid", raw)
+            return graph.concat([graph.op("Sub", graph.constant(1.0, np.float64), positive), positive])
+        return graph.op("Softmax", raw, axis=1)
+
+
+def fit(
+    units: Sequence[UnitData], *, config: Config, task: Task, threads: int | None = None, deadline: Deadline | None = None
+) -> list[FittedUnit]:
+    """One booster per fold, one after another: LightGBM uses all threads itself."""
+    deadline = deadline or Deadline()
+    fitted = []
+    for number, unit in enumerate(units):
+        share = deadline.remaining / (len(units) - number)
+        fitted.append(_fit_unit(unit, config, task, threads=threads or machine.usable_cores(), until=Deadline(_finite(share))))
+    return fitted
+
+
+def _finite(seconds: float) -> float | None:
+    return seconds if np.isfinite(seconds) else None
+
+
+def _fit_unit(unit: UnitData, config: Config, task: Task, *, threads: int, until: Deadline) -> FittedUnit:
+    import lightgbm
+
+    started = time.monotonic()
+    centre, spread = 0.0, 1.0
+    if task.kind is TaskKind.REGRESSION:
+        centre, spread = float(np.mean(unit.train_target)), float(np.std(unit.train_target)) or 1.0
+    train = lightgbm.Dataset(unit.train.matrix(), (unit.train_target - centre) / spread, free_raw_data=True)
+    stop = train.create_valid(unit.stop.matrix(), (unit.stop_target - centre) / spread)
+    history: dict[str, dict[str, list[float]]] = {}
+    cut = _Cut(until)
+    booster = lightgbm.train(
+        _parameters(config, task, seed=unit.seed, threads=threads),
+        train,
+        num_boost_round=config.max_rounds,
+        valid_sets=[stop],
+        valid_names=["stop"],
+        callbacks=[
+            lightgbm.record_evaluation(history),
+            lightgbm.early_stopping(config.patience, verbose=False),
+            cut,
+        ],
+    )
+    losses = next(iter(history.get("stop", {"": []}).values()), [])
+    if not losses:
+        raise TrainingError(f"fold {unit.fold + 1}: time was up before the first round; give the run more time.")
+    n_rounds = int(np.argmin(losses)) + 1
+    model = Boosted(booster, n_rounds, task.kind, centre, spread)
+    return FittedUnit(
+        model,
+        model.predict(unit.valid),
+        curve={"stop_loss": losses},
+        best_epoch=n_rounds - 1,
+        seconds=time.monotonic() - started,
+        cut_short=cut.happened,
+    )
+
+
+class _Cut:
+    """A LightGBM callback that ends training when time is up."""
+
+    order = 100
+
+    def __init__(self, until: Deadline) -> None:
+        self._until = until
+        self.happened = False
+
+    def __call__(self, environment: Any) -> None:
+        if self._until.passed:
+            from lightgbm.callback import EarlyStopException
+
+            self.happened = True
+            raise EarlyStopException(environment.iteration, environment.evaluation_result_list)
+
+
+def _parameters(config: Config, task: Task, *, seed: int, threads: int) -> dict[str, Any]:
+    parameters: dict[str, Any] = {
+        name: getattr(config, name)
+        for name in (
+            "learning_rate", "num_leaves", "min_data_in_leaf", "feature_fraction", "bagging_fraction",
+            "lambda_l1", "lambda_l2", "min_gain_to_split", "extra_trees",
+        )
+    }  # fmt: skip
+    parameters |= {
+        "objective": OBJECTIVES[task.kind],
+        "metric": {"binary": "binary_logloss", "multiclass": "multi_logloss", "regression": "l2"}[OBJECTIVES[task.kind]],
+        "bagging_freq": 1,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": threads,
+        "verbosity": -1,
+        "feature_pre_filter": False,
+    }
+    return parameters | ({"num_class": task.n_outputs} if task.kind is TaskKind.MULTICLASS else {})
+
+
+def cost(n_train: int, shape: InputShape, config: Any, recipe: Recipe | None, task: Task) -> Cost:
+    """Histogram building per round, and a fixed cost per leaf."""
+    del recipe
+    width = sum(shape.widths.values())
+    rounds = min(config.max_rounds, 15.0 / config.learning_rate)
+    per_round = 1.2e-8 * n_train * width + 1.5e-5 * config.num_leaves * (1 + width / 50)
+    n_models = task.n_outputs if task.kind is TaskKind.MULTICLASS else 1
+    return Cost(seconds=0.05 + rounds * n_models * per_round, memory_bytes=10.0 * n_train * width + 2e7)
+
+
+PRESETS = (
+    Config(),
+    Config(learning_rate=0.03, num_leaves=128, min_data_in_leaf=3),
+    Config(extra_trees=True, num_leaves=63),
+    Config(learning_rate=0.03, num_leaves=15, feature_fraction=0.6, lambda_l2=5.0),
+    Config(learning_rate=0.02, num_leaves=64, feature_fraction=0.5, bagging_fraction=0.7, min_data_in_leaf=40),
+)
+"""The default, a large one (AutoGluon's GBMLarge), randomised trees (its GBMXT), and two that regularise more."""
+
+
+def portfolio(task: Task) -> tuple[Preset, ...]:
+    """Five presets, the default first."""
+    del task
+    return tuple(Preset(config=config, preparation=FOR_TREES) for config in PRESETS)
+
+
+def search(task: Task, seed: int) -> Preset:
+    """A preset drawn at random; the number of rounds is left to early stopping."""
+    del task
+    return Preset(config=sample(Config, seed=seed, fixed={"max_rounds": 1500, "patience": 40}), preparation=FOR_TREES)
+
+
+spec = Family(
+    name="LightGBM",
+    source="Ke et al. 2017, LightGBM: a highly efficient gradient boosting decision tree, NeurIPS 30.",
+    tasks=frozenset(TaskKind),
+    config=Config,
+    portfolio=portfolio,
+    search=search,
+    cost=cost,
+    fit=fit,
+)

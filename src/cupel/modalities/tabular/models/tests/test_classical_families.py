@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+
+from cupel.core.budget import Deadline
+from cupel.core.family import UnitData
+from cupel.core.graph import Graph
+from cupel.core.inputs import Inputs
+from cupel.core.task import Task, TaskKind
+from cupel.modalities.tabular.models import constant, lightgbm, linear
+
+SPECS = [constant.spec, linear.spec, lightgbm.spec]
+TASKS = [
+    Task(kind=TaskKind.BINARY, target="y", metric="roc_auc", classes=("n", "y")),
+    Task(kind=TaskKind.MULTICLASS, target="y", metric="log_loss", classes=("a", "b", "c")),
+    Task(kind=TaskKind.REGRESSION, target="y", metric="rmse"),
+]
+
+
+def inputs_of(numeric, binary):
+    blocks = {
+        "numeric": numeric.astype(np.float32),
+        "binary": binary.astype(np.float32),
+        "codes": np.zeros((len(numeric), 0), np.int64),
+    }
+    return Inputs(blocks, {"codes": ()})
+
+
+def unit_for(task, *, n=300, seed=0, missing=False):
+    generator = np.random.default_rng(seed)
+    numeric, binary = generator.normal(size=(n, 4)) * 1e3, generator.integers(0, 2, (n, 2))
+    signal = numeric[:, 0] / 1e3 + binary[:, 0] + 0.3 * generator.normal(size=n)
+    if missing:
+        numeric[generator.random((n, 4)) < 0.2] = np.nan
+    target = signal * 1e5 if task.kind is TaskKind.REGRESSION else np.digitize(signal, [0.0, 1.0][: task.n_outputs - 1])
+    parts = [slice(0, n // 2), slice(n // 2, 3 * n // 4), slice(3 * n // 4, n)]
+    train, stop, valid = (inputs_of(numeric[part], binary[part]) for part in parts)
+    unit = UnitData(
+        fold=0, seed=1, train=train, train_target=target[parts[0]], stop=stop, stop_target=target[parts[1]], valid=valid
+    )
+    return unit, target[parts[2]]
+
+
+def fitted(spec, task, unit, **config):
+    return spec.fit([unit], config=spec.config(**config), task=task, threads=1, deadline=Deadline())[0]
+
+
+def exported(model, inputs, task):
+    import onnxruntime
+
+    graph = Graph()
+    blocks = {
+        name: graph.input(name, block.dtype, width=block.shape[1]) for name, block in inputs.blocks.items() if block.shape[1]
+    }
+    graph.output("prediction", graph.cast(model.emit(graph, blocks), np.float64), np.float64, width=task.n_outputs)
+    session = onnxruntime.InferenceSession(graph.model().SerializeToString())
+    return session.run(None, {name: inputs.blocks[name] for name in blocks})[0]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.kind.value)
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("missing", [False, True])
+def test_the_exported_model_predicts_the_same(spec, task, missing):
+    if missing and spec.name != "LightGBM":
+        pytest.skip("only LightGBM takes missing values itself")
+    unit, _ = unit_for(task, missing=missing)
+    model = fitted(spec, task, unit).model
+    predicted = model.predict(unit.valid)
+    assert predicted.shape == (unit.valid.n_samples, task.n_outputs)
+    scale = 1e5 if task.kind is TaskKind.REGRESSION else 1.0
+    assert np.abs(exported(model, unit.valid, task) - predicted).max() <= 1e-5 * scale
+    one = inputs_of(unit.valid.blocks["numeric"][:1], unit.valid.blocks["binary"][:1])
+    assert np.abs(exported(model, one, task) - predicted[:1]).max() <= 1e-5 * scale
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.kind.value)
+@pytest.mark.parametrize("spec", SPECS[1:], ids=lambda spec: spec.name)
+def test_a_family_learns_what_is_there(spec, task):
+    unit, target = unit_for(task, n=600)
+    predicted = fitted(spec, task, unit).predictions
+    if task.kind is TaskKind.REGRESSION:
+        assert np.mean((predicted[:, 0] - target) ** 2) < 0.5 * np.var(target)
+    else:
+        assert np.allclose(predicted.sum(axis=1), 1)
+        assert np.mean(predicted.argmax(axis=1) == target) > 0.7
+
+
+@pytest.mark.parametrize("spec", SPECS[1:], ids=lambda spec: spec.name)
+def test_a_class_that_the_fold_lacks_gets_next_to_no_probability(spec):
+    unit, _ = unit_for(TASKS[0])
+    task = TASKS[1]
+    predicted = fitted(spec, task, unit).predictions
+    assert predicted.shape[1] == 3
+    assert predicted[:, 2].max() < 0.05
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_the_same_seed_gives_the_same_predictions(spec):
+    unit, _ = unit_for(TASKS[0])
+    assert np.array_equal(fitted(spec, TASKS[0], unit).predictions, fitted(spec, TASKS[0], unit).predictions)
+
+
+def test_absolute_errors_get_the_median_as_their_constant():
+    task = Task(kind=TaskKind.REGRESSION, target="y", metric="mae")
+    unit, _ = unit_for(task)
+    assert fitted(constant.spec, task, unit).predictions[0, 0] == np.median(np.concatenate([unit.train_target, unit.stop_target]))
+
+
+def test_lightgbm_ends_when_time_is_up_with_what_it_has():
+    unit, _ = unit_for(TASKS[0], n=20_000)
+    config = lightgbm.Config(learning_rate=0.01, max_rounds=3000, num_leaves=255)
+    result = lightgbm.spec.fit([unit], config=config, task=TASKS[0], threads=1, deadline=Deadline(0.3))[0]
+    assert result.cut_short
+    assert result.seconds < 2
+
+
+def test_early_stopping_keeps_the_best_round():
+    unit, _ = unit_for(TASKS[0])
+    result = fitted(lightgbm.spec, TASKS[0], unit, learning_rate=0.2)
+    assert result.best_epoch == int(np.argmin(result.curve["stop_loss"]))
+    assert len(result.curve["stop_loss"]) > result.best_epoch + 1
