@@ -1,0 +1,103 @@
+"""Every metric there is, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from cupel.core.errors import UsageError
+from cupel.core.task import Task, TaskKind
+from cupel.evaluation import scorers
+from cupel.evaluation.metric import Metric, Prepare
+
+_BINARY = frozenset({TaskKind.BINARY})
+_MULTICLASS = frozenset({TaskKind.MULTICLASS})
+_CLASSES = _BINARY | _MULTICLASS
+_REGRESSION = frozenset({TaskKind.REGRESSION})
+
+
+def _of_labels(name: str, label: str, prepare: Prepare, tasks: frozenset[TaskKind] = _CLASSES) -> Metric:
+    return Metric(name=name, label=label, higher_is_better=True, tasks=tasks, needs="labels", prepare=prepare)
+
+
+def _of_probabilities(
+    name: str, label: str, prepare: Prepare, *, tasks: frozenset[TaskKind], higher_is_better: bool, per_class: bool = False
+) -> Metric:
+    return Metric(
+        name=name,
+        label=label,
+        higher_is_better=higher_is_better,
+        tasks=tasks,
+        needs="probabilities",
+        prepare=prepare,
+        per_class=per_class,
+    )
+
+
+def _of_values(name: str, label: str, prepare: Prepare, *, higher_is_better: bool = False) -> Metric:
+    return Metric(name=name, label=label, higher_is_better=higher_is_better, tasks=_REGRESSION, needs="values", prepare=prepare)
+
+
+def _averaged(kind: str, label: str) -> list[Metric]:
+    averages = {"macro": scorers.macro, "micro": scorers.micro, "weighted": scorers.weighted}
+    return [
+        _of_labels(f"{kind}_{name}", f"{label} ({name})", scorers.confusion_of(average(kind)))
+        for name, average in averages.items()
+    ]
+
+
+def _rank(name: str, label: str, prepare: Prepare, *, tasks: frozenset[TaskKind]) -> Metric:
+    return _of_probabilities(name, label, prepare, tasks=tasks, higher_is_better=True, per_class=tasks == _MULTICLASS)
+
+
+_ALL = (
+    _of_labels("accuracy", "accuracy", scorers.mean_of(scorers.is_correct)),
+    _of_labels("balanced_accuracy", "balanced accuracy", scorers.confusion_of(scorers.balanced_accuracy)),
+    _of_labels("precision", "precision", scorers.confusion_of(scorers.positive("precision")), _BINARY),
+    _of_labels("recall", "recall", scorers.confusion_of(scorers.positive("recall")), _BINARY),
+    _of_labels("f1", "F1", scorers.confusion_of(scorers.positive("f1")), _BINARY),
+    *_averaged("precision", "precision"),
+    *_averaged("recall", "recall"),
+    *_averaged("f1", "F1"),
+    _of_labels("mcc", "Matthews correlation", scorers.confusion_of(scorers.matthews)),
+    _rank("roc_auc", "ROC-AUC", scorers.ranking_of(scorers.area_under_roc), tasks=_BINARY),
+    _rank("roc_auc_ovr", "ROC-AUC (one versus rest)", scorers.one_versus_rest(scorers.area_under_roc), tasks=_MULTICLASS),
+    _rank("pr_auc", "average precision", scorers.ranking_of(scorers.average_precision), tasks=_BINARY),
+    _rank("pr_auc_ovr", "average precision (macro)", scorers.one_versus_rest(scorers.average_precision), tasks=_MULTICLASS),
+    _of_probabilities("log_loss", "log loss", scorers.mean_of(scorers.surprise), tasks=_CLASSES, higher_is_better=False),
+    _of_probabilities("brier", "Brier score", scorers.mean_of(scorers.squared_distance), tasks=_CLASSES, higher_is_better=False),
+    _of_probabilities(
+        "calibration_error", "calibration error", scorers.prepare_calibration_error, tasks=_CLASSES, higher_is_better=False
+    ),
+    _of_values("rmse", "RMSE", scorers.mean_of(scorers.squared_error, np.sqrt)),
+    _of_values("mae", "MAE", scorers.mean_of(scorers.absolute_error)),
+    _of_values("r2", "R²", scorers.prepare_r2, higher_is_better=True),
+    _of_values("mape", "mean absolute percentage error", scorers.mean_of(scorers.relative_error)),
+    _of_values("median_absolute_error", "median absolute error", scorers.prepare_median_absolute_error),
+    _of_values("pinball_10", "pinball loss at 10%", scorers.mean_of(scorers.quantile_loss(0.1))),
+    _of_values("pinball_50", "pinball loss at 50%", scorers.mean_of(scorers.quantile_loss(0.5))),
+    _of_values("pinball_90", "pinball loss at 90%", scorers.mean_of(scorers.quantile_loss(0.9))),
+)
+
+METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _ALL})
+"""All metrics by name. Those of one task: `fitting(task.kind)`."""
+
+
+def fitting(kind: TaskKind) -> tuple[Metric, ...]:
+    """The metrics that can judge a task of that kind."""
+    return tuple(metric for metric in METRICS.values() if kind in metric.tasks)
+
+
+def metric_named(name: str, task: Task) -> Metric:
+    """The metric of that name.
+
+    Raises:
+        UsageError: there is none, or it does not fit the task; names those that do.
+    """
+    metric = METRICS.get(name)
+    if metric is None or task.kind not in metric.tasks:
+        wrong = "is unknown" if metric is None else f"does not fit a {task.kind.value} task"
+        raise UsageError(f"metric {name!r} {wrong}; choose one of {', '.join(m.name for m in fitting(task.kind))}.")
+    return metric
