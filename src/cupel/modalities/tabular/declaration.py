@@ -8,9 +8,7 @@ from cupel.core.dataset import Dataset
 from cupel.core.modality import GraphInput, Modality
 from cupel.core.schema import ColumnKind, Schema
 from cupel.modalities.tabular.models import families
-
-NUMBER_INPUT = "number"
-CATEGORY_INPUT = "category"
+from cupel.modalities.tabular.preparation.fitting import CATEGORY_INPUT, NUMBER_INPUT
 
 
 def recognises(schema: Schema) -> float:

@@ -52,9 +52,9 @@ class FittedTabular:
         indices = self.categories.index.apply(dataset.codes(rows))
         lookup = self.categories.lookup
         encoded = lookup.apply(indices) if lookup else np.empty((len(rows), 0))
-        return self.blocks(dataset.numeric(rows), indices, encoded)
+        return self.blocks(dataset.numeric(rows), indices=indices, encoded=encoded)
 
-    def blocks(self, features: Matrix, indices: Indices, encoded: Matrix) -> Inputs:
+    def blocks(self, features: Matrix, *, indices: Indices, encoded: Matrix) -> Inputs:
         """The blocks of rows given by numeric features, category indices and looked-up numbers."""
         filled, present = self.numbers.apply(features)
         scaled = self.scaling.apply(np.concatenate([filled, encoded], axis=1)).astype(np.float32)
@@ -157,7 +157,7 @@ def fit_preparation(choices: TabularPreparation, dataset: Dataset, rows: Rows, *
         scaling=fit_scaling(choices.scaling, to_scale, present),
         restores_gaps=restores_gaps,
     )
-    inputs = fitted.blocks(features, indices, encoded)
+    inputs = fitted.blocks(features, indices=indices, encoded=encoded)
     kept = fit_selection(choices.selection, inputs, keep=choices.keep, task=dataset.task, target=dataset.target[rows], seed=seed)
     return Prepared(replace(fitted, kept=kept), selected(inputs, kept), rows) if kept else Prepared(fitted, inputs, rows)
 

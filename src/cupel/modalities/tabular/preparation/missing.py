@@ -1,4 +1,4 @@
-"""What stands in for a missing number: one value per column, the nearest training rows, or a forest's guess."""
+"""What counts as a missing number, and the simplest thing that can stand in for it."""
 
 from __future__ import annotations
 
@@ -59,35 +59,9 @@ class ConstantFill:
         return graph.op("Where", present, values, graph.constant(self.fill))
 
 
-def fit_fill(strategy: str, values: Matrix, present: Mask, *, seed: int) -> Fill:
-    """An imputation learned from training numbers. Columns without any are filled with 0."""
-    if strategy == "knn":
-        from cupel.modalities.tabular.preparation.neighbours import NeighbourFill
-
-        return NeighbourFill.fit(values, present, seed=seed)
-    if strategy == "forest":
-        from cupel.modalities.tabular.preparation.forest import ForestFill
-
-        return ForestFill.fit(values, present, seed=seed)
-    if strategy == "keep":
-        return ConstantFill(np.full(values.shape[1], np.nan))
-    columns = [values[present[:, column], column] for column in range(values.shape[1])]
-    fill = [_typical(strategy, column) if len(column) else 0.0 for column in columns]
-    return ConstantFill(np.array(fill, dtype=np.float64))
-
-
 def location_and_scale(values: Matrix, present: Mask) -> tuple[Matrix, Matrix]:
     """Mean and standard deviation of each column's present values; 0 and 1 where undefined."""
     counts = np.maximum(present.sum(axis=0), 1)
     mean = np.where(present, values, 0.0).sum(axis=0) / counts
     deviation = np.sqrt((np.where(present, values - mean, 0.0) ** 2).sum(axis=0) / counts)
     return mean, np.where(deviation > np.maximum(1e-12 * np.abs(mean), SMALLEST_DEVIATION), deviation, 1.0)
-
-
-def _typical(strategy: str, values: Matrix) -> float:
-    if strategy == "median":
-        return float(np.median(values))
-    if strategy == "most-frequent":
-        distinct, counts = np.unique(values, return_counts=True)
-        return float(distinct[np.argmax(counts)])
-    return float(values.mean())

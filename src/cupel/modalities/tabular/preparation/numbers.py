@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from cupel.core.graph import Graph
 from cupel.modalities.tabular.preparation.dates import PARTS, DateParts
-from cupel.modalities.tabular.preparation.missing import Fill, Mask, Matrix, emit_is_present, fit_fill, is_present
+from cupel.modalities.tabular.preparation.imputation import fit_fill
+from cupel.modalities.tabular.preparation.missing import Fill, Mask, Matrix, emit_is_present, is_present
 
 Positions = NDArray[np.int64]
 

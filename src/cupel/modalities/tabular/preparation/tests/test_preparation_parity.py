@@ -113,6 +113,27 @@ def test_many_columns_with_large_vocabularies_agree(make_dataset, blocks_by_grap
     check_parity(TabularPreparation(categories="embedding", min_level_count=1), dataset, blocks_by_graph)
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("alone", ["normal", "empty", "flag", "moment", "pair", "street"])
+def test_a_single_column_agrees_also_without_rows(alone, preset, make_dataset, blocks_by_graph):
+    original = make_dataset()
+    others = [name for name in original.schema.names if name not in (alone, "y")]
+    dataset = original.without(others)
+    check_parity(PRESETS[preset], dataset, blocks_by_graph)
+    fitted = PRESETS[preset].fit(dataset, np.arange(200), seed=0).fitted
+    assert fitted.transform(dataset, np.arange(0)).n_samples == 0
+
+
+def test_a_category_that_is_always_missing_agrees(make_dataset, blocks_by_graph):
+    dataset = make_dataset()
+    schema = dataset.schema.replacing([Column(name="city", kind=ColumnKind.CATEGORY)])
+    columns = {**dataset.columns, "city": np.full(300, -1, np.int32)}
+    dataset = dataclasses.replace(dataset, schema=schema, columns=columns)
+    for preset in PRESETS.values():
+        for categories in ("one-hot", "ordinal", "embedding", "target"):
+            check_parity(dataclasses.replace(preset, categories=categories), dataset, blocks_by_graph)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_random_combinations_agree_with_their_graphs(seed, make_dataset, blocks_by_graph):
     choices = sample(TabularPreparation, seed=seed)

@@ -10,7 +10,8 @@ from cupel.core.task import TaskKind
 from cupel.modalities.tabular.preparation import FOR_TREES, TabularPreparation
 from cupel.modalities.tabular.preparation.categories import LevelIndex, OneHot
 from cupel.modalities.tabular.preparation.dates import PARTS, DateParts
-from cupel.modalities.tabular.preparation.missing import fit_fill, is_present
+from cupel.modalities.tabular.preparation.imputation import fit_fill
+from cupel.modalities.tabular.preparation.missing import is_present
 from cupel.modalities.tabular.preparation.scaling import fit_scaling
 
 
