@@ -1,1 +1,12 @@
-"""Says what won, by how much and how sure; as words, JSON and a page to look at."""
+"""Says what won, by how much and how sure; as words, JSON and a page to look at.
+
+`judge` weighs the trials, `write_report` draws the page, `model_card` describes the packed model.
+"""
+
+from cupel.verdict.card import model_card
+from cupel.verdict.judge import judge
+from cupel.verdict.leaderboard import leaderboard, leaderboard_csv
+from cupel.verdict.report import write_report
+from cupel.verdict.verdict import Contender, Margin, Score, Verdict
+
+__all__ = ["Contender", "Margin", "Score", "Verdict", "judge", "leaderboard", "leaderboard_csv", "model_card", "write_report"]

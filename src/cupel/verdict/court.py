@@ -1,0 +1,177 @@
+"""Where contenders meet: the same rows, the same resamples, the same metric for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel import evaluation
+from cupel.core.dataset import Dataset
+from cupel.core.errors import DataError
+from cupel.core.split import Splits
+from cupel.core.task import Task
+from cupel.core.trial import Ensemble, Trial
+from cupel.verdict.verdict import Score
+
+Array = NDArray[Any]
+SEED = 0
+MIN_COVERED = 0.5  # a trial with predictions for fewer of the covered rows is left out, else it would take rows from all
+MAX_DRAWN = 40_000_000  # rows drawn for the intervals of all candidates together
+MIN_RESAMPLES, MAX_RESAMPLES = 200, 1000
+N_CORRECTIONS = 200
+N_CORRECTIONS_LARGE = 60
+LARGE = 10_000  # rows from which optimism is so small and so sure that fewer resamples do
+
+
+def predictions_of(trial: Trial) -> Array:
+    """A usable trial's out-of-fold predictions."""
+    assert trial.out_of_fold is not None, "only usable trials come before the court"
+    return trial.out_of_fold
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Court:
+    """Usable trials and the rows that all of them predicted.
+
+    `incomplete` says by name why a trial with predictions is left out. `n_asked` counts all usable trials, those left
+    out too: a selecting procedure gives weights over them, and `kept` are the positions of `trials` among them.
+    """
+
+    task: Task
+    metric: evaluation.Metric
+    trials: tuple[Trial, ...]
+    kept: tuple[int, ...]
+    incomplete: Mapping[str, str]
+    rows: NDArray[np.int64]
+    target: Array
+    groups: Array | None
+
+    @property
+    def sign(self) -> float:
+        """1 where larger is better, else -1."""
+        return 1.0 if self.metric.higher_is_better else -1.0
+
+    def seen(self, predictions: Array) -> Array:
+        """Predictions for the judged rows."""
+        return np.ascontiguousarray(predictions[self.rows], dtype=np.float64)
+
+    def predictions(self, name: str) -> Array:
+        """Out-of-fold predictions of the candidate of that name."""
+        return predictions_of(next(trial for trial in self.trials if trial.candidate.name == name))
+
+    def measured(self, predictions: Array) -> float:
+        """The plain score."""
+        return float(evaluation.score(self.metric, self.target, self.seen(predictions)))
+
+    def interval(self, predictions: Array) -> Score:
+        """The plain score with its interval."""
+        n_resamples = int(np.clip(MAX_DRAWN // (len(self.rows) * len(self.trials)), MIN_RESAMPLES, MAX_RESAMPLES))
+        return _score(
+            evaluation.interval(
+                self.metric, self.target, self.seen(predictions), groups=self.groups, seed=SEED, n_resamples=n_resamples
+            )
+        )
+
+    def table(self, predictions: Array) -> dict[str, Score]:
+        """Every metric that fits the task, by name."""
+        table = evaluation.table(self.task, self.target, self.seen(predictions), seed=SEED)
+        return {name: _score(found) for name, found in table.items()}
+
+    def paired(self, first: Array, second: Array) -> tuple[float, float, float]:
+        """How much better the first is on the same rows: low, estimate, high; positive is better."""
+        found = evaluation.paired_difference(
+            self.metric, self.target, self.seen(first), self.seen(second), groups=self.groups, seed=SEED
+        )
+        return float(found.low), float(found.estimate), float(found.high)
+
+    def best(self, trials: Sequence[Trial]) -> Trial | None:
+        """The one with the best plain score, the first of equals; None of none."""
+        if not trials:
+            return None
+        scores = np.array([self.sign * self.measured(predictions_of(trial)) for trial in trials])
+        return trials[int(np.argmax(np.where(np.isfinite(scores), scores, -np.inf)))]
+
+    def corrected(self, select: Callable[[Array], Any] | None, plain: Score) -> Score:
+        """The score that choosing could not inflate: the plain interval, moved by the luck found in bootstrapping the choice.
+
+        `select` as in `judge`; None chooses the best single trial. `plain` is the chosen one's uncorrected score; the
+        corrected one is never better, so that chance in the resamples cannot flatter. The interval keeps the width of
+        all judged rows, where BBC-CV's own is that of the third that judges at a time.
+
+        Source: Tsamardinos et al. 2018, "Bootstrapping the out-of-sample predictions", doi:10.1007/s10994-018-5714-4.
+        """
+        candidates = [self.seen(predictions_of(trial)) for trial in self.trials]
+        if select is None:
+            procedure = evaluation.select_best(self.metric, self.target, candidates)
+        else:
+            procedure = self._on_own_rows(select)
+        n_resamples = N_CORRECTIONS if len(self.rows) < LARGE else N_CORRECTIONS_LARGE
+        found = evaluation.corrected_for_selection(
+            self.metric, self.target, candidates, procedure, groups=self.groups, seed=SEED, n_resamples=n_resamples
+        )
+        luck = max(float(found.optimism), 0.0)
+        return plain.moved(-self.sign * luck)
+
+    def _on_own_rows(self, select: Callable[[Array], Any]) -> Callable[[Array], Array]:
+        kept = np.array(self.kept)
+
+        def choose(positions: Array) -> Array:
+            weights = np.asarray(select(self.rows[positions]), dtype=np.float64)[kept]
+            total = weights.sum()
+            return weights / total if total > 0 else np.full(len(kept), 1 / len(kept))
+
+        return choose
+
+    def tie_groups(self, pick: Ensemble) -> dict[str, int]:
+        """Group of each usable trial, and of the pick: 1 for those not significantly worse than the best, then 2, ...."""
+        names = [trial.candidate.name for trial in self.trials]
+        candidates = [self.seen(predictions_of(trial)) for trial in self.trials]
+        if len(pick.members) > 1:
+            names, candidates = [*names, pick.name], [*candidates, self.seen(pick.out_of_fold)]
+        groups = evaluation.tie_groups(self.metric, self.target, candidates, groups=self.groups, seed=SEED)
+        return {name: int(group) for name, group in zip(names, groups, strict=True)}
+
+
+def _score(found: Any) -> Score:
+    return Score(estimate=float(found.estimate), low=float(found.low), high=float(found.high))
+
+
+def open_court(trials: Sequence[Trial], *, dataset: Dataset, splits: Splits) -> Court:
+    """The court of a run.
+
+    Raises:
+        DataError: no trial is usable, or the dataset has no task.
+    """
+    if dataset.task is None or dataset.target is None:
+        raise DataError("a dataset without a target was to be judged; expected one read with target=.")
+    asked = [trial for trial in trials if trial.out_of_fold is not None]
+    if not asked:
+        raise DataError("none of the candidates has predictions, so there is nothing to judge; see their reasons.")
+    covered = splits.covered
+    finite = np.array([np.isfinite(predictions_of(trial)[covered]).all(axis=1) for trial in asked])
+    shares = finite.mean(axis=1)
+    kept = tuple(int(position) for position in np.flatnonzero(shares >= min(MIN_COVERED, float(shares.max()))))
+    judged = finite[list(kept)].all(axis=0)
+    if not judged.any():  # trials cover rows apart from one another: the one with the most is judged alone
+        kept = (int(np.argmax(shares)),)
+        judged = finite[kept[0]]
+    rows = covered[judged]
+    incomplete = {
+        trial.candidate.name: f"it has predictions for {int(found.sum()):,} of {len(covered):,} rows."
+        for position, (trial, found) in enumerate(zip(asked, finite, strict=True))
+        if position not in kept
+    }
+    return Court(
+        task=dataset.task,
+        metric=evaluation.metric_named(dataset.task.metric, dataset.task),
+        trials=tuple(asked[position] for position in kept),
+        kept=kept,
+        incomplete=incomplete,
+        rows=rows,
+        target=dataset.target[rows],
+        groups=None if splits.groups is None else splits.groups[rows],
+    )

@@ -1,0 +1,246 @@
+"""The report's section on predictions: how the pick answers, row by row, beside what is true."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel import evaluation
+from cupel.core.task import Task, TaskKind
+from cupel.verdict import answers, words
+from cupel.verdict.pictures import cut
+from cupel.verdict.section import Section, cell, figure, paragraph, table
+
+Array = NDArray[Any]
+MAX_MATRIX = 30
+MAX_ONE_VS_REST = 10
+N_THRESHOLDS = 101
+N_BINS = 30
+N_CONFUSED = 12
+PROBABILITY_EDGES = np.linspace(0.0, 1.0, N_BINS + 1)
+
+
+def predictions_section(task: Task, target: Array, predictions: Array) -> Section:
+    """Pictures for the kind of task. `predictions` (rows, outputs) are finite, `target` are class indices or values."""
+    if task.kind is TaskKind.REGRESSION:
+        return _regression(target.astype(np.float64), predictions[:, 0])
+    if task.kind is TaskKind.BINARY:
+        return _binary(task, target.astype(np.int64), predictions)
+    return _multiclass(task, target.astype(np.int64), predictions)
+
+
+def _binary(task: Task, target: Array, predictions: Array) -> Section:
+    positive, truth, given = task.classes[-1], target == 1, predictions[:, 1]
+    roc, pr = evaluation.roc_curve(truth, given), evaluation.pr_curve(truth, given)
+    share = float(truth.mean())
+    counts = [np.histogram(given[truth == flag], PROBABILITY_EDGES)[0] for flag in (False, True)]
+    matrix, tells_matrix = _matrix(task, target, predictions)
+    figures = [
+        figure("Right and wrong", tells_matrix, matrix[1]),
+        figure(
+            "Probabilities given",
+            f"Blue are rows that are {positive!r}, orange the others. The less they overlap, the surer the model can be.",
+            answers.histograms(
+                [(task.classes[0], "classical", counts[0]), (positive, "deep", counts[1])],
+                PROBABILITY_EDGES,
+                x=f"probability of {cut(positive, 24)}",
+            ),
+        ),
+        figure(
+            "ROC curve",
+            "The share of positives found against the share of negatives wrongly flagged. The dashed line is guessing.",
+            answers.lines([_curve(roc, "ROC", "line deep")], x="false positive rate", y="true positive rate", diagonal=True),
+        ),
+        figure(
+            "Precision and recall",
+            f"How many of the flagged are right, against how many of the {positive!r} are found. Dashed is flagging at random.",
+            answers.lines([_curve(pr, "precision", "line deep")], x="recall", y="precision", level=share),
+        ),
+        _calibration_figure(truth, given),
+    ]
+    thresholds = threshold_table(truth, given)
+    html = _threshold_panel(positive) + f'<div class="pair">{"".join(figures)}</div>'
+    data = {
+        "confusion": matrix[0],
+        "histogram": {"edges": PROBABILITY_EDGES, "negative": counts[0], "positive": counts[1]},
+        "roc": _plain(roc),
+        "precision-recall": _plain(pr),
+        "threshold": thresholds,
+    }
+    return Section(anchor="predictions", title="How the pick answers", html=html, data=data)
+
+
+def _curve(curve: Any, name: str, style: str) -> dict[str, Any]:
+    return {"x": curve.x, "y": curve.y, "name": name, "style": style}
+
+
+def _plain(curve: Any) -> dict[str, Any]:
+    return {"x": curve.x, "y": curve.y}
+
+
+def _calibration_figure(truth: Array, given: Array, *, what: str = "probability") -> str:
+    curve = evaluation.calibration_curve(truth, given)
+    return figure(
+        "Calibration",
+        f"Dots on the dashed line mean that a {what} of 30% comes true 30% of the time; larger dots stand for more rows. "
+        "Below the line it is too sure, above too cautious.",
+        answers.calibration(curve.stated, curve.observed, curve.counts),
+    )
+
+
+def threshold_table(truth: Array, given: Array) -> dict[str, Any]:
+    """Right and wrong answers when every row of at least that probability is flagged, for thresholds from 0 to 1."""
+    thresholds = np.linspace(0.0, 1.0, N_THRESHOLDS)
+    found = [np.sort(given[truth == flag]) for flag in (False, True)]
+    below = [np.searchsorted(values, thresholds, side="left") for values in found]
+    return {
+        "thresholds": thresholds,
+        "tp": len(found[1]) - below[1],
+        "fp": len(found[0]) - below[0],
+        "fn": below[1],
+        "tn": below[0],
+    }
+
+
+def _threshold_panel(positive: str) -> str:
+    facts = [
+        ("Threshold", "at"),
+        ("Flagged", "flagged"),
+        ("Of those right", "precision"),
+        (f"Of all {cut(positive, 20)!r} found", "recall"),
+        ("Missed", "missed"),
+        ("False alarms", "alarms"),
+        ("Right overall", "accuracy"),
+    ]
+    items = "".join(f'<div><dt>{escape(name)}</dt><dd><output id="threshold-{key}">–</output></dd></div>' for name, key in facts)
+    tells = "Move the threshold to what a miss and a false alarm cost you; the numbers are for all judged rows."
+    return (
+        f'<div class="threshold"><h3>Where to draw the line</h3>{paragraph(tells, "tells")}'
+        f'<input type="range" id="threshold" min="0" max="{N_THRESHOLDS - 1}" value="50" aria-label="threshold">'
+        f'<dl class="facts">{items}</dl></div>'
+    )
+
+
+def _matrix(task: Task, target: Array, predictions: Array) -> tuple[tuple[dict[str, Any], str], str]:
+    matrix = np.asarray(evaluation.confusion_matrix(target, predictions))
+    right = float(np.trace(matrix)) / max(float(matrix.sum()), 1.0)
+    tells = (
+        f"{100 * right:.1f}% of the rows get their true class as the most probable one. "
+        "Deeper colour is a larger share of the true class."
+    )
+    picture = answers.confusion(matrix, task.classes) if len(task.classes) <= MAX_MATRIX else ""
+    return ({"classes": task.classes, "matrix": matrix}, picture), tells
+
+
+def _multiclass(task: Task, target: Array, predictions: Array) -> Section:
+    (data, picture), tells = _matrix(task, target, predictions)
+    chosen = predictions.argmax(axis=1)
+    sure, right = predictions.max(axis=1), chosen == target
+    counts = [np.histogram(sure[right == flag], PROBABILITY_EDGES)[0] for flag in (True, False)]
+    roc, pr = (_one_vs_rest(task, target, predictions, draw) for draw in (evaluation.roc_curve, evaluation.pr_curve))
+    few = len(task.classes) <= MAX_ONE_VS_REST
+    each = (
+        "Thin lines are single classes against the rest (point at one for its name), the thick one their mean."
+        if few
+        else ("The mean over all classes, each against the rest.")
+    )
+    figures = [
+        figure(
+            "How sure it is",
+            "Blue are rows answered rightly, orange wrongly. Orange far to the right is being sure and wrong.",
+            answers.histograms(
+                [("wrong", "classical", counts[1]), ("right", "deep", counts[0])],
+                PROBABILITY_EDGES,
+                x="probability of the answer",
+            ),
+        ),
+        _calibration_figure(right, sure, what="stated probability"),
+        figure("ROC curves", each, answers.lines(roc, x="false positive rate", y="true positive rate", diagonal=True)),
+        figure("Precision and recall", each, answers.lines(pr, x="recall", y="precision")),
+    ]
+    data_blocks = {
+        "confusion": data,
+        "histogram": {"edges": PROBABILITY_EDGES, "right": counts[0], "wrong": counts[1]},
+        "roc": [{"name": curve["name"], "x": curve["x"], "y": curve["y"]} for curve in roc],
+        "precision-recall": [{"name": curve["name"], "x": curve["x"], "y": curve["y"]} for curve in pr],
+    }
+    html = (
+        f'<div class="pair">{figure("Right and wrong", tells, picture)}{_confused(task, data["matrix"])}</div>'
+        f'<div class="pair">{"".join(figures)}</div>'
+    )
+    return Section(anchor="predictions", title="How the pick answers", html=html, data=data_blocks)
+
+
+def _one_vs_rest(task: Task, target: Array, predictions: Array, draw: Any) -> list[dict[str, Any]]:
+    """One thin curve per class where there are few, and their mean last."""
+    grid = np.linspace(0.0, 1.0, 101)
+    curves, total, n_drawn = [], np.zeros_like(grid), 0
+    for k, name in enumerate(task.classes):
+        truth = target == k
+        if not truth.any() or truth.all():
+            continue
+        curve = draw(truth, predictions[:, k])
+        order = np.argsort(curve.x, kind="stable")
+        total += np.interp(grid, np.asarray(curve.x)[order], np.asarray(curve.y)[order])
+        n_drawn += 1
+        if len(task.classes) <= MAX_ONE_VS_REST:
+            curves.append(_curve(curve, name, "line deep thin"))
+    if n_drawn:
+        curves.append({"x": grid, "y": total / n_drawn, "name": "mean over classes", "style": "line deep"})
+    return curves
+
+
+def _confused(task: Task, matrix: Array) -> str:
+    """The pairs of classes most often taken for one another, as a table."""
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:N_CONFUSED]
+    lines = []
+    for i, j in zip(*np.unravel_index(order, wrong.shape), strict=True):
+        if wrong[i, j]:
+            share = 100 * wrong[i, j] / max(matrix[i].sum(), 1)
+            cells = [cell(task.classes[i], "name"), cell(task.classes[j], "name"), cell(f"{wrong[i, j]:,}", "n")]
+            lines.append(f"<tr>{''.join(cells)}{cell(f'{share:.1f}%', 'n')}</tr>")
+    if not lines:
+        return ""
+    heads = [("True", ""), ("Taken for", ""), ("Rows", "n"), ("Of the true", "n")]
+    tells = "Where the mistakes are. Pairs that people confuse too may be wrong in the data."
+    return f"<div><h3>Most often confused</h3>{paragraph(tells, 'tells')}{table(heads, lines)}</div>"
+
+
+def _regression(target: Array, given: Array) -> Section:
+    left_over = target - given
+    low, high = np.quantile(left_over, [0.005, 0.995])
+    reach = max(abs(float(low)), abs(float(high))) or 1.0
+    edges = np.linspace(-reach, reach, N_BINS + 1)
+    counts = np.histogram(np.clip(left_over, -reach, reach), edges)[0]
+    middle, ninety = np.quantile(np.abs(left_over), [0.5, 0.9])
+    bias = float(left_over.mean())
+    figures = [
+        figure(
+            "Predicted and true",
+            "On the dashed line the prediction is exact. Deeper squares hold more rows.",
+            answers.density(given, target, names=("predicted", "true"), diagonal=True),
+        ),
+        figure(
+            "What is left over",
+            f"Half of the predictions are within {words.written(float(middle))} of the truth, nine of ten within "
+            f"{words.written(float(ninety))}; on average the truth is {words.signed(bias)} away.",
+            answers.histograms([("residuals", "deep", counts)], edges, x="true − predicted"),
+        ),
+        figure(
+            "Where it errs",
+            "A band of even height around zero is good; a funnel or a bend means that some range is predicted worse than others.",
+            answers.density(given, left_over, names=("predicted", "true − predicted"), diagonal=False),
+        ),
+    ]
+    thinned = np.linspace(0, len(given) - 1, min(len(given), 500)).astype(int)
+    data = {
+        "residuals": {"edges": edges, "counts": counts},
+        "predicted": {"predicted": given[thinned], "true": target[thinned]},
+    }
+    html = f'<div class="pair">{"".join(figures)}</div>'
+    return Section(anchor="predictions", title="How the pick answers", html=html, data=data)

@@ -1,0 +1,239 @@
+"""Weighs what a run found: the score to expect, against what it stands, and whether the difference is real."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel.core import machine
+from cupel.core.dataset import Dataset
+from cupel.core.finding import Finding
+from cupel.core.split import Splits
+from cupel.core.trial import Ensemble, Status, Trial
+from cupel.verdict.court import Court, open_court, predictions_of
+from cupel.verdict.leaderboard import leaderboard
+from cupel.verdict.verdict import Contender, Failure, Margin, Score, Verdict
+from cupel.verdict.words import worth_it_words
+from cupel.version import __version__
+
+Select = Callable[[NDArray[np.int64]], Any]
+"""The whole choosing procedure: weights over the usable trials, in their order, from the dataset rows it may look at."""
+
+CONSTANT = "constant"  # the family that always gives the same answer: the one yardstick that every task has
+LIBRARIES = ("numpy", "torch", "lightgbm", "scikit-learn", "scipy", "polars", "onnx", "onnxruntime")
+
+
+def judge(
+    trials: Sequence[Trial],
+    ensemble: Ensemble | None,
+    *,
+    dataset: Dataset,
+    splits: Splits,
+    findings: Sequence[Finding],
+    select: Select,
+    pick: Ensemble | None = None,
+) -> Verdict:
+    """What the run proved. At least one trial must be usable.
+
+    `select` is bootstrapped to learn how much of the best score is luck of choosing. `pick` is what was packed; by default
+    the better of `ensemble` and the best single trial. Rows without out-of-fold predictions count nowhere.
+    Baselines are not corrected for being the best of a few (unless one is the best of all): margins over them are not flattered.
+
+    Raises:
+        DataError: no trial is usable, or the dataset has no task.
+    """
+    court = open_court(trials, dataset=dataset, splits=splits)
+    scores = {trial.candidate.name: court.interval(predictions_of(trial)) for trial in court.trials}
+    best = court.best(court.trials)
+    assert best is not None, "a court is opened over usable trials"
+    chosen = pick or _default_pick(court, best, ensemble)
+    corrected = _corrected(court, select, scores, best=best, pick=chosen)
+    groups = court.tie_groups(chosen)
+    single = replace(_single(best, scores), score=corrected["single"])
+    measured = _contender(court, chosen, scores)
+    picked = single if _is_just(chosen, best) else replace(measured, score=corrected["pick"])
+    rest = _others(court, scores, picked=picked, single=single)
+    tied = _tied(court, groups, picked, scores)
+    rows = leaderboard(trials, scores, groups, higher_is_better=court.metric.higher_is_better)
+    return Verdict(
+        task=court.task,
+        metric=court.metric.name,
+        metric_label=court.metric.label,
+        higher_is_better=court.metric.higher_is_better,
+        pick=picked,
+        best_single=single,
+        ensemble=_ensemble(court, ensemble, chosen, picked, scores),
+        **rest,
+        **_margins(court, picked, chosen, rest),
+        simplest=_cheapest([picked, *[_named(name, court, scores) for name in tied]]),
+        naive_score=measured.measured,
+        optimism=court.sign * (measured.measured - picked.score.estimate),
+        tied=tied,
+        metrics=court.table(chosen.out_of_fold),
+        findings=tuple(findings),
+        failures=_failures(trials, court),
+        n_candidates=len(trials),
+        n_usable=len(court.trials),
+        n_skipped=sum(trial.status is Status.SKIPPED for trial in trials),
+        n_samples=dataset.n_samples,
+        n_judged=len(court.rows),
+        n_features=len(dataset.schema.features),
+        splits=splits.describe(),
+        fingerprint=dataset.fingerprint,
+        leaderboard=tuple(rows),
+        versions=_versions(),
+        machine=machine.describe(),
+    )
+
+
+def _default_pick(court: Court, best: Trial, ensemble: Ensemble | None) -> Ensemble:
+    prediction = predictions_of(best)
+    single = Ensemble(name=best.candidate.name, members=(best,), weights=(1.0,), out_of_fold=prediction)
+    if ensemble is None:
+        return single
+    gain = court.sign * (court.measured(ensemble.out_of_fold) - court.measured(prediction))
+    return ensemble if gain > 0 else single
+
+
+def _is_just(ensemble: Ensemble, trial: Trial) -> bool:
+    return len(ensemble.members) == 1 and ensemble.members[0].candidate.name == trial.candidate.name
+
+
+def _corrected(court: Court, select: Select, scores: dict[str, Score], *, best: Trial, pick: Ensemble) -> dict[str, Score]:
+    """Scores that choosing could not inflate: of the best single candidate and of the pick."""
+    plain = scores[best.candidate.name]
+    single = court.corrected(None, plain) if len(court.trials) > 1 else plain
+    if len(pick.members) > 1:
+        return {"single": single, "pick": court.corrected(select, court.interval(pick.out_of_fold))}
+    if _is_just(pick, best):
+        return {"single": single, "pick": single}
+    shift = single.estimate - plain.estimate  # another single candidate: it was chosen among as many
+    return {"single": single, "pick": court.interval(pick.out_of_fold).moved(shift)}
+
+
+def _single(trial: Trial, scores: dict[str, Score]) -> Contender:
+    score = scores[trial.candidate.name]
+    return Contender(
+        name=trial.candidate.name,
+        family=trial.candidate.family,
+        score=score,
+        measured=score.estimate,
+        is_deep=trial.is_deep,
+        fit_seconds=float(trial.fit_seconds),
+        latency_ms={key: float(value) for key, value in trial.latency_ms.items()},
+        n_bytes=int(trial.n_bytes),
+    )
+
+
+def _named(name: str, court: Court, scores: dict[str, Score]) -> Contender:
+    return _single(next(trial for trial in court.trials if trial.candidate.name == name), scores)
+
+
+def _contender(court: Court, ensemble: Ensemble, scores: dict[str, Score]) -> Contender:
+    if len(ensemble.members) == 1 and ensemble.members[0].candidate.name in scores:
+        return _single(ensemble.members[0], scores)
+    members = sorted(zip(ensemble.members, ensemble.weights, strict=True), key=lambda pair: -pair[1])
+    score = court.interval(ensemble.out_of_fold)
+    latencies = [trial.latency_ms for trial, _ in members]
+    known = set.intersection(*[set(latency) for latency in latencies])
+    return Contender(
+        name=ensemble.name,
+        family="ensemble",
+        score=score,
+        measured=score.estimate,
+        is_deep=any(trial.is_deep for trial, _ in members),
+        members=tuple((trial.candidate.name, float(weight)) for trial, weight in members),
+        fit_seconds=float(sum(trial.fit_seconds for trial, _ in members)),
+        latency_ms={key: float(sum(latency[key] for latency in latencies)) for key in sorted(known)},
+        n_bytes=sum(int(trial.n_bytes) for trial, _ in members),
+    )
+
+
+def _ensemble(
+    court: Court, ensemble: Ensemble | None, chosen: Ensemble, picked: Contender, scores: dict[str, Score]
+) -> Contender | None:
+    if ensemble is None:
+        return None
+    return picked if ensemble is chosen else _contender(court, ensemble, scores)
+
+
+def _others(court: Court, scores: dict[str, Score], *, picked: Contender, single: Contender) -> dict[str, Any]:
+    """The best deep and classical candidates and the constant; the contenders already known as they are."""
+    constants = [trial for trial in court.trials if trial.candidate.family.casefold() == CONSTANT]
+    wanted = {
+        "best_deep": court.best([trial for trial in court.trials if trial.is_deep]),
+        "best_classical": court.best([trial for trial in court.trials if not trial.is_deep and trial not in constants]),
+        "constant": court.best(constants),
+    }
+    known = {single.name: single, picked.name: picked}
+    return {
+        key: None if trial is None else known.get(trial.candidate.name, _single(trial, scores)) for key, trial in wanted.items()
+    }
+
+
+def _margins(court: Court, picked: Contender, chosen: Ensemble, others: dict[str, Contender | None]) -> dict[str, Any]:
+    """Margins of the pick over classical and constant, and the sentence on whether deep learning pays."""
+    classical, deep = others["best_classical"], others["best_deep"]
+    margin = deep_margin = _margin(court, picked, chosen.out_of_fold, classical)
+    champion = picked if picked.is_deep else deep
+    if champion is not None and champion is not picked:
+        deep_margin = _margin(court, champion, court.predictions(champion.name), classical)
+    return {
+        "margin_over_classical": margin,
+        "margin_over_constant": _margin(court, picked, chosen.out_of_fold, others["constant"]),
+        "worth_it": worth_it_words(champion, deep_margin, classical, court.metric.label),
+    }
+
+
+def _margin(court: Court, ours: Contender, predictions: NDArray[Any], other: Contender | None) -> Margin | None:
+    """A paired margin, moved by what the corrections took off, so that it agrees with the scores shown."""
+    if other is None or other.name == ours.name:
+        return None
+    low, estimate, high = court.paired(predictions, court.predictions(other.name))
+    shift = court.sign * ((ours.score.estimate - ours.measured) - (other.score.estimate - other.measured))
+    return Margin(against=other.name, estimate=estimate + shift, low=low + shift, high=high + shift)
+
+
+def _tied(court: Court, groups: dict[str, int], picked: Contender, scores: dict[str, Score]) -> tuple[str, ...]:
+    names = [name for name, group in groups.items() if group == groups.get(picked.name, 1) and name in scores]
+    names.sort(key=lambda name: -court.sign * scores[name].estimate)
+    return tuple(name for name in names if name != picked.name)
+
+
+def _cheapest(contenders: Sequence[Contender]) -> Contender:
+    """The one that answers soonest; by size, then training time, where speed was not measured."""
+    if all(np.isfinite(contender.latency_one) for contender in contenders):
+        return min(contenders, key=lambda contender: contender.latency_one)
+    if all(contender.n_bytes for contender in contenders):
+        return min(contenders, key=lambda contender: contender.n_bytes)
+    return min(contenders, key=lambda contender: contender.fit_seconds)
+
+
+def _failures(trials: Sequence[Trial], court: Court) -> tuple[Failure, ...]:
+    kept = {trial.candidate.name for trial in court.trials}
+    return tuple(
+        Failure(
+            name=trial.candidate.name,
+            family=trial.candidate.family,
+            status=trial.status.value,
+            reason=trial.reason or court.incomplete.get(trial.candidate.name, "no reason was recorded."),
+        )
+        for trial in trials
+        if trial.candidate.name not in kept and trial.status is not Status.SKIPPED
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"cupel": __version__, "python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,71 @@
+"""Every candidate on one line, also the failed ones and why; best first."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cupel.core.trial import Trial
+from cupel.verdict.verdict import Score
+
+COLUMNS = ("name", "family", "score", "low", "high", "tie_group", "fit_seconds", "latency_ms", "bytes", "status", "reason")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def leaderboard(
+    trials: Sequence[Trial], scores: Mapping[str, Score], tie_groups: Mapping[str, int], *, higher_is_better: bool
+) -> list[dict[str, Any]]:
+    """Rows with the keys of `COLUMNS`: usable candidates best first, then those that gave nothing, in the order tried.
+
+    `scores` and `tie_groups` are by candidate name, for usable candidates only; elsewhere the cells are None.
+    """
+    sign = -1.0 if higher_is_better else 1.0
+    usable = [trial for trial in trials if trial.candidate.name in scores]
+    usable.sort(key=lambda trial: sign * _orderable(scores[trial.candidate.name].estimate, sign))
+    rest = [trial for trial in trials if trial.candidate.name not in scores]
+    rows = [_row(trial, scores[trial.candidate.name], tie_groups.get(trial.candidate.name)) for trial in usable]
+    return rows + [_row(trial, None, None) for trial in rest]
+
+
+def _orderable(score: float, sign: float) -> float:
+    return score if np.isfinite(score) else sign * np.inf
+
+
+def _row(trial: Trial, score: Score | None, tie_group: int | None) -> dict[str, Any]:
+    latency = trial.latency_ms.get("one")
+    return {
+        "name": trial.candidate.name,
+        "family": trial.candidate.family,
+        "score": None if score is None else float(score.estimate),
+        "low": None if score is None else float(score.low),
+        "high": None if score is None else float(score.high),
+        "tie_group": tie_group,
+        "fit_seconds": round(float(trial.fit_seconds), 3),
+        "latency_ms": None if latency is None else float(latency),
+        "bytes": int(trial.n_bytes) or None,
+        "status": trial.status.value,
+        "reason": trial.reason,
+    }
+
+
+def leaderboard_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows as CSV with a header. Text that a spreadsheet would run as a formula is given a leading apostrophe."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow([_cell(row.get(column)) for column in COLUMNS])
+    return stream.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        text = " ".join(value.splitlines())
+        return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    if value is None or (isinstance(value, float) and not np.isfinite(value)):
+        return ""
+    return value

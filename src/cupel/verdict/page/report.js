@@ -1,0 +1,40 @@
+"use strict";
+for (const button of document.querySelectorAll("th button")) {
+  button.addEventListener("click", () => {
+    const head = button.closest("th");
+    const body = head.closest("table").tBodies[0];
+    const at = [...head.parentNode.children].indexOf(head);
+    const ascending = head.getAttribute("aria-sort") !== "ascending";
+    for (const other of head.parentNode.children) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+    const value = (row) => {
+      const text = row.children[at].dataset.value ?? row.children[at].textContent;
+      return text === "" || Number.isNaN(Number(text)) ? text : Number(text);
+    };
+    const rows = [...body.rows].sort((a, b) => {
+      const x = value(a), y = value(b);
+      if (x === "" || y === "") return x === y ? 0 : x === "" ? 1 : -1;
+      const order = typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y));
+      return ascending ? order : -order;
+    });
+    for (const row of rows) row.classList.remove("next-group");
+    body.append(...rows);
+  });
+}
+const slider = document.getElementById("threshold");
+if (slider) {
+  const table = JSON.parse(document.getElementById("data-threshold").textContent);
+  const show = () => {
+    const at = Number(slider.value);
+    const [tp, fp, fn, tn] = ["tp", "fp", "fn", "tn"].map((key) => table[key][at]);
+    const share = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(1)}%` : "–");
+    const words = {
+      at: table.thresholds[at].toFixed(2), precision: share(tp, tp + fp), recall: share(tp, tp + fn),
+      flagged: `${(tp + fp).toLocaleString("en")} (${share(tp + fp, tp + fp + fn + tn)})`,
+      missed: fn.toLocaleString("en"), alarms: fp.toLocaleString("en"), accuracy: share(tp + tn, tp + fp + fn + tn),
+    };
+    for (const [key, text] of Object.entries(words)) document.getElementById(`threshold-${key}`).textContent = text;
+  };
+  slider.addEventListener("input", show);
+  show();
+}

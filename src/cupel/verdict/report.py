@@ -1,0 +1,96 @@
+"""Writes the report: one page of HTML that needs nothing else, on screen, on paper and on a telephone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from cupel.core.dataset import Dataset
+from cupel.core.errors import DataError
+from cupel.core.profile import Profile
+from cupel.core.storage import write_text
+from cupel.core.trial import Ensemble, Trial
+from cupel.verdict.candidates import configs_section, cost_section, curves_section, leaderboard_section, opening
+from cupel.verdict.evidence import predictions_section
+from cupel.verdict.materials import data_section, importance_section, method_section
+from cupel.verdict.section import Section
+from cupel.verdict.verdict import Verdict
+from cupel.version import __version__
+
+Timeline = Sequence[tuple[float, str, float]]
+"""(seconds since the start, candidate, score) for each candidate as it finished."""
+
+
+def write_report(
+    path: str | Path,
+    verdict: Verdict,
+    *,
+    trials: Sequence[Trial],
+    pick: Ensemble,
+    dataset: Dataset,
+    profile: Profile,
+    timeline: Timeline = (),
+) -> Path:
+    """Write the report file and return its path. `pick` holds the predictions that its pictures show.
+
+    Raises:
+        DataError: the dataset has no target.
+    """
+    target = Path(path)
+    write_text(target, report_page(verdict, trials=trials, pick=pick, dataset=dataset, profile=profile, timeline=timeline))
+    return target
+
+
+def report_page(
+    verdict: Verdict, *, trials: Sequence[Trial], pick: Ensemble, dataset: Dataset, profile: Profile, timeline: Timeline = ()
+) -> str:
+    """The report as HTML text."""
+    if dataset.target is None:
+        raise DataError("a dataset without a target was to be reported on; expected one read with target=.")
+    rows = np.flatnonzero(np.isfinite(pick.out_of_fold).all(axis=1))
+    found = [
+        leaderboard_section(verdict, trials),
+        predictions_section(verdict.task, dataset.target[rows], pick.out_of_fold[rows]),
+        importance_section(verdict),
+        cost_section(verdict, trials, timeline),
+        curves_section(verdict, trials),
+        data_section(verdict, profile),
+        method_section(verdict),
+        configs_section(trials, verdict),
+    ]
+    return _page(verdict, opening(verdict), [section for section in found if section is not None])
+
+
+def _page(verdict: Verdict, start: str, sections: Sequence[Section]) -> str:
+    style, script = _part("report.css"), _part("report.js")
+    contents = [f'<a href="#{section.anchor}">{escape(section.title)}</a>' for section in sections]
+    footer = f"Made by Cupel {__version__}. Every picture's numbers stand in this file as JSON."
+    values: dict[str, Any] = {
+        "title": escape(f"{verdict.task.target}: {verdict.pick.name} ({verdict.metric_label})"),
+        "version": __version__,
+        "style": style,
+        "script": script,
+        "style_hash": _digest(style),
+        "script_hash": _digest(script),
+        "contents": "".join(contents),
+        "sections": start + "\n".join(section.page() for section in sections),
+        "blocks": "\n".join(section.blocks() for section in sections if section.data),
+        "footer": escape(footer),
+    }
+    return Template(_part("report.html")).substitute(values)
+
+
+def _part(name: str) -> str:
+    return files("cupel.verdict").joinpath("page", name).read_text(encoding="utf-8")
+
+
+def _digest(content: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()

@@ -1,0 +1,270 @@
+"""Writes numbers, durations and sizes the way people read them, and the verdict as plain sentences."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cupel.verdict.verdict import Contender, Margin, Score, Verdict
+
+WIDTH = 92
+N_FINDINGS = 4
+LABEL = 11
+COARSEST = 3.2  # an uncertainty of 0.0032 to 0.032 is written with three decimals
+
+
+def written(value: float | None, *, resolution: float = math.nan) -> str:
+    """A number to the last digit that means something, given its uncertainty `resolution`, or with four digits, or "–"."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if math.isfinite(resolution) and resolution > 0:
+        decimals = math.ceil(math.log10(COARSEST / resolution))
+    else:
+        decimals = 3 - math.floor(math.log10(abs(value))) if value else 2
+    return f"{value:,.{min(max(decimals, 0), 6)}f}"
+
+
+def signed(value: float, *, resolution: float = math.nan) -> str:
+    """As `written`, with its sign always there."""
+    text = written(value, resolution=resolution)
+    if text == "–":
+        return text
+    if not any(digit in "123456789" for digit in text):
+        return text.lstrip("-")
+    return text if text.startswith("-") else f"+{text}"
+
+
+def score_words(score: Score) -> str:
+    """The estimate alone, to the digits that its interval supports."""
+    return written(score.estimate, resolution=score.half_width)
+
+
+def interval_words(score: Score) -> str:
+    """An estimate with its interval: `0.846 (95% interval 0.835 to 0.857)`."""
+    low, high = (written(end, resolution=score.half_width) for end in (score.low, score.high))
+    return f"{score_words(score)} (95% interval {low} to {high})"
+
+
+def margin_words(margin: Margin) -> str:
+    """A margin with its interval: `0.012 (95% interval 0.004 to 0.020)`; with signs where it may be negative."""
+    half = (margin.high - margin.low) / 2
+    sign = signed if margin.low < 0 else written
+    estimate, low, high = (sign(number, resolution=half) for number in (margin.estimate, margin.low, margin.high))
+    return f"{estimate} (95% interval {low} to {high})"
+
+
+def duration_words(seconds: float) -> str:
+    """A duration: `0.4 s`, `42 s`, `3 min 10 s`, `2 h 5 min`."""
+    if not math.isfinite(seconds):
+        return "–"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    minutes = whole // 60
+    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+
+
+def latency_words(milliseconds: float | None) -> str:
+    """A latency with three digits at most, in ms or s."""
+    if milliseconds is None or not math.isfinite(milliseconds):
+        return "–"
+    if milliseconds >= 1000:
+        return f"{milliseconds / 1000:.3g} s"
+    return f"{milliseconds:.2g} ms" if milliseconds < 100 else f"{milliseconds:.0f} ms"
+
+
+def size_words(n_bytes: float) -> str:
+    """A size in kB, MB or GB (powers of ten); "–" for nothing."""
+    if not n_bytes:
+        return "–"
+    for limit, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if n_bytes >= limit * 0.9995:
+            return f"{n_bytes / limit:.3g} {unit}"
+    return f"{n_bytes:.0f} bytes"
+
+
+def count_words(number: int, singular: str, plural: str = "") -> str:
+    """A count with its noun: `1 candidate`, `7,043 rows`."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def list_words(names: tuple[str, ...] | list[str], *, most: int = 3) -> str:
+    """Names as a list in a sentence; those beyond `most` are counted."""
+    if len(names) > most + 1:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
+def plain_text(verdict: Verdict) -> str:
+    """The verdict for a terminal: about twenty lines of at most 92 columns."""
+    paragraphs = [
+        ("", headline(verdict)),
+        ("Pick", pick_words(verdict)),
+        ("Expect", f"{expectation(verdict)} {optimism_words(verdict)}"),
+        ("Deep", verdict.worth_it),
+        ("Baseline", baseline_words(verdict)),
+        ("Simpler", simplest_words(verdict)),
+        ("Cost", cost_words(verdict)),
+        *[("Data" if number == 0 else "", words) for number, words in enumerate(finding_lines(verdict))],
+        ("Failed", failure_words(verdict)),
+        ("Next", next_words(verdict)),
+    ]
+    lines: list[str] = []
+    for label, words in paragraphs:
+        if words:
+            lines += _labelled(label, words) if label or lines[1:] else [*textwrap.wrap(words, WIDTH), ""]
+    return "\n".join(lines)
+
+
+def _labelled(label: str, words: str) -> list[str]:
+    blank = " " * LABEL
+    return textwrap.wrap(
+        " ".join(words.split()), WIDTH, initial_indent=label.ljust(LABEL), subsequent_indent=blank, break_on_hyphens=False
+    )
+
+
+def headline(verdict: Verdict) -> str:
+    """What was asked of what."""
+    kind = verdict.task.kind.value
+    if verdict.task.is_classification and len(verdict.task.classes) > 2:
+        kind = f"{len(verdict.task.classes)} classes"
+    return (
+        f"Verdict on {verdict.task.target!r} ({kind}; {count_words(verdict.n_samples, 'row')}, "
+        f"{count_words(verdict.n_features, 'feature')}; {count_words(verdict.n_candidates, 'candidate')} tried)"
+    )
+
+
+def pick_words(verdict: Verdict) -> str:
+    """What is packed, and of what it consists."""
+    pick = verdict.pick
+    if not pick.members:
+        return f"{pick.name} ({pick.family})" if pick.family.lower() not in pick.name.lower() else pick.name
+    parts = [f"{round(100 * weight)}% {name}" for name, weight in pick.members]
+    return f"{pick.name}: {list_words(parts, most=4)}"
+
+
+def expectation(verdict: Verdict) -> str:
+    """The score to expect on new rows."""
+    return f"{verdict.metric_label} {interval_words(verdict.pick.score)} on new rows of the same kind."
+
+
+def optimism_words(verdict: Verdict) -> str:
+    """How much of the best score was luck of choosing."""
+    if verdict.n_usable < 2:
+        return "There was nothing to choose from, so nothing to correct."
+    half = verdict.pick.score.half_width
+    naive = written(verdict.naive_score, resolution=half)
+    opening = f"It looked like {naive} among {count_words(verdict.n_usable, 'candidate')};"
+    luck = written(abs(verdict.optimism), resolution=half)
+    if not any(digit in "123456789" for digit in luck):
+        return f"{opening} luck of choosing made no difference that shows."
+    return f"{opening} {luck} of that was luck of choosing."
+
+
+def baseline_words(verdict: Verdict) -> str:
+    """The margin over always giving the same answer."""
+    margin, constant = verdict.margin_over_constant, verdict.constant
+    if constant is None:
+        return "No constant baseline finished, so the margin over guessing is not known."
+    if margin is None:
+        return "Nothing beats always giving the same answer; the columns seem to say nothing about the target."
+    guessing = (
+        f"Always giving the same answer scores {score_words(constant.score)}; the pick is better by {margin_words(margin)}."
+    )
+    return guessing if margin.is_significant else f"{guessing} That proves nothing: the columns may say nothing about the target."
+
+
+def simplest_words(verdict: Verdict) -> str:
+    """The cheapest candidate that is not measurably worse."""
+    simplest, pick = verdict.simplest, verdict.pick
+    if simplest is None or simplest.name == pick.name:
+        return ""
+    gains = []
+    for ours, theirs, word in (
+        (pick.latency_one, simplest.latency_one, "faster"),
+        (float(pick.n_bytes), float(simplest.n_bytes), "smaller"),
+    ):
+        if theirs > 0 and math.isfinite(ours) and ours / theirs >= 1.5:
+            gains.append(f"{ours / theirs:.3g} times {word}")
+    costs = f" and is {' and '.join(gains)}" if gains else ""
+    return f"{simplest.name} alone is not measurably worse ({score_words(simplest.score)}){costs}."
+
+
+def cost_words(verdict: Verdict) -> str:
+    """Speed, size and time."""
+    pick = verdict.pick
+    parts = []
+    if math.isfinite(pick.latency_one):
+        parts.append(f"one row in {latency_words(pick.latency_one)}")
+    if math.isfinite(pick.latency_thousand):
+        parts.append(f"1,000 rows in {latency_words(pick.latency_thousand)}")
+    if pick.n_bytes:
+        parts.append(size_words(pick.n_bytes))
+    parts.append(f"trained in {duration_words(pick.fit_seconds)}")
+    if verdict.seconds:
+        parts.append(f"the whole run took {duration_words(verdict.seconds)}")
+    return f"{', '.join(parts)}."
+
+
+def finding_lines(verdict: Verdict) -> list[str]:
+    """The worst findings, one sentence or two each; the rest counted."""
+    weighty = [finding for finding in verdict.findings if finding.severity.value != "note"]
+    shown = (weighty or list(verdict.findings))[:N_FINDINGS]
+    lines = [f"{finding.severity.value}: {_sentence(finding.what)}" for finding in shown]
+    rest = len(verdict.findings) - len(shown)
+    if rest > 0:
+        lines.append(f"and {count_words(rest, 'more finding')}; the report has all.")
+    return lines
+
+
+def _sentence(words: str) -> str:
+    text = " ".join(words.split())
+    shortened = textwrap.shorten(text, 200, placeholder=" …")
+    return shortened if shortened.endswith((".", "…", "!", "?")) else f"{shortened}."
+
+
+def failure_words(verdict: Verdict) -> str:
+    """Which candidates failed, the first with its reason, and how many were skipped."""
+    parts = []
+    if verdict.failures:
+        first = verdict.failures[0]
+        names = list_words([failure.name for failure in verdict.failures])
+        parts.append(
+            f"{count_words(len(verdict.failures), 'candidate')} gave nothing ({names}). {first.name}: {_sentence(first.reason)}"
+        )
+    if verdict.n_skipped:
+        parts.append(f"{count_words(verdict.n_skipped, 'candidate')} skipped; the leaderboard says why.")
+    return " ".join(parts)
+
+
+def next_words(verdict: Verdict) -> str:
+    """What to do now."""
+    serious = [finding for finding in verdict.findings if finding.severity.value == "serious"]
+    if serious:
+        return f"Look at {serious[0].where} first: {_sentence(serious[0].action)}"
+    if verdict.margin_over_constant is None or not verdict.margin_over_constant.is_significant:
+        return "Find columns that bear on the target, or more rows; another model will not help."
+    if verdict.tied:
+        tied = list_words(list(verdict.tied))
+        return f"Tied with the pick: {tied}. More rows would tell them apart; choose by cost until then."
+    return "Try it on rows that it has not seen, and watch its score where it runs."
+
+
+def worth_it_words(deep: Contender | None, margin: Margin | None, classical: Contender | None, metric: str) -> str:
+    """Whether deep learning pays here, in a sentence that a test backs."""
+    if deep is None:
+        return "No deep candidate finished, so this run cannot say whether deep learning pays here."
+    if classical is None or margin is None:
+        return f"No classical model finished, so this run cannot say whether {deep.name} pays."
+    if margin.low > 0:
+        return f"It pays here: {deep.name} beats {classical.name} by {margin_words(margin)} in {metric}."
+    if margin.high < 0:
+        return f"It does not pay here: {classical.name} beats {deep.name} by {margin_words(margin.reversed())} in {metric}."
+    by = f"{deep.name} differs from {classical.name} by {margin_words(margin)} in {metric}"
+    return f"No proof that it pays here: {by}, which is a tie. The cheaper one will do."
