@@ -27,6 +27,7 @@ def _pattern(decimal: str) -> re.Pattern[str]:
 _PATTERNS = {decimal: _pattern(decimal) for decimal in ".,"}
 # What most numbers that float() refuses look like; the full pattern takes four times as long.
 _COMMON = {".": re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?"), ",": re.compile(r"[+-]?\d+(?:,\d+)?")}
+_LONGEST = 64  # characters; what is longer is no number, and may be a whole document
 _NO_DIGITS = re.compile(r"\D+")
 
 
@@ -52,6 +53,8 @@ def _parse(text: str, decimal: str) -> float:
             pass
     if _COMMON[decimal].fullmatch(text):
         return float(text.replace(",", "" if decimal == "." else "."))
+    if len(text) > _LONGEST:
+        return float("nan")
     match = _PATTERNS[decimal].fullmatch(text.replace("\u2212", "-").strip())
     if match is None or bool(match["open"]) != bool(match["close"]) or (match["open"] and match["sign"]):
         return float("nan")

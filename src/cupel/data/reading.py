@@ -1,0 +1,241 @@
+"""From a file or a frame to a dataset: typed columns, the task, and what was found amiss."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel.core.dataset import Dataset
+from cupel.core.decoding import Decoded, decode, spelled
+from cupel.core.errors import DataError
+from cupel.core.finding import Finding, Severity
+from cupel.core.schema import Column, ColumnKind, Schema
+from cupel.data.files import read_table
+from cupel.data.kinds import Typed, examples, infer
+from cupel.data.overrides import impose, kind_named
+from cupel.data.table import Array, RawTable
+from cupel.data.targets import Target, find_target
+
+_CODED = (ColumnKind.CATEGORY, ColumnKind.CONSTANT)
+
+
+def read(
+    source: Any,
+    *,
+    target: str | None = None,
+    task: str | None = None,
+    metric: str | None = None,
+    positive: Any = None,
+    kinds: Mapping[str, str] | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    query: str | None = None,
+    sheet: str | None = None,
+) -> Dataset:
+    """A dataset from a path, a database URL or a table in memory; without a target it has no task.
+
+    `kinds` sets the kind of single columns; all others are inferred from their cells. Rows whose target is missing are
+    left out. `Dataset.findings` says what was seen and done on the way.
+
+    Raises:
+        DataError: the table cannot be read, a named column is not there, or the target cannot be learned.
+        UsageError: `task`, `positive` or a kind is unknown or does not fit.
+    """
+    table = read_table(source, query=query, sheet=sheet)
+    wanted = {name: kind_named(name, kind) for name, kind in (kinds or {}).items()}
+    _check_names(table, target=target, group=group, time=time, others=wanted)
+    if not table.n_rows:
+        raise DataError(f"{table.source} has a header but no rows; expected one row per sample at least.")
+    goal = None if target is None else _goal(table, target, wanted.get(target), task=task, metric=metric, positive=positive)
+    kept = np.arange(table.n_rows) if goal is None else np.flatnonzero(goal.is_present)
+    raw = {name: values if len(kept) == table.n_rows else values[kept] for name, values in table.columns.items()}
+    typed = {name: _typed(name, values, wanted.get(name), group, time) for name, values in raw.items() if name != target}
+    if goal is not None:
+        typed[goal.column.name] = Typed(goal.column)
+        typed = _with_a_feature(typed, raw, goal)
+    decoded = {name: decode(values, typed[name].column) for name, values in raw.items()}
+    columns = {name: _stored(cells.values, typed[name].column) for name, cells in decoded.items()}
+    described = tuple(_with_range(typed[name].column, columns[name]) for name in raw)
+    _check_time(time, typed, columns)
+    findings = [*table.findings, *(goal.findings if goal else ()), *_markers(typed.values())]
+    for name in raw:
+        findings += [*(typed[name].findings if name != target else ()), *_losses(typed[name].column, decoded[name], raw[name])]
+    schema = Schema(described, target, group, time)
+    return Dataset(
+        schema=schema,
+        columns=columns,
+        fingerprint=_fingerprint(schema, columns, goal),
+        task=goal.task if goal else None,
+        target=goal.values[kept] if goal else None,
+        row_numbers=kept,
+        findings=tuple(findings),
+        source=table.source,
+    )
+
+
+def _check_names(table: RawTable, *, target: str | None, group: str | None, time: str | None, others: Iterable[str]) -> None:
+    roles = {"target": target, "group": group, "time": time}
+    for role, name in (*roles.items(), *(("kinds", name) for name in others)):
+        if name is not None and name not in table.columns:
+            raise DataError(f"{role}={name!r} is no column of {table.source}.{_close(name, list(table.columns))}")
+    if target is not None and target in table.repeated:
+        raise DataError(f"target {target!r} stands more than once in the header of {table.source}; rename all but one.")
+    if target is not None and len(table.columns) == 1:
+        raise DataError(
+            f"{table.source} has the one column {target!r}; expected at least one beside the target to predict it from."
+        )
+    for role, name in (("group", group), ("time", time)):
+        if name is not None and name == target:
+            raise DataError(
+                f"{role}={name!r} is the target too; a column that is predicted cannot divide the rows. Name another."
+            )
+
+
+def _close(name: str, names: list[str]) -> str:
+    lowered = {known.lower(): known for known in names}
+    close = difflib.get_close_matches(name.lower(), lowered, n=1)
+    hint = f" Did you mean {lowered[close[0]]!r}?" if close else ""
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return f"{hint} Its columns are {', '.join(names[:20])}{more}."
+
+
+def _goal(
+    table: RawTable, target: str, kind: ColumnKind | None, *, task: str | None, metric: str | None, positive: Any
+) -> Target:
+    raw = table.columns[target]
+    typed = infer(target, raw, is_target=True) if kind is None else impose(target, raw, kind)
+    return find_target(typed, raw, task=task, metric=metric, positive=positive)
+
+
+def _typed(name: str, values: Array, kind: ColumnKind | None, group: str | None, time: str | None) -> Typed:
+    if kind is not None:
+        return impose(name, values, kind)
+    typed = infer(name, values, is_time=name == time)
+    if name == group and typed.column.kind in (ColumnKind.TEXT, ColumnKind.IDENTIFIER):
+        as_category = impose(name, values, ColumnKind.CATEGORY)
+        return replace(as_category, column=replace(as_category.column, overridden=False))
+    return typed
+
+
+def _with_a_feature(typed: dict[str, Typed], raw: Mapping[str, Array], goal: Target) -> dict[str, Typed]:
+    """Where nothing else is left to learn from, whole numbers that look like row numbers are taken as numbers."""
+    columns = tuple(each.column for each in typed.values())
+    if Schema(columns, goal.task.target).features:
+        return typed
+    numbers = {
+        name: infer(name, raw[name], is_time=True)
+        for name, each in typed.items()
+        if each.column.kind is ColumnKind.IDENTIFIER and not each.column.overridden
+    }
+    return typed | {name: again for name, again in numbers.items() if again.column.kind is ColumnKind.NUMBER}
+
+
+def _stored(cells: Array, column: Column) -> Array:
+    """As `Dataset.columns` holds it: categories as indices of levels."""
+    if column.kind not in _CODED:
+        return cells
+    place = {level: index for index, level in enumerate(column.levels)}
+    return np.fromiter((place.get(cell, -1) for cell in cells.tolist()), np.int32, len(cells))
+
+
+def _with_range(column: Column, values: Array) -> Column:
+    if column.kind not in (ColumnKind.NUMBER, ColumnKind.DATETIME) or np.isnan(values).all():
+        return column
+    return replace(column, low=float(np.nanmin(values)), high=float(np.nanmax(values)))
+
+
+def _check_time(time: str | None, typed: Mapping[str, Typed], columns: Mapping[str, Array]) -> None:
+    if time is None:
+        return
+    kind = typed[time].column.kind
+    if kind not in (ColumnKind.NUMBER, ColumnKind.DATETIME):
+        raise DataError(
+            f"time={time!r} holds {kind.value} values, which have no order in time; name a column of dates or numbers."
+        )
+    n_missing = int(np.isnan(columns[time]).sum())
+    if n_missing:
+        raise DataError(
+            f"time={time!r} is missing or unreadable in {n_missing} rows, which have no place in time; fill or drop them."
+        )
+
+
+def _markers(typed: Iterable[Typed]) -> list[Finding]:
+    """One note on all the texts that were taken for missing cells."""
+    by_text: dict[str, list[str]] = {}
+    for each in typed:
+        for text, count in each.markers.items():
+            by_text.setdefault(text, []).append(f"{each.column.name} ({count})")
+    if not by_text:
+        return []
+    shown = "; ".join(f"{text!r} in {_listed(places)}" for text, places in list(by_text.items())[:6])
+    where = ", ".join(dict.fromkeys(place.rpartition(" ")[0] for places in by_text.values() for place in places[:5]))
+    return [
+        Finding(
+            code="missing-markers",
+            severity=Severity.NOTE,
+            where=where,
+            what=f"Some cells hold a text that stands for a missing value: {shown}.",
+            action="They are read as missing.",
+        )
+    ]
+
+
+def _listed(places: Sequence[str]) -> str:
+    return ", ".join(places[:5]) + (f" and {len(places) - 5} more" if len(places) > 5 else "")
+
+
+def _losses(column: Column, decoded: Decoded, raw: Array) -> list[Finding]:
+    """What decoding a column could not keep."""
+    findings = []
+    n_bad, n_infinite = len(decoded.unreadable), len(decoded.infinite)
+    if n_bad:
+        texts = list(dict.fromkeys(spelled(cell) for cell in raw[decoded.unreadable[:1000]].tolist()))
+        findings.append(
+            Finding(
+                code="unreadable-cells",
+                severity=Severity.WARNING,
+                where=column.name,
+                what=f"{n_bad} of {len(raw)} cells cannot be read as {column.kind.value}, such as {examples(texts)}.",
+                action="They are read as missing.",
+            )
+        )
+    if n_infinite:
+        findings.append(
+            Finding(
+                code="infinite-values",
+                severity=Severity.WARNING,
+                where=column.name,
+                what=f"{n_infinite} of {len(raw)} values are infinite.",
+                action="They are read as missing.",
+            )
+        )
+    return findings
+
+
+def _fingerprint(schema: Schema, columns: Mapping[str, Array], goal: Target | None) -> str:
+    """sha256 over names, kinds, levels, roles and decoded cells; how they were written in the file plays no part."""
+    digest = hashlib.sha256()
+    classes = goal.task.classes if goal else ()
+    digest.update(repr((schema.target, schema.group, schema.time, classes)).encode())
+    for column in schema.columns:
+        digest.update(repr((column.name, column.kind.value, column.levels)).encode())
+        digest.update(_bytes_of(columns[column.name]))
+    return digest.hexdigest()
+
+
+def _bytes_of(values: NDArray[Any]) -> bytes:
+    if values.dtype.kind == "O":
+        cells = values.tolist()
+        lengths = np.array([-1 if cell is None else len(cell) for cell in cells], dtype="<i8")
+        return lengths.tobytes() + "".join(cell for cell in cells if cell is not None).encode("utf-8", "surrogatepass")
+    if values.dtype.kind == "f":
+        plain = values + 0.0  # -0.0 becomes 0.0
+        plain[np.isnan(plain)] = np.nan  # one of the many bit patterns
+        return plain.astype("<f8").tobytes()
+    return values.astype("<i4").tobytes()
