@@ -158,6 +158,7 @@ def test_missing_predictions_are_refused() -> None:
         score("rmse", np.zeros(2), np.array([[0.0], [np.nan]]))
 
 
+@pytest.mark.wrong_shapes
 def test_lengths_must_agree() -> None:
     with pytest.raises(DataError, match="3 predictions"):
         score("rmse", np.zeros(2), np.zeros((3, 1)))
