@@ -27,6 +27,7 @@ def _pattern(decimal: str) -> re.Pattern[str]:
 _PATTERNS = {decimal: _pattern(decimal) for decimal in ".,"}
 # What most numbers that float() refuses look like; the full pattern takes four times as long.
 _COMMON = {".": re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?"), ",": re.compile(r"[+-]?\d+(?:,\d+)?")}
+_LETTER = re.compile(r"[^\W\dEe]|_")  # but for an exponent's; underscores are letters too
 _LONGEST = 64  # characters; what is longer is no number, and may be a whole document
 _NO_DIGITS = re.compile(r"\D+")
 
@@ -46,7 +47,9 @@ def parse_numbers(texts: Sequence[str], *, decimal: str = ".") -> NDArray[np.flo
 
 
 def _parse(text: str, decimal: str) -> float:
-    if decimal == "." and "_" not in text:
+    if _LETTER.search(text):
+        return float(text) if text.lower().lstrip("+-") in ("inf", "infinity") else float("nan")
+    if decimal == ".":
         try:
             return float(text)
         except ValueError:

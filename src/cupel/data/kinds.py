@@ -18,6 +18,7 @@ from cupel.data.table import Array
 
 _MIXED_SHARE = 0.5
 _MIN_SEQUENCE = 20
+_MOST_SPELLINGS = 12  # of yes and no: yes, Yes, YES…
 _ID_NAME = re.compile(
     r"(^|[_\W])(id|ids|uid|uuid|guid|key|pk|idx|index|rowid|rownum|row_number|row|record|serial|instant|nr|no)$"
     r"|^(id|uuid|guid)[_\W]|[a-z](Id|ID|Key|UUID|Guid)$|^unnamed: 0$|^[a-z]+id$",
@@ -29,6 +30,7 @@ _WORDS_IN_ID = re.compile(
 _TIME_NAME = re.compile(r"(year|month|week|day|hour|minute|second|time|date|age|step|period|epoch|lag)", re.IGNORECASE)
 _CODE = re.compile(r"[\w\-:./#+@]{1,64}")
 _DIGIT = re.compile(r"\d")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 _INTEGER = re.compile(r"[+-]?\d+")
 
 
@@ -130,7 +132,8 @@ def _infer_typed(name: str, values: Array, *, may_identify: bool) -> Typed:
 def _infer_texts(name: str, cells: Cells, *, may_identify: bool) -> Typed:
     if not cells.texts:
         return Typed(Column(name=name, kind=ColumnKind.CONSTANT))
-    if len({canonical(text) for text in cells.texts}) == 1:
+    first = canonical(cells.texts[0])
+    if all(canonical(text) == first for text in cells.texts):
         kind = ColumnKind.CATEGORY if cells.n_missing else ColumnKind.CONSTANT
         return Typed(Column(name=name, kind=kind, levels=levels_of(cells.texts, cells.counts)))
     truth = _truth_levels(cells)
@@ -148,8 +151,10 @@ def _infer_texts(name: str, cells: Cells, *, may_identify: bool) -> Typed:
 
 def _truth_levels(cells: Cells) -> tuple[str, ...]:
     """The false and the true spelling, if yes and no are all that there is; the commonest of several spellings."""
-    words = [text.lower() for text in cells.texts]
-    pair = next(((no, yes) for no, yes in zip(FALSE_WORDS, TRUE_WORDS, strict=True) if set(words) == {no, yes}), None)
+    if len(cells.texts) > _MOST_SPELLINGS:
+        return ()
+    words = {text.lower() for text in cells.texts}
+    pair = next(((no, yes) for no, yes in zip(FALSE_WORDS, TRUE_WORDS, strict=True) if words == {no, yes}), None)
     if pair is None:
         return ()
     spellings = levels_of(cells.texts, cells.counts)
@@ -198,13 +203,13 @@ def _are_padded_codes(cells: Cells) -> bool:
 
 
 def _typed_number(name: str, cells: Cells, reading: NumberReading, *, may_identify: bool) -> Typed:
-    is_whole = all(_INTEGER.fullmatch(text) for text in cells.texts)
+    is_whole = all(map(_INTEGER.fullmatch, cells.texts))
     if may_identify and is_whole and not cells.n_missing and int(cells.counts.max()) == 1:
         long_codes = len(cells.texts) >= _MIN_SEQUENCE and {len(text) for text in cells.texts} <= set(range(15, 40))
         if long_codes or _identifies(name, reading.numbers):
             return Typed(Column(name=name, kind=ColumnKind.IDENTIFIER))
     column = Column(name=name, kind=ColumnKind.NUMBER, decimal=reading.decimal)
-    doubtful = [text for text in cells.texts if re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", text)]
+    doubtful = [text for text in cells.texts if "," in text and _THOUSANDS.fullmatch(text)]
     if reading.decimal == "." and doubtful and not any("." in text or text.count(",") > 1 for text in cells.texts):
         return Typed(column, (_doubtful_comma(name, doubtful),))
     return Typed(column)

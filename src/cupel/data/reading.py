@@ -6,6 +6,7 @@ import difflib
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -141,7 +142,7 @@ def _stored(cells: Array, column: Column) -> Array:
     if column.kind not in _CODED:
         return cells
     place = {level: index for index, level in enumerate(column.levels)}
-    return np.fromiter((place.get(cell, -1) for cell in cells.tolist()), np.int32, len(cells))
+    return np.fromiter(map(place.get, cells.tolist(), repeat(-1)), np.int32, len(cells))
 
 
 def _with_range(column: Column, values: Array) -> Column:
