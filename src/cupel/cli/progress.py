@@ -122,6 +122,7 @@ class Live:
         """A line that stays above the bars."""
         from rich.markup import escape
 
+        del best_score  # the line of the best candidate stands above
         colour, mark = COLOURS[trial.status], MARKS[trial.status]
         is_best = bool(score) and best == trial.candidate.name
         outcome = escape(score if score else f"{trial.status.value}: {trial.reason}")

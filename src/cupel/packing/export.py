@@ -1,0 +1,117 @@
+"""A trained unit as one ONNX graph, several of them as one, and the proof that they still predict the same."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel.core.errors import ParityError
+from cupel.core.family import FittedModel
+from cupel.core.graph import Graph
+from cupel.core.modality import GraphInput
+from cupel.core.preparation import FittedPreparation
+
+if TYPE_CHECKING:
+    import onnx
+
+Array = NDArray[Any]
+OUTPUT = "prediction"
+TOLERANCE = 1e-4
+
+
+def export_unit(
+    preparation: FittedPreparation, model: FittedModel, graph_inputs: Sequence[GraphInput], *, n_outputs: int
+) -> onnx.ModelProto:
+    """Preparation and model of one unit as one graph, with the output "prediction", double (rows, outputs)."""
+    graph = Graph()
+    for graph_input in graph_inputs:
+        dtype = np.float64 if graph_input.kind == "numbers" else np.str_
+        graph.input(graph_input.name, dtype, width=len(graph_input.columns))
+    prediction = model.emit(graph, preparation.emit(graph))
+    graph.output(OUTPUT, graph.cast(prediction, np.float64), np.float64, width=n_outputs)
+    return graph.model()
+
+
+def combine(models: Sequence[bytes], weights: Sequence[float]) -> bytes:
+    """The weighted mean of serialised unit models as one; what they share is stored once."""
+    import onnx
+
+    loaded = [onnx.load_from_string(content) for content in models]
+    graph = Graph()
+    bindings: dict[str, str] = {}
+    for declared in loaded[0].graph.input:
+        tensor = declared.type.tensor_type
+        is_text = tensor.elem_type == onnx.TensorProto.STRING
+        width = tensor.shape.dim[1].dim_value
+        bindings[declared.name] = graph.input(declared.name, np.str_ if is_text else np.float64, width=width)
+    weighted = []
+    for model, weight in zip(loaded, weights, strict=True):
+        (prediction,) = graph.inline(model, bindings)
+        weighted.append(graph.op("Mul", prediction, graph.constant(weight, np.float64)))
+    total = weighted[0] if len(weighted) == 1 else graph.op("Sum", *weighted)
+    n_outputs = loaded[0].graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    graph.output(OUTPUT, total, np.float64, width=n_outputs)
+    content: bytes = graph.model().SerializeToString()
+    return content
+
+
+def session(model: bytes, *, threads: int = 1) -> Any:
+    """An ONNX Runtime session on the CPU with the given number of threads."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def parity(
+    model: bytes, feeds: Mapping[str, Array], expected: Array, *, scale: float = 1.0, tolerance: float = TOLERANCE
+) -> float:
+    """The largest difference between a graph's predictions and the expected ones, in units of `scale`.
+
+    Raises:
+        ParityError: it is more than `tolerance`, or a prediction is not finite; names the row.
+    """
+    predicted = run(session(model), feeds)
+    if predicted.shape != expected.shape:
+        raise ParityError(f"the exported model gives shape {predicted.shape} where the trained one gives {expected.shape}.")
+    differences = np.abs(predicted - expected) / scale
+    worst = np.nan_to_num(differences, nan=np.inf).max(initial=0.0)
+    if not worst <= tolerance:
+        row = int(np.nan_to_num(differences, nan=np.inf).max(axis=1).argmax())
+        raise ParityError(
+            f"the exported model differs from the trained one by {worst:.2g} in golden row {row}, more than {tolerance:g}: "
+            f"a step of it computes something else in ONNX. It was not packed."
+        )
+    return float(worst)
+
+
+def run(session_: Any, feeds: Mapping[str, Array]) -> Array:
+    """Predictions of a session for feeds, of which it takes those that it declares."""
+    wanted = {declared.name: feeds[declared.name] for declared in session_.get_inputs()}
+    return np.asarray(session_.run([OUTPUT], wanted)[0])
+
+
+def measure_latency(model: bytes, feeds: Mapping[str, Array], *, seconds: float = 0.5) -> dict[str, float]:
+    """Median milliseconds for "one" row and for a "thousand", single-threaded; spends about `seconds` on it."""
+    opened = session(model)
+    one = {name: values[:1] for name, values in feeds.items()}
+    thousand = {name: np.resize(values, (1000, values.shape[1])) for name, values in feeds.items()}
+    return {"one": _median_ms(opened, one, seconds / 2), "thousand": _median_ms(opened, thousand, seconds / 2)}
+
+
+def _median_ms(opened: Any, feeds: Mapping[str, Array], seconds: float) -> float:
+    run(opened, feeds)
+    times: list[float] = []
+    until = time.perf_counter() + seconds
+    while len(times) < 3 or (time.perf_counter() < until and len(times) < 200):
+        started = time.perf_counter()
+        run(opened, feeds)
+        times.append(time.perf_counter() - started)
+    return float(np.median(times) * 1000)
