@@ -3,6 +3,17 @@
 Every metric is computed for many weightings of the same rows at once, so that a bootstrap costs little more than a score.
 """
 
+from cupel.evaluation.curves import (
+    CalibrationCurve,
+    Curve,
+    Residuals,
+    calibration_curve,
+    confusion_matrix,
+    pr_curve,
+    residuals,
+    roc_curve,
+)
+from cupel.evaluation.importance import Importance, permutation_importance
 from cupel.evaluation.intervals import Difference, Interval, interval, paired_difference, table
 from cupel.evaluation.metric import Metric
 from cupel.evaluation.metrics import METRICS, fitting, metric_named
@@ -13,17 +24,27 @@ from cupel.evaluation.ties import holm, tie_groups
 
 __all__ = [
     "METRICS",
+    "CalibrationCurve",
     "Corrected",
+    "Curve",
     "Difference",
+    "Importance",
     "Interval",
     "Metric",
     "Resamples",
+    "Residuals",
+    "calibration_curve",
+    "confusion_matrix",
     "corrected_for_selection",
     "fitting",
     "holm",
     "interval",
     "metric_named",
     "paired_difference",
+    "permutation_importance",
+    "pr_curve",
+    "residuals",
+    "roc_curve",
     "score",
     "select_best",
     "table",
