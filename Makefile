@@ -30,8 +30,8 @@ demo: $(INSTALLED_FIT)
 test: lint test-fast
 
 lint: $(INSTALLED_DEV)
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks conftest.py
+	$(BIN)/ruff format --check src tests benchmarks conftest.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -147,12 +147,8 @@ def predicts_each_row_by_itself(bench: Bench) -> None:
 def repeats_itself(bench: Bench) -> None:
     """The same seed gives the same predictions, whatever global random state is."""
     _, unit, fitted = bench.fitted
-    state = np.random.get_state()  # noqa: NPY002  the global state is disturbed on purpose, and put back
-    np.random.seed(12345)  # noqa: NPY002
-    try:
+    with _other_global_randomness(uses_torch=bench.family.build is not None):
         again = bench.fit(bench.presets[0], unit)
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
     off = difference(again.predictions, fitted.predictions)
     bench.demand(off == 0, f"a second fit with the same seed differs by {off:.1g}", advice="draw from the unit's seed alone")
 
@@ -248,6 +244,23 @@ FAMILY_CHECKS: tuple[Callable[[Bench], None], ...] = (
     memorises_a_small_batch,
     stops_when_time_is_up,
 )
+
+
+@contextlib.contextmanager
+def _other_global_randomness(*, uses_torch: bool) -> Iterator[None]:
+    """Global random states changed on purpose, and put back afterwards."""
+    state = np.random.get_state()  # noqa: NPY002
+    np.random.seed(12345)  # noqa: NPY002
+    with contextlib.ExitStack() as stack:
+        if uses_torch:
+            import torch
+
+            stack.enter_context(torch.random.fork_rng(devices=[]))
+            torch.manual_seed(12345)
+        try:
+            yield
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
 
 
 def _candidate(bench: Bench, preset: Preset, *, name: str) -> Candidate:

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.budget import Deadline
-from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task, TaskKind
 
 if TYPE_CHECKING:
+    from cupel.core.graph import Graph  # the runtime reads this page's nouns, and writes no graphs
     from cupel.core.layers import Network
 
 Array = NDArray[Any]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
-from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs
+
+if TYPE_CHECKING:
+    from cupel.core.graph import Graph
 
 Rows = NDArray[np.int64]
 
