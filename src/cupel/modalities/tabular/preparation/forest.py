@@ -15,7 +15,7 @@ N_TREES = 8  # a power of two: see LEAF_STEPS
 LEAF_STEPS = 4096
 N_ROUNDS = 2
 MAX_ROWS = 5000
-MAX_COLUMNS = 30
+MAX_COLUMNS = 20
 MIN_OBSERVED = 20
 FARTHEST = 64.0  # standard deviations
 
@@ -71,9 +71,10 @@ class ForestFill:
 
     def emit(self, graph: Graph, values: str, present: str) -> str:
         """The same in a graph: one TreeEnsembleRegressor per round."""
-        mean, scale = graph.constant(self.mean), graph.constant(self.scale)
+        mean = graph.constant(self.mean)
         if not self.rounds:
             return graph.op("Where", present, values, mean)
+        scale = graph.constant(self.scale)
         limits = (graph.constant(-FARTHEST, np.float64), graph.constant(FARTHEST, np.float64))
         standard = graph.op("Div", graph.op("Sub", graph.op("Where", present, values, mean), mean), scale)
         start = guess = graph.cast(graph.op("Clip", standard, *limits), np.float32)

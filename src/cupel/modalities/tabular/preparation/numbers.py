@@ -19,7 +19,8 @@ Positions = NDArray[np.int64]
 class NumberSteps:
     """Numbers, then parts of date-times; columns dropped, gaps filled.
 
-    `numbers` and `dates` are positions among the numeric features, `kept` positions among numbers and date parts, and
+    `numbers` and `dates` are positions among the numeric features; `kept` positions among numbers and date parts, those
+    parts left out that were constant in training (no hour where all is midnight); and
     `indicated` positions among the kept that get a column telling whether the number is missing.
     """
 
@@ -38,10 +39,14 @@ class NumberSteps:
         date_parts = DateParts.fit(features[:, dates])
         values = np.concatenate([features[:, numbers], date_parts.apply(features[:, dates])], axis=1)
         present = is_present(values)
-        kept = np.flatnonzero(present.all(axis=0)) if strategy == "drop-columns" else np.arange(values.shape[1])
+        speaks = np.arange(values.shape[1]) < len(numbers) + len(dates)  # a date-time's first part: days
+        useful = speaks | _varies(values, present)
+        if strategy == "drop-columns":
+            useful &= present.all(axis=0)
+        kept = np.flatnonzero(useful)
         values, present = values[:, kept], present[:, kept]
-        once = kept < len(numbers) + len(dates)  # all parts of a date-time are missing together: the first speaks for them
-        gappy = np.flatnonzero(once & ~present.all(axis=0) & has_indicators)
+        # All parts of a date-time are missing together: the first speaks for them.
+        gappy = np.flatnonzero(speaks[kept] & ~present.all(axis=0) & has_indicators)
         return cls(numbers, dates, date_parts, kept, fit_fill(strategy, values, present, seed=seed), gappy)
 
     @property
@@ -91,3 +96,9 @@ class BooleanSteps:
         signs = graph.op("Sub", doubled, graph.constant(1.0, np.float64))
         known = graph.op("Where", emit_is_present(graph, values), signs, graph.constant(0.0, np.float64))
         return graph.cast(known, np.float32)
+
+
+def _varies(values: Matrix, present: Mask) -> Mask:
+    low = np.where(present, values, np.inf).min(axis=0, initial=np.inf)
+    high = np.where(present, values, -np.inf).max(axis=0, initial=-np.inf)
+    return np.asarray(low < high)

@@ -113,7 +113,7 @@ def test_many_columns_with_large_vocabularies_agree(make_dataset, blocks_by_grap
     check_parity(TabularPreparation(categories="embedding", min_level_count=1), dataset, blocks_by_graph)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", ["networks", "trees"])
 @pytest.mark.parametrize("alone", ["normal", "empty", "flag", "moment", "pair", "street"])
 def test_a_single_column_agrees_also_without_rows(alone, preset, make_dataset, blocks_by_graph):
     original = make_dataset()
@@ -134,7 +134,7 @@ def test_a_category_that_is_always_missing_agrees(make_dataset, blocks_by_graph)
             check_parity(dataclasses.replace(preset, categories=categories), dataset, blocks_by_graph)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(10))
 def test_random_combinations_agree_with_their_graphs(seed, make_dataset, blocks_by_graph):
     choices = sample(TabularPreparation, seed=seed)
     if choices.missing != "drop-rows":

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cupel.core.task import TaskKind
-from cupel.modalities.tabular.preparation import FOR_TREES, TabularPreparation
+from cupel.modalities.tabular.preparation import FOR_REALMLP, FOR_TREES, TabularPreparation
 from cupel.modalities.tabular.preparation.categories import LevelIndex, OneHot
 from cupel.modalities.tabular.preparation.dates import PARTS, DateParts
 from cupel.modalities.tabular.preparation.imputation import fit_fill
@@ -176,3 +176,15 @@ def test_near_constant_columns_are_dropped(make_dataset):
     assert 0 in kept
     assert 5 not in kept  # "constant"
     assert 6 not in kept  # "empty"
+
+
+def test_dates_without_times_get_no_hour_and_a_constant_date_keeps_its_indicator(make_dataset, blocks_by_graph):
+    dataset = make_dataset().without([name for name in make_dataset().schema.names if name not in ("moment", "always", "y")])
+    midnights = np.floor(dataset.columns["always"] / 86400) * 86400
+    columns = {"always": midnights, "moment": np.where(np.arange(300) < 9, np.nan, 1e9), "y": dataset.columns["y"]}
+    dataset = dataclasses.replace(dataset, columns=columns)
+    prepared = FOR_REALMLP.fit(dataset, np.arange(300), seed=0)
+    assert prepared.inputs.widths == {"numeric": 7 + 1, "binary": 1, "codes": 0}
+    expected = prepared.fitted.transform(dataset, np.arange(300))
+    for name, block in blocks_by_graph(prepared.fitted, dataset, np.arange(300), expected=expected).items():
+        np.testing.assert_allclose(block, expected.blocks[name], rtol=1e-6, atol=1e-6)
