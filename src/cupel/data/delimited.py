@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -17,6 +18,7 @@ from cupel.core.numerals import parse_numbers
 from cupel.data.table import Array, RawTable
 
 SEPARATORS = ",;\t|"
+NO_SEPARATOR = "\x1f"
 _SNIFFED_CHARACTERS = 1 << 16
 _SNIFFED_ROWS = 100
 _CHUNK_BYTES = 1 << 23
@@ -52,18 +54,20 @@ def read_delimited(content: bytes, *, source: str) -> RawTable:
 
 
 def sniff_separator(content: bytes) -> str:
-    """The separator of a text table, from its first hundred lines; a comma where there is one column only."""
+    """The separator of a text table, from its first hundred lines; one that is in no text where there is one column only.
+
+    It is the one that cuts most lines into equally many cells, preferably as many as there are in the header.
+    """
     text = content[:_SNIFFED_CHARACTERS].decode("utf-8", "ignore")
     if len(content) > _SNIFFED_CHARACTERS:
         text = text[: text.rfind("\n") + 1] or text
-    best, separator = (0.0, 1), ","
+    best, separator = (0.0, False, 1), NO_SEPARATOR
     for candidate in SEPARATORS:
         widths = [len(row) for _, row in zip(range(_SNIFFED_ROWS), _rows(text, candidate), strict=False)]
-        if not widths or widths[0] < 2:
-            continue
-        agreement = sum(width == widths[0] for width in widths) / len(widths)
-        if (round(agreement, 1), widths[0]) > best:
-            best, separator = (round(agreement, 1), widths[0]), candidate
+        width, n_agreeing = Counter(widths).most_common(1)[0] if widths else (1, 0)
+        fit = (round(n_agreeing / max(len(widths), 1), 1), width == widths[0] if widths else False, width)
+        if width > 1 and fit > best:
+            best, separator = fit, candidate
     return separator
 
 

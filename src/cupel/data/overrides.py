@@ -31,7 +31,7 @@ def kind_named(column: str, name: str) -> ColumnKind:
         raise UsageError(f"kind {name!r} of column {column!r} is unknown; choose {known}.") from error
 
 
-def impose(name: str, values: Array, kind: ColumnKind) -> Typed:
+def impose(name: str, values: Array, *, kind: ColumnKind) -> Typed:
     """A column of the kind asked for.
 
     Raises:

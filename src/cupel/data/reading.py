@@ -110,16 +110,16 @@ def _goal(
     table: RawTable, target: str, kind: ColumnKind | None, *, task: str | None, metric: str | None, positive: Any
 ) -> Target:
     raw = table.columns[target]
-    typed = infer(target, raw, is_target=True) if kind is None else impose(target, raw, kind)
+    typed = infer(target, raw, is_target=True) if kind is None else impose(target, raw, kind=kind)
     return find_target(typed, raw, task=task, metric=metric, positive=positive)
 
 
 def _typed(name: str, values: Array, kind: ColumnKind | None, group: str | None, time: str | None) -> Typed:
     if kind is not None:
-        return impose(name, values, kind)
+        return impose(name, values, kind=kind)
     typed = infer(name, values, is_time=name == time)
     if name == group and typed.column.kind in (ColumnKind.TEXT, ColumnKind.IDENTIFIER):
-        as_category = impose(name, values, ColumnKind.CATEGORY)
+        as_category = impose(name, values, kind=ColumnKind.CATEGORY)
         return replace(as_category, column=replace(as_category.column, overridden=False))
     return typed
 
