@@ -12,6 +12,7 @@ from cupel.verdict.verdict import Score, Verdict
 
 NOT_GIVEN = "not given"
 MAX_COLUMNS = 200
+MARKUP = str.maketrans({**{sign: f"\\{sign}" for sign in "\\`*_[]#"}, **{sign: f"&#{ord(sign)};" for sign in "<>|&"}})
 TAGS = ("tabular", "onnx", "cupel")
 
 
@@ -55,10 +56,7 @@ def _number(value: float) -> str:
 
 def _inline(text: str) -> str:
     """Text that markdown cannot mistake for markup, on one line."""
-    flat = " ".join(str(text).split())
-    for sign in "\\`*_[]<>|#":
-        flat = flat.replace(sign, f"&#{ord(sign)};" if sign in "<>|" else f"\\{sign}")
-    return flat
+    return " ".join(str(text).split()).translate(MARKUP)
 
 
 def _details(verdict: Verdict) -> str:
@@ -131,7 +129,7 @@ def _training(verdict: Verdict) -> str:
         f"- **Rows:** {verdict.n_samples:,}; **features:** {verdict.n_features:,}",
         f"- **Data fingerprint:** `{verdict.fingerprint}`",
         f"- **Where the data come from, and by which right they are used:** {NOT_GIVEN}",
-        f"- **Division of rows:** {verdict.splits.get('scheme')}, {verdict.splits.get('n_folds')} folds. "
+        f"- **Division of rows:** {_inline(str(verdict.splits.get('scheme')))}, {verdict.splits.get('n_folds')} folds. "
         f"{_inline(str(verdict.splits.get('reason', '')))}",
         f"- **Candidates tried:** {verdict.n_candidates}; **seed:** {verdict.seed}; "
         f"**time:** {words.duration_words(verdict.seconds)}",

@@ -34,8 +34,6 @@ def predictions_section(task: Task, target: Array, predictions: Array) -> Sectio
 
 def _binary(task: Task, target: Array, predictions: Array) -> Section:
     positive, truth, given = task.classes[-1], target == 1, predictions[:, 1]
-    roc, pr = evaluation.roc_curve(truth, given), evaluation.pr_curve(truth, given)
-    share = float(truth.mean())
     counts = [np.histogram(given[truth == flag], PROBABILITY_EDGES)[0] for flag in (False, True)]
     matrix, tells_matrix = _matrix(task, target, predictions)
     figures = [
@@ -49,25 +47,16 @@ def _binary(task: Task, target: Array, predictions: Array) -> Section:
                 x=f"probability of {cut(positive, 24)}",
             ),
         ),
-        figure(
-            "ROC curve",
-            "The share of positives found against the share of negatives wrongly flagged. The dashed line is guessing.",
-            answers.lines([_curve(roc, "ROC", "line deep")], x="false positive rate", y="true positive rate", diagonal=True),
-        ),
-        figure(
-            "Precision and recall",
-            f"How many of the flagged are right, against how many of the {positive!r} are found. Dashed is flagging at random.",
-            answers.lines([_curve(pr, "precision", "line deep")], x="recall", y="precision", level=share),
-        ),
         _calibration_figure(truth, given),
     ]
+    curves = _threshold_curves(truth, given, positive)
+    figures += [picture for picture, _ in curves.values()]
     thresholds = threshold_table(truth, given)
     html = _threshold_panel(positive) + f'<div class="pair">{"".join(figures)}</div>'
     data = {
         "confusion": matrix[0],
         "histogram": {"edges": PROBABILITY_EDGES, "negative": counts[0], "positive": counts[1]},
-        "roc": _plain(roc),
-        "precision-recall": _plain(pr),
+        **{name: {"x": curve.x, "y": curve.y} for name, (_, curve) in curves.items()},
         "threshold": thresholds,
     }
     return Section(anchor="predictions", title="How the pick answers", html=html, data=data)
@@ -77,8 +66,24 @@ def _curve(curve: Any, name: str, style: str) -> dict[str, Any]:
     return {"x": curve.x, "y": curve.y, "name": name, "style": style}
 
 
-def _plain(curve: Any) -> dict[str, Any]:
-    return {"x": curve.x, "y": curve.y}
+def _threshold_curves(truth: Array, given: Array, positive: str) -> dict[str, tuple[str, evaluation.Curve]]:
+    """ROC and precision-recall pictures with their curves; none where the judged rows are all of one class."""
+    if truth.all() or not truth.any():
+        return {}
+    roc, pr = evaluation.roc_curve(truth, given), evaluation.pr_curve(truth, given)
+    drawn = answers.lines([_curve(roc, "ROC", "line deep")], x="false positive rate", y="true positive rate", diagonal=True)
+    roc_figure = figure(
+        "ROC curve",
+        "The share of positives found against the share of negatives wrongly flagged. The dashed line is guessing.",
+        drawn,
+    )
+    drawn = answers.lines([_curve(pr, "precision", "line deep")], x="recall", y="precision", level=float(truth.mean()))
+    pr_figure = figure(
+        "Precision and recall",
+        f"How many of the flagged are right, against how many of the {positive!r} are found. Dashed is flagging at random.",
+        drawn,
+    )
+    return {"roc": (roc_figure, roc), "precision-recall": (pr_figure, pr)}
 
 
 def _calibration_figure(truth: Array, given: Array, *, what: str = "probability") -> str:

@@ -27,6 +27,8 @@ def importance_section(verdict: Verdict) -> Section | None:
         "How much worse the score gets when one column's values are shuffled among the rows. Columns that say the same thing "
         "can stand in for one another, so that each alone looks unimportant."
     )
+    if verdict.pick.members:
+        tells += f" Measured on {verdict.pick.members[0][0]}, the heaviest member."
     rest = len(verdict.importance) - pictures.MAX_IMPORTANCE
     more = paragraph(f"{words.count_words(rest, 'further column')} matter less.", "soft") if rest > 0 else ""
     html = figure("", tells, pictures.importance(verdict.importance, verdict), style="wide") + more
@@ -113,7 +115,7 @@ def method_section(verdict: Verdict) -> Section:
         "Each candidate was trained without the rows it is judged on; preparation too. "
         f"{verdict.n_judged:,} rows were judged, each by a model that never saw it.",
         "The score to expect is corrected for choosing: the whole choice is repeated on resamples of the rows and judged on the "
-        "rows left out (Tsamardinos et al. 2018, doi:10.1007/s10994-018-5714-4). Intervals: percentiles over resampled rows, 95%.",
+        "rows left out (Tsamardinos et al. 2018, doi:10.1007/s10994-018-5714-4). Intervals: 95% percentiles over resampled rows.",
         "Margins are differences on the same rows; tie groups allow for the number of comparisons (Holm).",
         "The estimate holds for new rows that come from where these came from. It says nothing about a world that changes.",
     ]

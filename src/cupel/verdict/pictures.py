@@ -185,13 +185,16 @@ def importance(rows: Sequence[Mapping[str, Any]], verdict: Verdict) -> str:
 
 
 def progress(timeline: Sequence[tuple[float, str, float]], verdict: Verdict) -> str:
-    """The best score so far against time."""
+    """The best score so far against time; scores far off are held at the edge."""
     points = [(seconds, score) for seconds, _, score in timeline if math.isfinite(score)]
     if len(points) < 2:
         return ""
     sign = 1.0 if verdict.higher_is_better else -1.0
     best = np.maximum.accumulate([sign * score for _, score in points]) * sign
-    low, high = around([score for _, score in points])
+    scores = [score for _, score in points]
+    bulk = np.quantile(scores, [0.25, 0.75] if len(scores) > 3 else [0, 1])
+    reach = 2.5 * max(float(bulk[1] - bulk[0]), 2 * verdict.pick.score.half_width)
+    low, high = around([score for score in scores if bulk[0] - reach <= score <= bulk[1] + reach])
     x = Axis(low=0, high=max(seconds for seconds, _ in points) * 1.03, name="seconds since the start")
     plot = Plot(x, Axis(low=low, high=high, name=verdict.metric_label), label="best score so far", height=260)
     stairs: list[tuple[float, float]] = []

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+
+import numpy as np
+import pytest
+
+from cupel.core.errors import DataError
+from cupel.core.task import TaskKind
+from cupel.core.trial import Ensemble, Status
+from cupel.verdict import Verdict, judge
+from cupel.verdict.tests.verdict_examples import (
+    always,
+    constant_predictions,
+    failed_trial,
+    make_dataset,
+    make_ensemble,
+    make_findings,
+    make_splits,
+    make_trial,
+    make_trials,
+    predictions,
+)
+
+NAMES = [
+    "metric",
+    "higher_is_better",
+    "pick",
+    "best_single",
+    "ensemble",
+    "best_classical",
+    "constant",
+    "naive_score",
+    "optimism",
+    "tied",
+    "findings",
+    "failures",
+    "n_candidates",
+    "seconds",
+    "latency_ms",
+    "bytes",
+]
+KINDS = (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.REGRESSION)
+
+
+@functools.cache
+def verdict_on(kind: TaskKind, *, n_rows: int = 200, with_ensemble: bool = True, **options: object) -> Verdict:
+    dataset = make_dataset(kind, n_rows=n_rows, n_classes=4)
+    splits = make_splits(dataset)
+    trials = make_trials(dataset, splits, n_candidates=6, **options)
+    ensemble = make_ensemble(trials)
+    return judge(
+        trials,
+        ensemble if with_ensemble else None,
+        dataset=dataset,
+        splits=splits,
+        findings=make_findings(),
+        select=always(trials, ensemble),
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_json_has_the_names_that_machines_read(kind: TaskKind) -> None:
+    facts = json.loads(json.dumps(verdict_on(kind).completed(seconds=3.0).to_json(), allow_nan=False))
+    assert set(NAMES) <= set(facts)
+    for contender in ("pick", "best_single", "ensemble", "best_classical", "constant"):
+        assert {"name", "family", "score"} <= set(facts[contender])
+        assert set(facts[contender]["score"]) == {"estimate", "low", "high"}
+    assert set(facts["latency_ms"]) == {"one", "thousand"}
+    assert facts["failures"][0]["reason"].startswith("it ran out of memory")
+    assert facts["words"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_run_gives_the_same_words_and_numbers(kind: TaskKind) -> None:
+    first, second = verdict_on(kind), verdict_on.__wrapped__(kind)
+    assert str(first) == str(second)
+    first_facts, second_facts = first.to_json(), second.to_json()
+    for facts in (first_facts, second_facts):
+        facts.pop("machine")
+    assert first_facts == second_facts
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_words_fit_a_terminal(kind: TaskKind) -> None:
+    lines = str(verdict_on(kind).completed(seconds=61.0)).splitlines()
+    assert len(lines) <= 25
+    assert max(len(line) for line in lines) <= 92
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_margins_agree_with_the_scores_shown(kind: TaskKind) -> None:
+    verdict = verdict_on(kind)
+    sign = 1 if verdict.higher_is_better else -1
+    assert verdict.margin_over_constant is not None
+    assert verdict.constant is not None
+    difference = sign * (verdict.pick.score.estimate - verdict.constant.score.estimate)
+    assert verdict.margin_over_constant.estimate == pytest.approx(difference)
+    assert verdict.margin_over_constant.is_significant
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_reported_score_never_looks_better_than_the_measured_one(kind: TaskKind) -> None:
+    verdict = verdict_on(kind, with_ensemble=False, step=0.0)
+    sign = 1 if verdict.higher_is_better else -1
+    assert sign * verdict.pick.score.estimate <= sign * verdict.naive_score
+    assert verdict.optimism >= 0
+
+
+def test_luck_of_choosing_among_equals_is_taken_off() -> None:
+    dataset = make_dataset(TaskKind.BINARY, n_rows=200)
+    splits = make_splits(dataset)
+    trials = [make_trial(f"guess {n}", "mlp", predictions(dataset, skill=0.0, seed=n), splits, is_deep=True) for n in range(20)]
+    verdict = judge(trials, None, dataset=dataset, splits=splits, findings=(), select=lambda rows: np.full(20, 1 / 20))
+    assert verdict.optimism > 0.01
+    assert "luck of choosing" in str(verdict)
+
+
+def test_equal_candidates_are_tied_and_the_cheapest_is_named() -> None:
+    dataset = make_dataset(TaskKind.BINARY, n_rows=300)
+    splits = make_splits(dataset)
+    answer = predictions(dataset, skill=0.5, seed=1)
+    slow = make_trial("slow", "mlp", answer, splits, is_deep=True)
+    quick = dataclasses.replace(make_trial("quick", "linear", answer, splits), latency_ms={"one": 0.001, "thousand": 0.1})
+    verdict = judge([slow, quick], None, dataset=dataset, splits=splits, findings=(), select=lambda rows: np.array([1.0, 0.0]))
+    assert verdict.tied == ("quick",)
+    assert verdict.simplest is not None
+    assert verdict.simplest.name == "quick"
+    assert "times faster" in str(verdict)
+    assert "tie" in verdict.worth_it
+
+
+def test_deep_learning_that_loses_is_said_to_lose() -> None:
+    dataset = make_dataset(TaskKind.REGRESSION, n_rows=300)
+    splits = make_splits(dataset)
+    good = make_trial("trees", "lightgbm", predictions(dataset, skill=0.95, seed=1), splits)
+    bad = make_trial("net", "mlp", predictions(dataset, skill=0.3, seed=2), splits, is_deep=True)
+    verdict = judge([bad, good], None, dataset=dataset, splits=splits, findings=(), select=lambda rows: np.array([0.0, 1.0]))
+    assert verdict.pick.name == "trees"
+    assert verdict.worth_it.startswith("It does not pay here")
+    assert verdict.margin_over_classical is None
+
+
+def test_a_run_in_which_all_but_the_constant_failed_is_judged() -> None:
+    dataset = make_dataset(TaskKind.BINARY, n_rows=100)
+    splits = make_splits(dataset)
+    trials = [make_trial("constant", "constant", constant_predictions(dataset), splits), failed_trial("net", "mlp")]
+    verdict = judge(trials, None, dataset=dataset, splits=splits, findings=(), select=lambda rows: np.array([1.0]))
+    assert verdict.pick.name == "constant"
+    assert verdict.margin_over_constant is None
+    assert verdict.best_classical is None
+    assert "Nothing beats always giving the same answer" in str(verdict)
+    assert [failure.name for failure in verdict.failures] == ["net"]
+
+
+def test_skipped_candidates_are_no_failures() -> None:
+    dataset = make_dataset(TaskKind.BINARY, n_rows=100)
+    splits = make_splits(dataset)
+    skipped = dataclasses.replace(failed_trial("late", "mlp", "the time was up."), status=Status.SKIPPED)
+    trials = [make_trial("constant", "constant", constant_predictions(dataset), splits), skipped]
+    verdict = judge(trials, None, dataset=dataset, splits=splits, findings=(), select=lambda rows: np.array([1.0]))
+    assert verdict.failures == ()
+    assert "1 candidate skipped" in str(verdict)
+    assert verdict.n_candidates == 2
+
+
+def test_rows_without_predictions_count_nowhere() -> None:
+    dataset = make_dataset(TaskKind.REGRESSION, n_rows=200)
+    splits = make_splits(dataset, holdout=True)
+    trials = make_trials(dataset, splits, n_candidates=4)
+    verdict = judge(trials, None, dataset=dataset, splits=splits, findings=(), select=lambda rows: np.eye(3)[1])
+    assert verdict.n_judged == 40
+    assert np.isfinite(verdict.pick.score.estimate)
+
+
+def test_a_candidate_without_most_predictions_is_a_failure_with_its_reason() -> None:
+    dataset = make_dataset(TaskKind.BINARY, n_rows=100)
+    splits = make_splits(dataset)
+    answer = predictions(dataset, skill=0.5, seed=1)
+    partial = answer.copy()
+    partial[10:] = np.nan
+    trials = [
+        make_trial("partial", "mlp", partial, splits, is_deep=True),
+        make_trial("whole", "linear", answer, splits),
+    ]
+    verdict = judge(trials, None, dataset=dataset, splits=splits, findings=(), select=lambda rows: np.array([0.5, 0.5]))
+    assert verdict.n_judged == 100
+    assert verdict.failures[0].reason == "it has predictions for 10 of 100 rows."
+
+
+def test_what_was_packed_is_the_pick_even_where_another_scores_better() -> None:
+    dataset = make_dataset(TaskKind.BINARY, n_rows=200)
+    splits = make_splits(dataset)
+    trials = make_trials(dataset, splits, n_candidates=5)
+    second = trials[2]
+    assert second.out_of_fold is not None
+    pick = Ensemble(name=second.candidate.name, members=(second,), weights=(1.0,), out_of_fold=second.out_of_fold)
+    ensemble = make_ensemble(trials)
+    verdict = judge(trials, ensemble, dataset=dataset, splits=splits, findings=(), select=always(trials, ensemble), pick=pick)
+    assert verdict.pick.name == second.candidate.name
+    assert verdict.ensemble is not None
+    assert verdict.ensemble.name == "ensemble of 3"
+
+
+def test_whole_groups_are_resampled() -> None:
+    dataset = make_dataset(TaskKind.BINARY, n_rows=300)
+    groups = np.repeat(np.arange(10), 30)
+    trials = make_trials(dataset, make_splits(dataset), n_candidates=4)
+    select = always(trials, make_ensemble(trials, n_members=2))
+    single, grouped = (
+        judge(trials, None, dataset=dataset, splits=make_splits(dataset, groups=g), findings=(), select=select)
+        for g in (None, groups)
+    )
+    assert single.pick.score.estimate == pytest.approx(grouped.pick.score.estimate, abs=0.02)
+    assert single.pick.score.low != grouped.pick.score.low
+
+
+def test_nothing_usable_is_refused() -> None:
+    dataset = make_dataset(TaskKind.BINARY, n_rows=100)
+    with pytest.raises(DataError, match="nothing to judge"):
+        judge(
+            [failed_trial("net", "mlp")],
+            None,
+            dataset=dataset,
+            splits=make_splits(dataset),
+            findings=(),
+            select=lambda rows: np.empty(0),
+        )

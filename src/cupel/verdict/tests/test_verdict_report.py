@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import base64
+import csv
+import dataclasses
+import functools
+import hashlib
+import io
+import json
+import re
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cupel.core.task import TaskKind
+from cupel.core.trial import Ensemble
+from cupel.verdict import judge, leaderboard_csv, model_card, write_report
+from cupel.verdict.leaderboard import COLUMNS
+from cupel.verdict.tests.verdict_examples import (
+    always,
+    constant_predictions,
+    failed_trial,
+    make_dataset,
+    make_ensemble,
+    make_findings,
+    make_profile,
+    make_splits,
+    make_trial,
+    make_trials,
+)
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>$style"
+VOID = {"meta", "link", "br", "img", "input", "hr"}
+
+
+def single(trial: Any) -> Ensemble:
+    return Ensemble(name=trial.candidate.name, members=(trial,), weights=(1.0,), out_of_fold=trial.out_of_fold)
+
+
+@functools.cache
+def example(kind: TaskKind, *, n_rows: int = 200, n_candidates: int = 6, n_classes: int = 4, **options: Any) -> Any:
+    dataset = make_dataset(kind, n_rows=n_rows, n_classes=n_classes, **options)
+    splits = make_splits(dataset)
+    trials = make_trials(dataset, splits, n_candidates=n_candidates)
+    ensemble = make_ensemble(trials)
+    select = always(trials, ensemble)
+    verdict = judge(trials, ensemble, dataset=dataset, splits=splits, findings=make_findings(), select=select, pick=ensemble)
+    drops = [SimpleNamespace(name=c.name, drop=0.1, low=0.05, high=0.15) for c in dataset.schema.features]
+    return dataset, trials, ensemble, verdict.completed(seconds=12.0, importance=drops)
+
+
+def page_of(tmp_path: Path, found: Any, **options: Any) -> str:
+    dataset, trials, ensemble, verdict = found
+    path = write_report(
+        tmp_path / "report.html",
+        verdict,
+        trials=trials,
+        pick=ensemble,
+        dataset=dataset,
+        profile=make_profile(dataset),
+        **options,
+    )
+    return path.read_text(encoding="utf-8")
+
+
+class Elements(HTMLParser):
+    """Checks that elements close in order, and collects their names, attributes and text of scripts."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attributes)))
+        if tag == "script":
+            self.scripts.append("")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attributes)))
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "script":
+            self.scripts[-1] += data
+
+
+def parsed(page: str) -> Elements:
+    elements = Elements()
+    elements.feed(page)
+    elements.close()
+    assert elements.open == []
+    return elements
+
+
+@pytest.mark.parametrize("kind", list(TaskKind))
+def test_the_page_is_whole_and_needs_nothing_else(kind: TaskKind, tmp_path: Path) -> None:
+    page = page_of(tmp_path, example(kind), timeline=[(1.0, "a", 0.6), (2.0, "b", 0.7), (4.0, "c", 0.65)])
+    elements = parsed(page)
+    for _, attributes in elements.found:
+        assert "src" not in attributes
+        assert "style" not in attributes
+        assert not any(name.startswith("on") for name in attributes)
+        assert (attributes.get("href") or "#").startswith("#")
+    assert "url(" not in page
+    assert "@import" not in page
+    anchors = {attributes["href"] for tag, attributes in elements.found if tag == "a"}
+    names = {f"#{attributes['id']}" for tag, attributes in elements.found if tag == "section"}
+    assert anchors == names
+
+
+@pytest.mark.parametrize("kind", list(TaskKind))
+def test_each_picture_has_its_numbers_in_the_page(kind: TaskKind, tmp_path: Path) -> None:
+    elements = parsed(page_of(tmp_path, example(kind)))
+    ids = [a["id"] for tag, a in elements.found if tag == "script" and a.get("type") == "application/json"]
+    blocks = dict(zip(ids, [json.loads(text) for text in elements.scripts[: len(ids)]], strict=True))
+    assert {"data-leaderboard", "data-importance", "data-columns", "data-verdict", "data-learning"} <= set(blocks)
+    assert blocks["data-verdict"]["metric"] in ("roc_auc", "log_loss", "rmse")
+    assert ("data-residuals" in blocks) == (kind is TaskKind.REGRESSION)
+    assert ("data-threshold" in blocks) == (kind is TaskKind.BINARY)
+
+
+def test_the_policy_allows_this_style_and_script_alone(tmp_path: Path) -> None:
+    page = page_of(tmp_path, example(TaskKind.BINARY))
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
+    assert policy is not None
+    assert "unsafe" not in policy[1]
+    for tag in ("style", "script"):
+        inline = re.search(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        assert inline is not None
+        digest = base64.b64encode(hashlib.sha256(inline[1].encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy[1]
+
+
+@pytest.mark.parametrize("kind", list(TaskKind))
+def test_hostile_names_and_values_stay_text(kind: TaskKind, tmp_path: Path) -> None:
+    classes = () if kind is TaskKind.REGRESSION else (f"a{HOSTILE}", f"b{HOSTILE}", "c")[: 2 if kind is TaskKind.BINARY else 3]
+    dataset, trials, ensemble, verdict = example(kind, name=HOSTILE, classes=classes)
+    finding = dataclasses.replace(make_findings()[0], where=HOSTILE, what=HOSTILE, action=HOSTILE)
+    named = [
+        dataclasses.replace(t, candidate=dataclasses.replace(t.candidate, name=HOSTILE), reason=HOSTILE) if n > 4 else t
+        for n, t in enumerate(trials)
+    ]
+    rows = tuple({**row, "name": HOSTILE, "reason": HOSTILE} if row["score"] is None else row for row in verdict.leaderboard)
+    verdict = dataclasses.replace(verdict, findings=(finding,), leaderboard=rows, splits={"scheme": HOSTILE, "reason": HOSTILE})
+    elements = parsed(page_of(tmp_path, (dataset, named, ensemble, verdict)))
+    assert not [tag for tag, _ in elements.found if tag == "img"]
+    runnable = [a for tag, a in elements.found if tag == "script" and a.get("type") != "application/json"]
+    assert len(runnable) == 1
+    card = model_card(verdict, dataset)
+    assert "<script>" not in card
+    assert "<img" not in card
+
+
+def test_a_run_in_which_all_but_the_constant_failed_still_gives_a_page(tmp_path: Path) -> None:
+    dataset = make_dataset(TaskKind.BINARY, n_rows=100)
+    splits = make_splits(dataset)
+    trials = [make_trial("constant", "constant", constant_predictions(dataset), splits), failed_trial("net", "mlp")]
+    verdict = judge(trials, None, dataset=dataset, splits=splits, findings=(), select=lambda rows: np.array([1.0]))
+    page = page_of(tmp_path, (dataset, trials, single(trials[0]), verdict))
+    parsed(page)
+    assert "Nothing here predicts" in page
+    assert "it ran out of memory" in page
+
+
+@pytest.mark.parametrize("kind", list(TaskKind))
+def test_a_holdout_with_rows_without_predictions_is_reported(kind: TaskKind, tmp_path: Path) -> None:
+    dataset = make_dataset(kind, n_rows=150, n_classes=3)
+    splits = make_splits(dataset, holdout=True)
+    trials = make_trials(dataset, splits, n_candidates=4)
+    verdict = judge(trials, None, dataset=dataset, splits=splits, findings=(), select=lambda rows: np.eye(3)[1])
+    picked = next(trial for trial in trials if trial.candidate.name == verdict.pick.name)
+    parsed(page_of(tmp_path, (dataset, trials, single(picked), verdict)))
+
+
+def test_many_classes_are_drawn(tmp_path: Path) -> None:
+    parsed(page_of(tmp_path, example(TaskKind.MULTICLASS, n_rows=400, n_classes=40)))
+
+
+def test_a_hundred_candidates_stay_under_one_and_a_half_megabytes(tmp_path: Path) -> None:
+    dataset, trials, ensemble, verdict = example(TaskKind.BINARY)
+    copies = [
+        dataclasses.replace(t, candidate=dataclasses.replace(t.candidate, name=f"{t.candidate.name} {n}"))
+        for n in range(20)
+        for t in trials[:5]
+    ]
+    rows = [{**verdict.leaderboard[0], "name": trial.candidate.name} for trial in copies]
+    verdict = dataclasses.replace(verdict, leaderboard=tuple(rows), n_candidates=100)
+    page = page_of(tmp_path, (dataset, copies, ensemble, verdict))
+    assert len(page.encode()) < 1_500_000
+
+
+def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:
+    pages = [page_of(tmp_path, (d, t, e, dataclasses.replace(v, machine={}))) for d, t, e, v in [example(TaskKind.BINARY)] * 2]
+    assert pages[0] == pages[1]
+
+
+def test_leaderboard_has_all_candidates_best_first_and_failures_last() -> None:
+    _, trials, _, verdict = example(TaskKind.REGRESSION)
+    rows = verdict.leaderboard
+    assert len(rows) == len(trials)
+    assert all(tuple(row) == COLUMNS for row in rows)
+    scores = [row["score"] for row in rows if row["score"] is not None]
+    assert scores == sorted(scores)
+    assert rows[-1]["status"] == "failed"
+    assert rows[-1]["reason"]
+
+
+def test_csv_reads_back_and_no_cell_is_a_formula() -> None:
+    _, _, _, verdict = example(TaskKind.BINARY)
+    rows = [*verdict.leaderboard, {**verdict.leaderboard[-1], "name": '=HYPERLINK("x"),y', "reason": "-2+3\nnew line"}]
+    read = list(csv.DictReader(io.StringIO(leaderboard_csv(rows))))
+    assert [*read[0]] == list(COLUMNS)
+    assert read[-1]["name"] == '\'=HYPERLINK("x"),y'
+    assert read[-1]["reason"] == "'-2+3 new line"
+    assert read[-1]["score"] == ""
+    assert float(read[0]["score"]) == pytest.approx(rows[0]["score"])
+
+
+@pytest.mark.parametrize("kind", list(TaskKind))
+def test_the_card_has_its_headings_and_leaves_to_people_what_only_they_know(kind: TaskKind) -> None:
+    dataset, _, _, verdict = example(kind)
+    card = model_card(verdict, dataset)
+    for heading in ("Model Details", "Uses", "Bias, Risks, and Limitations", "Training Details", "Evaluation", "Citation"):
+        assert f"## {heading}\n" in card
+    assert "not given" in card
+    assert card.startswith("---\nlibrary_name: cupel\n")
+    assert "income" in card
+
+
+@pytest.mark.slow
+def test_twenty_candidates_on_twenty_thousand_rows_take_under_ten_seconds(tmp_path: Path) -> None:
+    started = time.monotonic()
+    page_of(tmp_path, example(TaskKind.BINARY, n_rows=20_000, n_candidates=20))
+    assert time.monotonic() - started < 10

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from cupel.verdict.drawings import Axis, Drawing, Plot, Scale, around, tick_text
+from cupel.verdict.words import count_words, duration_words, latency_words, list_words, signed, size_words, written
+
+
+@pytest.mark.parametrize(
+    ("value", "resolution", "text"),
+    [
+        (0.84612, 0.011, "0.846"),
+        (0.84612, 0.0019, "0.8461"),
+        (311.04, 6.0, "311"),
+        (12345.6, 900.0, "12,346"),
+        (0.5, 0.0, "0.5000"),
+        (math.nan, 0.1, "–"),
+        (None, 0.1, "–"),
+    ],
+)
+def test_numbers_are_written_to_the_digit_that_means_something(value: float, resolution: float, text: str) -> None:
+    assert written(value, resolution=resolution) == text
+
+
+def test_signs_are_always_there_but_for_nothing() -> None:
+    assert signed(0.012, resolution=0.01) == "+0.012"
+    assert signed(-0.012, resolution=0.01) == "-0.012"
+    assert signed(-0.0001, resolution=0.1) == "0.00"
+
+
+def test_durations_sizes_and_counts_read_well() -> None:
+    assert [duration_words(s) for s in (0.42, 42, 190, 3600, 7500)] == ["0.4 s", "42 s", "3 min 10 s", "1 h", "2 h 5 min"]
+    assert [size_words(b) for b in (0, 12, 312_000, 4_100_000)] == ["–", "12 bytes", "312 kB", "4.1 MB"]
+    assert [latency_words(m) for m in (0.031, 3.14, 250, 1500, None)] == ["0.031 ms", "3.1 ms", "250 ms", "1.5 s", "–"]
+    assert count_words(1, "row") == "1 row"
+    assert count_words(7043, "row") == "7,043 rows"
+    assert list_words(["a", "b", "c", "d", "e", "f"]) == "a, b, c and 3 more"
+    assert list_words(["a", "b"]) == "a and b"
+
+
+def test_ticks_are_round_and_within_the_scale() -> None:
+    assert Scale(0, 1, 0, 100).ticks(5) == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    for low, high in ((0.8123, 0.8391), (-3.0, 17.0), (1e-9, 3e-9), (1e8, 3e9)):
+        ticks = Scale(low, high, 0, 100).ticks(5)
+        assert 2 <= len(ticks) <= 11
+        assert all(low <= tick <= high for tick in ticks)
+    assert Scale(0.3, 40, 0, 100, log=True).ticks(5)
+
+
+def test_scales_survive_a_single_value_and_infinities() -> None:
+    assert Scale(2, 2, 0, 100)(2) == 50
+    assert around([3.0]) != (3.0, 3.0)
+    assert around([math.nan, math.inf]) == (0.0, 1.0)
+    assert Scale(0, 1, 0, 100)(7) == 100
+
+
+def test_tick_labels_shorten_thousands() -> None:
+    assert tick_text(20_000, [0, 20_000, 40_000]) == "20k"
+    assert tick_text(0, [0, 20_000]) == "0"
+    assert tick_text(-0.5, [-0.5, 0.5]) == "−0.5"
+
+
+def test_words_in_pictures_are_escaped() -> None:
+    drawing = Drawing(10, 10, label='<a "b">')
+    drawing.text((0, 0), "<script>")
+    drawing.dot((0, 0), 1, "mark", title="<b>")
+    svg = drawing.svg()
+    assert "<script>" not in svg
+    assert "<b>" not in svg
+    assert 'aria-label="&lt;a &quot;b&quot;&gt;"' in svg
+
+
+def test_points_that_are_not_finite_are_left_out() -> None:
+    plot = Plot(Axis(low=0, high=1, name="x"), Axis(low=0, high=1, name="y"), label="plot")
+    assert len(plot.points([0, math.nan, 1], [0, 0.5, math.inf])) == 1
