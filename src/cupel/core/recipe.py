@@ -12,7 +12,7 @@ from cupel.core.space import Choice, Range, When
 class Recipe:
     """Everything about training that is not the network.
 
-    `batch_size` 0 means: chosen from the number of rows. `weight_decay` is decoupled for AdamW and an L2 gradient
+    `batch_size` and `epochs` 0 mean: chosen from the number of rows. `weight_decay` is decoupled for AdamW and an L2 gradient
     for the other optimisers; `l1` and `l2` are penalties added to the loss over weight matrices. `patience` counts epochs
     without improvement of the loss on the stop slice. `warmup` and the schedules are in fractions of all steps.
     `ema` 0 is off. `class_weights` balances classes inversely to their frequency.
@@ -30,7 +30,7 @@ class Recipe:
     schedule: Annotated[str, Choice("constant", "step", "cosine", "one-cycle", "coslog4", "plateau")] = "constant"
     warmup: Annotated[float, Range(0.0, 0.3)] = 0.0
     batch_size: Annotated[int, Choice(0, 64, 128, 256, 512, 1024, 2048)] = 0
-    epochs: Annotated[int, Range(1, 1000, log=True)] = 100
+    epochs: Annotated[int, Range(0, 1000)] = 100
     patience: Annotated[int, Range(1, 100)] = 16
     label_smoothing: Annotated[float, Range(0.0, 0.2)] = 0.0
     gradient_clip: Annotated[float, Range(0.0, 10.0)] = 0.0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -20,10 +21,15 @@ class ParameterGroup:
     weight_decay_factor: float = 1.0
 
 
+def generators_for(seeds: Sequence[int]) -> list[torch.Generator]:
+    """One generator of random numbers per stacked model."""
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
 class Network(nn.Module):
     """M models of the same shape in one module (one per fold), so that one step trains them all.
 
-    Every parameter's first axis is M, so an elementwise optimiser treats the models independently, and the
+    Every parameter's and buffer's first axis is M, so an elementwise optimiser treats the models independently, and the
     best weights of each can be kept on their own. No computation mixes models or rows (so no batch normalisation over rows at
     prediction). Random numbers come from generators seeded per model, never from global state.
     """
@@ -43,12 +49,12 @@ class Network(nn.Module):
     def parameter_groups(self) -> list[ParameterGroup]:
         """All parameters, grouped by the factors on learning rate and weight decay.
 
-        By default biases and scales (parameters whose name ends in bias, scale or embedding) are not decayed.
+        By default biases and factors (parameters whose name ends in bias, scale or strength) are not decayed.
         """
         decayed: list[nn.Parameter] = []
         free: list[nn.Parameter] = []
         for name, parameter in self.named_parameters():
-            (free if name.endswith(("bias", "scale")) else decayed).append(parameter)
+            (free if name.endswith(("bias", "scale", "strength")) else decayed).append(parameter)
         return [
             ParameterGroup(tuple(decayed)),
             ParameterGroup(tuple(free), weight_decay_factor=0.0),

@@ -1,0 +1,73 @@
+"""Affine maps of several stacked models at once."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cupel.core.graph import Graph
+
+
+class Linear(nn.Module):
+    """`x @ weight + bias` per model; weight (M, in, out), bias (M, out).
+
+    With `ntk` the product is divided by sqrt(in) and weights start standard normal (Jacot et al. 2018, arXiv:1806.07572);
+    otherwise they start uniform in ±1/sqrt(in), as PyTorch's do. `zero` starts all at zero.
+    """
+
+    def __init__(
+        self, sizes: tuple[int, int], generators: list[torch.Generator], *, ntk: bool = False, zero: bool = False
+    ) -> None:
+        super().__init__()
+        n_in, n_out = sizes
+        bound = 1 / math.sqrt(max(n_in, 1))
+        self.factor = bound if ntk else 1.0
+        if zero:
+            weight, bias = torch.zeros(len(generators), n_in, n_out), torch.zeros(len(generators), n_out)
+        elif ntk:
+            weight = torch.stack([torch.randn(n_in, n_out, generator=g) for g in generators])
+            bias = torch.stack([torch.randn(n_out, generator=g) for g in generators])
+        else:
+            weight = torch.stack([torch.rand(n_in, n_out, generator=g) * 2 * bound - bound for g in generators])
+            bias = torch.stack([torch.rand(n_out, generator=g) * 2 * bound - bound for g in generators])
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(bias)
+
+    def forward(self, x: Float[Tensor, "model row in"]) -> Float[Tensor, "model row out"]:
+        """Apply each model's map to its own rows."""
+        return torch.baddbmm(self.bias[:, None, :], x, self.weight, alpha=self.factor)
+
+    def emit(self, graph: Graph, x: str, *, model: int) -> str:
+        """MatMul and Add; x may have leading axes."""
+        weight = (self.weight[model] * self.factor).detach().cpu().numpy().astype(np.float32)
+        bias = self.bias[model].detach().cpu().numpy().astype(np.float32)
+        return graph.op("Add", graph.op("MatMul", x, graph.constant(weight)), graph.constant(bias))
+
+
+class MemberLinear(nn.Module):
+    """An own affine map for each of E members of each model; weight (M, E, in, out), bias (M, E, out).
+
+    Source: Gorishniy et al. 2024, arXiv:2410.24210, section 3.3: the heads of TabM are not shared.
+    """
+
+    def __init__(self, sizes: tuple[int, int], n_members: int, generators: list[torch.Generator]) -> None:
+        super().__init__()
+        n_in, n_out = sizes
+        bound = 1 / math.sqrt(max(n_in, 1))
+        shape = (n_members, n_in, n_out)
+        self.weight = nn.Parameter(torch.stack([torch.rand(shape, generator=g) * 2 * bound - bound for g in generators]))
+        self.bias = nn.Parameter(torch.stack([torch.rand(n_members, n_out, generator=g) * 2 * bound - bound for g in generators]))
+
+    def forward(self, x: Float[Tensor, "model member row in"]) -> Float[Tensor, "model member row out"]:
+        """Apply each member's map to its own rows."""
+        return torch.matmul(x, self.weight) + self.bias[:, :, None, :]
+
+    def emit(self, graph: Graph, x: str, *, model: int) -> str:
+        """MatMul and Add over (member, rows, in)."""
+        weight = self.weight[model].detach().cpu().numpy().astype(np.float32)
+        bias = self.bias[model][:, None, :].detach().cpu().numpy().astype(np.float32)
+        return graph.op("Add", graph.op("MatMul", x, graph.constant(weight)), graph.constant(bias))
