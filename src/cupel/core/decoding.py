@@ -179,9 +179,7 @@ def _decode_numbers(values: Array, column: Column) -> Decoded:
 
 def _decode_moments(values: Array, column: Column) -> Decoded:
     if values.dtype.kind == "M":
-        seconds = values.astype("datetime64[us]").astype(np.int64) / 1e6
-        seconds[np.isnat(values)] = np.nan
-        return Decoded(seconds)
+        return Decoded(_seconds_of(values))
     if values.dtype.kind in "fiu":  # already seconds since 1970
         return _finite(values.astype(np.float64, copy=False), _NO_ROWS)
     if values.dtype.kind == "b":
@@ -197,6 +195,17 @@ def _decode_moments(values: Array, column: Column) -> Decoded:
     decoded.values[given] = values[given].astype(np.float64)
     unreadable = decoded.unreadable[~given[decoded.unreadable]]
     return _finite(decoded.values, unreadable)
+
+
+def _seconds_of(moments: Array) -> NDArray[np.float64]:
+    """Seconds since 1970, NaN for NaT, rounded as `datetime.total_seconds` rounds."""
+    microseconds = moments.astype("datetime64[us]").astype(np.int64)
+    seconds = microseconds / 1e6
+    is_missing = np.isnat(moments)
+    for row in np.flatnonzero((np.abs(microseconds) > 2**53) & ~is_missing):  # beyond 285 years a float holds no microseconds
+        seconds[row] = int(microseconds[row]) / 10**6
+    seconds[is_missing] = np.nan
+    return seconds
 
 
 def _decode_booleans(values: Array, column: Column) -> Decoded:
