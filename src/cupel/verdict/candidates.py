@@ -40,12 +40,12 @@ def opening(verdict: Verdict) -> str:
 
 def _title(verdict: Verdict) -> str:
     if verdict.margin_over_constant is None:
-        return f"Nothing here predicts {verdict.task.target!r}"
+        return f"Nothing here predicts “{verdict.task.target}”"
     if not verdict.margin_over_constant.is_significant:
-        return f"No sure way to predict {verdict.task.target!r} was found"
+        return f"No sure way to predict “{verdict.task.target}” was found"
     name = pictures.cut(verdict.pick.name, 60)
     opening_ = "An " if verdict.pick.members and not name.casefold().startswith("an ") else ""
-    return f"{opening_}{name} predicts {verdict.task.target!r} best"
+    return f"{opening_}{name} predicts “{verdict.task.target}” best"
 
 
 def ladder_words(verdict: Verdict) -> str:
@@ -73,7 +73,10 @@ def _sentences(verdict: Verdict) -> str:
         ("Deep learning", verdict.worth_it),
         ("Against guessing", words.baseline_words(verdict)),
         ("Simpler", words.simplest_words(verdict)),
-        *[("Data" if number == 0 else "", line) for number, line in enumerate(words.finding_lines(verdict))],
+        *[
+            ("Data" if number == 0 else "", line)
+            for number, line in enumerate(words.finding_lines(verdict, where="see The data below"))
+        ],
         ("Failed", words.failure_words(verdict)),
         ("What next", words.next_words(verdict)),
     ]

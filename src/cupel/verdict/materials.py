@@ -43,7 +43,7 @@ def data_section(verdict: Verdict, profile: Profile) -> Section:
         ("Column", ""),
         ("Kind", ""),
         ("Distribution", ""),
-        ("Typical", ""),
+        ("Low · median · high, or most frequent", ""),
         ("Distinct", "n"),
         ("Missing", "n"),
         ("Says about target", "n"),
@@ -123,11 +123,15 @@ def method_section(verdict: Verdict) -> Section:
         "data": verdict.fingerprint,
         "splits": verdict.splits.get("key"),
         "seed": verdict.seed,
-        **{f"version of {name}": version for name, version in verdict.versions.items()},
+        "versions": ", ".join(f"{name} {version}" for name, version in verdict.versions.items()),
         **{name: _machine_words(name, value) for name, value in verdict.machine.items()},
     }
     lines = [f"<tr>{cell(str(name), 'name')}{cell(str(value))}</tr>" for name, value in facts.items()]
-    html = "".join(paragraph(text) for text in paragraphs) + _metrics(verdict) + table([("", ""), ("", "")], lines)
+    html = (
+        "".join(paragraph(text) for text in paragraphs)
+        + _metrics(verdict)
+        + f'<div class="narrow">{table([("", ""), ("", "")], lines)}</div>'
+    )
     return Section(anchor="method", title="How it was measured", html=html, data={"verdict": verdict.to_json()})
 
 
@@ -147,4 +151,4 @@ def _metrics(verdict: Verdict) -> str:
         lines.append(f'<tr><td class="name">{escape(name)}{label}</td>{value}{cell(f"{low} to {high}", "n")}</tr>')
     tells = "The pick by every other measure that fits, on its out-of-fold predictions, not corrected for choosing."
     heads = [("Metric", ""), ("Score", "n"), ("95% interval", "n")]
-    return f"<h3>All metrics</h3>{paragraph(tells, 'tells')}{table(heads, lines)}"
+    return f"<h3>All metrics</h3>{paragraph(tells, 'tells')}<div class='narrow'>{table(heads, lines)}</div>"

@@ -33,10 +33,10 @@ def style_of(*, family: str, is_deep: bool) -> str:
 def ladder(verdict: Verdict) -> str:
     """Pick, best deep, best classical and constant, each with its interval on one scale."""
     rows = _ladder_rows(verdict)
-    height, step, left = 34 + 46 * len(rows), 46, 14
+    height, step, left = 34 + 46 * len(rows), 46, 20
     drawing = Drawing(640, height, label=f"{verdict.metric_label} with 95% intervals")
     ends = [end for _, contender in rows for end in (contender.score.low, contender.score.high)]
-    scale = Scale(*around(ends, margin=0.04), left, 626)
+    scale = Scale(*around(ends, margin=0.04), left, 620)
     for tick in scale.ticks(6):
         drawing.line((scale(tick), 4), (scale(tick), height - 24), "grid")
         drawing.text((scale(tick), height - 8), tick_text(tick, scale.ticks(6)), "tick", anchor="middle")
@@ -48,7 +48,7 @@ def ladder(verdict: Verdict) -> str:
         middle = (scale(score.low) + scale(score.high)) / 2
         anchor = "start" if middle < 220 else "end" if middle > 420 else "middle"
         at = {"start": scale(score.low), "end": scale(score.high), "middle": middle}[anchor]
-        drawing.text((at, y - 12), f"{words}  {score_words(score)}", "label", anchor=anchor)
+        drawing.text((at, y - 12), f"{words} · {score_words(score)}", "label", anchor=anchor)
         drawing.interval((scale(score.estimate), y), (scale(score.low), scale(score.high)), style, radius=6 if number == 0 else 5)
     return drawing.svg()
 

@@ -212,14 +212,14 @@ def cost_words(verdict: Verdict) -> str:
     return f"{', '.join(parts)}."
 
 
-def finding_lines(verdict: Verdict) -> list[str]:
+def finding_lines(verdict: Verdict, *, where: str = "the report has all") -> list[str]:
     """The worst findings, one sentence or two each; the rest counted."""
     weighty = [finding for finding in verdict.findings if finding.severity.value != "note"]
     shown = (weighty or list(verdict.findings))[:N_FINDINGS]
     lines = [f"{finding.severity.value}: {_sentence(finding.what)}" for finding in shown]
     rest = len(verdict.findings) - len(shown)
     if rest > 0:
-        lines.append(f"and {count_words(rest, 'more finding')}; the report has all.")
+        lines.append(f"and {count_words(rest, 'more finding')}; {where}.")
     return lines
 
 
