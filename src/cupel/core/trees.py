@@ -1,76 +1,190 @@
-"""Decision trees as one ONNX node, comparing exactly as the library that grew them."""
+"""Decision trees as ONNX, deciding every row as the library that grew them does."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cupel.core.graph import Graph
 
+Array = NDArray[Any]
+LARGEST = float(np.finfo(np.float32).max)
+TREES_PER_NODE = 128
+_CATEGORICAL, _DEFAULT_LEFT, _MISSING_TYPE, _MISSING_IS_NAN = 1, 2, 12, 8
 
-@dataclass(frozen=True, kw_only=True)
-class Node:
-    """A node of a tree. A leaf has `left` None and a `value`; a branch goes left where feature ≤ threshold.
 
-    `missing_left` says where NaN goes.
+@dataclass(frozen=True, eq=False)
+class Trees:
+    """Trees to be summed, as flat arrays with one entry per node, all nodes of a tree together.
+
+    `tree` is the node's tree, `node` its number within it (0 is the root). A branch goes `left` where feature ≤
+    threshold, and, for a missing value, where `missing_left`; else `right` (both numbers within the tree). A leaf has `left`
+    -1 and adds `leaf_weight` to the output `leaf_target`; `leaf_position` is its place in the flat arrays. Every leaf
+    of a tree is listed for every output that the tree adds to.
     """
 
-    feature: int = 0
-    threshold: float = 0.0
-    missing_left: bool = False
-    left: int | None = None
-    right: int | None = None
-    value: float = 0.0
+    tree: Array
+    node: Array
+    feature: Array
+    threshold: Array
+    left: Array
+    right: Array
+    missing_left: Array
+    leaf_position: Array
+    leaf_target: Array
+    leaf_weight: Array
+
+    @property
+    def n_trees(self) -> int:
+        """Number of trees."""
+        return int(self.tree[-1]) + 1 if len(self.tree) else 0
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Tree]) -> Trees:
+        """Trees one after another."""
+        sizes = np.array([len(part.feature) for part in parts], np.int64)
+        starts = np.cumsum(sizes) - sizes
+        return cls(
+            tree=np.repeat(np.arange(len(parts)), sizes),
+            node=np.arange(sizes.sum()) - np.repeat(starts, sizes),
+            feature=np.concatenate([part.feature for part in parts]),
+            threshold=np.concatenate([part.threshold for part in parts]),
+            left=np.concatenate([part.left for part in parts]),
+            right=np.concatenate([part.right for part in parts]),
+            missing_left=np.concatenate([part.missing_left for part in parts]),
+            leaf_position=np.concatenate([start + part.leaf for start, part in zip(starts, parts, strict=True)]),
+            leaf_target=np.concatenate([part.target for part in parts]),
+            leaf_weight=np.concatenate([part.weight for part in parts]),
+        )
 
 
-Tree = Sequence[Node]
+@dataclass(frozen=True, eq=False)
+class _Tree:
+    """One tree; `leaf` holds node numbers, the other arrays are as in `Trees`."""
+
+    feature: Array
+    threshold: Array
+    left: Array
+    right: Array
+    missing_left: Array
+    leaf: Array
+    target: Array
+    weight: Array
 
 
-def from_lightgbm(booster: Any, *, n_trees: int) -> list[Tree]:
-    """The first trees of a LightGBM booster without native categories; inputs must be rounded to float32."""
-    info = booster.dump_model(num_iteration=-1)["tree_info"][:n_trees]
-    return [_flattened(tree["tree_structure"]) for tree in info]
+def from_lightgbm(booster: Any, *, n_rounds: int) -> Trees:
+    """The first rounds of a LightGBM booster that was trained on float32-rounded numbers without native categories.
+
+    Tree i adds to output i modulo the number of classes; sums are LightGBM's raw scores.
+
+    Source: LightGBM's model text, src/io/tree.cpp (Tree::ToString), decision types include/LightGBM/tree.h.
+    """
+    n_targets = booster.num_model_per_iteration()
+    text = booster.model_to_string(num_iteration=n_rounds, importance_type="split")
+    blocks = text.split("\nTree=")[1:]
+    return Trees.joined([_of_lightgbm(_fields(block), number % n_targets) for number, block in enumerate(blocks)])
 
 
-def _flattened(root: Mapping[str, Any]) -> list[Node]:
-    order: list[Mapping[str, Any]] = []
-    position: dict[int, int] = {}
-    waiting = [root]
-    while waiting:
-        node = waiting.pop()
-        position[id(node)] = len(order)
-        order.append(node)
-        if "split_feature" in node:
-            waiting += [node["right_child"], node["left_child"]]
-    return [_node(node, position) for node in order]
+def _fields(block: str) -> dict[str, str]:
+    lines = block.split("\n\n", 1)[0].splitlines()[1:]
+    return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
-def _node(node: Mapping[str, Any], position: Mapping[int, int]) -> Node:
-    if "split_feature" not in node:
-        return Node(value=float(node["leaf_value"]))
-    threshold = float(node["threshold"])
-    # Without missing values in training LightGBM reads NaN as zero at prediction.
-    missing_left = bool(node["default_left"]) if node["missing_type"] == "NaN" else threshold >= 0.0
-    return Node(
-        feature=int(node["split_feature"]),
-        threshold=threshold,
-        missing_left=missing_left,
-        left=position[id(node["left_child"])],
-        right=position[id(node["right_child"])],
+def _of_lightgbm(fields: Mapping[str, str], target: int) -> _Tree:
+    weight = _numbers(fields["leaf_value"])
+    n_leaves, n_branches = len(weight), len(weight) - 1
+    decision = _integers(fields.get("decision_type", ""))
+    if (decision & _CATEGORICAL).any():
+        raise NotImplementedError("a LightGBM tree splits on native categories; prepare them as ordinal numbers.")
+    threshold = _numbers(fields.get("threshold", ""))
+    # Where no value was missing in training LightGBM reads NaN as zero at prediction.
+    knows_missing = (decision & _MISSING_TYPE) == _MISSING_IS_NAN
+    missing_left = np.where(knows_missing, (decision & _DEFAULT_LEFT) > 0, threshold >= 0.0)
+    children = [_integers(fields.get(name, "")) for name in ("left_child", "right_child")]
+    left, right = (np.where(child >= 0, child, n_branches + ~child) for child in children)
+    none = np.full(n_leaves, -1)
+    return _Tree(
+        feature=np.concatenate([_integers(fields.get("split_feature", "")), np.zeros(n_leaves, np.int64)]),
+        threshold=np.concatenate([threshold, np.zeros(n_leaves)]),
+        left=np.concatenate([left, none]),
+        right=np.concatenate([right, none]),
+        missing_left=np.concatenate([missing_left, np.zeros(n_leaves, np.bool_)]),
+        leaf=n_branches + np.arange(n_leaves),
+        target=np.full(n_leaves, target),
+        weight=weight,
     )
 
 
-def emit_trees(graph: Graph, matrix: str, trees: Sequence[Tree], *, n_targets: int) -> str:
-    """Sum of trees, float32 (rows, targets); tree i adds to target i modulo `n_targets`. `matrix` is float32.
+def _numbers(text: str) -> Array:
+    return np.array(text.split(), dtype=np.float64)
+
+
+def _integers(text: str) -> Array:
+    return np.array(text.split(), dtype=np.int64)
+
+
+def from_sklearn_forest(forest: Any) -> Trees:
+    """A fitted scikit-learn forest (random or extra trees); sums are its mean over trees: values or class probabilities.
+
+    Leaves of a regressor with several outputs add to each of them; so do those of a classifier, to each class.
+    """
+    return Trees.joined([_of_sklearn(estimator.tree_, len(forest.estimators_)) for estimator in forest.estimators_])
+
+
+def _of_sklearn(tree: Any, n_trees: int) -> _Tree:
+    is_leaf = tree.children_left < 0
+    leaf = np.flatnonzero(is_leaf)
+    weight = tree.value[leaf].reshape(len(leaf), -1)
+    if tree.max_n_classes > 1 or tree.n_classes[0] > 1:
+        weight = weight / weight.sum(axis=1, keepdims=True)
+    n_targets = weight.shape[1]
+    return _Tree(
+        feature=np.where(is_leaf, 0, tree.feature),
+        threshold=np.where(is_leaf, 0.0, tree.threshold),
+        left=np.where(is_leaf, -1, tree.children_left),
+        right=np.where(is_leaf, -1, tree.children_right),
+        missing_left=np.asarray(tree.missing_go_to_left, np.bool_) & ~is_leaf,
+        leaf=np.repeat(leaf, n_targets),
+        target=np.tile(np.arange(n_targets), len(leaf)),
+        weight=weight.reshape(-1) / n_trees,
+    )
+
+
+def emit_trees(graph: Graph, matrix: str, trees: Trees, *, n_targets: int) -> str:
+    """Sums of trees, a double tensor (rows, targets); `matrix` is a float32 tensor (rows, features), NaN is missing.
 
     ONNX compares in float32 while thresholds are double. Rounded down to float32, every threshold divides the float32
-    numbers exactly as the double did.
+    numbers exactly as the double did. Leaves are added in float32 too, so only `TREES_PER_NODE` trees (per target) are summed
+    at a time and those sums added in double: of 2,000 trees the largest error falls from 5e-5 to 4e-6 (raw scores up to 25).
+    Each tree's mean leaf is added in double as well, so that a target far from zero costs no digits.
     """
-    rows = [(number, index, node) for number, tree in enumerate(trees) for index, node in enumerate(tree)]
-    leaves = [(number, index, node) for number, index, node in rows if node.left is None]
+    trees, offset = _centred(trees, n_targets)
+    step = TREES_PER_NODE * n_targets
+    sums = [graph.constant(offset[None, :])] + [
+        graph.cast(_emit_part(graph, matrix, trees, (first, first + step), n_targets), np.float64)
+        for first in range(0, trees.n_trees, step)
+    ]
+    return graph.op("Sum", *sums)
+
+
+def _centred(trees: Trees, n_targets: int) -> tuple[Trees, NDArray[np.float64]]:
+    """The same trees with the mean of each tree's leaves taken out, and what was taken out of each target."""
+    owner = trees.tree[trees.leaf_position] * n_targets + trees.leaf_target
+    n_owners = trees.n_trees * n_targets
+    total = np.bincount(owner, weights=trees.leaf_weight, minlength=n_owners)
+    mean = total / np.maximum(np.bincount(owner, minlength=n_owners), 1)
+    return replace(trees, leaf_weight=trees.leaf_weight - mean[owner]), mean.reshape(-1, n_targets).sum(axis=0)
+
+
+def _emit_part(graph: Graph, matrix: str, trees: Trees, between: tuple[int, int], n_targets: int) -> str:
+    first, last = (int(place) for place in np.searchsorted(trees.tree, between))
+    leaves = slice(*(int(place) for place in np.searchsorted(trees.leaf_position, (first, last))))
+    nodes, position = slice(first, last), trees.leaf_position[leaves]
+    is_leaf = trees.left[nodes] < 0
     return graph.op(
         "TreeEnsembleRegressor",
         matrix,
@@ -78,24 +192,25 @@ def emit_trees(graph: Graph, matrix: str, trees: Sequence[Tree], *, n_targets: i
         n_targets=n_targets,
         aggregate_function="SUM",
         post_transform="NONE",
-        nodes_treeids=[number for number, _, _ in rows],
-        nodes_nodeids=[index for _, index, _ in rows],
-        nodes_featureids=[node.feature for _, _, node in rows],
-        nodes_values=list(_rounded_down([node.threshold for _, _, node in rows])),
-        nodes_modes=["LEAF" if node.left is None else "BRANCH_LEQ" for _, _, node in rows],
-        nodes_truenodeids=[node.left or 0 for _, _, node in rows],
-        nodes_falsenodeids=[node.right or 0 for _, _, node in rows],
-        nodes_missing_value_tracks_true=[int(node.missing_left) for _, _, node in rows],
-        target_treeids=[number for number, _, _ in leaves],
-        target_nodeids=[index for _, index, _ in leaves],
-        target_ids=[number % n_targets for number, _, _ in leaves],
-        target_weights=[node.value for _, _, node in leaves],
+        nodes_treeids=trees.tree[nodes].tolist(),
+        nodes_nodeids=trees.node[nodes].tolist(),
+        nodes_featureids=trees.feature[nodes].tolist(),
+        nodes_values=rounded_down(trees.threshold[nodes]).tolist(),
+        nodes_modes=np.where(is_leaf, "LEAF", "BRANCH_LEQ").tolist(),
+        nodes_truenodeids=np.maximum(trees.left[nodes], 0).tolist(),
+        nodes_falsenodeids=np.maximum(trees.right[nodes], 0).tolist(),
+        nodes_missing_value_tracks_true=trees.missing_left[nodes].astype(np.int64).tolist(),
+        target_treeids=trees.tree[position].tolist(),
+        target_nodeids=trees.node[position].tolist(),
+        target_ids=trees.leaf_target[leaves].tolist(),
+        target_weights=trees.leaf_weight[leaves].tolist(),
     )
 
 
-def _rounded_down(thresholds: Sequence[float]) -> Iterator[float]:
-    largest = float(np.finfo(np.float32).max)  # LightGBM divides missing from present at the largest double
-    exact = np.clip(np.asarray(thresholds, np.float64), -largest, largest)
-    nearest = exact.astype(np.float32)
-    below = np.where(nearest > exact, np.nextafter(nearest, np.float32(-np.inf)), nearest)
-    return (float(value) for value in below)
+def rounded_down(thresholds: Array) -> NDArray[np.float32]:
+    """The largest float32 not above each threshold; those beyond float32 (LightGBM's "is present") become its largest."""
+    exact = np.clip(thresholds, -LARGEST, LARGEST)
+    rounded = exact.astype(np.float32)
+    too_large = rounded > exact
+    rounded[too_large] = np.nextafter(rounded[too_large], np.float32(-np.inf))
+    return rounded

@@ -19,7 +19,7 @@ from cupel.core.inputs import Inputs, InputShape
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range, sample
 from cupel.core.task import Task, TaskKind
-from cupel.core.trees import Tree, emit_trees, from_lightgbm
+from cupel.core.trees import emit_trees, from_lightgbm
 from cupel.modalities.tabular.preparation import FOR_TREES
 
 OBJECTIVES = {TaskKind.BINARY: "binary", TaskKind.MULTICLASS: "multiclass", TaskKind.REGRESSION: "regression"}
@@ -65,16 +65,11 @@ class Boosted:
         exponentials = np.exp(raw - raw.max(axis=1, keepdims=True))
         return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
 
-    def trees(self) -> list[Tree]:
-        """The trees in use, class by class within each round."""
-        n_per_round = self.booster.num_model_per_iteration()
-        return from_lightgbm(self.booster, n_trees=self.n_rounds * n_per_round)
-
     def emit(self, graph: Graph, blocks: Mapping[str, str]) -> str:
-        """One node of trees, then the link in double."""
+        """Trees, then the link in double."""
         matrix = graph.concat([graph.cast(block, np.float32) for block in blocks.values()])
         n_targets = self.booster.num_model_per_iteration()
-        raw = graph.cast(emit_trees(graph, matrix, self.trees(), n_targets=n_targets), np.float64)
+        raw = emit_trees(graph, matrix, from_lightgbm(self.booster, n_rounds=self.n_rounds), n_targets=n_targets)
         if self.kind is TaskKind.REGRESSION:
             scaled = graph.op("Mul", raw, graph.constant(self.spread, np.float64))
             return graph.op("Add", scaled, graph.constant(self.centre, np.float64))
