@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ class Association:
         found = self._of_bins(codes, self._n_bins + 1)
         if self._ranks is None:
             return found
-        return max(found, _adjusted_correlation(ranks, self._ranks[present]) * np.sqrt(n_present / len(values)))
+        return max(found, _adjusted_correlation(ranks, self._ranks[present]) * math.sqrt(n_present / len(values)))
 
     def of_categories(self, codes: Array) -> float:
         """Of a column of level indices, most frequent first, -1 is missing."""

@@ -98,7 +98,7 @@ def _is_expected(dataset: Dataset, features: list[str], rows: Array) -> NDArray[
 def _by_target(dataset: Dataset, hashes: Array, patterns: Integers) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     target = dataset.target
     whole = hashes if target is None else _mixed(hashes + _mixed(_bits(target)))
-    _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
+    _, first = np.unique(whole, return_index=True)
     repeats = np.ones(len(whole), bool)
     repeats[first] = False
     n_targets = np.bincount(patterns[first], minlength=int(patterns.max()) + 1)

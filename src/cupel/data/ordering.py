@@ -60,8 +60,8 @@ def expanding_windows(
             folds.append(fold)
     if not folds:
         raise DataError(
-            f"along column {name!r} no earlier rows can train a model that later rows judge: too few rows, one class only, or every "
-            "group reaches to the end. Leave out --order or --group, or choose another column."
+            f"along column {name!r} no earlier rows can train a model that later rows judge: too few rows, one class only, "
+            "or every group reaches to the end. Leave out --order or --group, or choose another column."
         )
     missed = f" ({wanted - len(folds)} left out, as their training rows would not do)" if len(folds) < wanted else ""
     apart = f"; groups of {dataset.schema.group!r} that judge are kept out of training" if groups is not None else ""
@@ -84,7 +84,7 @@ def _moments(dataset: Dataset) -> Integers:
         missing = values < 0
         values = np.argsort(np.argsort(np.array(column.levels)))[values]
     else:
-        missing = np.equal(values, None).astype(bool)
+        missing = np.array([text is None for text in values.tolist()])
         values = np.where(missing, "", values).astype(str)
     if missing.any():
         raise DataError(

@@ -121,7 +121,7 @@ def _profile_levels(column: Column, codes: Array, association: Association | Non
 
 def _profile_text(column: Column, values: Array) -> ColumnProfile:
     seen = dict.fromkeys(values.tolist())
-    n_missing = int(np.equal(values, None).sum())
+    n_missing = values.tolist().count(None)
     seen.pop(None, None)
     examples = [str(text)[:MAX_EXAMPLE_LENGTH] for text, _ in zip(seen, range(N_EXAMPLES), strict=False)]
     return ColumnProfile(
