@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel.core.errors import MissingDependencyError, UsageError
+from cupel.core.errors import DataError, MissingDependencyError, UsageError
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -87,7 +87,7 @@ class _CupelEstimator(BaseEstimator):
         if _is_frame(X):
             validate_data(self, X, reset=reset, skip_check_array=True)
             series = [_cells(X, position) for position in range(X.shape[1])]
-            check_array(np.empty((len(X), len(series)), np.float32), ensure_min_samples=1 + reset)
+            _demand_rows(X, at_least=2 if reset else 0)
         else:
             table = _checked_array(self, X, reset=reset)
             series = [table[:, position] for position in range(table.shape[1])]
@@ -204,6 +204,15 @@ def _is_frame(X: Any) -> bool:
     return hasattr(X, "columns") and hasattr(X, "shape") and (hasattr(X, "iloc") or hasattr(X, "get_column"))
 
 
+def _demand_rows(frame: Any, *, at_least: int) -> None:
+    n_rows, n_columns = frame.shape
+    if n_rows < at_least or n_columns < 1:
+        raise DataError(
+            f"the frame has {n_rows} samples of {n_columns} columns; expected at least {at_least} samples and one column. "
+            f"Give more rows."
+        )
+
+
 def _cells(frame: Any, position: int) -> Array:
     series = frame.iloc[:, position] if hasattr(frame, "iloc") else frame[:, position]
     cells = np.asarray(series)
@@ -224,7 +233,7 @@ def _checked_array(estimator: _CupelEstimator, X: Any, *, reset: bool) -> Array:
             table = table.astype(np.float64)
         except (TypeError, ValueError):
             return table.astype(object)
-    if np.isinf(table).any() if table.dtype.kind == "f" else False:
+    if table.dtype.kind == "f" and np.isinf(table).any():
         raise ValueError("Input X contains infinity or a value too large for float64; leave the cell empty (NaN) instead.")
     return table
 
