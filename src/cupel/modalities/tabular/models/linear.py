@@ -21,14 +21,18 @@ from cupel.core.task import Task, TaskKind
 from cupel.modalities.tabular.preparation import FOR_LINEAR
 
 Matrix = NDArray[np.float64]
+WORTH_WHILE = 1e-4
+"""The share of the loss that a weaker penalty must take off for the next, slower one to be tried."""
+MIN_STRENGTHS = 4
+"""Tried in any case: of few rows the strongest penalties leave nothing to tell apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Penalties are tried from strong to weak over `n_strengths` powers of ten, the best on the stop rows is kept."""
+    """Penalties are tried from strong to weak, at most `n_strengths` powers of ten, until the stop rows gain no more."""
 
-    strongest: Annotated[float, Range(10.0, 1e4, log=True)] = 1000.0
-    n_strengths: Annotated[int, Range(2, 8)] = 6
+    strongest: Annotated[float, Range(10.0, 1e5, log=True)] = 1e4
+    n_strengths: Annotated[int, Range(2, 8)] = 7
     max_iterations: Annotated[int, Range(50, 500, log=True)] = 150
 
 
@@ -78,8 +82,10 @@ def _fit_unit(unit: UnitData, config: Config, task: Task, *, deadline: Deadline)
         warm = models[-1] if models else None
         models.append(fit_one(train, unit.train_target, penalty, config=config, task=task, warm=warm))
         losses.append(_loss(models[-1], unit.stop, unit.stop_target))
-        if deadline.passed or (len(losses) > 2 and losses[-1] > losses[-2] > losses[-3]):
+        gains = len(losses) < MIN_STRENGTHS or losses[-1] < losses[-2] * (1 - WORTH_WHILE)
+        if deadline.passed or not gains:
             break
+    cut_short = deadline.passed and gains and len(losses) < len(penalties)
     best = int(np.argmin(losses))
     model = models[best]
     if not deadline.passed:
@@ -91,7 +97,7 @@ def _fit_unit(unit: UnitData, config: Config, task: Task, *, deadline: Deadline)
         curve={"stop_loss": losses},
         best_epoch=best,
         seconds=time.monotonic() - started,
-        cut_short=deadline.passed and len(losses) < len(penalties),
+        cut_short=cut_short,
     )
 
 
@@ -142,8 +148,11 @@ def cost(n_train: int, shape: InputShape, config: Any, recipe: Recipe | None, ta
     """Passes over the matrix, per penalty and output."""
     del recipe
     width = sum(shape.widths.values()) + 1
-    passes = config.max_iterations * config.n_strengths / 3 if task.is_classification else width / 4 + config.n_strengths
-    return Cost(seconds=0.02 + 1.5e-9 * n_train * width * task.n_outputs * passes, memory_bytes=24.0 * n_train * width)
+    if task.is_classification:
+        passes = config.max_iterations * config.n_strengths / 3 * (1 + (task.n_outputs - 2) / 30)
+    else:
+        passes = width / 2 + 5 * config.n_strengths
+    return Cost(seconds=0.02 + 2.5e-9 * n_train * width * passes, memory_bytes=24.0 * n_train * width)
 
 
 def portfolio(task: Task) -> tuple[Preset, ...]:
