@@ -37,6 +37,11 @@ def usable_memory_bytes() -> int:
     return available
 
 
+def has_flag(name: str) -> bool:
+    """Whether the processor has a feature, as Linux names it (avx2, avx512f, amx_bf16)."""
+    return any(name in line.split() for line in _lines("/proc/cpuinfo") if line.startswith("flags"))
+
+
 def describe() -> dict[str, str | int]:
     """Machine in words, for `run.yaml` and benchmark tables."""
     models = [line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]

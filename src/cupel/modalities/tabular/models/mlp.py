@@ -1,0 +1,130 @@
+"""The plain multi-layer perceptron: the network that everything deeper has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cupel.core.family import Cost, Family, Preset
+from cupel.core.graph import Graph
+from cupel.core.inputs import InputShape
+from cupel.core.layers import Activation, Linear, Network, PooledDropout, generators_for
+from cupel.core.recipe import Recipe
+from cupel.core.space import Choice, Range, sample
+from cupel.core.task import Task, TaskKind
+from cupel.modalities.tabular.front import Front
+from cupel.modalities.tabular.preparation import FOR_NETWORKS
+from cupel.modalities.tabular.work import network_cost
+
+ACTIVATIONS = ("relu", "gelu", "selu", "mish", "silu", "tanh", "sigmoid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """`depth` hidden layers of `width` neurons; categories of high cardinality get vectors of `category_width`."""
+
+    width: Annotated[int, Range(32, 512, log=True)] = 256
+    depth: Annotated[int, Range(1, 6)] = 3
+    activation: Annotated[str, Choice(*ACTIVATIONS)] = "relu"
+    dropout: Annotated[float, Range(0.0, 0.5)] = 0.1
+    category_width: Annotated[int, Range(2, 32, log=True)] = 8
+
+
+class Mlp(Network):
+    """Front, hidden layers with activation and dropout, output."""
+
+    def __init__(self, shape: InputShape, config: Config, *, n_outputs: int, seeds: Sequence[int]) -> None:
+        super().__init__()
+        self.n_models = len(seeds)
+        generators = generators_for(seeds)
+        self.front = Front(shape, generators, numeric=None, category_width=config.category_width)
+        widths = [self.front.width, *[config.width] * config.depth]
+        self.hidden = nn.ModuleList([Linear((a, b), generators) for a, b in zip(widths, widths[1:], strict=False)])
+        self.output = Linear((widths[-1], n_outputs), generators)
+        self.activation = Activation(config.activation)
+        self.dropout = PooledDropout(config.dropout, seed=seeds[0])
+
+    def forward(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model 1 batch output"]:
+        """Logits or values."""
+        x = self.front(blocks)
+        for layer in self.hidden:
+            x = self.dropout(self.activation(layer(x)))
+        outputs: Tensor = self.output(x)
+        return outputs[:, None]
+
+    def emit(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
+        """The same from plain operators; dropout is off."""
+        x = self.front.emit(graph, blocks, model=model)
+        for layer in self.hidden:
+            assert isinstance(layer, Linear), "hidden layers are linear"
+            x = self.activation.emit(graph, layer.emit(graph, x, model=model))
+        return add_member_axis(graph, self.output.emit(graph, x, model=model))
+
+
+def add_member_axis(graph: Graph, outputs: str) -> str:
+    """(rows, output) as (1, rows, output)."""
+    return graph.op("Unsqueeze", outputs, graph.constant(np.array([0], np.int64)))
+
+
+def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seeds: Sequence[int]) -> Network:
+    """One network holding a model per seed."""
+    del task
+    return Mlp(shape, config, n_outputs=n_outputs, seeds=seeds)
+
+
+def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None, task: Task) -> Cost:
+    """From the sizes of the layers."""
+    width_in = sum(shape.widths.values()) + config.category_width * len(shape.cardinalities.get("codes", ()))
+    n_weights = width_in * config.width + (config.depth - 1) * config.width**2 + config.width * task.n_outputs
+    return network_cost(n_train, recipe, n_weights=n_weights, n_activations=config.width * config.depth + width_in)
+
+
+RECIPE = Recipe(optimizer="adamw", learning_rate=1e-3, weight_decay=1e-2, epochs=0, patience=16)
+PRESETS = (
+    Preset(config=Config(), preparation=FOR_NETWORKS, recipe=RECIPE),
+    Preset(
+        config=Config(depth=4, dropout=0.25, activation="gelu"),
+        preparation=FOR_NETWORKS,
+        recipe=replace(RECIPE, learning_rate=5e-4, schedule="cosine"),
+    ),
+    Preset(
+        config=Config(width=384, depth=2, activation="selu", dropout=0.0),
+        preparation=FOR_NETWORKS,
+        recipe=replace(RECIPE, schedule="one-cycle", learning_rate=2e-3, ema=0.995),
+    ),
+)
+"""The default, then two from the middle of tuned ranges (Gorishniy et al. 2024, arXiv:2410.24210, appendix)."""
+
+
+def portfolio(task: Task) -> Sequence[Preset]:
+    """Three presets, the default first."""
+    del task
+    return PRESETS
+
+
+def search(task: Task, seed: int) -> Preset:
+    """A preset drawn at random: network, optimiser and schedule."""
+    del task
+    fixed: dict[str, Any] = {"epochs": 0, "patience": 16, "batch_size": 0, "class_weights": False, "l1": 0.0, "l2": 0.0}
+    recipe: Recipe = sample(Recipe, seed=seed + 1, fixed=fixed)
+    slow = recipe.learning_rate / 10 if recipe.optimizer != "sgd" else recipe.learning_rate
+    recipe = replace(recipe, learning_rate=slow, gradient_clip=max(recipe.gradient_clip, 0.5))
+    return Preset(config=sample(Config, seed=seed), preparation=FOR_NETWORKS, recipe=recipe)
+
+
+spec = Family(
+    name="MLP",
+    source="Rumelhart, Hinton, Williams 1986, doi:10.1038/323533a0; as a baseline for tables Gorishniy et al. 2021, arXiv:2106.11959.",
+    tasks=frozenset(TaskKind),
+    config=Config,
+    portfolio=portfolio,
+    search=search,
+    cost=cost,
+    is_deep=True,
+    build=build,
+)

@@ -1,0 +1,230 @@
+"""RealMLP: a multi-layer perceptron with every choice tuned over many tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cupel.core.family import Cost, Family, Preset
+from cupel.core.graph import Graph
+from cupel.core.inputs import InputShape
+from cupel.core.layers import (
+    Linear,
+    Network,
+    ParameterGroup,
+    ParametricActivation,
+    PeriodicEmbedding,
+    PooledDropout,
+    Scale,
+    generators_for,
+)
+from cupel.core.recipe import Recipe
+from cupel.core.space import Choice, Range, sample
+from cupel.core.task import Task, TaskKind
+from cupel.modalities.tabular.front import Front
+from cupel.modalities.tabular.models.mlp import add_member_axis
+from cupel.modalities.tabular.preparation import FOR_REALMLP
+from cupel.modalities.tabular.work import network_cost
+
+N_BIAS_SAMPLES = 5
+N_INITIAL_ROWS = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Defaults and ranges of the paper. Factors are on the recipe's learning rate."""
+
+    width: Annotated[int, Choice(128, 256, 384, 512)] = 256
+    depth: Annotated[int, Range(2, 4)] = 3
+    activation: Annotated[str, Choice("selu", "mish", "relu")] = "selu"
+    dropout: Annotated[float, Range(0.0, 0.5)] = 0.15
+    sigma: Annotated[float, Range(1e-2, 10.0, log=True)] = 0.1
+    n_frequencies: Annotated[int, Choice(8, 16, 32, 64)] = 16
+    numeric_width: Annotated[int, Choice(4, 8)] = 4
+    category_width: Annotated[int, Choice(4, 8, 16)] = 8
+    scale_factor: Annotated[float, Range(2.0, 10.0, log=True)] = 6.0
+    embedding_factor: Annotated[float, Range(0.05, 0.3, log=True)] = 0.1
+    first_layer_factor: Annotated[float, Range(0.3, 1.5, log=True)] = 1.0
+
+
+class RealMlp(Network):
+    """Scaling layer, PBLD embeddings, hidden layers in NTK parametrisation with parametric activations and scheduled dropout.
+
+    Source: Holzmüller et al. 2024, arXiv:2407.04491, section 3 and appendix A. The scaling layer stands before the
+    embeddings, as there. Dropout stays for half of training and falls to 0 by a cosine.
+    """
+
+    def __init__(self, shape: InputShape, config: Config, *, n_outputs: int, seeds: Sequence[int]) -> None:
+        super().__init__()
+        self.n_models, self._config = len(seeds), config
+        generators = generators_for(seeds)
+        n_numeric, n_binary = shape.widths.get("numeric", 0), shape.widths.get("binary", 0)
+        embedding = PeriodicEmbedding(
+            n_numeric, generators, n_frequencies=config.n_frequencies, width=config.numeric_width, sigma=config.sigma
+        )
+        self.scales = nn.ModuleDict(
+            {
+                name: Scale(width, n_models=self.n_models)
+                for name, width in (("numeric", n_numeric), ("binary", n_binary))
+                if width
+            }
+        )
+        self.front = Front(shape, generators, numeric=embedding, category_width=config.category_width)
+        widths = [self.front.width, *[config.width] * config.depth]
+        self.hidden = nn.ModuleList([Linear((a, b), generators, ntk=True) for a, b in zip(widths, widths[1:], strict=False)])
+        self.activations = nn.ModuleList(
+            [ParametricActivation(config.activation, config.width, n_models=self.n_models) for _ in range(config.depth)]
+        )
+        self.output = Linear((widths[-1], n_outputs), generators, ntk=True)
+        self.dropout = PooledDropout(config.dropout, seed=seeds[0])
+        self._generators = generators
+
+    def initialise(self, blocks: Mapping[str, Tensor]) -> None:
+        """Give every pre-activation the deviation 1 on training rows, and biases that put kinks where data are ("he+5")."""
+        rows = {name: block[:, :N_INITIAL_ROWS] for name, block in blocks.items()}
+        self.front.initialise(rows)
+        with torch.no_grad():
+            x = self.front(self._scaled(rows))
+            for layer, activation in zip(self.hidden, self.activations, strict=True):
+                assert isinstance(layer, Linear), "hidden layers are linear"
+                product = torch.matmul(x, layer.weight) * layer.factor  # (M, N, width)
+                layer.weight /= product.std(dim=1, keepdim=True).clamp_min(1e-6)
+                product = torch.matmul(x, layer.weight) * layer.factor
+                layer.bias.copy_(self._biases(product))
+                x = activation(product + layer.bias[:, None, :])
+            product = torch.matmul(x, self.output.weight) * self.output.factor
+            self.output.weight /= product.std(dim=1, keepdim=True).clamp_min(1e-6)
+            self.output.bias.zero_()
+
+    def _biases(self, product: Tensor) -> Tensor:
+        """Minus a random convex mixture of the pre-activations of a few random rows, per neuron."""
+        _, n_rows, width = product.shape
+        biases = []
+        for model, generator in enumerate(self._generators):
+            rows = torch.randint(n_rows, (N_BIAS_SAMPLES, width), generator=generator).to(product.device)
+            exponentials = -torch.log(torch.rand(N_BIAS_SAMPLES, width, generator=generator).clamp_min(1e-9))
+            mixture = (exponentials / exponentials.sum(dim=0)).to(product.device)  # Dirichlet(1)
+            biases.append(-(product[model].gather(0, rows) * mixture).sum(dim=0))
+        return torch.stack(biases)
+
+    def forward(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model 1 batch output"]:
+        """Logits or values."""
+        x = self.front(self._scaled(blocks))
+        for layer, activation in zip(self.hidden, self.activations, strict=True):
+            x = self.dropout(activation(layer(x)))
+        outputs: Tensor = self.output(x)
+        return outputs[:, None]
+
+    def _scaled(self, blocks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: self.scales[name](block) if name in self.scales else block for name, block in blocks.items()}
+
+    def set_progress(self, fraction: float) -> None:
+        """Dropout by "flat_cos": constant for the first half, then a cosine to 0."""
+        share = 1.0 if fraction < 0.5 else 0.5 * (1 + math.cos(math.pi * (2 * fraction - 1)))
+        self.dropout.set_rate(round(self._config.dropout * share, 2))
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """Weights at the recipe's rate; scales faster, embeddings, biases and activations slower; biases are not decayed."""
+        config = self._config
+        layers = [layer for layer in (*self.hidden, self.output) if isinstance(layer, Linear)]
+        biases = [layer.bias for layer in layers] + [p for a in self.activations for p in a.parameters()]
+        groups = [
+            ParameterGroup((layers[0].weight,), learning_rate_factor=config.first_layer_factor),
+            ParameterGroup(tuple(layer.weight for layer in layers[1:])),
+            ParameterGroup(tuple(self.scales.parameters()), learning_rate_factor=config.scale_factor),
+            ParameterGroup(tuple(biases), learning_rate_factor=0.1, weight_decay_factor=0.0),
+        ]
+        if self.front.numeric is not None:
+            groups.append(ParameterGroup(tuple(self.front.numeric.parameters()), learning_rate_factor=config.embedding_factor))
+        if self.front.codes is not None:
+            groups.append(ParameterGroup(tuple(self.front.codes.parameters())))
+        return [group for group in groups if group.parameters]
+
+    def emit(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
+        """The same from plain operators; dropout is off."""
+        scaled = dict(blocks)
+        for name, scale in self.scales.items():
+            assert isinstance(scale, Scale), "scales are scaling layers"
+            scaled[name] = scale.emit(graph, blocks[name], model=model)
+        x = self.front.emit(graph, scaled, model=model)
+        for layer, activation in zip(self.hidden, self.activations, strict=True):
+            assert isinstance(layer, Linear), "hidden layers are linear"
+            assert isinstance(activation, ParametricActivation), "activations are parametric"
+            x = activation.emit(graph, layer.emit(graph, x, model=model), model=model)
+        return add_member_axis(graph, self.output.emit(graph, x, model=model))
+
+
+def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seeds: Sequence[int]) -> Network:
+    """One network holding a model per seed."""
+    del task
+    return RealMlp(shape, config, n_outputs=n_outputs, seeds=seeds)
+
+
+def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None, task: Task) -> Cost:
+    """From the sizes of the layers; a cosine costs as much as some ten products."""
+    n_numeric = shape.widths.get("numeric", 0)
+    others = shape.widths.get("binary", 0) + config.category_width * len(shape.cardinalities.get("codes", ()))
+    width_in = n_numeric * config.numeric_width + others
+    n_weights = width_in * config.width + (config.depth - 1) * config.width**2 + config.width * task.n_outputs
+    n_activations = 2 * config.width * config.depth + width_in + 2 * n_numeric * config.n_frequencies
+    return network_cost(n_train, recipe, n_weights=n_weights, n_activations=n_activations)
+
+
+RECIPE = Recipe(optimizer="adamw", learning_rate=0.04, beta2=0.95, weight_decay=0.02, schedule="coslog4", epochs=0, patience=100)
+PROBABILITY_METRICS = frozenset({"roc_auc", "roc_auc_ovr", "pr_auc", "log_loss", "brier", "calibration_error"})
+
+
+def _preset(task: Task, config: Config, recipe: Recipe) -> Preset:
+    """The paper's own differences between tasks: Mish and a fivefold rate for regression, smoothing for hard decisions."""
+    if task.kind is TaskKind.REGRESSION:
+        config = replace(config, activation="mish")
+        recipe = replace(recipe, learning_rate=min(recipe.learning_rate * 5, 0.4), label_smoothing=0.0)
+    elif task.metric in PROBABILITY_METRICS:
+        recipe = replace(recipe, label_smoothing=0.0)
+    else:
+        recipe = replace(recipe, label_smoothing=0.1)
+    return Preset(config=config, preparation=FOR_REALMLP, recipe=recipe)
+
+
+def portfolio(task: Task) -> Sequence[Preset]:
+    """The paper's default, then one with more dropout and wider embeddings, one with finer frequencies, a small one."""
+    return (
+        _preset(task, Config(), RECIPE),
+        _preset(
+            task,
+            Config(dropout=0.4, n_frequencies=32, numeric_width=8, activation="mish", scale_factor=5.0, first_layer_factor=0.55),
+            replace(RECIPE, learning_rate=0.028, weight_decay=0.041),
+        ),
+        _preset(task, Config(sigma=1.0, dropout=0.05), replace(RECIPE, learning_rate=0.03)),
+        _preset(task, Config(width=128, depth=2, dropout=0.3), replace(RECIPE, learning_rate=0.06)),
+    )
+
+
+def search(task: Task, seed: int) -> Preset:
+    """A preset drawn at random from the paper's space."""
+    config: Config = sample(Config, seed=seed)
+    fixed: dict[str, Any] = {name: getattr(RECIPE, name) for name in RECIPE.__dataclass_fields__}
+    drawn: Recipe = sample(
+        Recipe, seed=seed + 1, fixed={k: v for k, v in fixed.items() if k not in ("learning_rate", "weight_decay")}
+    )
+    rate = 0.02 * 10 ** (math.log10(drawn.learning_rate / 1e-4) / 3)  # 0.02 to 0.2
+    return _preset(task, config, replace(drawn, learning_rate=min(rate, 0.1), weight_decay=drawn.weight_decay * 0.5))
+
+
+spec = Family(
+    name="RealMLP",
+    source="Holzmüller, Grinsztajn, Steinwart 2024, Better by default: strong pre-tuned MLPs, arXiv:2407.04491.",
+    tasks=frozenset(TaskKind),
+    config=Config,
+    portfolio=portfolio,
+    search=search,
+    cost=cost,
+    is_deep=True,
+    build=build,
+)

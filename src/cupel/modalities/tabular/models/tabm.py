@@ -1,0 +1,157 @@
+"""TabM: an ensemble of perceptrons that share almost all of their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cupel.core.family import Cost, Family, Preset
+from cupel.core.graph import Graph
+from cupel.core.inputs import InputShape
+from cupel.core.layers import (
+    Activation,
+    Linear,
+    MemberLinear,
+    MemberScale,
+    Network,
+    PiecewiseLinearEmbedding,
+    PooledDropout,
+    generators_for,
+)
+from cupel.core.recipe import Recipe
+from cupel.core.space import Choice, Range, sample
+from cupel.core.task import Task, TaskKind
+from cupel.modalities.tabular.front import Front
+from cupel.modalities.tabular.preparation import FOR_NETWORKS
+from cupel.modalities.tabular.work import network_cost
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """TabM-mini with piecewise-linear embeddings. The paper's 32 members are dear on a CPU: 8 keep most of the gain."""
+
+    n_members: Annotated[int, Choice(4, 8, 16, 32)] = 8
+    width: Annotated[int, Range(96, 512, log=True)] = 192
+    depth: Annotated[int, Range(1, 4)] = 2
+    dropout: Annotated[float, Range(0.0, 0.4)] = 0.05
+    n_bins: Annotated[int, Range(4, 64, log=True)] = 32
+    numeric_width: Annotated[int, Range(4, 24)] = 10
+    category_width: Annotated[int, Range(4, 16)] = 8
+
+
+class TabM(Network):
+    """Embedded input scaled once per member, shared hidden layers, one head per member.
+
+    Members share batches, so that embeddings are computed once.
+    Source: Gorishniy, Kotelnikov, Babenko 2024, arXiv:2410.24210, section 3.3 (TabM-mini).
+    """
+
+    def __init__(self, shape: InputShape, config: Config, *, n_outputs: int, seeds: Sequence[int]) -> None:
+        super().__init__()
+        self.n_models, self._n_members = len(seeds), config.n_members
+        generators = generators_for(seeds)
+        n_numeric = shape.widths.get("numeric", 0)
+        embedding = PiecewiseLinearEmbedding(n_numeric, generators, n_bins=config.n_bins, width=config.numeric_width)
+        self.front = Front(shape, generators, numeric=embedding, category_width=config.category_width)
+        self.members = MemberScale(self.front.chunks, config.n_members, generators)
+        widths = [self.front.width, *[config.width] * config.depth]
+        self.hidden = nn.ModuleList([Linear((a, b), generators) for a, b in zip(widths, widths[1:], strict=False)])
+        self.heads = MemberLinear((widths[-1], n_outputs), config.n_members, generators)
+        self.activation = Activation("relu")
+        self.dropout = PooledDropout(config.dropout, seed=seeds[0])
+
+    def initialise(self, blocks: Mapping[str, Tensor]) -> None:
+        """Set the bins of the embedding."""
+        self.front.initialise(blocks)
+
+    def forward(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model member batch output"]:
+        """Logits or values of every member."""
+        x = self.members(self.front(blocks))  # (M, E, B, width)
+        n_rows = x.shape[2]
+        x = x.flatten(1, 2)  # (M, E * B, width)
+        for layer in self.hidden:
+            x = self.dropout(self.activation(layer(x)))
+        outputs: Tensor = self.heads(x.unflatten(1, (self._n_members, n_rows)))
+        return outputs
+
+    def emit(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
+        """The same from plain operators, (member, rows, output)."""
+        x = self.members.emit(graph, self.front.emit(graph, blocks, model=model), model=model)
+        for layer in self.hidden:
+            assert isinstance(layer, Linear), "hidden layers are linear"
+            x = self.activation.emit(graph, layer.emit(graph, x, model=model))
+        return self.heads.emit(graph, x, model=model)
+
+
+def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seeds: Sequence[int]) -> Network:
+    """One network holding a model per seed."""
+    del task
+    return TabM(shape, config, n_outputs=n_outputs, seeds=seeds)
+
+
+def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None, task: Task) -> Cost:
+    """From the sizes of the layers, times the members."""
+    n_numeric = shape.widths.get("numeric", 0)
+    others = shape.widths.get("binary", 0) + config.category_width * len(shape.cardinalities.get("codes", ()))
+    width_in = n_numeric * config.numeric_width + others
+    shared = width_in * config.width + (config.depth - 1) * config.width**2 + config.width * task.n_outputs
+    n_weights = config.n_members * shared + n_numeric * config.n_bins * config.numeric_width
+    n_activations = config.n_members * (config.width * config.depth + width_in) + n_numeric * config.n_bins
+    return network_cost(n_train, recipe, n_weights=n_weights, n_activations=n_activations)
+
+
+RECIPE = Recipe(optimizer="adamw", learning_rate=2e-3, weight_decay=3e-4, gradient_clip=1.0, epochs=0, patience=16, batch_size=0)
+PRESETS = (
+    Preset(config=Config(), preparation=FOR_NETWORKS, recipe=RECIPE),
+    Preset(
+        config=Config(width=256, depth=3, n_bins=16, numeric_width=16, dropout=0.1),
+        preparation=FOR_NETWORKS,
+        recipe=replace(RECIPE, learning_rate=1.3e-3),
+    ),
+    Preset(
+        config=Config(n_members=16, width=160, n_bins=48, numeric_width=16),
+        preparation=FOR_NETWORKS,
+        recipe=replace(RECIPE, learning_rate=1e-3, weight_decay=0.0),
+    ),
+    Preset(
+        config=Config(width=320, depth=3, n_bins=8, numeric_width=12, dropout=0.3),
+        preparation=FOR_NETWORKS,
+        recipe=replace(RECIPE, learning_rate=8e-4),
+    ),
+)
+"""The default, then neighbours of tuned configs (quartiles of the paper's repository), narrowed for CPUs."""
+
+
+def portfolio(task: Task) -> Sequence[Preset]:
+    """Four presets, the default first."""
+    del task
+    return PRESETS
+
+
+def search(task: Task, seed: int) -> Preset:
+    """A preset drawn at random from the paper's space, rates between 3e-4 and 3e-3."""
+    del task
+    fixed: dict[str, Any] = {"n_members": 8}
+    config: Config = sample(Config, seed=seed, fixed=fixed)
+    rate: Recipe = sample(Recipe, seed=seed + 1, fixed={"optimizer": "adamw"})
+    learning_rate = 3e-4 * (rate.learning_rate / 1e-4) ** (1 / 3)
+    weight_decay = rate.weight_decay * 0.1 if seed % 3 else 0.0
+    recipe = replace(RECIPE, learning_rate=learning_rate, weight_decay=weight_decay)
+    return Preset(config=config, preparation=FOR_NETWORKS, recipe=recipe)
+
+
+spec = Family(
+    name="TabM",
+    source="Gorishniy, Kotelnikov, Babenko 2024, TabM: advancing tabular deep learning with parameter-efficient ensembling, arXiv:2410.24210.",
+    tasks=frozenset(TaskKind),
+    config=Config,
+    portfolio=portfolio,
+    search=search,
+    cost=cost,
+    is_deep=True,
+    build=build,
+)

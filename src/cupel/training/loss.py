@@ -1,0 +1,54 @@
+"""The loss of each stacked model, and the penalties added to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def sample_losses(
+    outputs: Float[Tensor, "model member batch output"],
+    target: Shaped[Tensor, "model batch"],
+    *,
+    smoothing: float = 0.0,
+    class_weights: Float[Tensor, "model output"] | None = None,
+) -> Float[Tensor, "model batch"]:
+    """Cross entropy for integer targets, squared error for others; the mean over members of each member's own loss.
+
+    Averaging losses, not predictions, keeps the members different: Gorishniy et al. 2024, arXiv:2410.24210, section 3.
+    """
+    if target.is_floating_point():
+        return (outputs[..., 0] - target[:, None]).square().mean(dim=1)
+    log_probabilities = functional.log_softmax(outputs.float(), dim=-1)
+    index = target[:, None, :, None].expand(-1, outputs.shape[1], -1, 1)
+    losses = -log_probabilities.gather(-1, index)[..., 0]
+    if smoothing > 0:
+        losses = torch.lerp(losses, -log_probabilities.mean(dim=-1), smoothing)
+    losses = losses.mean(dim=1)
+    return losses if class_weights is None else losses * class_weights.gather(1, target)
+
+
+def penalty(parameters: Sequence[nn.Parameter], *, l1: float, l2: float) -> Tensor | float:
+    """`l1 * sum |w| + l2 / 2 * sum w²` over weight matrices, summed over the stacked models."""
+    total: Tensor | float = 0.0
+    for parameter in parameters:
+        if parameter.ndim >= 3:
+            if l1 > 0:
+                total = total + l1 * parameter.abs().sum()
+            if l2 > 0:
+                total = total + 0.5 * l2 * parameter.square().sum()
+    return total
+
+
+def balancing_weights(targets: Sequence[Tensor], n_classes: int) -> Float[Tensor, "model output"]:
+    """Weights per class inversely to its frequency, with a mean of 1 over the samples of each model."""
+    rows = []
+    for target in targets:
+        counts = torch.bincount(target, minlength=n_classes).float()
+        present = counts > 0
+        rows.append(torch.where(present, len(target) / (present.sum() * counts.clamp_min(1)), 0.0))
+    return torch.stack(rows)
