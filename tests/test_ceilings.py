@@ -48,6 +48,8 @@ KNOWN_ORDERS = {
 
 # place (a file, or file::name) -> why it may pass the ceiling
 MORE_ARGUMENTS: dict[str, str] = {
+    "training/fit.py::fit": "the door of training: what, how, on which machine, until when, and whom to tell",
+    "training/fit.py::_fit_stacked": "the same, for networks",
     "data/reading.py::read": "the door of reading: one keyword for each thing that a user may say about the data",
 }
 MORE_POSITIONAL: dict[str, str] = {
