@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import cupel
-from reading_sources import PACKAGE, ROOT
+from reading_sources import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -96,10 +96,3 @@ def test_constraints_pin_every_dependency_of_the_project() -> None:
     )
     pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines}
     assert not names - pinned, f"constraints.txt does not pin {sorted(names - pinned)}"
-
-
-def test_every_registered_family_stands_in_the_readme() -> None:
-    models = PACKAGE / "modalities" / "tabular" / "models"
-    readme = (ROOT / "README.md").read_text().lower()
-    names = [path.stem for path in models.glob("*.py") if not path.stem.startswith("_")]
-    assert not [name for name in names if name.lower() not in readme]
