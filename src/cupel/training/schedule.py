@@ -11,9 +11,9 @@ PLATEAU_FACTOR = 0.3
 def factor(name: str, fraction: float, *, warmup: float = 0.0) -> float:
     """The factor on the learning rate when `fraction` (0 to 1) of all steps is done.
 
-    constant and plateau (whose factor depends on the losses) are 1; step falls to a tenth at 50% and again at 75%;
-    cosine falls to 0; one-cycle rises from 1/25 over 30% and falls to 0 (Smith and Topin 2017, arXiv:1708.07120); coslog4 swings four times,
-    ever slower (Holzmüller et al. 2024, arXiv:2407.04491, section 3). Warm-up rises linearly before all that.
+    constant and plateau (whose factor depends on the losses) are 1; step falls to a tenth at 50% and again at 75%; cosine
+    falls to 0; one-cycle rises from 1/25 over 30% and falls to 0 (Smith and Topin 2017, arXiv:1708.07120); coslog4 swings
+    four times, ever slower (Holzmüller et al. 2024, arXiv:2407.04491, section 3). Warm-up rises linearly before all that.
     """
     if fraction < warmup:
         return (fraction + 1e-3) / (warmup + 1e-3)

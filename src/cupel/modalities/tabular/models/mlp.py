@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
@@ -44,7 +45,7 @@ class Mlp(Network):
         generators = generators_for(seeds)
         self.front = Front(shape, generators, numeric=None, category_width=config.category_width)
         widths = [self.front.width, *[config.width] * config.depth]
-        self.hidden = nn.ModuleList([Linear((a, b), generators) for a, b in zip(widths, widths[1:], strict=False)])
+        self.hidden = nn.ModuleList([Linear((a, b), generators) for a, b in itertools.pairwise(widths)])
         self.output = Linear((widths[-1], n_outputs), generators)
         self.activation = Activation(config.activation)
         self.dropout = PooledDropout(config.dropout, seed=seeds[0])
@@ -119,7 +120,7 @@ def search(task: Task, seed: int) -> Preset:
 
 spec = Family(
     name="MLP",
-    source="Rumelhart, Hinton, Williams 1986, doi:10.1038/323533a0; as a baseline for tables Gorishniy et al. 2021, arXiv:2106.11959.",
+    source="Rumelhart, Hinton, Williams 1986, doi:10.1038/323533a0; for tables Gorishniy et al. 2021, arXiv:2106.11959.",
     tasks=frozenset(TaskKind),
     config=Config,
     portfolio=portfolio,

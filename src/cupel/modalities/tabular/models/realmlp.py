@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -77,7 +78,7 @@ class RealMlp(Network):
         )
         self.front = Front(shape, generators, numeric=embedding, category_width=config.category_width)
         widths = [self.front.width, *[config.width] * config.depth]
-        self.hidden = nn.ModuleList([Linear((a, b), generators, ntk=True) for a, b in zip(widths, widths[1:], strict=False)])
+        self.hidden = nn.ModuleList([Linear((a, b), generators, ntk=True) for a, b in itertools.pairwise(widths)])
         self.activations = nn.ModuleList(
             [ParametricActivation(config.activation, config.width, n_models=self.n_models) for _ in range(config.depth)]
         )
@@ -94,12 +95,12 @@ class RealMlp(Network):
             for layer, activation in zip(self.hidden, self.activations, strict=True):
                 assert isinstance(layer, Linear), "hidden layers are linear"
                 product = torch.matmul(x, layer.weight) * layer.factor  # (M, N, width)
-                layer.weight /= product.std(dim=1, keepdim=True).clamp_min(1e-6)
+                layer.weight.div_(product.std(dim=1, keepdim=True).clamp_min(1e-6))
                 product = torch.matmul(x, layer.weight) * layer.factor
                 layer.bias.copy_(self._biases(product))
                 x = activation(product + layer.bias[:, None, :])
             product = torch.matmul(x, self.output.weight) * self.output.factor
-            self.output.weight /= product.std(dim=1, keepdim=True).clamp_min(1e-6)
+            self.output.weight.div_(product.std(dim=1, keepdim=True).clamp_min(1e-6))
             self.output.bias.zero_()
 
     def _biases(self, product: Tensor) -> Tensor:

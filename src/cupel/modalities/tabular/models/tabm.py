@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
@@ -59,7 +60,7 @@ class TabM(Network):
         self.front = Front(shape, generators, numeric=embedding, category_width=config.category_width)
         self.members = MemberScale(self.front.chunks, config.n_members, generators)
         widths = [self.front.width, *[config.width] * config.depth]
-        self.hidden = nn.ModuleList([Linear((a, b), generators) for a, b in zip(widths, widths[1:], strict=False)])
+        self.hidden = nn.ModuleList([Linear((a, b), generators) for a, b in itertools.pairwise(widths)])
         self.heads = MemberLinear((widths[-1], n_outputs), config.n_members, generators)
         self.activation = Activation("relu")
         self.dropout = PooledDropout(config.dropout, seed=seeds[0])
@@ -146,7 +147,7 @@ def search(task: Task, seed: int) -> Preset:
 
 spec = Family(
     name="TabM",
-    source="Gorishniy, Kotelnikov, Babenko 2024, TabM: advancing tabular deep learning with parameter-efficient ensembling, arXiv:2410.24210.",
+    source="Gorishniy, Kotelnikov, Babenko 2024, TabM: advancing tabular deep learning, arXiv:2410.24210.",
     tasks=frozenset(TaskKind),
     config=Config,
     portfolio=portfolio,
