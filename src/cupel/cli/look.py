@@ -1,0 +1,127 @@
+"""`cupel look`: what a table holds, what is asked of it, and what is wrong with it. Trains nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cupel.cli.asking import add_question, settings_from
+from cupel.core import registry
+from cupel.core.dataset import Dataset
+from cupel.core.errors import DataError
+from cupel.core.finding import Finding, Severity
+from cupel.core.profile import ColumnProfile, Profile
+from cupel.core.settings import Settings
+from cupel.core.split import Splits
+from cupel.core.storage import finite, write_text
+
+_SEVERITIES = (Severity.SERIOUS, Severity.WARNING, Severity.NOTE)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Look:
+    """All that is known before training. `obstacle` says why no model can be trained on it, "" where one can."""
+
+    dataset: Dataset
+    profile: Profile
+    findings: tuple[Finding, ...]
+    splits: Splits | None
+    obstacle: str = ""
+
+    @property
+    def by_severity(self) -> list[Finding]:
+        """Findings, the worst first."""
+        return sorted(self.findings, key=lambda finding: _SEVERITIES.index(finding.severity))
+
+    @property
+    def by_association(self) -> list[ColumnProfile]:
+        """Columns beside the target, the most telling first, those that models cannot read last."""
+        others = [column for column in self.profile.columns if column.name != self.dataset.schema.target]
+        return sorted(others, key=lambda column: -1.0 if column.association is None else column.association, reverse=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain structure for `json.dumps`."""
+        plain: dict[str, Any] = finite(
+            {
+                "source": self.dataset.source,
+                "fingerprint": self.dataset.fingerprint,
+                "profile": self.profile.to_json(),
+                "splits": None if self.splits is None else self.splits.describe(),
+                "obstacle": self.obstacle,
+                "findings": [finding.to_json() for finding in self.by_severity],
+            }
+        )
+        return plain
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the verb."""
+    parser = subparsers.add_parser("look", help="what a table holds and what is wrong with it; trains nothing")
+    add_question(parser)
+    shown = parser.add_argument_group("what to show")
+    shown.add_argument("--json", action="store_true", help="print everything as JSON, for machines")
+    shown.add_argument("--html", metavar="PAGE", help="also write it as one self-contained HTML page")
+    shown.add_argument("--all", action="store_true", help="show all columns, not the forty most telling")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Look and show; 2 where the table cannot train a model."""
+    found = look(arguments.source, arguments.target, settings=settings_from(arguments))
+    if arguments.html:
+        from cupel.cli.look_page import page_of
+
+        write_text(Path(arguments.html), page_of(found))
+    if arguments.json:
+        print(json.dumps(found.to_json(), indent=1, ensure_ascii=False))
+    else:
+        from cupel.cli.look_terminal import show
+
+        show(found, all_columns=arguments.all)
+    if arguments.html and not arguments.json:
+        print(f"page      {arguments.html}")
+    if found.obstacle:
+        print(f"cupel: {found.obstacle}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def look(source: Any, target: str | None, *, settings: Settings) -> Look:
+    """Read a table, profile it and judge it.
+
+    Raises:
+        DataError: it cannot be read, or the target cannot be one.
+        UsageError: a setting does not fit.
+    """
+    from cupel import data, evaluation
+
+    dataset = data.read(
+        source,
+        target=target,
+        task=settings.task,
+        metric=settings.metric,
+        positive=settings.positive,
+        kinds=settings.kinds,
+        group=settings.group,
+        time=settings.time,
+        query=settings.query,
+        sheet=settings.sheet,
+    ).without(settings.drop)
+    if dataset.task is not None:
+        evaluation.metric_named(dataset.task.metric, dataset.task)
+    profile = data.profile(dataset)
+    found = Look(dataset=dataset, profile=profile, findings=data.judge_quality(dataset, profile), splits=None)
+    if dataset.task is None:
+        return found
+    try:
+        obstacle = registry.recognise(dataset.schema).unusable(dataset) or ""
+        splits = data.split(
+            dataset, scheme=settings.split, n_folds=settings.n_folds, repeats=settings.n_repeats, seed=settings.seed
+        )
+    except DataError as error:
+        return replace(found, obstacle=str(error))
+    return replace(found, splits=splits, obstacle=obstacle)
