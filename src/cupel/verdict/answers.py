@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel.evaluation import CalibrationCurve
 from cupel.verdict.drawings import Axis, Drawing, Plot, around
 from cupel.verdict.pictures import cut
 
@@ -28,7 +29,7 @@ def lines(curves: Sequence[Mapping[str, Any]], *, x: str, y: str, diagonal: bool
     return plot.svg()
 
 
-def calibration(stated: Array, observed: Array, counts: Array) -> str:
+def calibration(curve: CalibrationCurve) -> str:
     """Stated against observed share, dots sized by how many rows they stand for."""
     plot = Plot(
         Axis(low=0, high=1, name="probability given"),
@@ -37,10 +38,9 @@ def calibration(stated: Array, observed: Array, counts: Array) -> str:
         height=340,
     )
     plot.path([plot.at(0, 0), plot.at(1, 1)], "guide")
-    filled = counts > 0
-    plot.path(plot.points(stated[filled].tolist(), observed[filled].tolist()), "line deep thin")
-    largest = max(float(counts.max()), 1.0) if len(counts) else 1.0
-    for p, share, count in zip(stated[filled], observed[filled], counts[filled], strict=True):
+    plot.path(plot.points(curve.stated.tolist(), curve.observed.tolist()), "line deep thin")
+    largest = max(curve.counts.tolist(), default=1)
+    for p, share, count in zip(curve.stated, curve.observed, curve.counts, strict=True):
         title = f"given {p:.3f}, came true {share:.3f}, {int(count):,} rows"
         plot.dot(plot.at(float(p), float(share)), 2.5 + 5.5 * float(np.sqrt(count / largest)), "mark deep", title=title)
     return plot.svg()

@@ -25,7 +25,7 @@ def opening(verdict: Verdict) -> str:
     """The title, the score to expect and the verdict in sentences."""
     pick = verdict.pick
     low, high = (words.written(end, resolution=pick.score.half_width) for end in (pick.score.low, pick.score.high))
-    ladder = figure("", ladder_words(verdict), pictures.ladder(verdict))
+    ladder = figure("", ladder_words(verdict), picture=pictures.ladder(verdict))
     hero = (
         f'<div class="hero"><div><p class="kind">{escape(verdict.metric_label)} to expect on new rows</p>'
         f'<div class="number">{escape(words.score_words(pick.score))}</div>'
@@ -164,7 +164,7 @@ def _board_line(row: Mapping[str, Any], verdict: Verdict, scale: Any, style: str
     kind = " ".join(k for k, on in (("pick", row["name"] == verdict.pick.name), ("next-group", starts_group)) if on)
     cells = [
         name,
-        f"<td>{pictures.board_dot(row, scale, style)}</td>",
+        f"<td>{pictures.board_dot(row, scale, style=style)}</td>",
         cell(words.written(row["score"], resolution=half), "n", value=row["score"]),
         cell(f"{low} to {high}", "n", value=row["low"]),
         cell("–" if row["tie_group"] is None else str(row["tie_group"]), "n"),
@@ -176,7 +176,7 @@ def _board_line(row: Mapping[str, Any], verdict: Verdict, scale: Any, style: str
     return f'<tr class="{kind}">{"".join(cells)}</tr>' if kind else f"<tr>{''.join(cells)}</tr>"
 
 
-def cost_section(verdict: Verdict, trials: Sequence[Trial], timeline: Sequence[tuple[float, str, float]]) -> Section | None:
+def cost_section(verdict: Verdict, trials: Sequence[Trial], *, timeline: Sequence[tuple[float, str, float]]) -> Section | None:
     """What a better score costs, in speed and in training time."""
     rows, styles = board_rows(verdict), styles_of(verdict, trials)
     corner = "upper left" if verdict.higher_is_better else "lower left"
@@ -184,17 +184,17 @@ def cost_section(verdict: Verdict, trials: Sequence[Trial], timeline: Sequence[t
         figure(
             "Score against speed",
             f"The best place is the {corner}: good and fast. Candidates off the line are beaten in both by one on it.",
-            pictures.cost(rows, styles, verdict, key="latency_ms"),
+            picture=pictures.cost(rows, styles, verdict=verdict, key="latency_ms"),
         ),
         figure(
             "Score against training time",
             "How much each candidate gave for the time that training it took, all folds together.",
-            pictures.cost(rows, styles, verdict, key="fit_seconds"),
+            picture=pictures.cost(rows, styles, verdict=verdict, key="fit_seconds"),
         ),
         figure(
             "The search",
             "Dots are candidates as they finished; the line is the best so far. Where it is flat, more time brought nothing.",
-            pictures.progress(timeline, verdict),
+            picture=pictures.progress(timeline, verdict),
         ),
     ]
     if not any(figures):
@@ -213,7 +213,7 @@ def curves_section(verdict: Verdict, trials: Sequence[Trial]) -> Section | None:
     for trial in deep[:MAX_CURVES]:
         curve, best_epoch = mean_curve(trial)
         name = trial.candidate.name
-        figures.append(figure(name, "", pictures.learning_curve(curve, best_epoch, name=f"learning curve of {name}")))
+        figures.append(figure(name, "", picture=pictures.learning_curve(curve, best_epoch, name=f"learning curve of {name}")))
         data[name] = {**curve, "best_epoch": best_epoch}
     if not any(figures):
         return None

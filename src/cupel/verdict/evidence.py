@@ -37,11 +37,11 @@ def _binary(task: Task, target: Array, predictions: Array) -> Section:
     counts = [np.histogram(given[truth == flag], PROBABILITY_EDGES)[0] for flag in (False, True)]
     matrix, tells_matrix = _matrix(task, target, predictions)
     figures = [
-        figure("Right and wrong", tells_matrix, matrix[1]),
+        figure("Right and wrong", tells_matrix, picture=matrix[1]),
         figure(
             "Probabilities given",
             f"Blue are rows that are {positive!r}, orange the others. The less they overlap, the surer the model can be.",
-            answers.histograms(
+            picture=answers.histograms(
                 [(task.classes[0], "classical", counts[0]), (positive, "deep", counts[1])],
                 PROBABILITY_EDGES,
                 x=f"probability of {cut(positive, 24)}",
@@ -75,13 +75,13 @@ def _threshold_curves(truth: Array, given: Array, positive: str) -> dict[str, tu
     roc_figure = figure(
         "ROC curve",
         "The share of positives found against the share of negatives wrongly flagged. The dashed line is guessing.",
-        drawn,
+        picture=drawn,
     )
     drawn = answers.lines([_curve(pr, "precision", "line deep")], x="recall", y="precision", level=float(truth.mean()))
     pr_figure = figure(
         "Precision and recall",
         f"How many of the flagged are right, against how many of the {positive!r} are found. Dashed is flagging at random.",
-        drawn,
+        picture=drawn,
     )
     return {"roc": (roc_figure, roc), "precision-recall": (pr_figure, pr)}
 
@@ -92,7 +92,7 @@ def _calibration_figure(truth: Array, given: Array, *, what: str = "probability"
         "Calibration",
         f"Dots on the dashed line mean that a {what} of 30% comes true 30% of the time; larger dots stand for more rows. "
         "Below the line it is too sure, above too cautious.",
-        answers.calibration(curve.stated, curve.observed, curve.counts),
+        picture=answers.calibration(curve),
     )
 
 
@@ -156,15 +156,15 @@ def _multiclass(task: Task, target: Array, predictions: Array) -> Section:
         figure(
             "How sure it is",
             "Blue are rows answered rightly, orange wrongly. Orange far to the right is being sure and wrong.",
-            answers.histograms(
+            picture=answers.histograms(
                 [("wrong", "classical", counts[1]), ("right", "deep", counts[0])],
                 PROBABILITY_EDGES,
                 x="probability of the answer",
             ),
         ),
         _calibration_figure(right, sure, what="stated probability"),
-        figure("ROC curves", each, answers.lines(roc, x="false positive rate", y="true positive rate", diagonal=True)),
-        figure("Precision and recall", each, answers.lines(pr, x="recall", y="precision")),
+        figure("ROC curves", each, picture=answers.lines(roc, x="false positive rate", y="true positive rate", diagonal=True)),
+        figure("Precision and recall", each, picture=answers.lines(pr, x="recall", y="precision")),
     ]
     data_blocks = {
         "confusion": data,
@@ -173,7 +173,7 @@ def _multiclass(task: Task, target: Array, predictions: Array) -> Section:
         "precision-recall": [{"name": curve["name"], "x": curve["x"], "y": curve["y"]} for curve in pr],
     }
     html = (
-        f'<div class="pair">{figure("Right and wrong", tells, picture)}{_confused(task, data["matrix"])}</div>'
+        f'<div class="pair">{figure("Right and wrong", tells, picture=picture)}{_confused(task, data["matrix"])}</div>'
         f'<div class="pair">{"".join(figures)}</div>'
     )
     return Section(anchor="predictions", title="How the pick answers", html=html, data=data_blocks)
@@ -228,18 +228,18 @@ def _regression(target: Array, given: Array) -> Section:
         figure(
             "Predicted and true",
             "On the dashed line the prediction is exact. Deeper squares hold more rows.",
-            answers.density(given, target, names=("predicted", "true"), diagonal=True),
+            picture=answers.density(given, target, names=("predicted", "true"), diagonal=True),
         ),
         figure(
             "What is left over",
             f"Half of the predictions are within {words.written(float(middle))} of the truth, nine of ten within "
             f"{words.written(float(ninety))}; on average the truth is {words.signed(bias)} away.",
-            answers.histograms([("residuals", "deep", counts)], edges, x="true − predicted"),
+            picture=answers.histograms([("residuals", "deep", counts)], edges, x="true − predicted"),
         ),
         figure(
             "Where it errs",
             "A band of even height around zero is good; a funnel or a bend means that some range is predicted worse than others.",
-            answers.density(given, left_over, names=("predicted", "true − predicted"), diagonal=False),
+            picture=answers.density(given, left_over, names=("predicted", "true − predicted"), diagonal=False),
         ),
     ]
     thinned = np.linspace(0, len(given) - 1, min(len(given), 500)).astype(int)

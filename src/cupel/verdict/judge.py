@@ -53,14 +53,13 @@ def judge(
     best = court.best(court.trials)
     assert best is not None, "a court is opened over usable trials"
     chosen = pick or _default_pick(court, best, ensemble)
-    corrected = _corrected(court, select, scores, best=best, pick=chosen)
     groups = court.tie_groups(chosen)
+    corrected = _corrected(court, select, scores, best=best, pick=chosen)
     single = replace(_single(best, scores), score=corrected["single"])
     measured = _contender(court, chosen, scores)
     picked = single if _is_just(chosen, best) else replace(measured, score=corrected["pick"])
     rest = _others(court, scores, picked=picked, single=single)
     tied = _tied(court, groups, picked, scores)
-    rows = leaderboard(trials, scores, groups, higher_is_better=court.metric.higher_is_better)
     return Verdict(
         task=court.task,
         metric=court.metric.name,
@@ -78,18 +77,24 @@ def judge(
         metrics=court.table(chosen.out_of_fold),
         findings=tuple(findings),
         failures=_failures(trials, court),
-        n_candidates=len(trials),
-        n_usable=len(court.trials),
-        n_skipped=sum(trial.status is Status.SKIPPED for trial in trials),
-        n_samples=dataset.n_samples,
-        n_judged=len(court.rows),
-        n_features=len(dataset.schema.features),
+        **_counts(court, trials, dataset),
         splits=splits.describe(),
         fingerprint=dataset.fingerprint,
-        leaderboard=tuple(rows),
+        leaderboard=tuple(leaderboard(trials, scores, groups, higher_is_better=court.metric.higher_is_better)),
         versions=_versions(),
         machine=machine.describe(),
     )
+
+
+def _counts(court: Court, trials: Sequence[Trial], dataset: Dataset) -> dict[str, Any]:
+    return {
+        "n_candidates": len(trials),
+        "n_usable": len(court.trials),
+        "n_skipped": sum(trial.status is Status.SKIPPED for trial in trials),
+        "n_samples": dataset.n_samples,
+        "n_judged": len(court.rows),
+        "n_features": len(dataset.schema.features),
+    }
 
 
 def _default_pick(court: Court, best: Trial, ensemble: Ensemble | None) -> Ensemble:
@@ -187,7 +192,7 @@ def _margins(court: Court, picked: Contender, chosen: Ensemble, others: dict[str
     return {
         "margin_over_classical": margin,
         "margin_over_constant": _margin(court, picked, chosen.out_of_fold, others["constant"]),
-        "worth_it": worth_it_words(champion, deep_margin, classical, court.metric.label),
+        "worth_it": worth_it_words(champion, deep_margin, classical=classical, metric=court.metric.label),
     }
 
 

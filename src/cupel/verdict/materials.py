@@ -31,7 +31,7 @@ def importance_section(verdict: Verdict) -> Section | None:
         tells += f" Measured on {verdict.pick.members[0][0]}, the heaviest member."
     rest = len(verdict.importance) - pictures.MAX_IMPORTANCE
     more = paragraph(f"{words.count_words(rest, 'further column')} matter less.", "soft") if rest > 0 else ""
-    html = figure("", tells, pictures.importance(verdict.importance, verdict), style="wide") + more
+    html = figure("", tells, picture=pictures.importance(verdict.importance, verdict), style="wide") + more
     return Section(anchor="importance", title="What it relies on", html=html, data={"importance": list(verdict.importance)})
 
 
@@ -127,11 +127,8 @@ def method_section(verdict: Verdict) -> Section:
         **{name: _machine_words(name, value) for name, value in verdict.machine.items()},
     }
     lines = [f"<tr>{cell(str(name), 'name')}{cell(str(value))}</tr>" for name, value in facts.items()]
-    html = (
-        "".join(paragraph(text) for text in paragraphs)
-        + _metrics(verdict)
-        + f'<div class="narrow">{table([("", ""), ("", "")], lines)}</div>'
-    )
+    listed = table([("", ""), ("", "")], lines)
+    html = "".join(paragraph(text) for text in paragraphs) + _metrics(verdict) + f'<div class="narrow">{listed}</div>'
     return Section(anchor="method", title="How it was measured", html=html, data={"verdict": verdict.to_json()})
 
 

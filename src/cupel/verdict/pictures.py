@@ -76,7 +76,7 @@ def board_scale(rows: Sequence[Mapping[str, Any]], pick: Score) -> Scale:
     return Scale(*around([*ends, pick.low, pick.high]), 6, 174)
 
 
-def board_dot(row: Mapping[str, Any], scale: Scale, style: str) -> str:
+def board_dot(row: Mapping[str, Any], scale: Scale, *, style: str) -> str:
     """One candidate's interval as a small picture; an arrow where it lies off the scale."""
     score = Score(estimate=row["score"], low=row["low"], high=row["high"])
     drawing = Drawing(180, 18, label=interval_words(score))
@@ -89,7 +89,7 @@ def board_dot(row: Mapping[str, Any], scale: Scale, style: str) -> str:
     return drawing.svg()
 
 
-def cost(rows: Sequence[Mapping[str, Any]], styles: Mapping[str, str], verdict: Verdict, *, key: str) -> str:
+def cost(rows: Sequence[Mapping[str, Any]], styles: Mapping[str, str], *, verdict: Verdict, key: str) -> str:
     """Score against cost on a logarithmic scale; those that nothing beats in both are joined and named.
 
     Candidates too far off to compare are left out, else they would squeeze all others together.

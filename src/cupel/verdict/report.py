@@ -60,7 +60,7 @@ def report_page(
         leaderboard_section(verdict, trials),
         predictions_section(verdict.task, dataset.target[rows], pick.out_of_fold[rows]),
         importance_section(verdict),
-        cost_section(verdict, trials, timeline),
+        cost_section(verdict, trials, timeline=timeline),
         curves_section(verdict, trials),
         data_section(verdict, profile),
         method_section(verdict),

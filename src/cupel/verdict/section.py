@@ -59,7 +59,7 @@ def paragraph(words: str, style: str = "") -> str:
     return f"<p{kind}>{escape(words)}</p>" if words else ""
 
 
-def figure(title: str, tells: str, picture: str, *, style: str = "") -> str:
+def figure(title: str, tells: str, *, picture: str, style: str = "") -> str:
     """A picture under its title and a plain sentence on what it tells; nothing where there is no picture."""
     if not picture:
         return ""

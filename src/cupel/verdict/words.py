@@ -89,7 +89,7 @@ def size_words(n_bytes: float) -> str:
     return f"{n_bytes:.0f} bytes"
 
 
-def count_words(number: int, singular: str, plural: str = "") -> str:
+def count_words(number: int, singular: str, *, plural: str = "") -> str:
     """A count with its noun: `1 candidate`, `7,043 rows`."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
@@ -256,7 +256,7 @@ def next_words(verdict: Verdict) -> str:
     return "Try it on rows that it has not seen, and watch its score where it runs."
 
 
-def worth_it_words(deep: Contender | None, margin: Margin | None, classical: Contender | None, metric: str) -> str:
+def worth_it_words(deep: Contender | None, margin: Margin | None, *, classical: Contender | None, metric: str) -> str:
     """Whether deep learning pays here, in a sentence that a test backs."""
     if deep is None:
         return "No deep candidate finished, so this run cannot say whether deep learning pays here."
