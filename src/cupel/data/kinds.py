@@ -18,6 +18,7 @@ from cupel.data.table import Array
 
 _MIXED_SHARE = 0.5
 _MIN_SEQUENCE = 20
+_N_PROBED = 200
 _MOST_SPELLINGS = 12  # of yes and no: yes, Yes, YES…
 _ID_NAME = re.compile(
     r"(^|[_\W])(id|ids|uid|uuid|guid|key|pk|idx|index|rowid|rownum|row_number|row|record|serial|instant|nr|no)$"
@@ -175,7 +176,7 @@ def number_reading(cells: Cells, *, needed: float) -> NumberReading | None:
 
     None if fewer than the share `needed` of the cells are numbers.
     """
-    if not any(map(_DIGIT.search, cells.texts)):
+    if not any(map(_DIGIT.search, cells.texts)) or _holds_no_number(cells):
         return None
     numbers = parse_numbers(cells.texts)
     share = _share_of(cells, ~np.isnan(numbers))
@@ -186,6 +187,18 @@ def number_reading(cells: Cells, *, needed: float) -> NumberReading | None:
         if comma_share >= needed and comma_share > share and not any(c.isdigit() for text in unread for c in text):
             return NumberReading(",", with_comma, comma_share)
     return NumberReading(".", numbers, share) if share >= needed else None
+
+
+def _holds_no_number(cells: Cells) -> bool:
+    """Whether there is none among the commonest texts, nor among as many others: a sparing look at long columns of words."""
+    if len(cells.texts) <= 4 * _N_PROBED:
+        return False
+    probed = {
+        *np.argsort(-cells.counts, kind="stable")[:_N_PROBED].tolist(),
+        *range(0, len(cells.texts), len(cells.texts) // _N_PROBED),
+    }
+    texts = [cells.texts[position] for position in probed]
+    return all(bool(np.isnan(parse_numbers(texts, decimal=decimal)).all()) for decimal in ".,")
 
 
 def _share_of(cells: Cells, is_counted: NDArray[np.bool_]) -> float:
