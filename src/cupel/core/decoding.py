@@ -49,6 +49,7 @@ FALSE_WORDS = ("false", "no", "f", "n")
 """Spellings of truth; words at one position belong together."""
 
 _INTEGRAL = re.compile(r"[+-]?\d+\.0+")
+_NUMBER_TYPES = (int, float, Decimal, np.integer, np.floating, np.bool_)
 _NO_ROWS: Rows = np.empty(0, np.int64)
 
 
@@ -172,9 +173,28 @@ def _decode_numbers(values: Array, column: Column) -> Decoded:
     kinds = set(map(type, cells))
     if kinds <= {float, bool, type(None)}:
         return _finite(np.array(cells, dtype=np.float64), _NO_ROWS)
-    if bool in kinds or np.bool_ in kinds:
-        values = _objects([int(cell) if isinstance(cell, bool | np.bool_) else cell for cell in cells])
-    return _from_distinct(values, column, lambda texts: parse_numbers(texts, decimal=column.decimal))
+    if kinds <= {str, type(None)}:
+        return _from_distinct(values, column, lambda texts: parse_numbers(texts, decimal=column.decimal))
+    return _decode_mixed_numbers(cells, column)
+
+
+def _decode_mixed_numbers(cells: list[Any], column: Column) -> Decoded:
+    """Numbers among texts are taken as they are: written out, their decimal point may separate thousands in this column."""
+    is_number = np.fromiter((isinstance(cell, _NUMBER_TYPES) for cell in cells), np.bool_, len(cells))
+    texts = _objects([None if number else cell for cell, number in zip(cells, is_number, strict=True)])
+    decoded = _from_distinct(texts, column, lambda texts: parse_numbers(texts, decimal=column.decimal))
+    numbers = np.array([_as_float(cell) for cell, number in zip(cells, is_number, strict=True) if number], np.float64)
+    decoded.values[is_number] = numbers
+    infinite = np.union1d(decoded.infinite, np.flatnonzero(np.isinf(decoded.values)))
+    decoded.values[infinite] = np.nan
+    return Decoded(decoded.values, decoded.unreadable, infinite)
+
+
+def _as_float(cell: Any) -> float:
+    try:
+        return float(cell)
+    except OverflowError:  # a whole number of more than 308 digits
+        return float("inf")
 
 
 def _decode_moments(values: Array, column: Column) -> Decoded:
@@ -184,17 +204,14 @@ def _decode_moments(values: Array, column: Column) -> Decoded:
         return _finite(values.astype(np.float64, copy=False), _NO_ROWS)
     if values.dtype.kind == "b":
         return Decoded(np.full(len(values), np.nan), np.arange(len(values)))
-    numbers = [
-        isinstance(cell, int | float | np.integer | np.floating) and not isinstance(cell, bool) for cell in values.tolist()
-    ]
     form = column.datetime_format
     decoded = _from_distinct(values, column, lambda texts: parse_moments(texts, form=form))
-    if form == SECONDS or not any(numbers):
+    cells = values.tolist()
+    if form == SECONDS or set(map(type, cells)) <= {str, type(None)}:
         return decoded
-    given = np.array(numbers)
-    decoded.values[given] = values[given].astype(np.float64)
-    unreadable = decoded.unreadable[~given[decoded.unreadable]]
-    return _finite(decoded.values, unreadable)
+    is_number = np.array([isinstance(cell, int | float | np.integer | np.floating) and type(cell) is not bool for cell in cells])
+    decoded.values[is_number] = values[is_number].astype(np.float64)
+    return _finite(decoded.values, decoded.unreadable[~is_number[decoded.unreadable]])
 
 
 def _seconds_of(moments: Array) -> NDArray[np.float64]:

@@ -270,3 +270,12 @@ def test_plain_numbers_are_decoded_fast():
     numbers = np.random.default_rng(0).normal(size=1_000_000)
     assert seconds_to_decode(numbers, NUMBER) < 0.05
     assert seconds_to_decode(cells(*map(repr, numbers[:100_000].tolist())), NUMBER) < 0.3
+
+
+def test_numbers_among_texts_are_no_texts_with_a_decimal_comma():
+    column = Column(name="x", kind=ColumnKind.NUMBER, decimal=",")
+    cells = np.array([123.456, 10, "1,5", "1.234", None, True, Decimal("2.5"), 10**400], dtype=object)
+    decoded = decode(cells, column)
+    np.testing.assert_array_equal(decoded.values, [123.456, 10, 1.5, 1234, np.nan, 1, 2.5, np.nan])
+    assert decoded.infinite.tolist() == [7]
+    assert len(decoded.unreadable) == 0
