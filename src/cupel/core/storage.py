@@ -36,6 +36,12 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def move(source: Path, target: Path) -> None:
+    """Give a finished, synced file its final name on the same disk, so that it lasts through a loss of power."""
+    os.replace(source, target)
+    _sync_folder(target.parent)
+
+
 def finite(value: Any) -> Any:
     """The same structure with NaN and infinite numbers as None."""
     if isinstance(value, float):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from cupel.core.errors import ParityError
 from cupel.core.modality import GraphInput
 from cupel.core.schema import Schema
-from cupel.core.storage import finite
+from cupel.core.storage import finite, move, write_bytes
 from cupel.core.task import Task
 from cupel.packing.export import TOLERANCE
 from cupel.version import __version__
@@ -30,14 +31,26 @@ from cupel.version import __version__
 Array = NDArray[Any]
 FORMAT = 1
 DATE = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
+MAX_SECONDS = 600
+MAX_RATIO = 100  # half of what loading takes for a bomb
+MIN_STORED_BYTES = 8 << 20
+_CHECK = """
+import json, sys
+from cupel.core.errors import CupelError
+from cupel.serving import load
+try:
+    print(json.dumps(load(sys.argv[1]).check()))
+except CupelError as error:
+    sys.exit(str(error))
+"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Package:
     """What goes into an artifact.
 
-    `golden` are raw rows by column as a user would send them, `expected` what the trained model predicts
-    for them, shape (rows, outputs). `spread` is the size of a difference that matters: 1 for probabilities, the target's deviation for regression.
+    `golden` are raw rows by column as a user would send them, `expected` what the trained model predicts for them, shape
+    (rows, outputs). `spread` is the size of a difference that matters: 1 for probabilities, else the target's deviation.
     """
 
     model: bytes
@@ -59,19 +72,13 @@ def pack(path: Path, package: Package) -> int:
             another; nothing is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(_zipped(package))
-            stream.flush()
-            os.fsync(stream.fileno())
-        prove(temporary)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path.stat().st_size
+    content = _zipped(package)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
+        unproved = Path(scratch) / path.name
+        write_bytes(unproved, content)
+        prove(unproved)
+        move(unproved, path)
+    return len(content)
 
 
 def prove(path: Path) -> dict[str, float]:
@@ -80,11 +87,17 @@ def prove(path: Path) -> dict[str, float]:
     Raises:
         ParityError: a check fails; its message says which.
     """
-    code = "import sys, json; from cupel.serving import load; print(json.dumps(load(sys.argv[1]).check()))"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    answer = subprocess.run(
-        [sys.executable, "-I", "-c", code, str(path)], capture_output=True, text=True, env=environment, check=False, timeout=600
-    )
+    command = [sys.executable, "-I", "-W", "ignore", "-c", _CHECK, str(path)]
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, env=environment, check=False, timeout=MAX_SECONDS, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ParityError(
+            f"the packed model took more than {MAX_SECONDS} s to check in a clean process; it was not saved. "
+            f"Leave out the largest family, or pack a smaller ensemble."
+        ) from error
     if answer.returncode != 0:
         reason = answer.stderr.strip().splitlines()[-1] if answer.stderr.strip() else f"exit code {answer.returncode}"
         raise ParityError(f"the packed model failed its check in a clean process ({reason}); it was not saved.")
@@ -119,9 +132,16 @@ def _zipped(package: Package) -> bytes:
         for name, content in {"manifest.json": _json(manifest), **contents}.items():
             member = zipfile.ZipInfo(name, DATE)
             member.external_attr = 0o644 << 16
-            member.compress_type = zipfile.ZIP_DEFLATED
+            member.compress_type = _compression(content)
             archive.writestr(member, content)
     return stream.getvalue()
+
+
+def _compression(content: bytes) -> int:
+    """Deflate, but for what would shrink so much that it must look like a bomb to the reader: large tables of zeros."""
+    if len(content) < MIN_STORED_BYTES or len(content) < MAX_RATIO * len(zlib.compress(content, 1)):
+        return zipfile.ZIP_DEFLATED
+    return zipfile.ZIP_STORED
 
 
 def _json(content: Any) -> bytes:

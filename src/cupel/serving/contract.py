@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel.core.decoding import decode
-from cupel.core.errors import ArtifactError, DataError
+from cupel.core.decoding import canonical, decode, means_missing
+from cupel.core.errors import DataError
 from cupel.core.modality import GraphInput
 from cupel.core.schema import Column, ColumnKind, Schema
+from cupel.data.table import array_of
+from cupel.serving.notes import Notes
+from cupel.serving.rows import Rows
 
 Array = NDArray[Any]
+Feeds = dict[str, Array]
 MAX_NAMED = 5
+_EXACT = 2**53  # whole numbers below this are exact as floats
 
 
 class Contract:
@@ -24,118 +30,121 @@ class Contract:
         self._schema = schema
         self._inputs = inputs
         self._columns = {name: schema[name] for graph_input in inputs for name in graph_input.columns}
-        self._levels = {name: np.array([*column.levels, ""], dtype=object) for name, column in self._columns.items()}
+        categories = [column for column in self._columns.values() if column.kind is ColumnKind.CATEGORY]
+        self._known = {column.name: frozenset((*column.levels, "")) for column in categories}
+        self._plain = {column.name: frozenset(filter(_reads_itself(column), column.levels)) for column in categories}
+        self._names = tuple(name for name in schema.names if name in self._columns)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns that are needed, in schema order."""
-        return tuple(name for name in self._schema.names if name in self._columns)
+        return self._names
 
-    def feeds(self, cells: Mapping[str, Array], notes: list[str]) -> dict[str, Array]:
-        """One array per graph input, shape (rows, columns); what was odd but is allowed is added to `notes`.
+    def check_columns(self, rows: Rows, notes: Notes) -> None:
+        """Demand that every needed column is there; what the model never saw is noted.
 
         Raises:
-            DataError: a column is missing, or a cell cannot be read; names the row (the first is 1) and the column.
+            DataError: a column is missing; names it.
         """
-        missing = [name for name in self.names if name not in cells]
+        missing = [name for name in self._names if name not in rows.columns]
         if missing:
-            given = ", ".join(map(repr, list(cells)[:10])) or "none"
-            raise DataError(f"the column {', '.join(map(repr, missing[:MAX_NAMED]))} is missing; the rows have {given}. Add it.")
-        extra = [name for name in cells if name not in self._columns and name not in (self._schema.target, *self._unused)]
-        if extra:
-            notes.append(f"ignored columns that the model does not know: {', '.join(extra[:MAX_NAMED])}")
-        decoded = {name: self._decoded(column, cells[name], notes) for name, column in self._columns.items()}
+            raise DataError(_missing_message(missing, (*rows.columns, *rows.others)))
+        notes.ignored(name for name in rows.others if name not in self._schema)
+
+    def feeds(self, rows: Rows, notes: Notes, *, start: int = 0, stop: int | None = None) -> Feeds:
+        """One array per graph input, shape (rows, columns), of the rows from `start` to before `stop`.
+
+        Raises:
+            DataError: a cell cannot be read; names the row (the first is 1, a header not counted) and the column.
+        """
+        feeds: Feeds = {}
+        for graph_input in self._inputs:
+            n_rows = min(rows.n_rows if stop is None else stop, rows.n_rows) - start
+            matrix = np.empty((n_rows, len(graph_input.columns)), np.float64 if graph_input.kind == "numbers" else object)
+            for position, name in enumerate(graph_input.columns):
+                cells = rows.columns[name][start:stop]
+                matrix[:, position] = self._decoded(self._columns[name], cells, notes, first_row=start + 1)
+            feeds[graph_input.name] = matrix
+        return feeds
+
+    def feeds_of_record(self, record: Mapping[str, Any], notes: Notes) -> Feeds:
+        """As `feeds` for one row given as a dict with all needed columns: the same, without the cost of tables."""
         return {
-            graph_input.name: np.column_stack([decoded[name] for name in graph_input.columns]).astype(
-                np.float64 if graph_input.kind == "numbers" else object, copy=False
+            graph_input.name: np.array(
+                [[self._cell(self._columns[name], record[name], notes) for name in graph_input.columns]],
+                np.float64 if graph_input.kind == "numbers" else object,
             )
             for graph_input in self._inputs
         }
 
-    @property
-    def _unused(self) -> tuple[str, ...]:
-        return tuple(column.name for column in self._schema.columns if column.name not in self._columns)
+    def _cell(self, column: Column, cell: Any, notes: Notes) -> Any:
+        """One decoded cell: what needs no reading at once, all else as a column of one."""
+        kind = type(cell)
+        if column.kind is ColumnKind.CATEGORY:
+            if kind is str and cell in self._plain[column.name]:
+                return cell
+        elif column.kind is ColumnKind.NUMBER and (
+            (kind is float and abs(cell) < np.inf) or (kind is int and -_EXACT < cell < _EXACT)
+        ):
+            if column.low is not None and column.high is not None and not column.low <= cell <= column.high:
+                notes.outside(column, 1)
+            return cell
+        cells = np.empty(1, dtype=object)
+        cells[0] = cell
+        return self._decoded(column, cells, notes, first_row=1)[0]
 
-    def _decoded(self, column: Column, cells: Array, notes: list[str]) -> Array:
+    def _decoded(self, column: Column, cells: Array, notes: Notes, *, first_row: int) -> Array:
+        if column.kind is ColumnKind.DATETIME and cells.dtype.kind == "O":
+            cells = array_of(cells.tolist())
         decoded = decode(cells, column)
         if len(decoded.unreadable):
-            row = int(decoded.unreadable[0])
-            more = f" (and {len(decoded.unreadable) - 1} more rows)" if len(decoded.unreadable) > 1 else ""
-            raise DataError(
-                f"row {row + 1}, column {column.name!r}: {str(cells[row])[:60]!r} cannot be read{more}; "
-                f"expected {_expected(column)}. Mend the cell, or leave it empty for a missing value."
-            )
+            raise DataError(_unreadable_message(column, cells, decoded.unreadable, first_row=first_row))
         if len(decoded.infinite):
-            notes.append(f"{column.name}: {len(decoded.infinite)} infinite values were read as missing")
+            notes.infinite(column, len(decoded.infinite))
         if column.kind is ColumnKind.CATEGORY:
-            self._note_unseen(column, decoded.values, notes)
-        elif column.kind is ColumnKind.NUMBER:
-            _note_outside(column, decoded.values, notes)
+            known = self._known[column.name]
+            if not known.issuperset(decoded.values.tolist()):
+                notes.unseen(column, [value for value in decoded.values.tolist() if value not in known])
+        elif column.kind is not ColumnKind.BOOLEAN and column.low is not None and column.high is not None:
+            n_outside = int(np.count_nonzero((decoded.values < column.low) | (decoded.values > column.high)))
+            if n_outside:
+                notes.outside(column, n_outside)
         return decoded.values
 
-    def _note_unseen(self, column: Column, values: Array, notes: list[str]) -> None:
-        known = set(self._levels[column.name].tolist())
-        unseen = [value for value in values.tolist() if value not in known]
-        if unseen:
-            examples = ", ".join(map(repr, list(dict.fromkeys(unseen))[:3]))
-            notes.append(f"{column.name}: {len(unseen)} cells hold categories not seen in training ({examples})")
+
+def _reads_itself(column: Column) -> Any:
+    return lambda level: level and canonical(level) == level and not means_missing(level, column)
 
 
-def _note_outside(column: Column, values: Array, notes: list[str]) -> None:
-    if column.low is None or column.high is None:
-        return
-    n_outside = int(((values < column.low) | (values > column.high)).sum())
-    if n_outside:
-        notes.append(f"{column.name}: {n_outside} values outside the range seen in training ({column.low:g} to {column.high:g})")
+def _missing_message(missing: Sequence[str], given: Sequence[str]) -> str:
+    named = ", ".join(map(repr, missing[:MAX_NAMED])) + (
+        f" and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""
+    )
+    shown = ", ".join(map(repr, given[:10])) + (" …" if len(given) > 10 else "") if given else "none"
+    folded = {name.casefold(): name for name in given}
+    close = folded.get(missing[0].casefold()) or next(iter(difflib.get_close_matches(missing[0], given[:1000], n=1)), None)
+    hint = f" Is {missing[0]!r} what is called {close!r} there?" if close else ""
+    word = "column is" if len(missing) == 1 else "columns are"
+    return (
+        f"{len(missing)} {word} missing: {named}; the rows have {shown}.{hint} Add it, with empty cells where a value is missing."
+    )
+
+
+def _unreadable_message(column: Column, cells: Array, unreadable: Array, *, first_row: int) -> str:
+    row = int(unreadable[0])
+    cell = cells[row]
+    shown = repr(cell.item() if isinstance(cell, np.generic) else cell)
+    shown = shown if len(shown) <= 60 else f"{shown[:57]}…"
+    more = f" (and {len(unreadable) - 1} more after it)" if len(unreadable) > 1 else ""
+    return (
+        f"row {first_row + row}, column {column.name!r}: {shown} cannot be read{more}; expected {_expected(column)}. "
+        f"Mend the cell, or leave it empty for a missing value. Rows are counted from 1, without the header."
+    )
 
 
 def _expected(column: Column) -> str:
     if column.kind is ColumnKind.BOOLEAN:
-        return f"a truth value such as {' or '.join(column.levels) or 'true or false'}"
+        return f"a truth value such as {' or '.join(map(repr, column.levels)) or 'true or false'}"
     if column.kind is ColumnKind.DATETIME:
-        return f"a date-time ({column.datetime_format or 'ISO 8601'})"
-    return f"a {column.kind.value}"
-
-
-def columns_of(rows: Any, schema_names: Sequence[str]) -> dict[str, Array]:
-    """Raw columns of rows in any form: a file, a frame, columns, records, one record, or a matrix in schema order.
-
-    Raises:
-        DataError: the form is not one of these.
-        ArtifactError: a matrix has another width than the model.
-    """
-    if isinstance(rows, Mapping):
-        return _from_mapping(rows)
-    if isinstance(rows, list | tuple) and (not rows or isinstance(rows[0], Mapping)):
-        return _from_records(rows, schema_names)
-    if isinstance(rows, np.ndarray) and rows.dtype.names is None:
-        if rows.ndim != 2 or rows.shape[1] != len(schema_names):
-            raise ArtifactError(
-                f"the matrix has shape {rows.shape}; expected (rows, {len(schema_names)}) with the columns "
-                f"{', '.join(schema_names[:20])} in this order."
-            )
-        return {name: rows[:, position] for position, name in enumerate(schema_names)}
-    from cupel.data.files import read_columns
-
-    return read_columns(rows)
-
-
-def _from_mapping(rows: Mapping[str, Any]) -> dict[str, Array]:
-    if not all(isinstance(cells, list | tuple | np.ndarray) or hasattr(cells, "__array__") for cells in rows.values()):
-        return {str(name): _array([cell]) for name, cell in rows.items()}
-    columns = {str(name): cells if isinstance(cells, np.ndarray) else _array(list(cells)) for name, cells in rows.items()}
-    lengths = {name: len(cells) for name, cells in columns.items()}
-    if len(set(lengths.values())) > 1:
-        raise DataError(f"the columns have different lengths ({lengths}); give one cell per row in each.")
-    return columns
-
-
-def _from_records(rows: Sequence[Mapping[str, Any]], schema_names: Sequence[str]) -> dict[str, Array]:
-    names = list(dict.fromkeys(str(name) for row in rows for name in row)) if rows else list(schema_names)
-    return {name: _array([row.get(name) for row in rows]) for name in names}
-
-
-def _array(cells: list[Any]) -> Array:
-    array = np.empty(len(cells), dtype=object)
-    array[:] = cells
-    return array
+        return f"a date or time in the form {column.datetime_format or 'ISO 8601, such as 2024-05-31 14:00'}"
+    return "a number" if column.decimal == "." else "a number with a decimal comma"

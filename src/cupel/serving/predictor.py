@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel.core.errors import ArtifactError, ParityError
-from cupel.core.modality import GraphInput
+from cupel.core.errors import DataError, ParityError, UsageError
 from cupel.core.schema import Schema
 from cupel.core.task import Task, TaskKind
 from cupel.serving.artifact import Artifact, open_artifact
-from cupel.serving.contract import Contract, columns_of
+from cupel.serving.contract import Contract, Feeds
+from cupel.serving.declaration import Declaration, Golden
+from cupel.serving.notes import Notes
+from cupel.serving.rows import Rows, is_record, rows_of
+from cupel.serving.session import Session
 
 Array = NDArray[Any]
-ROWS_AT_ONCE = 10_000
-ONE_BY_ONE_TOLERANCE = 1e-5
+ROWS_DECODED_AT_ONCE = 16_384
+ROWS_RUN_AT_ONCE = 1024  # 32 hidden layers of width 512 side by side, as in TabM, are 64 MiB for so many
+INDEPENDENCE = 1e-5
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
+_MEANING = {
+    "trained": "the trained model's predictions and the packed model's differ",
+    "one_by_one": "rows predicted one by one and together differ",
+    "subset": "rows predicted among fewer others differ",
+}
 
 
 class Predictor:
@@ -35,31 +45,35 @@ class Predictor:
     """
 
     def __init__(self, artifact: Artifact, *, threads: int = 1) -> None:
+        if threads < 1:
+            raise UsageError(f"threads is {threads}; expected 1 or more.")
+        declaration = Declaration.of(artifact)
         self.manifest: Mapping[str, Any] = artifact.manifest
-        self.schema = Schema.from_json(artifact.json("schema.json"))
-        try:
-            self.task = Task.from_json(artifact.manifest["task"])
-            inputs = [
-                GraphInput(name=i["name"], kind=i["kind"], columns=tuple(i["columns"])) for i in artifact.manifest["inputs"]
-            ]
-            self._contract = Contract(self.schema, inputs)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ArtifactError(f"{artifact.path}: the manifest cannot be read ({error}); the file is damaged.") from error
+        self.schema: Schema = declaration.schema
+        self.task: Task = declaration.task
         self.facts: Mapping[str, Any] = artifact.json("facts.json")
-        self.card = artifact.contents["card.md"].decode()
+        self.card: str = artifact.text("card.md")
         self.notes: tuple[str, ...] = ()
-        self._golden = artifact.contents["golden.json"]
-        self._session = _session(artifact, threads)
-        self._wanted = [declared.name for declared in self._session.get_inputs()]
+        self._artifact = artifact
+        self._contract = Contract(self.schema, declaration.inputs)
+        self._needed = frozenset(self._contract.names)
+        self._labels = _labels(self.task.classes)
+        self._session = Session(
+            artifact.contents["model.onnx"],
+            declaration.inputs,
+            n_outputs=self.task.n_outputs,
+            path=artifact.path,
+            threads=threads,
+        )
 
     @classmethod
-    def load(cls, path: str | Path, *, threads: int = 1) -> Predictor:
-        """Open an artifact; `threads` is how many processors one prediction may use.
+    def load(cls, source: str | Path | bytes, *, threads: int = 1) -> Predictor:
+        """Open an artifact, a file or its bytes; `threads` is how many processors one prediction may use.
 
         Raises:
             ArtifactError: it is missing, damaged, hostile, or of a newer format.
         """
-        return cls(open_artifact(Path(path)), threads=threads)
+        return cls(open_artifact(source if isinstance(source, bytes) else Path(source)), threads=threads)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -83,80 +97,108 @@ class Predictor:
         """Probabilities, shape (rows, classes), in the order of `classes`.
 
         Raises:
-            ArtifactError: the model predicts numbers, not classes.
+            UsageError: the model predicts numbers, not classes.
             DataError: a column is missing or a cell cannot be read.
         """
         if not self.task.is_classification:
-            raise ArtifactError("this model predicts numbers and has no probabilities; call predict().")
+            raise UsageError("this model predicts numbers and has no probabilities; call predict().")
         return self._predictions(rows)
 
-    def predict_columns(self, rows: Any) -> dict[str, Array]:
-        """`prediction`, and for classes `probability_<class>` for each, as columns."""
-        predictions = self._predictions(rows)
+    def predict_columns(self, rows: Any, *, progress: Callable[[float], None] | None = None) -> dict[str, Array]:
+        """`prediction`, and for classes `probability_<class>` for each, as columns; `progress` hears the fraction done."""
+        predictions = self._predictions(rows, progress=progress)
         columns = {"prediction": self._decided(predictions)}
         for position, label in enumerate(self.classes):
             columns[f"probability_{label}"] = predictions[:, position]
         return columns
 
-    def feeds(self, rows: Any) -> dict[str, Array]:
-        """What the graph reads for these rows, by input name; to run `model.onnx` elsewhere."""
-        notes: list[str] = []
-        feeds = self._contract.feeds(columns_of(rows, self.feature_names), notes)
-        self.notes = tuple(notes)
+    def feeds(self, rows: Any) -> Feeds:
+        """What the graph reads for these rows, by input name; to run `model.onnx` elsewhere.
+
+        Raises:
+            DataError: a column is missing or a cell cannot be read.
+        """
+        notes = Notes()
+        read = rows_of(rows, self.feature_names)
+        self._contract.check_columns(read, notes)
+        feeds = self._contract.feeds(read, notes)
+        self.notes = notes.sentences()
         return feeds
 
     def check(self) -> dict[str, float]:
-        """Predict the golden rows again, here; returns the largest differences found.
+        """Predict the golden rows again, here; returns the largest differences found, in units of the target's spread.
 
-        They are in units of the target's spread: to what was trained, and between rows one by one and together.
+        `trained`: to what the trained model predicted; `one_by_one` and `subset`: of a row among others and without them.
 
         Raises:
             ParityError: one is too large.
+            ArtifactError: the golden rows cannot be read.
         """
-        golden = json.loads(self._golden)
-        feeds = self._contract.feeds(columns_of(golden["rows"], self.feature_names), [])
-        expected, spread = np.asarray(golden["expected"], np.float64), float(golden["spread"])
-        together = self._run(feeds)
-        n_rows = len(together)
-        singly = np.concatenate([self._run({name: v[i : i + 1] for name, v in feeds.items()}) for i in range(n_rows)])
-        half = np.arange(0, n_rows, 2)
-        found = {
-            "trained": _difference(together, expected, spread),
-            "one_by_one": _difference(together, singly, spread),
-            "subset": _difference(together[half], self._run({name: v[half] for name, v in feeds.items()}), spread),
+        golden = Golden.of(self._artifact, n_outputs=self.task.n_outputs)
+        read = rows_of(golden.rows, self.feature_names)
+        self._contract.check_columns(read, Notes())
+        feeds = self._contract.feeds(read, Notes())
+        together = self._session.run(feeds)
+        singly = np.concatenate([self._session.run(_some(feeds, slice(row, row + 1))) for row in range(read.n_rows)])
+        half = np.arange(0, read.n_rows, 2)[::-1]
+        compared = {
+            "trained": (together, np.asarray(golden.expected, np.float64), golden.tolerance),
+            "one_by_one": (singly, together, INDEPENDENCE),
+            "subset": (self._session.run(_some(feeds, half)), together[half], INDEPENDENCE),
         }
-        limits = {"trained": float(golden["tolerance"])}
-        for name, difference in found.items():
-            if not difference <= limits.get(name, ONE_BY_ONE_TOLERANCE):
+        found = {}
+        for name, (first, second, limit) in compared.items():
+            differences = _differences(first, second) / golden.spread
+            found[name] = float(differences.max(initial=0.0))
+            if not found[name] <= limit:
                 raise ParityError(
-                    f"golden rows: {name.replace('_', ' ')} differs by {difference:.2g}; this model must not be used here."
+                    f"golden row {int(differences.argmax()) + 1}: {_MEANING[name]} by {found[name]:.2g}, where {limit:g} is "
+                    f"allowed. This model must not be used here; pack it anew, or use the ONNX Runtime that it was packed with."
                 )
         return found
 
-    def _predictions(self, rows: Any) -> NDArray[np.float64]:
-        feeds = self.feeds(rows)
-        n_rows = len(next(iter(feeds.values())))
-        if n_rows <= ROWS_AT_ONCE:
-            return self._run(feeds)
-        starts = range(0, n_rows, ROWS_AT_ONCE)
-        return np.concatenate([self._run({name: v[i : i + ROWS_AT_ONCE] for name, v in feeds.items()}) for i in starts])
+    def __repr__(self) -> str:
+        asked = f"{self.task.kind.value} {self.task.target!r} from {len(self.feature_names)} columns"
+        return f"Predictor({str(self._artifact.path)!r}, {asked})"
 
-    def _run(self, feeds: Mapping[str, Array]) -> NDArray[np.float64]:
-        if len(next(iter(feeds.values()))) == 0:
-            return np.zeros((0, self.task.n_outputs))
-        return np.asarray(self._session.run(None, {name: feeds[name] for name in self._wanted})[0], np.float64)
+    def _predictions(self, rows: Any, *, progress: Callable[[float], None] | None = None) -> NDArray[np.float64]:
+        notes = Notes()
+        if is_record(rows) and self._needed <= rows.keys():
+            predictions = self._session.run(self._contract.feeds_of_record(rows, notes))
+            notes.ignored(str(name) for name in rows if name not in self._needed and name not in self.schema)
+        else:
+            predictions = self._predictions_of_table(rows_of(rows, self.feature_names), notes, progress=progress)
+        is_finite = np.isfinite(predictions).all(axis=1)
+        if not is_finite.all():
+            row = int(np.flatnonzero(~is_finite)[0]) + 1
+            raise DataError(f"row {row} has no finite prediction: its numbers are too large. Mend or leave out the row.")
+        self.notes = notes.sentences()
+        return predictions
+
+    def _predictions_of_table(
+        self, rows: Rows, notes: Notes, *, progress: Callable[[float], None] | None = None
+    ) -> NDArray[np.float64]:
+        self._contract.check_columns(rows, notes)
+        predictions = np.empty((rows.n_rows, self.task.n_outputs))
+        for start in range(0, rows.n_rows, ROWS_DECODED_AT_ONCE):
+            stop = min(start + ROWS_DECODED_AT_ONCE, rows.n_rows)
+            feeds = self._contract.feeds(rows, notes, start=start, stop=stop)
+            for first in range(0, stop - start, ROWS_RUN_AT_ONCE):
+                part = slice(first, first + ROWS_RUN_AT_ONCE)
+                predictions[start:stop][part] = self._session.run(_some(feeds, part))
+            if progress is not None:
+                progress(stop / rows.n_rows)
+        return predictions
 
     def _decided(self, predictions: Array) -> Array:
         if not self.task.is_classification:
             return predictions[:, 0]
-        labels = _labels(self.classes)
         if self.task.kind is TaskKind.BINARY:
-            return labels[(predictions[:, 1] > 0.5).astype(np.int64)]
-        chosen: Array = labels[predictions.argmax(axis=1)]
-        return chosen
+            return np.asarray(self._labels[(predictions[:, 1] > 0.5).astype(np.int64)])
+        return np.asarray(self._labels[predictions.argmax(axis=1)])
 
 
-def load(path: str | Path, *, threads: int = 1) -> Predictor:
+def load(path: str | Path | bytes, *, threads: int = 1) -> Predictor:
     """Open a packed model: `cupel.load("model.cupel").predict(rows)`.
 
     Raises:
@@ -165,27 +207,34 @@ def load(path: str | Path, *, threads: int = 1) -> Predictor:
     return Predictor.load(path, threads=threads)
 
 
-def _session(artifact: Artifact, threads: int) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(artifact.contents["model.onnx"], options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises kinds of its own, derived from nothing narrower
-        raise ArtifactError(f"{artifact.path}: ONNX Runtime cannot load the model ({str(error)[:200]}).") from error
+def _some(feeds: Mapping[str, Array], rows: slice | Array) -> Feeds:
+    return {name: values[rows] for name, values in feeds.items()}
 
 
 def _labels(classes: Sequence[str]) -> Array:
-    """Class labels as an array, as numbers where every one is written as a whole number."""
-    if all(label.lstrip("-").isdigit() and str(int(label)) == label for label in classes):
-        return np.array([int(label) for label in classes])
-    return np.array(classes, dtype=object)
+    """Class labels as an array, as numbers where every one is written as Cupel writes numbers."""
+    if classes and all(_WHOLE.fullmatch(label) for label in classes):
+        return np.array([int(label) for label in classes], np.int64)
+    if classes and all(_is_number(label) for label in classes):
+        return np.array([float(label) for label in classes], np.float64)
+    labels = np.empty(len(classes), dtype=object)
+    labels[:] = classes
+    return labels
 
 
-def _difference(first: Array, second: Array, spread: float) -> float:
+def _is_number(label: str) -> bool:
+    """Whether a text is a finite number in the one spelling that Cupel gives it; "007" and "1_0" are labels."""
+    try:
+        number = float(label)
+    except ValueError:
+        return False
+    return abs(number) < float("inf") and label == (
+        str(int(number)) if number.is_integer() and abs(number) < 1e16 else repr(number)
+    )
+
+
+def _differences(first: Array, second: Array) -> Array:
+    """The largest difference in each row; infinite where a value is not finite or shapes differ."""
     if first.shape != second.shape:
-        return float("inf")
-    return float(np.nan_to_num(np.abs(first - second), nan=np.inf).max(initial=0.0) / spread)
+        return np.array([np.inf])
+    return np.asarray(np.nan_to_num(np.abs(first - second), nan=np.inf, posinf=np.inf).max(axis=1))
