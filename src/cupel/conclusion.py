@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,12 @@ from cupel.run import Run
 Array = NDArray[Any]
 MAX_SELECTION_ROWS = 4000
 N_LATENCY_ROWS = 200
+LATENCY_SECONDS = 0.3
+LATENCY_SECONDS_IN_ALL = 3.0
+MAX_IMPORTANCE_COLUMNS = 400
+IMPORTANCE_CELLS = 40_000
+MAX_DOUBT = 0.1
+"""The ensemble is packed only where the probability that it is worse than its best member is below this."""
 
 
 def scorer(problem: Problem) -> Callable[[Array, Array], float]:
@@ -55,18 +61,96 @@ def conclude(
         ParityError: the packed model does not predict what the trained one predicts.
     """
     observer.stage("proving and packing the best")
-    trials = [_with_latency(problem, folder, trial) for trial in trials]
     usable = [trial for trial in trials if trial.out_of_fold is not None]
     if not usable:
-        reasons = "; ".join(f"{trial.candidate.name}: {trial.reason}" for trial in trials) or "no family fits this task"
-        raise NoModelError(f"no candidate gave a usable model ({reasons}). Mend the first reason and run again.")
+        raise _nothing_found(folder, trials)
+    seconds_each = min(LATENCY_SECONDS, LATENCY_SECONDS_IN_ALL / len(usable))
+    trials = [_with_latency(problem, folder, trial, seconds=seconds_each) for trial in trials]
+    usable = [trial for trial in trials if trial.out_of_fold is not None]
     score, rows = scorer(problem), problem.splits.covered
     predictions = [trial.out_of_fold for trial in usable if trial.out_of_fold is not None]
     best = usable[int(np.argmax([score(prediction[rows], rows) for prediction in predictions]))]
     ensemble = ensembling.combine(usable, score, rows)
     pick = _pick(problem, ensembling.single(best), ensemble)
+    judged = verdict.judge(
+        trials,
+        ensemble,
+        dataset=problem.dataset,
+        splits=problem.splits,
+        findings=problem.findings,
+        select=ensembling.selector(predictions, score, max_rows=MAX_SELECTION_ROWS, seed=problem.settings.seed),
+        pick=pick,
+    )
+    return _publish(problem, folder, trials, pick=pick, judged=judged, deadline=deadline)
+
+
+def _publish(
+    problem: Problem,
+    folder: execution.RunFolder,
+    trials: Sequence[Trial],
+    *,
+    pick: Ensemble,
+    judged: verdict.Verdict,
+    deadline: Deadline,
+) -> Run:
+    """Write the artifact, then what tells about it: a verdict never names a model that is not there."""
     model = _packed_model(folder, pick)
-    return _publish(problem, folder, trials, ensemble=ensemble, pick=pick, model=model, seconds=deadline.elapsed)
+    latency = packing.measure_latency(model, _latency_feeds(problem), seconds=LATENCY_SECONDS)
+    judged = judged.completed(
+        seconds=deadline.elapsed,
+        seed=problem.settings.seed,
+        latency_ms=latency,
+        n_bytes=len(model),
+        importance=_importance(problem, folder, pick),
+    )
+    package = packing.Package(
+        model=model,
+        schema=problem.dataset.schema,
+        task=problem.task,
+        inputs=problem.inputs,
+        golden=golden_cells(problem.dataset, problem.golden_rows),
+        expected=_expected(folder, pick),
+        spread=problem.spread,
+        card=verdict.model_card(judged, problem.dataset),
+        facts={"words": str(judged), "metric": judged.metric, "fingerprint": problem.dataset.fingerprint},
+    )
+    n_bytes = packing.pack(folder.path / "model.cupel", package)
+    judged = judged.completed(seconds=deadline.elapsed, n_bytes=n_bytes)
+    write_text(folder.path / "leaderboard.csv", verdict.leaderboard_csv(judged.leaderboard))
+    verdict.write_report(
+        folder.path / "report.html", judged, trials=trials, pick=pick, dataset=problem.dataset, profile=problem.profile
+    )
+    write_json(folder.path / "verdict.json", judged.to_json())
+    folder.journal.append("concluded", pick=pick.name, seconds=deadline.elapsed)
+    return Run(folder.path)
+
+
+def _nothing_found(folder: execution.RunFolder, trials: Sequence[Trial]) -> NoModelError:
+    rows = verdict.leaderboard(trials, {}, tie_groups={}, higher_is_better=True)
+    write_text(folder.path / "leaderboard.csv", verdict.leaderboard_csv(rows))
+    reasons = "; ".join(f"{trial.candidate.name}: {trial.reason}" for trial in trials) or "no family fits this task"
+    return NoModelError(f"no candidate gave a usable model ({reasons}). Mend the first reason and run again.")
+
+
+def _importance(problem: Problem, folder: execution.RunFolder, pick: Ensemble) -> list[evaluation.Importance]:
+    """Of the pick's heaviest member, by the models of its folds on the rows that each had not seen."""
+    member = pick.members[int(np.argmax(pick.weights))]
+    parts = [(unit.rows, partial(packing.run, packing.session(folder.units.model(unit.key)))) for unit in member.units]
+    n_columns = sum(len(graph_input.columns) for graph_input in problem.inputs)
+    if n_columns > MAX_IMPORTANCE_COLUMNS:
+        return []
+    return evaluation.permutation_importance(
+        parts,
+        problem.dataset,
+        problem.task.metric,
+        inputs=problem.inputs,
+        seed=problem.settings.seed,
+        max_rows=max(200, min(2000, IMPORTANCE_CELLS // n_columns)),
+    )
+
+
+def _latency_feeds(problem: Problem) -> dict[str, Array]:
+    return feeds_of(problem.dataset, np.arange(min(N_LATENCY_ROWS, problem.dataset.n_samples)), problem.inputs)
 
 
 def _pick(problem: Problem, best: Ensemble, ensemble: Ensemble | None) -> Ensemble:
@@ -90,13 +174,12 @@ def _groups(problem: Problem) -> Array | None:
     return None if groups is None else groups[problem.splits.covered]
 
 
-def _with_latency(problem: Problem, folder: execution.RunFolder, trial: Trial) -> Trial:
+def _with_latency(problem: Problem, folder: execution.RunFolder, trial: Trial, *, seconds: float) -> Trial:
     if not trial.units:
         return trial
-    rows = np.arange(min(N_LATENCY_ROWS, problem.dataset.n_samples))
-    feeds = feeds_of(problem.dataset, rows, problem.inputs)
     model = _trial_model(folder, trial)
-    return replace(trial, latency_ms=packing.measure_latency(model, feeds, seconds=0.2), n_bytes=len(model))
+    latency = packing.measure_latency(model, _latency_feeds(problem), seconds=seconds)
+    return replace(trial, latency_ms=latency, n_bytes=len(model))
 
 
 def _trial_model(folder: execution.RunFolder, trial: Trial) -> bytes:

@@ -17,7 +17,7 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def leaderboard(
-    trials: Sequence[Trial], scores: Mapping[str, Score], tie_groups: Mapping[str, int], *, higher_is_better: bool
+    trials: Sequence[Trial], scores: Mapping[str, Score], *, tie_groups: Mapping[str, int], higher_is_better: bool
 ) -> list[dict[str, Any]]:
     """Rows with the keys of `COLUMNS`: usable candidates best first, then those that gave nothing, in the order tried.
 

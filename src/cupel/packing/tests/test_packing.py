@@ -1,0 +1,179 @@
+import json
+import zipfile
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+import packed_examples as examples
+from cupel import packing
+from cupel.core.errors import ParityError
+from cupel.serving import load
+
+KINDS = ("binary", "multiclass", "regression")
+
+
+def shape_of(declared):
+    return declared.type.tensor_type.elem_type, [d.dim_param or d.dim_value for d in declared.type.tensor_type.shape.dim]
+
+
+def test_a_unit_declares_the_inputs_and_one_output():
+    model = onnx.load_from_string(examples.unit(3)[0])
+    assert {given.name: shape_of(given) for given in model.graph.input} == {
+        "number": (onnx.TensorProto.DOUBLE, ["rows", 4]),
+        "category": (onnx.TensorProto.STRING, ["rows", 2]),
+    }
+    assert [(given.name, shape_of(given)) for given in model.graph.output] == [
+        ("prediction", (onnx.TensorProto.DOUBLE, ["rows", 3]))
+    ]
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2, 5])
+def test_a_unit_predicts_in_onnx_what_it_predicts_in_numpy(n_outputs):
+    model, expected = examples.unit(n_outputs)
+    assert packing.parity(model, examples.golden_feeds(), expected) < 1e-12
+
+
+def test_units_combine_into_their_weighted_mean():
+    units = [examples.unit(3, seed) for seed in range(4)]
+    weights = [0.4, 0.3, 0.2, 0.1]
+    combined = packing.combine([model for model, _ in units], weights)
+    expected = sum(weight * predicted for weight, (_, predicted) in zip(weights, units, strict=True))
+    assert packing.parity(combined, examples.golden_feeds(), expected) < 1e-12
+
+
+def test_combining_one_unit_adds_nothing():
+    model, expected = examples.unit(2)
+    combined = packing.combine([model], [1.0])
+    assert packing.parity(combined, examples.golden_feeds(), expected) == packing.parity(model, examples.golden_feeds(), expected)
+    assert not [node for node in onnx.load_from_string(combined).graph.node if node.op_type == "Mul"]
+
+
+def test_what_units_share_is_stored_once():
+    model, _ = examples.unit(2)
+    single = onnx.load_from_string(packing.combine([model], [1.0]))
+    double = onnx.load_from_string(packing.combine([model, model], [0.5, 0.5]))
+    assert len(double.graph.initializer) == len(single.graph.initializer) + 1  # the weight
+
+
+def test_a_combined_model_can_be_combined_again():
+    units = [examples.unit(2, seed) for seed in range(2)]
+    pair = packing.combine([model for model, _ in units], [0.5, 0.5])
+    again = packing.combine([pair, pair], [0.5, 0.5])
+    expected = np.mean([predicted for _, predicted in units], axis=0)
+    assert packing.parity(again, examples.golden_feeds(), expected) < 1e-12
+
+
+def test_a_difference_is_refused_with_its_size_and_row():
+    model, expected = examples.unit(2)
+    wrong = expected.copy()
+    wrong[4, 1] += 0.01
+    with pytest.raises(ParityError, match=r"0.01 in golden row 5"):
+        packing.parity(model, examples.golden_feeds(), wrong)
+    with pytest.raises(ParityError, match="shape"):
+        packing.parity(model, examples.golden_feeds(), expected[:, :1])
+    wrong[2] = np.nan
+    with pytest.raises(ParityError, match="golden row 3"):
+        packing.parity(model, examples.golden_feeds(), wrong)
+
+
+def test_differences_are_measured_against_the_spread_of_the_target():
+    model, expected = examples.unit(1, scale=5000.0)
+    packing.parity(model, examples.golden_feeds(), expected + 0.1, scale=5000.0)
+    with pytest.raises(ParityError):
+        packing.parity(model, examples.golden_feeds(), expected + 0.1, scale=1.0)
+
+
+def test_latency_is_measured_for_one_row_and_a_thousand_in_bounded_time():
+    import time
+
+    started = time.perf_counter()
+    latency = packing.measure_latency(examples.unit(2)[0], examples.golden_feeds(), seconds=0.1)
+    assert time.perf_counter() - started < 1.0
+    assert 0 < latency["one"] < latency["thousand"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_packed_model_loads_and_predicts_what_was_trained(tmp_path, kind):
+    package = examples.package(kind)
+    path = tmp_path / "deep" / "model.cupel"
+    assert packing.pack(path, package) == path.stat().st_size
+    assert max(packing.prove(path).values()) < 1e-9
+    columns = load(path).predict_columns(examples.GOLDEN)
+    values = np.stack([cells for name, cells in columns.items() if kind == "regression" or name != "prediction"], axis=1)
+    np.testing.assert_allclose(values, package.expected, rtol=1e-9, atol=1e-9)
+    assert [entry.name for entry in path.parent.iterdir()] == ["model.cupel"]
+
+
+def test_the_archive_holds_what_the_manifest_lists(tmp_path):
+    path = examples.packed(tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        manifest = json.loads(archive.read("manifest.json"))
+    assert names[0] == "manifest.json"
+    assert set(names[1:]) == set(manifest["files"]) == {"model.onnx", "schema.json", "golden.json", "facts.json", "card.md"}
+    assert manifest["format"] == 1
+    assert manifest["task"]["classes"] == ["stay", "leave"]
+    assert [given["name"] for given in manifest["inputs"]] == ["number", "category"]
+
+
+def test_a_model_that_is_not_the_trained_one_is_refused_and_leaves_no_file(tmp_path):
+    package = examples.package()
+    wrong = np.asarray(package.expected).copy()
+    wrong[5] = wrong[5, ::-1]
+    with pytest.raises(ParityError, match=r"golden row 6: the trained model's predictions and the packed model's differ"):
+        packing.pack(tmp_path / "model.cupel", examples.package(expected=wrong))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_keeps_the_artifact_that_was_there(tmp_path):
+    path = examples.packed(tmp_path)
+    before = path.read_bytes()
+    with pytest.raises(ParityError):
+        packing.pack(path, examples.package(model=b"no graph"))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def centred_over_rows(model):
+    """The model with the mean over all rows taken off: rows influence one another."""
+    changed = onnx.load_from_string(model)
+    first = changed.graph.node[0]
+    mean = helper.make_node("ReduceMean", ["prediction_raw"], ["mean"], keepdims=1)
+    mean.input.append("axes")
+    changed.graph.initializer.append(onnx.numpy_helper.from_array(np.array([0], np.int64), "axes"))
+    last = changed.graph.node[-1]
+    last.output[0] = "prediction_raw"
+    changed.graph.node.extend([mean, helper.make_node("Sub", ["prediction_raw", "mean"], ["prediction"])])
+    assert first.op_type
+    return changed.SerializeToString()
+
+
+def test_a_model_whose_rows_influence_one_another_is_refused(tmp_path):
+    package = examples.package("regression")
+    model = centred_over_rows(package.model)
+    expected = np.asarray(package.expected) - np.asarray(package.expected).mean(axis=0)
+    with pytest.raises(ParityError, match="rows predicted one by one and together differ"):
+        packing.pack(tmp_path / "model.cupel", examples.package("regression", model=model, expected=expected))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_check_that_does_not_end_is_a_refusal(tmp_path, monkeypatch):
+    monkeypatch.setattr("cupel.packing.pack.MAX_SECONDS", 0.01)
+    with pytest.raises(ParityError, match="took more than"):
+        examples.packed(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_shrink_to_nothing_are_stored_and_still_load(tmp_path):
+    package = examples.package(card="0" * (10 << 20))
+    path = tmp_path / "model.cupel"
+    packing.pack(path, package)
+    assert path.stat().st_size > 10 << 20
+    assert len(load(path).card) == 10 << 20
+
+
+def test_what_json_cannot_say_becomes_null(tmp_path):
+    predictor = load(examples.packed(tmp_path, facts={"seconds": float("nan"), "scores": (1.0, float("inf"))}))
+    assert predictor.facts == {"seconds": None, "scores": [1.0, None]}
