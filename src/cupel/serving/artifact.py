@@ -29,7 +29,7 @@ MAX_BYTES = {
     "model.onnx": 2 << 30,
 }
 MAX_RATIO = 200
-MIN_SUSPICIOUS_BYTES = 16 << 20
+MIN_SUSPICIOUS_BYTES = 8 << 20
 _LOCAL_HEADER_BYTES = 30
 _END_RECORD = struct.Struct("<4s8sLLH")  # signature, counts, size and start of the directory, size of the comment
 _SHA256 = re.compile(r"[0-9a-f]{64}")
