@@ -52,11 +52,13 @@ def share_words(part: float, whole: float) -> str:
     return f"{percent:.1f} %" if percent >= 0.1 else "<0.1 %"
 
 
-def range_words(profile: ColumnProfile, kind: ColumnKind) -> str:
-    """The least and the greatest value of a numeric column."""
+def range_words(profile: ColumnProfile, kind: ColumnKind, *, is_narrow: bool = False) -> str:
+    """The least and the greatest value of a numeric column; where it is narrow, months instead of days."""
     if profile.low is None or profile.high is None:
         return ""
     if kind is ColumnKind.DATETIME:
+        if is_narrow:
+            return f"{date_words(profile.low)[:7]}…{date_words(profile.high)[:7]}"
         short = profile.high - profile.low < 2 * SECONDS_PER_DAY
         return f"{date_words(profile.low, with_time=short)} … {date_words(profile.high, with_time=short)}"
     return f"{number_words(profile.low)} … {number_words(profile.high)}"
@@ -95,7 +97,7 @@ def values_words(profile: ColumnProfile, column: Column, *, n_samples: int, widt
         if profile.low is None:
             return "no value"
         drawn = 10 if width >= 30 else 7
-        return f"{blocks(profile.histogram, width=drawn).ljust(drawn)} {range_words(profile, column.kind)}"
+        return f"{blocks(profile.histogram, width=drawn).ljust(drawn)} {range_words(profile, column.kind, is_narrow=width < 34)}"
     levels = levels_of(profile, column)
     if levels:
         return ", ".join(f"{printable(name) or '(empty)'} {share_words(count, n_samples)}" for name, count in levels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
@@ -87,7 +88,9 @@ def _findings(look: Look) -> str:
 def _finding(finding: Finding) -> str:
     severity = finding.severity.value
     head = f'<b>{severity}</b> · {_text(finding.code)} · <span class="where">{_text(finding.where)}</span>'
-    return f'<div class="finding {severity}"><p>{head}</p><p>{_text(finding.what)} <span class="soft">{_text(finding.action)}</span></p></div>'
+    action = re.sub(r"--[a-z]+", r"<code>\g<0></code>", _text(finding.action))
+    body = f'{_text(finding.what)} <span class="soft">{action}</span>'
+    return f'<div class="finding {severity}"><p>{head}</p><p>{body}</p></div>'
 
 
 def _target(look: Look) -> str:
@@ -128,7 +131,7 @@ def _row(look: Look, profile: ColumnProfile) -> str:
     tells = "not used"
     if is_used:
         found = profile.association
-        tells = "" if found is None else f"{_strip(found, width=120, title=f'{found:.3f}')}{found:.2f}"
+        tells = "" if found is None else f'<div class="tells">{_strip(found, width=90, title=f"{found:.3f}")} {found:.2f}</div>'
     missing = share_words(profile.n_missing, n_samples) if profile.n_missing else ""
     cells = [
         f'<td class="name">{_text(profile.name) or "(no name)"}</td><td>{_text(profile.kind)}</td><td class="n">{missing}</td>',

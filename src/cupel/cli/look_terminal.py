@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.padding import Padding
 from rich.table import Table
@@ -83,7 +84,7 @@ def _columns(look: Look, width: int, *, all_columns: bool) -> Group:
     shown = columns if all_columns or len(columns) <= N_COLUMNS else columns[:N_COLUMNS]
     has_target = look.dataset.task is not None
     fixed = 10 + 7 + 8 + (ASSOCIATION_WIDTH + 5 if has_target else 0)
-    longest = max((len(printable(column.name)) for column in shown), default=6)
+    longest = max((cell_len(printable(column.name)) for column in shown), default=6)
     name_width = max(6, min(longest, (width - fixed - 4) * 2 // 5))
     values_width = max(8, width - fixed - name_width - (5 if has_target else 4))
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim", show_edge=False)

@@ -21,7 +21,7 @@ MIN_ROWS = 30
 MIN_ASSOCIATION = 0.1
 N_TRIED = 200
 ALMOST_PERFECT_CLASSES, ALMOST_PERFECT_NUMBERS = 0.98, 0.999
-TELLING = 0.5
+TELLING, STRONG = 0.5, 0.8
 ERROR_RATIO = 5
 MAX_STATES = 20
 MIN_PURE_SHARE, MIN_PURE_ROWS, MIN_EXPECTED_EXCEPTIONS = 0.1, 100, 20
@@ -30,6 +30,9 @@ MAX_SUMMANDS = 10
 N_ROWS_SUMMED = 2_000
 
 KEPT = "It is kept, and every score rests on it. If it is not known at the moment of prediction, leave it out with --drop {name}."
+
+
+DOUBTED = "It is kept. If it is not known at the moment of prediction, leave it out with --drop {name}."
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +52,8 @@ def find_leaks(dataset: Dataset, profile: Profile) -> list[Finding]:
     (98 % of the mistakes avoided; 99.9 % of the rank variance) while all other columns together leave at
     least five times its error; so an honest strong predictor in an easy table is not accused. *One value*: some value, or
     the absence of one, in a tenth of the rows or more goes with one class without exception, where chance would bring
-    20 exceptions, and the other columns cannot tell this. *Sum*: the target is exactly a sum of columns.
+    20 exceptions, and the other columns cannot tell this; serious where the column avoids 80 % of the mistakes, and then
+    columns that avoid half of them are not asked, since they may be leaks too. *Sum*: the target is exactly a sum of columns.
     """
     names = _telling(dataset, profile)
     if dataset.task is None or not names:
@@ -70,12 +74,6 @@ def _telling(dataset: Dataset, profile: Profile) -> list[str]:
     features = {column.name for column in dataset.schema.features}
     by_association = sorted((-(c.association or 0.0), c.name) for c in profile.columns if c.name in features)
     return [name for negative, name in by_association[:N_TRIED] if -negative >= MIN_ASSOCIATION]
-
-
-def _others(dataset: Dataset, alone: dict[str, float], besides: set[str]) -> list[str]:
-    """Features that neither stand accused nor tell most of the target by themselves."""
-    excluded = {name for name, skill in alone.items() if skill >= TELLING} | besides
-    return [column.name for column in dataset.schema.features if column.name not in excluded][:N_TRIED]
 
 
 def _alone(dataset: Dataset, bench: Bench, alone: dict[str, float]) -> list[Finding]:
@@ -108,26 +106,38 @@ def _is_recoding(bench: Bench, name: str, skill: float) -> bool:
 
 
 def _one_value(dataset: Dataset, bench: Bench, alone: dict[str, float], known: set[str]) -> list[Finding]:
-    pure = [found for name in alone if name not in known for found in [_purest(bench, name)] if found is not None]
+    pure = [found for name in alone if name not in known for found in [_purest(dataset, bench, name)] if found is not None]
     if not pure:
         return []
-    columns = _others(dataset, alone, known | {suspect.column for suspect in pure})
-    _, used, predicted = bench.together(columns)
-    found, companions = [], set()
-    for suspect in pure:
+    accused = known | {suspect.column for suspect in pure}
+    companions = {suspect.column: _companions(dataset, bench, alone, suspect) for suspect in pure}
+    related = set().union(*companions.values())
+    tellers = {name for name, skill in alone.items() if skill >= TELLING}
+    found: list[Finding] = []
+    for is_strong, besides in ((True, accused | tellers), (False, accused | related)):
+        asked = [suspect for suspect in pure if (alone[suspect.column] >= STRONG) is is_strong]
+        found += _untold(dataset, bench, asked, besides=besides, is_strong=is_strong)
+    leaks = [finding.where for finding in found if finding.code == "leak"]
+    filled = set().union(*(companions[name] for name in leaks)) - known - {finding.where for finding in found}
+    return [*found, _companion_finding(sorted(filled), leaks)] if filled else found
+
+
+def _untold(dataset: Dataset, bench: Bench, suspects: list[_Pure], *, besides: set[str], is_strong: bool) -> list[Finding]:
+    """Findings for the suspects whose settled class the columns not in `besides` cannot tell."""
+    if not suspects:
+        return []
+    rest = [column.name for column in dataset.schema.features if column.name not in besides][:N_TRIED]
+    _, used, predicted = bench.together(rest)
+    found = []
+    for suspect in suspects:
         asked = used & suspect.rows
         accuracy = float((predicted[asked].argmax(axis=1) == suspect.label).mean()) if asked.any() else 1.0
-        if accuracy > MAX_OTHERS_ACCURACY:
-            continue
-        found.append(_pure_finding(dataset, bench, suspect, accuracy=accuracy))
-        companions |= _companions(dataset, bench, alone, suspect)
-    companions -= known | {finding.where for finding in found}
-    if companions:
-        found.append(_companion_finding(sorted(companions), [finding.where for finding in found]))
+        if accuracy <= MAX_OTHERS_ACCURACY:
+            found.append(_pure_finding(dataset, bench, suspect, accuracy=accuracy, is_strong=is_strong))
     return found
 
 
-def _purest(bench: Bench, name: str) -> _Pure | None:
+def _purest(dataset: Dataset, bench: Bench, name: str) -> _Pure | None:
     """The most frequent value that settles the class, if it is frequent enough to mean something."""
     states = bench.states(name)
     values, codes = np.unique(states, return_inverse=True)
@@ -146,10 +156,13 @@ def _purest(bench: Bench, name: str) -> _Pure | None:
     if not is_pure.any():
         return None
     best = int(np.argmax(np.where(is_pure, counts, 0)))
-    return _Pure(name, float(values[best]), int(labels[best]), codes.reshape(-1) == best)
+    rows = codes.reshape(-1) == best
+    assert dataset.target is not None, "leaks are looked for where there is a task"
+    is_one_class = len(np.unique(dataset.target[bench.rows[rows]])) == 1  # the bench joins rare classes
+    return _Pure(name, float(values[best]), int(labels[best]), rows) if is_one_class else None
 
 
-def _pure_finding(dataset: Dataset, bench: Bench, suspect: _Pure, *, accuracy: float) -> Finding:
+def _pure_finding(dataset: Dataset, bench: Bench, suspect: _Pure, *, accuracy: float, is_strong: bool) -> Finding:
     assert dataset.task is not None, "leaks are looked for where there is a task"
     assert dataset.target is not None, "leaks are looked for where there is a task"
     first = bench.rows[np.flatnonzero(suspect.rows)[0]]
@@ -157,14 +170,15 @@ def _pure_finding(dataset: Dataset, bench: Bench, suspect: _Pure, *, accuracy: f
     n_rows, share = int(suspect.rows.sum()), float(suspect.rows.mean())
     what = (
         f"Where {suspect.column!r} {_state_words(dataset, suspect)}, the target is always {label!r}: {n_rows:,} rows "
-        f"({share:.0%}) without exception. The columns that tell less by themselves get {1 - accuracy:.0%} of these wrong."
+        f"({share:.0%}) without exception. {'Columns that tell less' if is_strong else 'The other columns'} get "
+        f"{1 - accuracy:.0%} of these wrong."
     )
     return Finding(
-        code="leak",
-        severity=Severity.SERIOUS,
+        code="leak" if is_strong else "possible-leak",
+        severity=Severity.SERIOUS if is_strong else Severity.WARNING,
         where=suspect.column,
-        what=what + " Such a value is usually filled in after the outcome.",
-        action=KEPT.format(name=shlex.quote(suspect.column)),
+        what=what + " Such a value is often filled in after the outcome.",
+        action=(KEPT if is_strong else DOUBTED).format(name=shlex.quote(suspect.column)),
     )
 
 
