@@ -50,6 +50,7 @@ FALSE_WORDS = ("false", "no", "f", "n")
 
 _INTEGRAL = re.compile(r"[+-]?\d+\.0+")
 _NUMBER_TYPES = (int, float, Decimal, np.integer, np.floating, np.bool_)
+_N_PROBED = 500
 _NO_ROWS: Rows = np.empty(0, np.int64)
 
 
@@ -139,6 +140,24 @@ def distinct_texts(values: Array) -> tuple[list[str], NDArray[np.intp]]:
     return list(texts), np.fromiter(map(places.__getitem__, cells), np.intp, len(cells))
 
 
+def plain_numbers(values: Array) -> NDArray[np.float64] | None:
+    """Numbers of a column of str and None in which they rarely repeat, NaN for empty cells and "nan".
+
+    None where texts repeat (then it is faster to read each different one once), or where one is no plain number.
+    """
+    cells = values.tolist()
+    head = cells[:_N_PROBED]
+    if len(set(head)) < len(head) / 2 or any(type(cell) not in (str, type(None)) for cell in cells):
+        return None
+    texts = [cell or "nan" for cell in cells]
+    if "_" in "".join(texts):
+        return None
+    try:
+        return np.array(texts, dtype=np.float64)
+    except ValueError:
+        return None
+
+
 def means_missing(text: str, column: Column) -> bool:
     """Whether a stripped text stands for a missing cell of this column."""
     if not text or text in column.markers:
@@ -159,6 +178,8 @@ def _as_cells(values: Array, name: str) -> Array:
         seconds: Array = values.astype("timedelta64[us]").astype(np.float64) / 1e6
         seconds[np.isnat(values)] = np.nan
         return seconds
+    if values.dtype.kind == "M":
+        return values.astype("datetime64[us]")  # of nanoseconds, NumPy makes no datetime objects
     if values.dtype.kind == "S":
         return np.array([cell.decode("utf-8", "replace") for cell in values.tolist()], dtype=object)
     return values
@@ -174,6 +195,12 @@ def _decode_numbers(values: Array, column: Column) -> Decoded:
     if kinds <= {float, bool, type(None)}:
         return _finite(np.array(cells, dtype=np.float64), _NO_ROWS)
     if kinds <= {str, type(None)}:
+        plain = plain_numbers(values) if column.decimal == "." else None
+        if plain is not None:
+            odd = [
+                row for row in np.flatnonzero(np.isnan(plain)).tolist() if not means_missing((cells[row] or "").strip(), column)
+            ]
+            return _finite(plain, np.array(odd, dtype=np.int64))
         return _from_distinct(values, column, lambda texts: parse_numbers(texts, decimal=column.decimal))
     return _decode_mixed_numbers(cells, column)
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel.core.decoding import FALSE_WORDS, STRONG_MARKERS, TRUE_WORDS, WEAK_MARKERS, canonical, distinct_texts, spelled
+from cupel.core.decoding import (
+    FALSE_WORDS,
+    STRONG_MARKERS,
+    TRUE_WORDS,
+    WEAK_MARKERS,
+    canonical,
+    distinct_texts,
+    plain_numbers,
+    spelled,
+)
 from cupel.core.finding import Finding, Severity
 from cupel.core.numerals import parse_numbers
 from cupel.core.schema import Column, ColumnKind
@@ -92,6 +102,9 @@ def infer(name: str, values: Array, *, is_target: bool = False, is_time: bool = 
     may_identify = not (is_target or is_time)
     if values.dtype.kind in "fiubMm":
         return _infer_typed(name, values, may_identify=may_identify)
+    decimals = _infer_decimals(name, values)
+    if decimals is not None:
+        return decimals
     cells = cells_of(values)
     found = _infer_texts(name, cells, may_identify=may_identify)
     n_weak = sum(count for text, count in cells.markers.items() if text.lower() in WEAK_MARKERS)
@@ -101,6 +114,20 @@ def infer(name: str, values: Array, *, is_target: bool = False, is_time: bool = 
         found = _infer_texts(name, cells, may_identify=may_identify)
     column = replace(found.column, markers=tuple(sorted(cells.markers)))
     return Typed(column, found.findings, cells.markers)
+
+
+def _infer_decimals(name: str, values: Array) -> Typed | None:
+    """A number, where the texts are plain decimals that seldom repeat; found without sorting out the different ones."""
+    if not any("." in cell for cell in values[:_N_PROBED].tolist() if isinstance(cell, str)):
+        return None  # whole numbers may also be identifiers or codes
+    numbers = plain_numbers(values)
+    if numbers is None:
+        return None
+    present = numbers[np.isfinite(numbers)]
+    markers = Counter(cell.strip() for cell in values[np.isnan(numbers)].tolist() if cell)
+    if not len(present) or present.min() == present.max() or any(marker.lower() not in STRONG_MARKERS for marker in markers):
+        return None
+    return Typed(Column(name=name, kind=ColumnKind.NUMBER, markers=tuple(sorted(markers))), (), dict(markers))
 
 
 def levels_of(texts: Sequence[str], counts: NDArray[np.int64]) -> tuple[str, ...]:
@@ -114,7 +141,11 @@ def levels_of(texts: Sequence[str], counts: NDArray[np.int64]) -> tuple[str, ...
 
 def _infer_typed(name: str, values: Array, *, may_identify: bool) -> Typed:
     """A column that came with a type: numbers, booleans or moments."""
-    present = values[~np.isnat(values)] if values.dtype.kind in "Mm" else values[np.isfinite(values)]
+    if values.dtype.kind == "m":
+        values = values / np.timedelta64(1, "s")
+    if values.dtype.kind == "M":
+        values = values.astype("datetime64[us]")
+    present = values[~np.isnat(values)] if values.dtype.kind == "M" else values[np.isfinite(values)]
     if not len(present):
         return Typed(Column(name=name, kind=ColumnKind.CONSTANT))
     low, high = present.min(), present.max()

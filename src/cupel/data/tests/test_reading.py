@@ -236,6 +236,24 @@ def test_groups_and_times_are_read_as_what_they_are_for():
     assert [column.name for column in dataset.schema.features] == ["step", "a"]
 
 
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+def test_moments_and_durations_of_any_unit_are_read(unit):
+    n = 20
+    table = {
+        "when": np.arange(n).astype(f"datetime64[{unit}]"),
+        "long": np.arange(n).astype(f"timedelta64[{unit}]"),
+        "same moment": np.zeros(n, f"datetime64[{unit}]"),
+        "same duration": np.zeros(n, f"timedelta64[{unit}]"),
+        "y": [0, 1] * (n // 2),
+    }
+    dataset = data.read(table, target="y")
+    kinds = [dataset.schema[name].kind.value for name in table]
+    assert kinds[2:4] == ["constant", "constant"]
+    assert (dataset.columns["same moment"] == 0).all()
+    assert (dataset.columns["same duration"] == 0).all()
+    assert not [found.code for found in dataset.findings]
+
+
 def test_a_single_running_number_is_learned_from():
     dataset = data.read({"x": list(range(50)), "y": [i / 7 for i in range(50)]}, target="y")
     assert dataset.schema["x"].kind is ColumnKind.NUMBER
