@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel import packing, training
-from cupel.checks.bench import Bench, bench_for, difference, emptied, shortened, take
+from cupel.checks.bench import Bench, bench_for, demand, difference, emptied, shortened, take
 from cupel.core import space
 from cupel.core.budget import Deadline
 from cupel.core.candidate import Candidate
@@ -27,7 +27,7 @@ from cupel.core.task import TaskKind
 
 Array = NDArray[Any]
 PARITY = 1e-4
-N_EPOCHS_TO_MEMORISE = 200
+N_EPOCHS_TO_MEMORISE = 100
 N_SEARCHED = 5
 
 
@@ -167,9 +167,11 @@ def leaves_as_onnx(bench: Bench) -> None:
 
     inputs = tuple(bench.modality.graph_inputs(bench.dataset.schema))
     for preset in bench.presets:
-        prepared, unit = bench.unit(preset)
-        fitted = bench.fitted[2] if preset is bench.presets[0] else bench.fit(preset, unit)
-        prepared = bench.fitted[0] if preset is bench.presets[0] else prepared
+        if preset is bench.presets[0]:
+            prepared, _, fitted = bench.fitted
+        else:
+            prepared, unit = bench.unit(preset)
+            fitted = bench.fit(shortened(preset, n_epochs=1), unit)
         exported = packing.export_unit(prepared.fitted, fitted.model, inputs, n_outputs=bench.task.n_outputs)
         session = onnxruntime.InferenceSession(exported.SerializeToString(), providers=["CPUExecutionProvider"])
         for table, rows in _tables(bench):
@@ -227,7 +229,15 @@ def stops_when_time_is_up(bench: Bench) -> None:
     _, unit = bench.unit(preset)
     watch = Deadline(20)
     with contextlib.suppress(TrainingError):
-        training.fit(bench.family, [unit], config=preset.config, recipe=preset.recipe, task=bench.task, deadline=Deadline(0))
+        training.fit(
+            bench.family,
+            [unit],
+            config=preset.config,
+            recipe=preset.recipe,
+            task=bench.task,
+            deadline=Deadline(0),
+            threads=1,
+        )
     bench.demand(not watch.passed, f"it trained on for {watch.elapsed:.0f} s", advice="look at the deadline every few steps")
 
 
@@ -277,9 +287,15 @@ def _candidate(bench: Bench, preset: Preset, *, name: str) -> Candidate:
 
 
 def _check_ranges(preset: Preset) -> None:
-    for part in (preset.config, preset.preparation, preset.recipe):
-        if part is not None:
-            space.check(part)
+    """Config and preparation lie within their ranges; a recipe's ranges are for search in general, its choices bind."""
+    space.check(preset.config)
+    space.check(preset.preparation)
+    recipe = preset.recipe
+    dimensions = () if recipe is None else space.space_of(type(recipe))
+    for dimension in dimensions:
+        value = getattr(recipe, dimension.name)
+        is_known = value in dimension.domain or not isinstance(dimension.domain, Choice)
+        demand(is_known, who="recipe", came=f"{dimension.name} is {value!r}", advice=f"choose from {dimension.domain}")
 
 
 def _ends(config: type) -> Iterator[dict[str, Any]]:
