@@ -41,7 +41,7 @@ STRONG_MARKERS = frozenset(
     ]
 )
 """Texts (in lower case) that mean "missing" in any column, unless they are one of its levels."""
-WEAK_MARKERS = frozenset(["none", "nil", "-", "--", "---", "—", "–", ".", "..", "missing"])
+WEAK_MARKERS = frozenset(["none", "nil", "-", "--", "---", "—", "–", ".", "..", "missing", "0000-00-00", "0000-00-00 00:00:00"])
 """Texts (in lower case) that mean "missing" among numbers and dates, elsewhere only where `Column.markers` says so."""
 
 TRUE_WORDS = ("true", "yes", "t", "y")

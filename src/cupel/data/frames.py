@@ -30,6 +30,8 @@ def table_of(source: Any) -> RawTable:
         return _of_mapping(source)
     if hasattr(source, "iloc") and hasattr(source, "dtypes") and hasattr(source, "columns"):
         return _of_pandas(source)
+    if isinstance(source, pl.Series) or hasattr(source, "iloc"):
+        raise DataError("a single series is no table; give a frame with a column for every feature and the target.")
     if hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
         return _of_arrow(source)
     if isinstance(source, Sequence) and not isinstance(source, str | bytes):
@@ -122,6 +124,8 @@ def _of_anything(name: Any, column: Any) -> Array:
         raise DataError(
             f"column {name!r} is {column!r}; expected one value per row. Write {{{name!r}: [{column!r}]}} for one row."
         )
+    if isinstance(column, np.ndarray) and column.dtype.kind == "c":
+        raise DataError(f"column {name!r} holds complex numbers; give real and imaginary part as two columns.")
     if isinstance(column, np.ndarray) and column.dtype.kind in "fiubMm":
         return column
     return array_of(column.tolist() if isinstance(column, np.ndarray) else list(column))

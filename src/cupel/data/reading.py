@@ -48,8 +48,9 @@ def read(
         DataError: the table cannot be read, a named column is not there, or the target cannot be learned.
         UsageError: `task`, `positive` or a kind is unknown or does not fit.
     """
+    target, group, time = (None if name is None else str(name) for name in (target, group, time))
     table = read_table(source, query=query, sheet=sheet)
-    wanted = {name: kind_named(name, kind) for name, kind in (kinds or {}).items()}
+    wanted = {str(name): kind_named(name, kind) for name, kind in (kinds or {}).items()}
     _check_names(table, target=target, group=group, time=time, others=wanted)
     if not table.n_rows:
         raise DataError(f"{table.source} has a header but no rows; expected one row per sample at least.")

@@ -328,7 +328,21 @@ def test_an_option_that_would_be_ignored_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "source",
-    [5, None, [1, 2], {"a": 3}, {"a": "text"}, {"a": [1], "b": [1, 2]}, {}, [], np.zeros(3), np.zeros((2, 2, 2)), pl.DataFrame()],
+    [
+        5,
+        None,
+        [1, 2],
+        {"a": 3},
+        {"a": "text"},
+        {"a": [1], "b": [1, 2]},
+        {},
+        [],
+        np.zeros(3),
+        np.zeros((2, 2, 2)),
+        pl.DataFrame(),
+        pl.Series([1]),
+        np.array([[1j]]),
+    ],
 )
 def test_what_is_no_table_is_refused(source):
     with pytest.raises(DataError):

@@ -50,6 +50,7 @@ WORDS = ["red", "green", "blue", "pale yellow"]
         (["31/01/2024", "01/02/2024"] * 5, "datetime"),
         (["01/31/2024 5:06 PM", "02/01/2024 11:59 AM"] * 5, "datetime"),
         (["3 Jan 2024", "12 February 2024"] * 5, "datetime"),
+        (["2024-01-31", "0000-00-00", "2024-02-29"] * 5, "datetime"),
         (["1949-01", "1949-02"] * 5, "datetime"),
         (["19-Dec", "Ready To Move"] * 5, "category"),
         (["10:30", "11:45"] * 5, "category"),

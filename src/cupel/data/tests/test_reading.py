@@ -254,6 +254,13 @@ def test_moments_and_durations_of_any_unit_are_read(unit):
     assert not [found.code for found in dataset.findings]
 
 
+def test_columns_without_names_are_named_by_position():
+    array = np.column_stack([np.linspace(0, 1, 40), np.arange(40) % 2])
+    assert data.read(array, target=1).task.target == "1"
+    with pytest.raises(DataError, match="target='7'"):
+        data.read(array, target=7)
+
+
 def test_a_single_running_number_is_learned_from():
     dataset = data.read({"x": list(range(50)), "y": [i / 7 for i in range(50)]}, target="y")
     assert dataset.schema["x"].kind is ColumnKind.NUMBER
