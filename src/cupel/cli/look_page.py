@@ -72,7 +72,7 @@ def _header(look: Look, name: str) -> str:
         lines[-1] += f" To predict: <b>{_text(task.target)}</b> ({task.kind.value}), judged by {_text(task.metric)}."
     lines[-1] += "</p>"
     if look.splits is not None:
-        lines.append(f'<p class="soft">Divided into {_text(look.splits.reason)}.</p>')
+        lines.append(f'<p class="soft">Division: {_text(look.splits.reason)}.</p>')
     if look.obstacle:
         lines.append(f'<div class="finding serious"><p><b>No model can be trained.</b> {_text(look.obstacle)}</p></div>')
     return "\n".join(lines)
