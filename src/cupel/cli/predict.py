@@ -3,96 +3,117 @@
 from __future__ import annotations
 
 import argparse
-import io
+import os
 import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cupel.core.errors import UsageError
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 N_SHOWN = 10
+SECONDS_BEFORE_PROGRESS = 2.0
+_SUFFIXES = (".csv", ".parquet")
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the verb."""
-    parser = subparsers.add_parser("predict", help="predict rows of a file with a packed model")
+    parser = subparsers.add_parser("predict", help="predict the rows of a file with a packed model")
     parser.add_argument("model", metavar="MODEL", help="the model.cupel file")
     parser.add_argument("source", metavar="FILE", help="the rows: CSV, Parquet, or anything that `fit` reads")
     parser.add_argument(
-        "-o", "--out", metavar="OUT", help="CSV or Parquet file to write, - for standard output; without it 10 rows are shown"
+        "-o",
+        "--out",
+        metavar="OUT",
+        help=f"a .csv or .parquet file, or - for standard output; without it {N_SHOWN} rows are shown",
     )
-    parser.add_argument("--no-proba", action="store_true", help="leave the probabilities out")
-    parser.add_argument("--keep", action="append", default=[], metavar="COLUMN", help="copy a column of the input; repeatable")
+    parser.add_argument(
+        "--proba", action=argparse.BooleanOptionalAction, default=True, help="also the probability of each class (default)"
+    )
+    parser.add_argument("--keep", action="append", default=[], metavar="A,B", help="columns of FILE to copy; repeatable")
     parser.add_argument("--query", metavar="SQL", help="for databases: the query whose rows are predicted")
+    parser.add_argument("--sheet", help="for Excel: the sheet")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="processors for one prediction (default 1)")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict and write."""
-    import polars
-
+    _check_out(arguments)
+    from cupel.cli.predictions import shown, written
+    from cupel.core.storage import write_bytes
     from cupel.data.files import read_columns
     from cupel.serving import load
 
     predictor = load(arguments.model, threads=arguments.threads)
-    rows = read_columns(arguments.source, query=arguments.query)
-    unknown = [name for name in arguments.keep if name not in rows]
-    if unknown:
-        raise UsageError(f"--keep {unknown[0]!r}: the rows have no such column; they have {', '.join(list(rows)[:20])}.")
-    predicted = predictor.predict_columns(rows)
-    columns = {name: rows[name] for name in arguments.keep}
-    columns |= {name: cells for name, cells in predicted.items() if not (arguments.no_proba and name.startswith("probability_"))}
-    frame = polars.DataFrame({name: _series(name, cells) for name, cells in columns.items()})
-    _write(frame, arguments.out)
+    rows = read_columns(arguments.source, query=arguments.query, sheet=arguments.sheet)
+    kept = _kept(arguments.keep, rows)
+    with _progress(len(next(iter(rows.values()), ()))) as progress:
+        predicted = predictor.predict_columns(rows, progress=progress)
+    n_rows = len(predicted["prediction"])
+    if not arguments.proba:
+        predicted = {"prediction": predicted["prediction"]}
+    taken = [name for name in kept if name in predicted]
+    if taken:
+        raise UsageError(f"--keep {taken[0]!r}: the predictions have a column of that name; rename it in {arguments.source}.")
+    columns = {**{name: rows[name] for name in kept}, **predicted}
     for note in predictor.notes:
         print(f"note: {note}", file=sys.stderr)
-    if arguments.out and arguments.out != "-":
-        print(f"{len(frame)} predictions written to {arguments.out}", file=sys.stderr)
+    if arguments.out is None:
+        print(shown(columns, n_rows=N_SHOWN))
+        if n_rows > N_SHOWN:
+            print(f"{N_SHOWN} of {n_rows:,} rows; write all with -o OUT.csv")
+    elif arguments.out == "-":
+        sys.stdout.buffer.write(written(columns, suffix=".csv"))
+        sys.stdout.buffer.flush()
+    else:
+        write_bytes(Path(arguments.out), written(columns, suffix=Path(arguments.out).suffix.lower()))
+        print(f"{n_rows:,} predictions written to {arguments.out}", file=sys.stderr)
     return 0
 
 
-def _series(name: str, cells: Any) -> Any:
-    import polars
-
-    if np.asarray(cells).dtype == object:
-        return polars.Series(name, [None if cell is None else str(cell) for cell in cells], dtype=polars.String)
-    return polars.Series(name, cells)
-
-
-def _write(frame: Any, out: str | None) -> None:
-    from cupel.core.storage import write_bytes
-
-    if out is None:
-        print(frame.head(N_SHOWN))
+def _check_out(arguments: argparse.Namespace) -> None:
+    """Refuse, before any work, to write what cannot be written or must not be."""
+    if arguments.out in (None, "-"):
         return
-    stream = io.BytesIO()
-    if Path(out).suffix == ".parquet":
-        frame.write_parquet(stream)
-    else:
-        _harmless(frame).write_csv(stream)
-    if out == "-":
-        sys.stdout.buffer.write(stream.getvalue())
-        sys.stdout.flush()
-    else:
-        write_bytes(Path(out), stream.getvalue())
+    out = Path(arguments.out)
+    if out.suffix.lower() not in _SUFFIXES:
+        raise UsageError(f"-o {arguments.out!r}: predictions are written as .csv or .parquet; name such a file, or - for CSV.")
+    if out.is_dir():
+        raise UsageError(f"-o {arguments.out!r} is a folder; name a file in it.")
+    for given in (arguments.model, arguments.source):
+        if os.path.exists(given) and os.path.exists(out) and os.path.samefile(given, out):
+            raise UsageError(f"-o {arguments.out!r} would overwrite {given!r}, which is being read; name another file.")
 
 
-def _harmless(frame: Any) -> Any:
-    """The frame with an apostrophe before texts that a spreadsheet would run as a formula; numbers stay."""
-    import polars
+def _kept(options: Sequence[str], rows: Mapping[str, Any]) -> list[str]:
+    names: list[str] = []
+    for option in options:
+        names += [option] if option in rows else [name.strip() for name in option.split(",") if name.strip()]
+    unknown = [name for name in names if name not in rows]
+    if unknown:
+        more = f" and {len(rows) - 20} more" if len(rows) > 20 else ""
+        raise UsageError(f"--keep {unknown[0]!r}: the rows have no such column; they have {', '.join(list(rows)[:20])}{more}.")
+    return list(dict.fromkeys(names))
 
-    texts = [name for name, kind in frame.schema.items() if kind == polars.String]
-    is_formula = [
-        polars.when(
-            polars.col(name).str.contains(r"^[=+\-@\t\r]") & polars.col(name).cast(polars.Float64, strict=False).is_null()
-        )
-        .then(polars.lit("'") + polars.col(name))
-        .otherwise(polars.col(name))
-        .alias(name)
-        for name in texts
-    ]
-    return frame.with_columns(is_formula)
+
+@contextmanager
+def _progress(n_rows: int) -> Iterator[Any]:
+    """A function that shows the fraction done on standard error, once it has taken some time and somebody watches."""
+    started, is_watched, has_shown = time.monotonic(), sys.stderr.isatty(), False
+
+    def show(fraction: float) -> None:
+        nonlocal has_shown
+        seconds = time.monotonic() - started
+        if is_watched and seconds > SECONDS_BEFORE_PROGRESS:
+            has_shown = True
+            left = seconds / fraction - seconds
+            print(f"\r{fraction:5.0%} of {n_rows:,} rows, about {left:.0f} s left ", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield show
+    finally:
+        if has_shown:
+            print("\r" + " " * 60 + "\r", end="", file=sys.stderr, flush=True)
