@@ -15,7 +15,7 @@ _PARTS: Mapping[str, Mapping[int, str]] = {
     "node": {5: "attribute"},
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
-    "tensor": {},
+    "tensor": {_EXTERNAL_DATA: "", _DATA_LOCATION: ""},
 }
 
 
@@ -29,14 +29,14 @@ def has_external_data(model: bytes) -> bool:
     waiting = [("model", 0, len(model))]
     while waiting:
         kind, start, end = waiting.pop()
+        parts = _PARTS[kind]
         try:
-            for field, value, first, last in _fields(model, start, end):
-                if kind == "tensor" and (field == _EXTERNAL_DATA or (field == _DATA_LOCATION and value)):
-                    return True
-                if field in _PARTS[kind]:
-                    waiting.append((_PARTS[kind][field], first, last))
+            found = [part for part in _fields(model, start, end) if part[0] in parts]
         except (IndexError, ValueError):
             return True
+        if kind == "tensor" and any(field == _EXTERNAL_DATA or value for field, value, _, _ in found):
+            return True
+        waiting += [(parts[field], first, last) for field, _, first, last in found if kind != "tensor"]
     return False
 
 

@@ -84,7 +84,10 @@ def _of_records(source: Sequence[Any], names: Sequence[str]) -> Rows:
         )
     if not source:
         return Rows({name: _objects([]) for name in names}, 0)
-    given = dict.fromkeys(str(name) for row in source for name in row)
+    given = dict.fromkeys(name for row in source for name in row)
+    if any(type(name) is not str or name != name.strip() for name in given):
+        source = [{str(name).strip(): cell for name, cell in row.items()} for row in source]
+        given = dict.fromkeys(str(name).strip() for name in given)
     columns = {name: _objects([row.get(name) for row in source]) for name in names if name in given}
     return Rows(columns, len(source), tuple(name for name in given if name not in columns))
 

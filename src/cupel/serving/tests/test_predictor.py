@@ -11,6 +11,7 @@ import pytest
 import packed_examples as examples
 from cupel.core.errors import ArtifactError, DataError, UsageError
 from cupel.serving import Predictor, load
+from cupel.serving.rows import rows_of
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,8 @@ def test_every_form_of_the_same_rows_gives_the_same(binary, tmp_path):
         "tuple of records": tuple(records),
         "matrix": frame.select(binary.feature_names).to_numpy().astype(object),
         "other order": dict(reversed(rows.items())),
+        "padded names": {f" {name} ": cells for name, cells in rows.items()},
+        "records with padded names": [{f" {name}": cell for name, cell in record.items()} for record in records],
     }
     for name, form in forms.items():
         np.testing.assert_array_equal(binary.predict_proba(form), expected, err_msg=name)
@@ -228,6 +231,12 @@ def test_oddities_are_counted_by_column(binary):
     assert "age: 2 infinite values were read as missing" in text
     binary.predict({name: cells[:1] for name, cells in examples.RAW.items()})
     assert binary.notes == ()
+
+
+def test_names_that_are_numbers_are_names_all_the_same():
+    assert rows_of([{0: 1.5, 1: "a"}], ["0", "1"]).columns["0"].tolist() == [1.5]
+    assert rows_of({0: [1.5], 1: ["a"]}, ["0", "1"]).columns["1"].tolist() == ["a"]
+    assert rows_of(pandas.DataFrame([[1.5, "a"]]), ["0", "1"]).columns["0"].tolist() == [1.5]
 
 
 def test_no_rows_give_no_predictions_in_the_right_columns(binary, tmp_path):
