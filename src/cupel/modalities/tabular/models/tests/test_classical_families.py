@@ -4,7 +4,8 @@ import pytest
 from cupel.core.budget import Deadline
 from cupel.core.family import UnitData
 from cupel.core.graph import Graph
-from cupel.core.inputs import Inputs
+from cupel.core.inputs import Inputs, InputShape
+from cupel.core.space import check
 from cupel.core.task import Task, TaskKind
 from cupel.modalities.tabular.models import constant, lightgbm, linear
 
@@ -118,3 +119,49 @@ def test_early_stopping_keeps_the_best_round():
     result = fitted(lightgbm.spec, TASKS[0], unit, learning_rate=0.2)
     assert result.best_epoch == int(np.argmin(result.curve["stop_loss"]))
     assert len(result.curve["stop_loss"]) > result.best_epoch + 1
+
+
+def test_an_unlearnable_target_gets_a_heavily_penalised_linear_model():
+    generator = np.random.default_rng(0)
+    inputs = [inputs_of(generator.normal(size=(100, 4)), np.zeros((100, 2))) for _ in range(3)]
+    targets = [generator.integers(0, 2, 100) for _ in range(2)]
+    unit = UnitData(
+        fold=0, seed=0, train=inputs[0], train_target=targets[0], stop=inputs[1], stop_target=targets[1], valid=inputs[2]
+    )
+    predicted = fitted(linear.spec, TASKS[0], unit).predictions
+    assert np.abs(predicted - np.concatenate(targets).mean()).min(axis=1).max() < 0.25
+
+
+def test_linear_models_end_when_time_is_up_with_what_they_have():
+    unit, _ = unit_for(TASKS[1])
+    result = linear.spec.fit([unit], config=linear.Config(), task=TASKS[1], threads=1, deadline=Deadline(1e-6))[0]
+    assert result.cut_short
+    assert len(result.curve["stop_loss"]) == 1
+    assert np.allclose(result.predictions.sum(axis=1), 1)
+
+
+def test_wide_tables_are_solved_without_newtons_steps():
+    generator = np.random.default_rng(0)
+    blocks = [inputs_of(generator.normal(size=(60, 400)), np.zeros((60, 1))) for _ in range(3)]
+    targets = [(inputs.blocks["numeric"][:, :5].sum(axis=1) > 0).astype(np.int64) for inputs in blocks]
+    unit = UnitData(
+        fold=0, seed=0, train=blocks[0], train_target=targets[0], stop=blocks[1], stop_target=targets[1], valid=blocks[2]
+    )
+    predicted = fitted(linear.spec, TASKS[0], unit).predictions
+    assert np.isfinite(predicted).all()
+
+
+def test_every_preset_lies_within_its_space():
+    many = Task(kind=TaskKind.MULTICLASS, target="y", metric="accuracy", classes=tuple("abcdefghijkl"))
+    for spec in SPECS:
+        for task in [*TASKS, many]:
+            presets = [*spec.portfolio(task), *(spec.search(task, seed) for seed in range(20))]
+            for preset in presets:
+                check(preset.config)
+                assert spec.cost(1000, InputShape({"numeric": 5}, {}), preset.config, preset.recipe, task).seconds > 0
+
+
+def test_lightgbm_grows_the_same_trees_with_any_number_of_threads():
+    unit, _ = unit_for(TASKS[1], n=1200)
+    one, two = (lightgbm.spec.fit([unit], config=lightgbm.Config(), task=TASKS[1], threads=n)[0].predictions for n in (1, 2))
+    assert np.array_equal(one, two)
