@@ -17,7 +17,8 @@ from cupel.core.recipe import Recipe
 from cupel.core.task import Task, TaskKind
 from cupel.modalities.tabular.preparation import FOR_LINEAR
 
-MEDIAN_METRICS = frozenset({"mae", "mape", "median_absolute_error", "pinball"})
+QUANTILES = {"mae": 0.5, "mape": 0.5, "median_absolute_error": 0.5, "pinball_10": 0.1, "pinball_50": 0.5, "pinball_90": 0.9}
+"""The quantile that is the best constant for a metric; the mean is for all others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class Config:
 
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """Class frequencies, or the mean (the median, where absolute errors are judged); shape (outputs,)."""
+    """Class frequencies, or the mean (a quantile, where absolute or quantile errors are judged); shape (outputs,)."""
 
     values: NDArray[np.float64]
 
@@ -53,7 +54,8 @@ def fit(
         if task.is_classification:
             values = np.bincount(target, minlength=task.n_outputs) / len(target)
         else:
-            values = np.array([np.median(target) if task.metric in MEDIAN_METRICS else np.mean(target)])
+            quantile = QUANTILES.get(task.metric)
+            values = np.array([np.mean(target) if quantile is None else np.quantile(target, quantile)])
         model = Constant(values)
         fitted.append(FittedUnit(model, model.predict(unit.valid)))
     return fitted

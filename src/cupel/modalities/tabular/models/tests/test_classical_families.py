@@ -100,10 +100,12 @@ def test_the_same_seed_gives_the_same_predictions(spec):
     assert np.array_equal(fitted(spec, TASKS[0], unit).predictions, fitted(spec, TASKS[0], unit).predictions)
 
 
-def test_absolute_errors_get_the_median_as_their_constant():
-    task = Task(kind=TaskKind.REGRESSION, target="y", metric="mae")
+@pytest.mark.parametrize(("metric", "quantile"), [("mae", 0.5), ("pinball_10", 0.1), ("pinball_90", 0.9)])
+def test_the_constant_is_the_best_one_for_the_metric(metric, quantile):
+    task = Task(kind=TaskKind.REGRESSION, target="y", metric=metric)
     unit, _ = unit_for(task)
-    assert fitted(constant.spec, task, unit).predictions[0, 0] == np.median(np.concatenate([unit.train_target, unit.stop_target]))
+    known = np.concatenate([unit.train_target, unit.stop_target])
+    assert fitted(constant.spec, task, unit).predictions[0, 0] == pytest.approx(np.quantile(known, quantile))
 
 
 def test_lightgbm_ends_when_time_is_up_with_what_it_has():
