@@ -80,7 +80,7 @@ def judge(
         **_counts(court, trials, dataset),
         splits=splits.describe(),
         fingerprint=dataset.fingerprint,
-        leaderboard=tuple(leaderboard(trials, scores, groups, higher_is_better=court.metric.higher_is_better)),
+        leaderboard=tuple(leaderboard(trials, scores, tie_groups=groups, higher_is_better=court.metric.higher_is_better)),
         versions=_versions(),
         machine=machine.describe(),
     )
