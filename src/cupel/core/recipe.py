@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
 from cupel.core.space import Choice, Range, When
+
+BATCH_SIZE_BY_ROWS = ((1_000, 128), (20_000, 256), (100_000, 512))
+LARGEST_BATCH_SIZE = 1024
+SAMPLES_OF_ALL_EPOCHS = 1_200_000
+FEWEST_EPOCHS, MOST_EPOCHS = 16, 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How training goes over the rows: samples a step, steps an epoch (from one evaluation to the next), epochs in all."""
+
+    batch_size: int
+    n_steps: int
+    n_epochs: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +34,7 @@ class Recipe:
     """
 
     optimizer: Annotated[str, Choice("adamw", "adam", "sgd", "rmsprop")] = "adamw"
-    learning_rate: Annotated[float, Range(1e-4, 1e-1, log=True)] = 1e-3
+    learning_rate: Annotated[float, Range(1e-4, 1.0, log=True)] = 1e-3
     momentum: Annotated[float, Range(0.0, 0.99), When("optimizer", "sgd", "rmsprop")] = 0.9
     nesterov: Annotated[bool, Choice(True, False), When("optimizer", "sgd")] = True
     beta1: float = 0.9
@@ -29,10 +44,22 @@ class Recipe:
     l2: Annotated[float, Range(0.0, 1e-2)] = 0.0
     schedule: Annotated[str, Choice("constant", "step", "cosine", "one-cycle", "coslog4", "plateau")] = "constant"
     warmup: Annotated[float, Range(0.0, 0.3)] = 0.0
-    batch_size: Annotated[int, Choice(0, 64, 128, 256, 512, 1024, 2048)] = 0
+    batch_size: Annotated[int, Choice(0, 32, 64, 128, 256, 512, 1024, 2048)] = 0
     epochs: Annotated[int, Range(0, 1000)] = 100
     patience: Annotated[int, Range(1, 100)] = 16
     label_smoothing: Annotated[float, Range(0.0, 0.2)] = 0.0
     gradient_clip: Annotated[float, Range(0.0, 10.0)] = 0.0
     ema: Annotated[float, Range(0.0, 0.9999)] = 0.0
     class_weights: Annotated[bool, Choice(False, True)] = False
+
+    def pace(self, n_rows: int) -> Pace:
+        """Batch size, steps and epochs for a training set of `n_rows`; nothing else decides them.
+
+        Small tables get many epochs of small batches; from some 10,000 rows on, the samples seen in all stay about the same.
+        Fewer rows than a batch make the batch the largest power of two that they fill.
+        """
+        by_rows = next((size for limit, size in BATCH_SIZE_BY_ROWS if n_rows < limit), LARGEST_BATCH_SIZE)
+        batch_size = min(self.batch_size or by_rows, 2 ** int(math.log2(max(n_rows, 1))))
+        by_samples = round(SAMPLES_OF_ALL_EPOCHS / max(n_rows, 1))
+        n_epochs = self.epochs or min(max(by_samples, FEWEST_EPOCHS), MOST_EPOCHS)
+        return Pace(batch_size=batch_size, n_steps=max(1, round(n_rows / batch_size)), n_epochs=n_epochs)

@@ -1,5 +1,6 @@
 """Fits candidates: one loop for every network, many folds at once."""
 
-from cupel.training.fit import choose_device, concrete, fit
+from cupel.training.environment import choose_device
+from cupel.training.fit import fit
 
-__all__ = ["choose_device", "concrete", "fit"]
+__all__ = ["choose_device", "fit"]

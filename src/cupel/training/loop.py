@@ -3,197 +3,147 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from cupel.core.budget import Deadline
 from cupel.core.errors import TrainingError
 from cupel.core.layers import Network
-from cupel.core.recipe import Recipe
-from cupel.training.loss import balancing_weights, penalty, sample_losses
+from cupel.core.recipe import Pace, Recipe
+from cupel.training.loss import balancing_weights, judged_losses, penalty, sample_losses
 from cupel.training.optimiser import Stepper
+from cupel.training.outcome import BestWeights, Outcome
 from cupel.training.schedule import PLATEAU_FACTOR, factor
-from cupel.training.stacking import Stack
+from cupel.training.stacking import Order, Stack
+from cupel.training.watch import Watch
 
-STEPS_PER_LOOK = 16
 PLATEAU_PATIENCE = 5
-EVALUATION_CELLS = 1 << 21
+ROWS_AT_ONCE = 512
 
 
-@dataclass(eq=False)
-class Progress:
-    """What is known of each stacked model while it trains; lists and tensors have one entry per model."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lesson:
+    """What is learned from: rows to train on, rows to stop by, and which folds (numbers, seeds) the models belong to."""
 
-    best: Tensor
-    since_best: Tensor
-    best_epoch: list[int]
-    active: Tensor
-    kept: list[Tensor]
-    curves: list[dict[str, list[float]]]
-    epoch: int = 0
-    cut_short: bool = False
-    last_state: list[Tensor] = field(default_factory=list)
+    train: Stack
+    stop: Stack
+    folds: Sequence[int]
+    seeds: Sequence[int]
+    n_outputs: int
 
 
 class Loop:
     """Trains one stacked network.
 
-    `folds` are the fold numbers behind the stacked models, for messages. Each model keeps the weights of its best epoch
-    on its own stop rows; one that has gone `patience` epochs without a gain takes no further part.
+    Each model keeps the weights of its best epoch on its own stop rows. One that has gone `patience` epochs without a gain
+    leaves the stack, so that the others go on faster.
     """
 
-    def __init__(
-        self, network: Network, recipe: Recipe, *, train: Stack, stop: Stack, folds: Sequence[int], n_outputs: int
-    ) -> None:
-        self._network, self._recipe = network, recipe
-        self._train, self._stop, self._folds = train, stop, folds
+    def __init__(self, network: Network, recipe: Recipe, *, pace: Pace, lesson: Lesson, watch: Watch) -> None:
+        self._network, self._recipe, self._pace, self._watch = network, recipe, pace, watch
+        self._train, self._stop, self._folds = lesson.train, lesson.stop, list(lesson.folds)
+        self._orders = [Order(size, seed=seed) for size, seed in zip(self._train.sizes, lesson.seeds, strict=True)]
+        self._class_weights: Tensor | None = None
+        targets = self._train.targets()
+        if recipe.class_weights and not targets[0].is_floating_point():
+            self._class_weights = balancing_weights(targets, lesson.n_outputs)
         self._stepper = Stepper(network, recipe)
-        self._weights: Tensor | None = None
-        if recipe.class_weights and not train.target.is_floating_point():
-            targets = [target[:size] for target, size in zip(train.target.cpu(), train.sizes, strict=True)]
-            self._weights = balancing_weights(targets, n_outputs).to(train.device)
+        self._places = list(range(network.n_models))  # where in the original stack each remaining model was
+        self.outcomes = [Outcome() for _ in self._places]
+        self.best = BestWeights(network)
 
-    def run(self, *, seeds: Sequence[int], deadline: Deadline, progress: Callable[[float], None] | None) -> Progress:
-        """Train until every model has stopped, the epochs are done, or time is up.
+    def run(self) -> None:
+        """Train until every model has stopped, the epochs are done, or time is up; fills `outcomes` and `best`.
 
         Raises:
-            TrainingError: a loss is not finite, or time was up before a single evaluation.
+            TrainingError: a loss is not finite, or time was up before the first step.
         """
-        state = self._start()
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        n_epochs = self._recipe.epochs
+        n_epochs = self._pace.n_epochs
         for epoch in range(n_epochs):
-            state.epoch = epoch
             self._network.set_progress(epoch / n_epochs)
-            batches = self._train.shuffled(self._recipe.batch_size, generators)
-            losses = self._epoch(batches, epoch / n_epochs, 1 / n_epochs, deadline, progress=progress)
-            state.cut_short = deadline.passed
-            self._look(state, losses)
-            if not state.active.any() or state.cut_short:
-                break
-        return state
+            started = time.monotonic()
+            train_losses, n_steps = self._epoch(epoch)
+            if n_steps == 0 and epoch == 0:
+                raise TrainingError("time was up before the first step of training; give the run more time.")
+            if n_steps:
+                self._look(train_losses, epoch, share=(time.monotonic() - started) / self._network.n_models)
+            if self._watch.is_over:
+                for place in self._places:
+                    self.outcomes[place].cut_short = epoch + 1 < n_epochs or n_steps < self._pace.n_steps
+                return
+            self._dismiss()
+            if not self._places:
+                return
 
-    def _start(self) -> Progress:
-        n_models, device = self._network.n_models, self._train.device
-        return Progress(
-            best=torch.full((n_models,), math.inf, device=device),
-            since_best=torch.zeros(n_models, dtype=torch.int64, device=device),
-            best_epoch=[0] * n_models,
-            active=torch.ones(n_models, dtype=torch.bool, device=device),
-            kept=[parameter.detach().clone() for parameter in self._stepper.parameters],
-            curves=[{"train_loss": [], "stop_loss": []} for _ in range(n_models)],
-        )
-
-    def _epoch(
-        self,
-        batches: Sequence[Tensor],
-        done: float,
-        share: float,
-        deadline: Deadline,
-        *,
-        progress: Callable[[float], None] | None,
-    ) -> Tensor:
-        """One pass over the training rows; mean training loss of each model."""
-        recipe = self._recipe
+    def _epoch(self, epoch: int) -> tuple[Tensor, int]:
+        """Steps up to the next evaluation; mean training loss of each model, and how many steps there were."""
+        recipe, n_steps, n_epochs = self._recipe, self._pace.n_steps, self._pace.n_epochs
         self._network.train()
+        rows = torch.stack([order.take(n_steps * self._pace.batch_size) for order in self._orders])
         total = torch.zeros(self._network.n_models, device=self._train.device)
-        n_steps = 0
-        for number, rows in enumerate(batches):
-            if number % STEPS_PER_LOOK == 0:
-                if number and deadline.passed:
-                    break
-                if progress is not None:
-                    progress(done + share * number / len(batches))
-            fraction = done + share * number / len(batches)
-            blocks, target = self._train.batch(rows)
-            losses = sample_losses(
-                self._network(blocks), target, smoothing=recipe.label_smoothing, class_weights=self._weights
-            ).mean(dim=1)
+        for step, chosen in enumerate(torch.split(rows, self._pace.batch_size, dim=1)):
+            fraction = (epoch * n_steps + step) / (n_steps * n_epochs)
+            if self._watch.look(fraction):
+                return total / max(step, 1), step
+            blocks, target = self._train.batch(chosen)
+            outputs = self._network(blocks)
+            losses = sample_losses(outputs, target, smoothing=recipe.label_smoothing, class_weights=self._class_weights)
+            losses = losses.mean(dim=1)
             extra = penalty(self._stepper.parameters, l1=recipe.l1, l2=recipe.l2)
             self._stepper.step(losses.sum() + extra, factor=factor(recipe.schedule, fraction, warmup=recipe.warmup))
             total += losses.detach()
-            n_steps += 1
-        return total / max(n_steps, 1)
+        return total / n_steps, n_steps
 
-    @torch.no_grad()
-    def _look(self, state: Progress, train_losses: Tensor) -> None:
-        """Evaluate on the stop rows, keep what is best, stop what no longer gains."""
-        shown = self._stepper.averages or [parameter.detach() for parameter in self._stepper.parameters]
-        losses = self._evaluate(shown)
-        self._check(state, losses, train_losses)
-        improved = state.active & (losses < state.best - 1e-7 * losses.abs())
-        state.best = torch.where(improved, losses, state.best)
-        state.since_best = torch.where(improved, 0, state.since_best + 1)
-        for kept, now in zip(state.kept, shown, strict=True):
-            kept[improved] = now[improved]
-        for model, (curve, is_active, is_better) in enumerate(
-            zip(state.curves, state.active.tolist(), improved.tolist(), strict=True)
-        ):
-            if is_active:
-                curve["train_loss"].append(float(train_losses[model]))
-                curve["stop_loss"].append(float(losses[model]))
-            if is_better:
-                state.best_epoch[model] = state.epoch
-        if self._recipe.schedule == "plateau":
-            is_flat = (state.since_best > 0) & (state.since_best % PLATEAU_PATIENCE == 0)
-            self._stepper.scales[is_flat] *= PLATEAU_FACTOR
-        state.active &= state.since_best < self._recipe.patience
-        self._stepper.scales[~state.active] = 0.0
+    def _look(self, train_losses: Tensor, epoch: int, *, share: float) -> None:
+        """Evaluate on the stop rows, and keep what is best of each model."""
+        self._stepper.swap_averages()
+        stop_losses = evaluate(self._network, self._stop)
+        improved = []
+        pairs = zip(self._places, train_losses.tolist(), stop_losses.tolist(), strict=True)
+        for model, (place, train_loss, stop_loss) in enumerate(pairs):
+            self._check(place, train_loss + stop_loss, epoch)
+            outcome = self.outcomes[place]
+            outcome.seconds += share
+            if outcome.add(train_loss=train_loss, stop_loss=stop_loss):
+                improved.append(model)
+            elif self._recipe.schedule == "plateau" and outcome.since_best % PLATEAU_PATIENCE == 0:
+                self._stepper.scales[model] *= PLATEAU_FACTOR
+        self.best.store(self._network, models=improved, places=[self._places[model] for model in improved])
+        self._stepper.swap_averages()
 
-    def _evaluate(self, parameters: Sequence[Tensor]) -> Tensor:
-        """Mean loss of each model on its stop rows, with the given parameters in place of its own."""
-        own = [parameter.detach().clone() for parameter in self._stepper.parameters] if self._stepper.averages else []
-        if own:
-            self._set(parameters)
-        losses = evaluate(self._network, self._stop)
-        if own:
-            self._set(own)
-        return losses
-
-    def _set(self, values: Sequence[Tensor]) -> None:
-        for parameter, value in zip(self._stepper.parameters, values, strict=True):
-            parameter.data.copy_(value)
-
-    def _check(self, state: Progress, losses: Tensor, train_losses: Tensor) -> None:
-        broken = state.active & ~(torch.isfinite(losses) & torch.isfinite(train_losses))
-        if broken.any():
-            fold = self._folds[int(broken.nonzero()[0])]
+    def _check(self, place: int, loss: float, epoch: int) -> None:
+        if not math.isfinite(loss):
             raise TrainingError(
-                f"the loss of fold {fold + 1} is not finite in epoch {state.epoch + 1}; "
+                f"the loss of fold {self._folds[place] + 1} is not finite in epoch {epoch + 1}; "
                 f"a lower learning rate or gradient clipping would help."
             )
 
-    def restore(self, state: Progress) -> None:
-        """Put each model's best weights back."""
-        with torch.no_grad():
-            self._set(state.kept)
+    def _dismiss(self) -> None:
+        """Let models whose patience is at an end leave the stack."""
+        staying = [m for m, place in enumerate(self._places) if self.outcomes[place].since_best < self._recipe.patience]
+        if len(staying) == len(self._places):
+            return
+        self._places = [self._places[model] for model in staying]
+        if not staying:
+            return
+        self._network.keep(staying)
+        self._stepper.keep(staying)
+        self._train.keep(staying)
+        self._stop.keep(staying)
+        self._orders = [self._orders[model] for model in staying]
+        if self._class_weights is not None:
+            self._class_weights = self._class_weights[staying]
 
 
 @torch.no_grad()
 def evaluate(network: Network, stack: Stack) -> Tensor:
-    """Mean loss of each stacked model on its own rows, without smoothing or weights."""
+    """Mean loss of each stacked model's predictions on its own rows, without smoothing or weights, float64."""
     network.eval()
-    widths = sum(block.shape[2] for block in stack.blocks.values())
-    size = max(EVALUATION_CELLS // max(widths * stack.n_models, 1) // 8, 256)
-    total = torch.zeros(stack.n_models, dtype=torch.float64, device=stack.device)
-    for blocks, target, real in stack.slices(size):
-        losses = sample_losses(network(blocks), target)
-        total += torch.where(real, losses, 0.0).sum(dim=1)
-    return (total / torch.tensor(stack.sizes, device=stack.device)).float()
-
-
-def outputs_in_batches(network: Network, blocks: dict[str, Any], *, size: int) -> list[Tensor]:
-    """What a network of one model gives for rows, `size` at a time: (member, rows, output) each."""
-    network.eval()
-    n_rows = len(next(iter(blocks.values())))
-    device = next(network.parameters()).device
-    parts = []
-    with torch.no_grad():
-        for start in range(0, n_rows, size):
-            part = {name: torch.from_numpy(block[start : start + size]).to(device)[None] for name, block in blocks.items()}
-            parts.append(network(part)[0].float())
-    return parts
+    total = torch.zeros(network.n_models, dtype=torch.float64, device=stack.device)
+    for blocks, target, real in stack.slices(ROWS_AT_ONCE):
+        losses = judged_losses(network(blocks), target)
+        total += torch.where(real, losses, 0.0).sum(dim=1, dtype=torch.float64)
+    return total / torch.tensor(stack.sizes, device=stack.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -22,7 +23,7 @@ def sample_losses(
     Averaging losses, not predictions, keeps the members different: Gorishniy et al. 2024, arXiv:2410.24210, section 3.
     """
     if target.is_floating_point():
-        return (outputs[..., 0] - target[:, None]).square().mean(dim=1)
+        return (outputs.float()[..., 0] - target[:, None]).square().mean(dim=1)
     log_probabilities = functional.log_softmax(outputs.float(), dim=-1)
     index = target[:, None, :, None].expand(-1, outputs.shape[1], -1, 1)
     losses = -log_probabilities.gather(-1, index)[..., 0]
@@ -30,6 +31,16 @@ def sample_losses(
         losses = torch.lerp(losses, -log_probabilities.mean(dim=-1), smoothing)
     losses = losses.mean(dim=1)
     return losses if class_weights is None else losses * class_weights.gather(1, target)
+
+
+def judged_losses(
+    outputs: Float[Tensor, "model member batch output"], target: Shaped[Tensor, "model batch"]
+) -> Float[Tensor, "model batch"]:
+    """Log loss or squared error of what is predicted in the end: the mean of the members' probabilities, or values."""
+    if target.is_floating_point():
+        return (outputs.float()[..., 0].mean(dim=1) - target).square()
+    mixed = functional.log_softmax(outputs.float(), dim=-1).logsumexp(dim=1) - math.log(outputs.shape[1])  # (M, B, K)
+    return -mixed.gather(-1, target[..., None])[..., 0]
 
 
 def penalty(parameters: Sequence[nn.Parameter], *, l1: float, l2: float) -> Tensor | float:

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
 from cupel.core.layers import Network
-from cupel.training.loop import outputs_in_batches
 from cupel.training.stacking import padded
 
 Array = NDArray[Any]
-ROWS_AT_ONCE = 4096
+ROWS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -44,58 +43,66 @@ class TargetScale:
 class TrainedNetwork:
     """A network holding one model; `scale` is set for regression, where predictions stay within the range seen in training.
 
+    `widths` are those of the blocks of this fold's preparation; where others saw more, `shape` is wider.
     Source of the clamp: Holzmüller et al. 2024, arXiv:2407.04491, section 3.
     """
 
     network: Network
     shape: InputShape
+    widths: Mapping[str, int]
     scale: TargetScale | None
 
     def predict(self, inputs: Inputs) -> NDArray[np.float64]:
         """Probabilities averaged over members, or values."""
-        if inputs.n_samples == 0:
-            raise ValueError("there are no rows to predict")
-        parts = outputs_in_batches(self.network, padded(inputs, self.shape), size=ROWS_AT_ONCE)
+        outputs = self._outputs(inputs)  # (member, rows, output)
         if self.scale is None:
-            mixed = torch.cat([torch.softmax(part.double(), dim=-1).mean(dim=0) for part in parts])
-            return np.asarray(mixed.cpu().numpy())
-        values = torch.cat([part.double().mean(dim=0) for part in parts]).cpu().numpy()
-        return np.clip(values * self.scale.std + self.scale.mean, self.scale.low, self.scale.high)
+            exponentials = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+            return np.asarray((exponentials / exponentials.sum(axis=-1, keepdims=True)).mean(axis=0))
+        values = outputs.mean(axis=0) * self.scale.std + self.scale.mean
+        return np.asarray(np.clip(values, self.scale.low, self.scale.high))
+
+    @torch.inference_mode()
+    def _outputs(self, inputs: Inputs) -> NDArray[np.float64]:
+        self.network.eval()
+        device = next(self.network.parameters()).device
+        blocks = {name: torch.from_numpy(np.ascontiguousarray(block)) for name, block in padded(inputs, self.shape).items()}
+        parts = []
+        for start in range(0, max(inputs.n_samples, 1), ROWS_AT_ONCE):
+            slices = {name: block[None, start : start + ROWS_AT_ONCE].to(device) for name, block in blocks.items()}
+            parts.append(self.network(slices)[0].double().cpu().numpy())
+        return np.concatenate(parts, axis=1)
 
     def emit(self, graph: Graph, blocks: Mapping[str, str]) -> str:
         """Padding where this fold saw less than others, the network, and what `predict` does after it."""
-        outputs = self.network.emit(graph, self._padded(graph, blocks), model=0)
+        outputs = graph.cast(self.network.emit(graph, self._padded(graph, blocks), model=0), np.float64)
         if self.scale is None:
-            probabilities = graph.op("Softmax", graph.cast(outputs, np.float64), axis=-1)
-            return _mean_of_members(graph, probabilities)
-        values = _mean_of_members(graph, graph.cast(outputs, np.float64))
+            return _mean_of_members(graph, graph.op("Softmax", outputs, axis=-1))
+        values = _mean_of_members(graph, outputs)
         scaled = graph.op("Mul", values, graph.constant(self.scale.std, np.float64))
         restored = graph.op("Add", scaled, graph.constant(self.scale.mean, np.float64))
         return graph.op("Clip", restored, graph.constant(self.scale.low, np.float64), graph.constant(self.scale.high, np.float64))
 
     def _padded(self, graph: Graph, blocks: Mapping[str, str]) -> dict[str, str]:
-        widths = {name: width for name, width in self.shape.widths.items() if width}
-        given = next(iter(blocks.values()))
+        """Every block that the network reads, as wide as it reads it."""
         tensors = {}
-        for name, width in widths.items():
-            dtype = np.int64 if self.shape.cardinalities.get(name) else np.float32
-            zero = graph.constant(np.zeros((1, width), dtype))
-            rows = graph.op("Shape", blocks.get(name, given), start=0, end=1)
-            wide = graph.op("Expand", zero, graph.concat([rows, graph.constant(np.array([width], np.int64))], axis=0))
-            if name in blocks:
-                joined = graph.concat([graph.cast(blocks[name], dtype), wide])
-                wide = graph.columns(joined, range(width))
-            tensors[name] = wide
+        for name, width in self.shape.widths.items():
+            own = self.widths.get(name, 0)
+            if own == width:
+                if width:
+                    tensors[name] = blocks[name]
+                continue
+            dtype = np.int64 if name in self.shape.cardinalities else np.float32
+            zeros = _zeros(graph, next(iter(blocks.values())), width - own, dtype)
+            tensors[name] = graph.concat([blocks[name], zeros]) if own else zeros
         return tensors
+
+
+def _zeros(graph: Graph, like: str, width: int, dtype: type) -> str:
+    """A tensor of zeros with as many rows as another."""
+    rows = graph.op("Shape", like, start=0, end=1)
+    shape = graph.concat([rows, graph.constant(np.array([width], np.int64))], axis=0)
+    return graph.op("Expand", graph.constant(np.zeros((1, 1), dtype)), shape)
 
 
 def _mean_of_members(graph: Graph, outputs: str) -> str:
     return graph.op("ReduceMean", outputs, graph.constant(np.array([0], np.int64)), keepdims=0)
-
-
-def one_of(stacked: Network, single: Network, position: int) -> Network:
-    """`single` (a network of one model) with the weights of one of the stacked models."""
-    taken = {name: tensor[position : position + 1].clone() for name, tensor in stacked.state_dict().items()}
-    single.load_state_dict(taken)
-    single.eval()
-    return single

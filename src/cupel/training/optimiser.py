@@ -14,11 +14,11 @@ from cupel.core.recipe import Recipe
 class Stepper:
     """Applies gradients with a recipe's optimiser, clipping and moving average.
 
-    `scales` (M,) are factors on each model's own step: 1, less after a plateau, 0 once it has stopped.
+    `scales` are factors on each model's own step: 1, less after a plateau.
     """
 
     def __init__(self, network: Network, recipe: Recipe) -> None:
-        self.recipe = recipe
+        self._recipe = recipe
         groups = [group for group in network.parameter_groups() if group.parameters]
         self.parameters = [parameter for group in groups for parameter in group.parameters]
         self._factors = [group.learning_rate_factor for group in groups]
@@ -31,48 +31,70 @@ class Stepper:
             for group in groups
         ]
         self._optimizer = _optimizer(settings, recipe)
-        n_models = len(self.parameters[0])
-        self.scales = torch.ones(n_models, device=self.parameters[0].device)
-        self.averages = [parameter.detach().clone() for parameter in self.parameters] if recipe.ema > 0 else []
+        self._averages = [parameter.detach().clone() for parameter in self.parameters] if recipe.ema > 0 else []
+        self._n_steps = 0
+        self.scales = [1.0] * network.n_models
 
     def step(self, loss: Tensor, *, factor: float) -> None:
-        """One step down the gradient of `loss`, the sum of the models' losses."""
-        self._optimizer.zero_grad(set_to_none=True)
+        """One step down the gradient of `loss`, the sum of the models' losses; `factor` is on the recipe's learning rate."""
         torch.autograd.backward(loss)
-        if self.recipe.gradient_clip > 0:
-            clip_each(self.parameters, self.recipe.gradient_clip)
+        if self._recipe.gradient_clip > 0:
+            clip_each(self.parameters, self._recipe.gradient_clip)
         for group, own in zip(self._optimizer.param_groups, self._factors, strict=True):
-            group["lr"] = self.recipe.learning_rate * own * factor
-        is_scaled = bool((self.scales != 1).any())
+            group["lr"] = self._recipe.learning_rate * own * factor
+        is_scaled = any(scale != 1 for scale in self.scales)
         before = [parameter.detach().clone() for parameter in self.parameters] if is_scaled else []
         self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
         with torch.no_grad():
+            scales = torch.tensor(self.scales, device=self.parameters[0].device)
             for parameter, old in zip(self.parameters, before, strict=False):
-                # torch.where, not lerp: a model that has stopped may hold infinite steps
-                scale = self.scales.view(-1, *[1] * (parameter.ndim - 1))
-                parameter.copy_(torch.where(scale == 0, old, old + scale * (parameter - old)))
-            if self.averages:
-                torch._foreach_lerp_(self.averages, [p.detach() for p in self.parameters], 1 - self.recipe.ema)
+                parameter.copy_(torch.lerp(old, parameter, _per_model(scales, parameter)))
+            if self._averages:
+                self._n_steps += 1
+                # Until enough has been seen the average is over what there is: else the first weights would linger.
+                weight = max(1 - self._recipe.ema, 1 / (self._n_steps + 1))
+                torch._foreach_lerp_(self._averages, [p.detach() for p in self.parameters], weight)
+
+    def swap_averages(self) -> None:
+        """Exchange the parameters with their moving averages, where there are any; a second call undoes it."""
+        for position, average in enumerate(self._averages):
+            parameter = self.parameters[position]
+            self._averages[position], parameter.data = parameter.data, average
+
+    def keep(self, models: Sequence[int]) -> None:
+        """Go on with some of the stacked models only, once the network has been told."""
+        chosen = torch.as_tensor(models, dtype=torch.int64, device=self.parameters[0].device)
+        for state in self._optimizer.state.values():
+            for name, value in state.items():
+                if isinstance(value, Tensor) and value.ndim > 0:
+                    state[name] = value.index_select(0, chosen)
+        self._averages = [average.index_select(0, chosen) for average in self._averages]
+        self.scales = [self.scales[model] for model in models]
 
 
 def clip_each(parameters: Sequence[nn.Parameter], limit: float) -> None:
     """Scale each model's gradient down to the norm `limit` where it is longer."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norms = torch.stack([gradient.flatten(1).square().sum(dim=1) for gradient in gradients]).sum(dim=0).sqrt()  # (M,)
-    factors = (limit / norms.clamp_min(1e-12)).clamp_max(1.0)
+    norms = torch.stack([torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients])
+    factors = (limit / torch.linalg.vector_norm(norms, dim=0).clamp_min(1e-12)).clamp_max(1.0)  # (M,)
     for gradient in gradients:
-        gradient.mul_(factors.view(-1, *[1] * (gradient.ndim - 1)))
+        gradient.mul_(_per_model(factors, gradient))
+
+
+def _per_model(values: Tensor, like: Tensor) -> Tensor:
+    return values.view(-1, *[1] * (like.ndim - 1))
 
 
 def _optimizer(settings: list[dict[str, object]], recipe: Recipe) -> torch.optim.Optimizer:
-    betas = (recipe.beta1, recipe.beta2)
+    rate, betas = recipe.learning_rate, (recipe.beta1, recipe.beta2)
     match recipe.optimizer:
         case "adamw":
-            return torch.optim.AdamW(settings, lr=recipe.learning_rate, betas=betas, fused=True)
+            return torch.optim.AdamW(settings, lr=rate, betas=betas, fused=True)
         case "adam":
-            return torch.optim.Adam(settings, lr=recipe.learning_rate, betas=betas, fused=True)
+            return torch.optim.Adam(settings, lr=rate, betas=betas, fused=True)
         case "rmsprop":
-            return torch.optim.RMSprop(settings, lr=recipe.learning_rate, momentum=recipe.momentum, foreach=True)
+            return torch.optim.RMSprop(settings, lr=rate, momentum=recipe.momentum, foreach=True)
         case _:
             nesterov = recipe.nesterov and recipe.momentum > 0
-            return torch.optim.SGD(settings, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=nesterov, fused=True)
+            return torch.optim.SGD(settings, lr=rate, momentum=recipe.momentum, nesterov=nesterov, fused=True)

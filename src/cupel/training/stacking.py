@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,55 +25,68 @@ def padded(inputs: Inputs, shape: InputShape) -> dict[str, Array]:
     return blocks
 
 
+class Order:
+    """The order in which one fold's rows are trained on: every row once before any comes again."""
+
+    def __init__(self, n_rows: int, *, seed: int) -> None:
+        self._n_rows = n_rows
+        self._generator = torch.Generator().manual_seed(seed)
+        self._waiting = torch.empty(0, dtype=torch.int64)
+
+    def take(self, n: int) -> Tensor:
+        """The next `n` rows."""
+        while len(self._waiting) < n:
+            self._waiting = torch.cat([self._waiting, torch.randperm(self._n_rows, generator=self._generator)])
+        taken, self._waiting = self._waiting[:n], self._waiting[n:]
+        return taken
+
+
 class Stack:
     """Samples of M folds, padded to the longest: each block (M, N, width), the target (M, N), `sizes` (M,) rows of each."""
 
     def __init__(self, parts: Sequence[Inputs], targets: Sequence[Array], shape: InputShape, *, device: str) -> None:
         self.sizes = [part.n_samples for part in parts]
-        self.longest = max(self.sizes)
-        self.n_models = len(parts)
         self.device = device
+        self._longest = max(self.sizes)
         all_blocks = [padded(part, shape) for part in parts]
-        names = list(all_blocks[0])
-        self.blocks = {name: self._stacked([blocks[name] for blocks in all_blocks]) for name in names}
-        self.target = self._stacked([target.astype(np.int64 if target.dtype.kind in "iu" else np.float32) for target in targets])
-        self._shift = torch.arange(self.n_models, device=device)[:, None] * self.longest
+        self._blocks = {name: self._stacked([blocks[name] for blocks in all_blocks]) for name in all_blocks[0]}
+        self._target = self._stacked([target.astype(np.int64 if target.dtype.kind in "iu" else np.float32) for target in targets])
+        self._places = list(range(len(parts)))
+        self._shift = self._shifts()
 
     def _stacked(self, arrays: Sequence[Array]) -> Tensor:
-        stacked = np.zeros((self.n_models, self.longest, *arrays[0].shape[1:]), arrays[0].dtype)
+        stacked = np.zeros((len(arrays), self._longest, *arrays[0].shape[1:]), arrays[0].dtype)
         for position, array in enumerate(arrays):
             stacked[position, : len(array)] = array
         return torch.from_numpy(stacked).to(self.device)
 
+    def _shifts(self) -> Tensor:
+        return torch.tensor(self._places, device=self.device)[:, None] * self._longest
+
+    def keep(self, models: Sequence[int]) -> None:
+        """Go on with some of the folds only; nothing is copied."""
+        self._places = [self._places[model] for model in models]
+        self.sizes = [self.sizes[model] for model in models]
+        self._shift = self._shifts()
+
     def batch(self, rows: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """The samples at `rows` (M, B): blocks (M, B, width) and targets (M, B)."""
-        places = (rows + self._shift).flatten()
-        return {name: _taken(block, places, rows) for name, block in self.blocks.items()}, _taken(self.target, places, rows)
+        places = (rows.to(self.device) + self._shift).flatten()
+        return {name: _taken(block, places, rows) for name, block in self._blocks.items()}, _taken(self._target, places, rows)
 
-    def shuffled(self, batch_size: int, generators: Sequence[torch.Generator]) -> list[Tensor]:
-        """Rows of each step of an epoch, (M, B) each; every fold draws its own order, a short fold starts over."""
-        n_steps = max(self.longest // batch_size, 1)
-        n_rows = min(n_steps * batch_size, max(self.longest, 1)) if self.longest >= batch_size else self.longest
-        orders = [_order(size, n_rows, generator) for size, generator in zip(self.sizes, generators, strict=True)]
-        order = torch.stack(orders).to(self.device)
-        return list(torch.split(order, batch_size, dim=1)) if self.longest >= batch_size else [order]
+    def targets(self) -> list[Tensor]:
+        """Each fold's own targets."""
+        return [self._target[place, :size] for place, size in zip(self._places, self.sizes, strict=True)]
 
-    def slices(self, size: int) -> list[tuple[dict[str, Tensor], Tensor, Tensor]]:
+    def slices(self, size: int) -> Iterator[tuple[dict[str, Tensor], Tensor, Tensor]]:
         """Everything in order, `size` rows at a time: blocks, target, and which rows are real (M, B)."""
         limits = torch.tensor(self.sizes, device=self.device)[:, None]
-        parts = []
-        for start in range(0, self.longest, size):
-            stop = min(start + size, self.longest)
+        longest = max(self.sizes)
+        for start in range(0, longest, size):
+            stop = min(start + size, longest)
             real = torch.arange(start, stop, device=self.device)[None, :] < limits
-            parts.append(({name: block[:, start:stop] for name, block in self.blocks.items()}, self.target[:, start:stop], real))
-        return parts
-
-
-def _order(size: int, n_rows: int, generator: torch.Generator) -> Tensor:
-    order = torch.randperm(size, generator=generator)
-    while len(order) < n_rows:
-        order = torch.cat([order, torch.randperm(size, generator=generator)])
-    return order[:n_rows]
+            blocks = {name: block[self._places, start:stop] for name, block in self._blocks.items()}
+            yield blocks, self._target[self._places, start:stop], real
 
 
 def _taken(block: Tensor, places: Tensor, rows: Tensor) -> Tensor:

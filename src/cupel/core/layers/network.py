@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cupel.core.graph import Graph
+from cupel.core.layers.dropout import PooledDropout
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,19 @@ class Network(nn.Module):
 
     def set_progress(self, fraction: float) -> None:
         """Told before every epoch how much of training is done, 0 to 1, for what is scheduled inside the network (dropout)."""
+
+    def keep(self, models: Sequence[int]) -> None:
+        """Go on with some of the stacked models only, in the given order."""
+        chosen = torch.as_tensor(models, dtype=torch.int64, device=next(self.parameters()).device)
+        with torch.no_grad():
+            for module in self.modules():
+                for parameter in module.parameters(recurse=False):
+                    parameter.data, parameter.grad = parameter.data.index_select(0, chosen), None
+                for name, buffer in module.named_buffers(recurse=False):
+                    setattr(module, name, buffer.index_select(0, chosen))
+                if isinstance(module, PooledDropout):
+                    module.keep(models)
+        self.n_models = len(models)
 
     def emit(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
         """Write one of the stacked models into a graph: blocks (rows, width) in, logits (member, rows, output) out."""

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from cupel.core.graph import Graph
 
-UNBOUNDED = 1e4
+MOST_ROWS = 20_000
+NARROWEST = 1e-6
 
 
 class PeriodicEmbedding(nn.Module):
-    """PBLD: `concat(x, weight * cos(2 pi (frequency x + phase)) + bias)` per feature, with `width` outputs each.
+    """PBLD: `concat(x, weight * cos(2 pi frequency x + phase) + bias)` per feature, with `width` outputs each.
 
     Shapes: frequency and phase (M, F, H), weight (M, F, H, width - 1), bias (M, F, width - 1).
     Source: Holzmüller et al. 2024, arXiv:2407.04491, section 3; after Gorishniy et al. 2022, arXiv:2203.05556.
@@ -30,7 +31,7 @@ class PeriodicEmbedding(nn.Module):
         bound = 1 / math.sqrt(n_frequencies)
         out = width - 1
         self.frequency = nn.Parameter(torch.stack([torch.randn(shape, generator=g) * sigma for g in generators]))
-        self.phase = nn.Parameter(torch.stack([torch.rand(shape, generator=g) - 0.5 for g in generators]))
+        self.phase = nn.Parameter(torch.stack([(torch.rand(shape, generator=g) * 2 - 1) * math.pi for g in generators]))
         uniform = [torch.rand((*shape, out), generator=g) * 2 * bound - bound for g in generators]
         self.weight = nn.Parameter(torch.stack(uniform))
         self.bias = nn.Parameter(
@@ -40,8 +41,8 @@ class PeriodicEmbedding(nn.Module):
     def forward(self, x: Float[Tensor, "model row feature"]) -> Float[Tensor, "model row embedded"]:
         """Features side by side, each `width` wide."""
         columns = x.transpose(1, 2)[..., None]  # (M, F, B, 1)
-        angle = 2 * math.pi * (columns * self.frequency[:, :, None, :] + self.phase[:, :, None, :])
-        mixed = torch.matmul(torch.cos(angle), self.weight) + self.bias[:, :, None, :]
+        angle = torch.addcmul(self.phase[:, :, None, :], columns, self.frequency[:, :, None, :] * (2 * math.pi))
+        mixed = _per_feature(torch.cos(angle), self.weight, self.bias)
         both = torch.cat([columns, mixed], dim=-1)  # (M, F, B, width)
         return both.transpose(1, 2).flatten(2)
 
@@ -50,8 +51,8 @@ class PeriodicEmbedding(nn.Module):
         frequency, phase = (_array(p[model][:, None, :]) for p in (self.frequency, self.phase))
         weight, bias = _array(self.weight[model]), _array(self.bias[model][:, None, :])
         columns = _feature_first(graph, x)
-        turns = graph.op("Add", graph.op("Mul", columns, graph.constant(frequency)), graph.constant(phase))
-        angle = graph.op("Mul", turns, graph.constant(2 * math.pi, np.float32))
+        frequency = (frequency * np.float32(2 * math.pi)).astype(np.float32)
+        angle = graph.op("Add", graph.op("Mul", columns, graph.constant(frequency)), graph.constant(phase))
         mixed = graph.op("MatMul", graph.op("Cos", angle), graph.constant(weight))
         both = graph.concat([columns, graph.op("Add", mixed, graph.constant(bias))], axis=2)
         return _rows_first(graph, both, len(weight) * self.width)
@@ -60,15 +61,14 @@ class PeriodicEmbedding(nn.Module):
 class PiecewiseLinearEmbedding(nn.Module):
     """A learned linear map of how far each feature is through each of its quantile bins, plus one of the feature itself.
 
-    `slope` and `offset` (M, F, bins) place a value within each bin, clamped to 0…1 but for the open outer ends; they are set by
-    `initialise` from training rows and are not trained. Bins of no width are switched off.
+    `slope` and `offset` (M, F, bins) place a value within each bin, clamped to 0…1; they are set by `initialise` from training
+    rows and are not trained. Bins of no width are switched off.
     Source: Gorishniy et al. 2022, arXiv:2203.05556, eq. 1; version B of Gorishniy et al. 2024, arXiv:2410.24210, appendix D.
+    Departure: the outer bins are clamped too, so that no value far out explodes; the linear part goes on beyond them.
     """
 
     slope: Tensor
     offset: Tensor
-    lowest: Tensor
-    highest: Tensor
 
     def __init__(self, n_features: int, generators: list[torch.Generator], *, n_bins: int = 16, width: int = 8) -> None:
         super().__init__()
@@ -76,10 +76,6 @@ class PiecewiseLinearEmbedding(nn.Module):
         zeros = torch.zeros(n_models, n_features, n_bins)
         self.register_buffer("slope", zeros)
         self.register_buffer("offset", zeros.clone())
-        low, high = torch.zeros(n_models, 1, 1, n_bins), torch.ones(n_models, 1, 1, n_bins)
-        low[..., 0], high[..., -1] = -UNBOUNDED, UNBOUNDED
-        self.register_buffer("lowest", low)
-        self.register_buffer("highest", high)
         shape = (n_features, width)
         self.weight = nn.Parameter(torch.zeros(n_models, n_features, n_bins, width))
         self.linear_weight = nn.Parameter(torch.stack([torch.rand(shape, generator=g) * 2 - 1 for g in generators]))
@@ -87,33 +83,44 @@ class PiecewiseLinearEmbedding(nn.Module):
 
     def initialise(self, x: Float[Tensor, "model row feature"]) -> None:
         """Set the bins at quantiles of training rows."""
-        levels = torch.linspace(0, 1, self.n_bins + 1, device=x.device)
-        edges = torch.quantile(x[:, :100_000].float(), levels, dim=1).permute(1, 2, 0)  # (M, F, bins + 1)
+        ordered = x[:, :MOST_ROWS].sort(dim=1).values
+        places = torch.linspace(0, ordered.shape[1] - 1, self.n_bins + 1, device=x.device).round().long()
+        edges = ordered[:, places].transpose(1, 2)  # (M, F, bins + 1)
         widths = edges.diff(dim=-1)
-        has_width = widths > 1e-6
-        self.slope.copy_(torch.where(has_width, 1 / widths.clamp_min(1e-6), 0.0))
+        has_width = widths > NARROWEST
+        self.slope.copy_(torch.where(has_width, 1 / widths.clamp_min(NARROWEST), 0.0))
         self.offset.copy_(-edges[..., :-1] * self.slope)
 
     def forward(self, x: Float[Tensor, "model row feature"]) -> Float[Tensor, "model row embedded"]:
         """Features side by side, each `width` wide."""
         columns = x.transpose(1, 2)[..., None]  # (M, F, B, 1)
         through = torch.addcmul(self.offset[:, :, None, :], columns, self.slope[:, :, None, :])
-        through = torch.minimum(torch.maximum(through, self.lowest), self.highest)
+        through = through.clamp_(0.0, 1.0)  # needs no gradient: nothing in it is trained
         straight = torch.addcmul(self.bias[:, :, None, :], columns, self.linear_weight[:, :, None, :])
-        return (torch.matmul(through, self.weight) + straight).transpose(1, 2).flatten(2)
+        curved = torch.baddbmm(straight.flatten(0, 1), through.flatten(0, 1), self.weight.flatten(0, 1))
+        return curved.view(*self.weight.shape[:2], *curved.shape[1:]).transpose(1, 2).flatten(2)
 
     def emit(self, graph: Graph, x: str, *, model: int) -> str:
         """The same from plain operators; x is (rows, features)."""
         slope, offset = (_array(p[model][:, None, :]) for p in (self.slope, self.offset))
-        low, high = _array(self.lowest[model]), _array(self.highest[model])
         columns = _feature_first(graph, x)
         through = graph.op("Add", graph.op("Mul", columns, graph.constant(slope)), graph.constant(offset))
-        through = graph.op("Min", graph.op("Max", through, graph.constant(low)), graph.constant(high))
+        through = graph.op("Clip", through, graph.constant(0.0, np.float32), graph.constant(1.0, np.float32))
         curved = graph.op("MatMul", through, graph.constant(_array(self.weight[model])))
         linear = graph.constant(_array(self.linear_weight[model][:, None, :]))
         straight = graph.op("Add", graph.op("Mul", columns, linear), graph.constant(_array(self.bias[model][:, None, :])))
         both = graph.op("Add", curved, straight)
         return _rows_first(graph, both, slope.shape[0] * self.width)
+
+
+def _per_feature(
+    x: Float[Tensor, "model feature row in"],
+    weight: Float[Tensor, "model feature in out"],
+    bias: Float[Tensor, "model feature out"],
+) -> Float[Tensor, "model feature row out"]:
+    """An affine map of its own for each feature."""
+    mapped = torch.baddbmm(bias.flatten(0, 1)[:, None], x.flatten(0, 1), weight.flatten(0, 1))
+    return mapped.view(*weight.shape[:2], *mapped.shape[1:])
 
 
 def _array(tensor: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

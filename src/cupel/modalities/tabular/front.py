@@ -33,7 +33,7 @@ class Front(nn.Module):
         cardinalities = shape.cardinalities.get("codes", ())
         n_numeric, n_binary = shape.widths.get("numeric", 0), shape.widths.get("binary", 0)
         self.numeric = numeric if n_numeric else None
-        self.codes = CategoryEmbedding(cardinalities, category_width, generators) if cardinalities else None
+        self.codes = CategoryEmbedding(cardinalities, generators, width=category_width) if cardinalities else None
         self.has_numeric, self.has_binary = n_numeric > 0, n_binary > 0
         each = self.numeric.width if self.numeric is not None else 1
         self.chunks = [each] * n_numeric + [1] * n_binary + [category_width] * len(cardinalities)

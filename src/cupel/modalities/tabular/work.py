@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from cupel.core.family import Cost
 from cupel.core.recipe import Recipe
 
@@ -15,11 +13,8 @@ SHARE_OF_EPOCHS = 0.6
 
 def network_cost(n_train: int, recipe: Recipe | None, *, n_weights: int, n_activations: int) -> Cost:
     """One unit of a network that multiplies `n_weights` and stores `n_activations` numbers per sample."""
-    recipe = recipe or Recipe()
-    epochs = recipe.epochs or float(np.clip(1_200_000 / n_train, 24, 256))
-    batch_size = recipe.batch_size or 256
-    n_samples = epochs * SHARE_OF_EPOCHS * n_train
-    flops = n_samples * (6.0 * n_weights + 40.0 * n_activations)
-    steps = n_samples / batch_size
-    memory = 4.0 * (4 * n_weights + 3 * batch_size * n_activations) + 100.0 * n_train
+    pace = (recipe or Recipe()).pace(n_train)
+    steps = pace.n_steps * pace.n_epochs * SHARE_OF_EPOCHS
+    flops = steps * pace.batch_size * (6.0 * n_weights + 40.0 * n_activations)
+    memory = 4.0 * (4 * n_weights + 3 * pace.batch_size * n_activations) + 100.0 * n_train
     return Cost(seconds=flops / FLOPS_PER_SECOND + steps * SECONDS_PER_STEP, memory_bytes=memory)

@@ -48,7 +48,7 @@ class Mlp(Network):
         self.hidden = nn.ModuleList([Linear((a, b), generators) for a, b in itertools.pairwise(widths)])
         self.output = Linear((widths[-1], n_outputs), generators)
         self.activation = Activation(config.activation)
-        self.dropout = PooledDropout(config.dropout, seed=seeds[0])
+        self.dropout = PooledDropout(config.dropout, seeds=seeds)
 
     def forward(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model 1 batch output"]:
         """Logits or values."""

@@ -57,33 +57,31 @@ class Config:
 class RealMlp(Network):
     """Scaling layer, PBLD embeddings, hidden layers in NTK parametrisation with parametric activations and scheduled dropout.
 
-    Source: Holzmüller et al. 2024, arXiv:2407.04491, section 3 and appendix A. The scaling layer stands before the
-    embeddings, as there. Dropout stays for half of training and falls to 0 by a cosine.
+    Source: Holzmüller et al. 2024, arXiv:2407.04491, section 3 and appendix A. The scaling layer stands between the embeddings
+    and the first linear layer. Dropout stays for half of training and falls to 0 by a cosine. Departure: weight decay, decoupled,
+    follows the learning rate's schedule, not one of its own.
     """
 
     def __init__(self, shape: InputShape, config: Config, *, n_outputs: int, seeds: Sequence[int]) -> None:
         super().__init__()
         self.n_models, self._config = len(seeds), config
         generators = generators_for(seeds)
-        n_numeric, n_binary = shape.widths.get("numeric", 0), shape.widths.get("binary", 0)
         embedding = PeriodicEmbedding(
-            n_numeric, generators, n_frequencies=config.n_frequencies, width=config.numeric_width, sigma=config.sigma
-        )
-        self.scales = nn.ModuleDict(
-            {
-                name: Scale(width, n_models=self.n_models)
-                for name, width in (("numeric", n_numeric), ("binary", n_binary))
-                if width
-            }
+            shape.widths.get("numeric", 0),
+            generators,
+            n_frequencies=config.n_frequencies,
+            width=config.numeric_width,
+            sigma=config.sigma,
         )
         self.front = Front(shape, generators, numeric=embedding, category_width=config.category_width)
+        self.scale = Scale(self.front.width, n_models=self.n_models)
         widths = [self.front.width, *[config.width] * config.depth]
         self.hidden = nn.ModuleList([Linear((a, b), generators, ntk=True) for a, b in itertools.pairwise(widths)])
         self.activations = nn.ModuleList(
             [ParametricActivation(config.activation, config.width, n_models=self.n_models) for _ in range(config.depth)]
         )
         self.output = Linear((widths[-1], n_outputs), generators, ntk=True)
-        self.dropout = PooledDropout(config.dropout, seed=seeds[0])
+        self.dropout = PooledDropout(config.dropout, seeds=seeds)
         self._generators = generators
 
     def initialise(self, blocks: Mapping[str, Tensor]) -> None:
@@ -91,7 +89,7 @@ class RealMlp(Network):
         rows = {name: block[:, :N_INITIAL_ROWS] for name, block in blocks.items()}
         self.front.initialise(rows)
         with torch.no_grad():
-            x = self.front(self._scaled(rows))
+            x = self.scale(self.front(rows))
             for layer, activation in zip(self.hidden, self.activations, strict=True):
                 assert isinstance(layer, Linear), "hidden layers are linear"
                 product = torch.matmul(x, layer.weight) * layer.factor  # (M, N, width)
@@ -116,14 +114,11 @@ class RealMlp(Network):
 
     def forward(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model 1 batch output"]:
         """Logits or values."""
-        x = self.front(self._scaled(blocks))
+        x = self.scale(self.front(blocks))
         for layer, activation in zip(self.hidden, self.activations, strict=True):
             x = self.dropout(activation(layer(x)))
         outputs: Tensor = self.output(x)
         return outputs[:, None]
-
-    def _scaled(self, blocks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {name: self.scales[name](block) if name in self.scales else block for name, block in blocks.items()}
 
     def set_progress(self, fraction: float) -> None:
         """Dropout by "flat_cos": constant for the first half, then a cosine to 0."""
@@ -138,7 +133,7 @@ class RealMlp(Network):
         groups = [
             ParameterGroup((layers[0].weight,), learning_rate_factor=config.first_layer_factor),
             ParameterGroup(tuple(layer.weight for layer in layers[1:])),
-            ParameterGroup(tuple(self.scales.parameters()), learning_rate_factor=config.scale_factor),
+            ParameterGroup(tuple(self.scale.parameters()), learning_rate_factor=config.scale_factor),
             ParameterGroup(tuple(biases), learning_rate_factor=0.1, weight_decay_factor=0.0),
         ]
         if self.front.numeric is not None:
@@ -149,11 +144,7 @@ class RealMlp(Network):
 
     def emit(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
         """The same from plain operators; dropout is off."""
-        scaled = dict(blocks)
-        for name, scale in self.scales.items():
-            assert isinstance(scale, Scale), "scales are scaling layers"
-            scaled[name] = scale.emit(graph, blocks[name], model=model)
-        x = self.front.emit(graph, scaled, model=model)
+        x = self.scale.emit(graph, self.front.emit(graph, blocks, model=model), model=model)
         for layer, activation in zip(self.hidden, self.activations, strict=True):
             assert isinstance(layer, Linear), "hidden layers are linear"
             assert isinstance(activation, ParametricActivation), "activations are parametric"

@@ -63,7 +63,7 @@ class TabM(Network):
         self.hidden = nn.ModuleList([Linear((a, b), generators) for a, b in itertools.pairwise(widths)])
         self.heads = MemberLinear((widths[-1], n_outputs), config.n_members, generators)
         self.activation = Activation("relu")
-        self.dropout = PooledDropout(config.dropout, seed=seeds[0])
+        self.dropout = PooledDropout(config.dropout, seeds=seeds)
 
     def initialise(self, blocks: Mapping[str, Tensor]) -> None:
         """Set the bins of the embedding."""

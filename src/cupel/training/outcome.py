@@ -1,0 +1,56 @@
+"""What becomes of each stacked model: its best weights, its curve, and when it stops."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from cupel.core.layers import Network
+
+SMALLEST_GAIN = 1e-7
+
+
+@dataclass(eq=False)
+class Outcome:
+    """One model's training as seen from outside. `seconds` is its share of the time, until it stopped."""
+
+    curve: dict[str, list[float]] = field(default_factory=lambda: {"train_loss": [], "stop_loss": []})
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    since_best: int = 0
+    seconds: float = 0.0
+    cut_short: bool = False
+
+    def add(self, *, train_loss: float, stop_loss: float) -> bool:
+        """Note an epoch; says whether it is the best so far."""
+        self.curve["train_loss"].append(train_loss)
+        self.curve["stop_loss"].append(stop_loss)
+        is_best = stop_loss < self.best_loss - SMALLEST_GAIN * abs(stop_loss)
+        if is_best:
+            self.best_loss, self.best_epoch, self.since_best = stop_loss, len(self.curve["stop_loss"]) - 1, 0
+        else:
+            self.since_best += 1
+        return is_best
+
+
+class BestWeights:
+    """The weights of each model's best epoch, by name, with the models' axis in front."""
+
+    def __init__(self, network: Network) -> None:
+        self._tensors = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+    @torch.no_grad()
+    def store(self, network: Network, *, models: Sequence[int], places: Sequence[int]) -> None:
+        """Keep the weights of some models: `models` are their positions in the network, `places` in the original stack."""
+        if not models:
+            return
+        for name, parameter in network.named_parameters():
+            self._tensors[name][list(places)] = parameter[list(models)]
+
+    def of(self, place: int) -> Mapping[str, Tensor]:
+        """One model's weights on the CPU, each with a first axis of 1, as a network of one model holds them."""
+        return {name: tensor[place : place + 1].cpu().clone() for name, tensor in self._tensors.items()}

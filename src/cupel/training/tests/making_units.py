@@ -1,0 +1,116 @@
+"""Small folds and small networks, for the tests of training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from cupel.core.family import Cost, Family, Preset, UnitData
+from cupel.core.graph import Graph
+from cupel.core.inputs import Inputs, InputShape
+from cupel.core.layers import Activation, Linear, Network, PooledDropout, generators_for
+from cupel.core.recipe import Recipe
+from cupel.core.task import Task, TaskKind
+
+BINARY = Task(kind=TaskKind.BINARY, target="y", metric="log_loss", classes=("no", "yes"))
+MULTICLASS = Task(kind=TaskKind.MULTICLASS, target="y", metric="log_loss", classes=("a", "b", "c"))
+REGRESSION = Task(kind=TaskKind.REGRESSION, target="y", metric="rmse")
+TASKS = {task.kind.value: task for task in (BINARY, MULTICLASS, REGRESSION)}
+N_NUMERIC = 3
+
+
+def inputs_of(x: np.ndarray, *, codes: np.ndarray | None = None) -> Inputs:
+    codes = np.zeros((len(x), 0), np.int64) if codes is None else codes
+    blocks = {"numeric": x[:, :N_NUMERIC].astype(np.float32), "binary": x[:, N_NUMERIC:].astype(np.float32), "codes": codes}
+    return Inputs(blocks, {"codes": (6,) * codes.shape[1]})
+
+
+def surface(x: np.ndarray, task: Task) -> np.ndarray:
+    """A target that no linear model can follow."""
+    value = np.sin(2 * x[:, 0]) * 2 + x[:, 1] ** 2 + x[:, 3] * x[:, 2]
+    if not task.is_classification:
+        return 1000 + 50 * value
+    edges = np.quantile(value, np.linspace(0, 1, task.n_outputs + 1)[1:-1])
+    return np.searchsorted(edges, value).astype(np.int64)
+
+
+def unit_of(task: Task, *, fold: int = 0, n_train: int = 256, n_stop: int = 64, n_binary: int = 1) -> UnitData:
+    generator = np.random.default_rng(100 + fold)
+    n_rows = n_train + n_stop + 80
+    x = np.concatenate([generator.normal(size=(n_rows, 3)), generator.integers(0, 2, (n_rows, 3))], axis=1)
+    y = surface(x, task)
+    x = x[:, : N_NUMERIC + n_binary]
+    codes = generator.integers(0, 6, (n_rows, 1))
+    parts = np.split(np.arange(n_rows), [n_train, n_train + n_stop])
+    train, stop, valid = (inputs_of(x[rows], codes=codes[rows]) for rows in parts)
+    return UnitData(
+        fold=fold,
+        seed=7 + fold,
+        train=train,
+        train_target=y[parts[0]],
+        stop=stop,
+        stop_target=y[parts[1]],
+        valid=valid,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    width: int = 24
+    dropout: float = 0.1
+    seconds: float = 1e-3
+
+
+class Tiny(Network):
+    """One hidden layer over numbers and binary columns."""
+
+    def __init__(self, shape: InputShape, config: Config, *, n_outputs: int, seeds: Sequence[int]) -> None:
+        super().__init__()
+        self.n_models = len(seeds)
+        generators = generators_for(seeds)
+        width = shape.widths["numeric"] + shape.widths["binary"]
+        self.hidden = Linear((width, config.width), generators)
+        self.output = Linear((config.width, n_outputs), generators)
+        self.activation = Activation("silu")
+        self.dropout = PooledDropout(config.dropout, seeds=seeds)
+
+    def forward(self, blocks: Mapping[str, Tensor]) -> Tensor:
+        import torch
+
+        x = torch.cat([blocks[name] for name in ("numeric", "binary") if name in blocks], dim=-1)
+        return self.output(self.dropout(self.activation(self.hidden(x))))[:, None]
+
+    def emit(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
+        x = graph.concat([blocks[name] for name in ("numeric", "binary") if name in blocks])
+        x = self.activation.emit(graph, self.hidden.emit(graph, x, model=model))
+        x = self.output.emit(graph, x, model=model)
+        return graph.op("Unsqueeze", x, graph.constant(np.array([0], np.int64)))
+
+
+def _build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seeds: Sequence[int]) -> Network:
+    return Tiny(shape, config, n_outputs=n_outputs, seeds=seeds)
+
+
+def _cost(n_train: int, shape: InputShape, config: Any, recipe: Recipe | None, task: Task) -> Cost:
+    return Cost(seconds=config.seconds, memory_bytes=1.0)
+
+
+def _portfolio(task: Task) -> Sequence[Preset]:
+    return (Preset(config=Config(), preparation=None, recipe=Recipe()),)
+
+
+TINY = Family(
+    name="Tiny",
+    source="made for these tests",
+    tasks=frozenset(TaskKind),
+    config=Config,
+    portfolio=_portfolio,
+    search=lambda task, seed: _portfolio(task)[0],
+    cost=_cost,
+    is_deep=True,
+    build=_build,
+)

@@ -1,0 +1,87 @@
+"""Trains units of one candidate as one stacked network, and takes the trained models out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel.core.family import Family, FittedUnit, UnitData
+from cupel.core.inputs import InputShape
+from cupel.core.recipe import Recipe
+from cupel.core.task import Task
+from cupel.training.loop import Lesson, Loop
+from cupel.training.model import TargetScale, TrainedNetwork
+from cupel.training.outcome import Outcome
+from cupel.training.stacking import Stack
+from cupel.training.watch import Watch
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Trainer:
+    """What is the same for all units of a candidate; `shape` covers the inputs of all of them."""
+
+    family: Family
+    config: Any
+    recipe: Recipe
+    task: Task
+    shape: InputShape
+    device: str
+
+    def seconds_per_step(self, unit: UnitData) -> float:
+        """What a step of this unit's model alone is expected to take, by the family's estimate."""
+        n_train = unit.train.n_samples
+        pace = self.recipe.pace(n_train)
+        cost = self.family.cost(n_train, self.shape, self.config, self.recipe, self.task)
+        return cost.seconds / (pace.n_steps * pace.n_epochs)
+
+    def fit(self, units: Sequence[UnitData], *, watch: Watch) -> list[FittedUnit]:
+        """Fitted units, in order. Their training sets are of one pace."""
+        scales = [None if self.task.is_classification else TargetScale.of(unit.train_target) for unit in units]
+        lesson = Lesson(
+            train=self._stack([unit.train for unit in units], [unit.train_target for unit in units], scales),
+            stop=self._stack([unit.stop for unit in units], [unit.stop_target for unit in units], scales),
+            folds=[unit.fold for unit in units],
+            seeds=[unit.seed for unit in units],
+            n_outputs=self.task.n_outputs,
+        )
+        assert self.family.build is not None, "asked only for families that build networks"
+        network = self._build(lesson.seeds).to(self.device)
+        pace = self.recipe.pace(units[0].train.n_samples)
+        loop = Loop(network, self.recipe, pace=pace, lesson=lesson, watch=watch)
+        loop.run()
+        return [
+            self._fitted(unit, loop, place=place, scale=scale)
+            for place, (unit, scale) in enumerate(zip(units, scales, strict=True))
+        ]
+
+    def _build(self, seeds: Sequence[int]) -> Any:
+        assert self.family.build is not None, "asked only for families that build networks"
+        return self.family.build(self.shape, n_outputs=self.task.n_outputs, task=self.task, config=self.config, seeds=seeds)
+
+    def _stack(self, parts: Sequence[Any], targets: Sequence[Array], scales: Sequence[TargetScale | None]) -> Stack:
+        learned = [t if scale is None else scale.standardised(t) for t, scale in zip(targets, scales, strict=True)]
+        return Stack(parts, learned, self.shape, device=self.device)
+
+    def _fitted(self, unit: UnitData, loop: Loop, *, place: int, scale: TargetScale | None) -> FittedUnit:
+        """One model with the weights of its best epoch, and what it predicts."""
+        outcome: Outcome = loop.outcomes[place]
+        network = self._build([unit.seed])
+        weights = loop.best.of(place)
+        network.load_state_dict(weights)
+        network.eval()
+        model = TrainedNetwork(network, self.shape, unit.train.widths, scale)
+        return FittedUnit(
+            model,
+            model.predict(unit.valid),
+            curve=outcome.curve,
+            best_epoch=outcome.best_epoch,
+            seconds=outcome.seconds,
+            cut_short=outcome.cut_short,
+            weights={name: np.ascontiguousarray(tensor[0].numpy()) for name, tensor in weights.items()},
+        )
