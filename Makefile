@@ -5,8 +5,8 @@
 #   make clean       remove what was made, the environment included
 #
 # PYTHON=python3.12        which interpreter makes the environment
-# TORCH_INDEX=URL          where else pip looks for PyTorch; on a computer without a GPU,
-#                          https://download.pytorch.org/whl/cpu saves about 2 GB of GPU libraries
+# TORCH_INDEX=URL          where else pip looks for PyTorch; on a computer without a GPU, PyTorch's own index of
+#                          CPU builds saves about 2 GB of GPU libraries
 
 PYTHON ?= python3
 VENV ?= .venv

@@ -77,10 +77,8 @@ def main() -> None:
             seconds = time.monotonic() - started
             again = [unit.model.predict(part.valid) for unit, part in zip(fitted, units(inputs, target), strict=True)]
             difference = max(float(np.abs(a - unit.predictions).max()) for a, unit in zip(again, fitted, strict=True))
-            print(
-                f"| {spec.name} | {device} ({names[device]}) | {seconds:.1f} | {loss_of(fitted, target):.4f} | {difference:.1g} |",
-                flush=True,
-            )
+            loss = loss_of(fitted, target)
+            print(f"| {spec.name} | {device} ({names[device]}) | {seconds:.1f} | {loss:.4f} | {difference:.1g} |", flush=True)
 
 
 if __name__ == "__main__":
