@@ -44,12 +44,19 @@ def test_every_form_of_the_rows_gives_the_same(credit):
         np.testing.assert_array_equal(run.predictor.predict_proba(form), expected)
 
 
-def test_one_row_takes_less_than_three_milliseconds(credit):
+def test_one_row_costs_less_than_a_millisecond_beside_the_model(credit):
     run, path, _ = credit
+    predictor = run.predictor
     row = polars.read_csv(path, infer_schema_length=None).row(0, named=True)
+    feeds = predictor.feeds([row])
+    whole = fastest(lambda: predictor.predict(row))
+    assert whole - fastest(lambda: predictor._session.run(feeds)) < 0.001
+
+
+def fastest(work):
     seconds = []
-    for _ in range(50):
+    for _ in range(100):
         started = time.perf_counter()
-        run.predictor.predict(row)
+        work()
         seconds.append(time.perf_counter() - started)
-    assert np.median(seconds) < 0.003
+    return min(seconds)
