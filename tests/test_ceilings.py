@@ -43,13 +43,14 @@ KNOWN_ORDERS = {
     ("metric", "target", "first", "second"): "two predictions measured against one truth",
     ("metric", "target", "candidates", "resamples"): "many predictions measured against one truth",
     ("metric", "target", "predictions", "select"): "the same, and how one of them is chosen",
+    ("parts", "dataset", "metric"): "predictors, the table that they are asked about, how answers are judged",
+    ("graph", "name", "x"): "an ONNX graph, what is written into it, on which tensor",
     ("n_train", "shape", "config", "recipe", "task"): "a family's promise to estimate its cost (core/family.py)",
 }
 
 # place (a file, or file::name) -> why it may pass the ceiling
 MORE_ARGUMENTS: dict[str, str] = {
     "training/fit.py::fit": "the door of training: what, how, on which machine, until when, and whom to tell",
-    "training/fit.py::_fit_stacked": "the same, for networks",
     "data/reading.py::read": "the door of reading: one keyword for each thing that a user may say about the data",
 }
 MORE_POSITIONAL: dict[str, str] = {

@@ -31,7 +31,9 @@ def add_parser(subparsers: Any) -> None:
     """Add the verb."""
     parser = subparsers.add_parser("demo", help="see all of it on a real table, damaged as real tables are; nothing to download")
     parser.add_argument("--out", metavar="FOLDER", default="demo", help="where tables and run go (default: demo)")
-    parser.add_argument("--time", metavar="TIME", default="90s", help="a cap on the search (default: 90s)")
+    parser.add_argument(
+        "--time", metavar="TIME", default="5min", help="a cap on the search (default: 5min; two cores need less than two)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -149,6 +151,9 @@ def _say_what_next(folder: Path, run_folder: Path) -> None:
     print(f"        {run_folder / 'report.html'}   the proof, one page: open it in a browser")
     print(f"        {model}   the model, {size / 1e6:.2f} MB, runs on numpy and onnxruntime alone")
     print("\nnext, on a table of your own:")
-    print("        cupel look YOUR.csv --target COLUMN          # what is in it, and what is wrong with it")
-    print("        cupel fit  YOUR.csv --target COLUMN          # find, prove and pack the best model")
-    print(f"        rm -r {folder}                                # remove this demonstration")
+    for command, what in (
+        ("cupel look YOUR.csv --target COLUMN", "what is in it, and what is wrong with it"),
+        ("cupel fit YOUR.csv --target COLUMN", "find, prove and pack the best model"),
+        (f"rm -r {folder}", "remove this demonstration"),
+    ):
+        print(f"        {command:<44}# {what}")

@@ -81,7 +81,7 @@ def permutation_importance(
         for position, name in enumerate(graph_input.columns):
             orders = [[generator.permutation(len(part.rows)) for _ in range(n_repeats)] for part in chosen]
             shuffled = _predictions_without(chosen, graph_input.name, position, orders)
-            found.append(_importance(name, metric, target, measured, shuffled, resamples))
+            found.append(_importance(name, metric, target, measured=measured, shuffled=shuffled, resamples=resamples))
     return sorted(found, key=lambda importance: -importance.drop)
 
 
@@ -117,6 +117,7 @@ def _importance(
     name: str,
     metric: Metric,
     target: Shaped[Array, " row"],
+    *,
     measured: tuple[float, Array],
     shuffled: Float[Array, "repeat row output"],
     resamples: Resamples,
