@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 SELU_ALPHA = 1.6732632423543772
 SELU_GAMMA = 1.0507009873554805
+WHERE_MISH_IS_LINEAR = 20.0
 
 
 def emit_activation(graph: Graph, name: str, x: str) -> str:
@@ -48,7 +50,7 @@ class Activation(nn.Module):
         super().__init__()
         self.name = name
 
-    def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    def forward(self, x: Float[Tensor, " *shape"]) -> Float[Tensor, " *shape"]:
         """Elementwise."""
         return FUNCTIONS[self.name](x)
 
@@ -70,10 +72,56 @@ class ParametricActivation(nn.Module):
 
     def forward(self, x: Float[Tensor, "model row width"]) -> Float[Tensor, "model row width"]:
         """Elementwise."""
-        return torch.lerp(x, FUNCTIONS[self.name](x), self.strength[:, None, :])
+        strength = self.strength[:, None, :]
+        if self.training and torch.is_grad_enabled() and self.name in CHANGES:
+            mixed: Tensor = _Mixed.apply(x, strength, self.name)  # type: ignore[no-untyped-call]
+            return mixed
+        return torch.lerp(x, FUNCTIONS[self.name](x), strength)
 
     def emit(self, graph: Graph, x: str, *, model: int) -> str:
         """The same from plain operators."""
         strength = graph.constant(self.strength[model].detach().cpu().numpy().astype(np.float32))
         change = graph.op("Sub", emit_activation(graph, self.name, x), x)
         return graph.op("Add", x, graph.op("Mul", strength, change))
+
+
+class _Mixed(torch.autograd.Function):
+    """`x + strength * change(x)` with its slope worked out on the way: half the passes over memory that autograd makes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, strength: Tensor, name: str) -> Tensor:
+        change, slope = CHANGES[name](x)
+        ctx.save_for_backward(slope.mul_(strength).add_(1.0), change)
+        return torch.addcmul(x, strength, change)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+        slope, change = ctx.saved_tensors
+        (gradient,) = gradients
+        return gradient * slope, (gradient * change).sum(dim=1, keepdim=True), None
+
+
+def _change_by_mish(x: Tensor) -> tuple[Tensor, Tensor]:
+    """With s = 1 + exp(x) and r = 1 / (s² + 1): mish(x) - x = -2 x r, so one exponential serves both change and slope."""
+    s = x.clamp(max=WHERE_MISH_IS_LINEAR).exp_().add_(1.0)
+    r = (s * s).add_(1.0).reciprocal_()
+    change = (x * r).mul_(-2.0)
+    return change, torch.addcmul(r, (s - 1.0).mul_(s).mul_(r), change).mul_(-2.0)
+
+
+def _change_by_selu(x: Tensor) -> tuple[Tensor, Tensor]:
+    bent = functional.selu(x)
+    slope = torch.where(x > 0, SELU_GAMMA, bent + SELU_GAMMA * SELU_ALPHA).sub_(1.0)
+    return bent.sub_(x), slope
+
+
+def _change_by_relu(x: Tensor) -> tuple[Tensor, Tensor]:
+    return (-x).clamp_(min=0.0), -(x < 0).to(x.dtype)
+
+
+CHANGES: dict[str, Callable[[Tensor], tuple[Tensor, Tensor]]] = {
+    "mish": _change_by_mish,
+    "selu": _change_by_selu,
+    "relu": _change_by_relu,
+}
+"""activation(x) - x, and its slope, by name."""

@@ -15,21 +15,17 @@ from cupel.core.graph import Graph
 class Linear(nn.Module):
     """`x @ weight + bias` per model; weight (M, in, out), bias (M, out).
 
-    With `ntk` the product is divided by sqrt(in) and weights start standard normal (Jacot et al. 2018, arXiv:1806.07572);
-    otherwise they start uniform in ±1/sqrt(in), as PyTorch's do. `zero` starts all at zero.
+    Weights and biases start uniform in ±1/sqrt(in), as PyTorch's do; with `normal` they start normal with deviation
+    1/sqrt(in), biases with deviation 1: the NTK parametrisation (Jacot et al. 2018, arXiv:1806.07572) with its factor 1/sqrt(in)
+    multiplied in. Under Adam that is the same if the learning rate of the weight has this factor too, its decay the inverse.
     """
 
-    def __init__(
-        self, sizes: tuple[int, int], generators: list[torch.Generator], *, ntk: bool = False, zero: bool = False
-    ) -> None:
+    def __init__(self, sizes: tuple[int, int], generators: list[torch.Generator], *, normal: bool = False) -> None:
         super().__init__()
         n_in, n_out = sizes
         bound = 1 / math.sqrt(max(n_in, 1))
-        self.factor = bound if ntk else 1.0
-        if zero:
-            weight, bias = torch.zeros(len(generators), n_in, n_out), torch.zeros(len(generators), n_out)
-        elif ntk:
-            weight = torch.stack([torch.randn(n_in, n_out, generator=g) for g in generators])
+        if normal:
+            weight = torch.stack([torch.randn(n_in, n_out, generator=g) * bound for g in generators])
             bias = torch.stack([torch.randn(n_out, generator=g) for g in generators])
         else:
             weight = torch.stack([torch.rand(n_in, n_out, generator=g) * 2 * bound - bound for g in generators])
@@ -37,13 +33,18 @@ class Linear(nn.Module):
         self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(bias)
 
+    @property
+    def ntk_factor(self) -> float:
+        """1/sqrt(in)."""
+        return 1 / math.sqrt(self.weight.shape[1])
+
     def forward(self, x: Float[Tensor, "model row in"]) -> Float[Tensor, "model row out"]:
         """Apply each model's map to its own rows."""
-        return torch.baddbmm(self.bias[:, None, :], x, self.weight, alpha=self.factor)
+        return torch.baddbmm(self.bias[:, None, :], x, self.weight)
 
     def emit(self, graph: Graph, x: str, *, model: int) -> str:
         """MatMul and Add; x may have leading axes."""
-        weight = (self.weight[model] * self.factor).detach().cpu().numpy().astype(np.float32)
+        weight = self.weight[model].detach().cpu().numpy().astype(np.float32)
         bias = self.bias[model].detach().cpu().numpy().astype(np.float32)
         return graph.op("Add", graph.op("MatMul", x, graph.constant(weight)), graph.constant(bias))
 

@@ -35,6 +35,7 @@ from cupel.modalities.tabular.work import network_cost
 
 N_BIAS_SAMPLES = 5
 N_INITIAL_ROWS = 2000
+BIAS_FACTOR = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +77,11 @@ class RealMlp(Network):
         self.front = Front(shape, generators, numeric=embedding, category_width=config.category_width)
         self.scale = Scale(self.front.width, n_models=self.n_models)
         widths = [self.front.width, *[config.width] * config.depth]
-        self.hidden = nn.ModuleList([Linear((a, b), generators, ntk=True) for a, b in itertools.pairwise(widths)])
+        self.hidden = nn.ModuleList([Linear((a, b), generators, normal=True) for a, b in itertools.pairwise(widths)])
         self.activations = nn.ModuleList(
             [ParametricActivation(config.activation, config.width, n_models=self.n_models) for _ in range(config.depth)]
         )
-        self.output = Linear((widths[-1], n_outputs), generators, ntk=True)
+        self.output = Linear((widths[-1], n_outputs), generators, normal=True)
         self.dropout = PooledDropout(config.dropout, seeds=seeds)
         self._generators = generators
 
@@ -92,12 +93,12 @@ class RealMlp(Network):
             x = self.scale(self.front(rows))
             for layer, activation in zip(self.hidden, self.activations, strict=True):
                 assert isinstance(layer, Linear), "hidden layers are linear"
-                product = torch.matmul(x, layer.weight) * layer.factor  # (M, N, width)
+                product = torch.matmul(x, layer.weight)  # (M, N, width)
                 layer.weight.div_(product.std(dim=1, keepdim=True).clamp_min(1e-6))
-                product = torch.matmul(x, layer.weight) * layer.factor
+                product = torch.matmul(x, layer.weight)
                 layer.bias.copy_(self._biases(product))
                 x = activation(product + layer.bias[:, None, :])
-            product = torch.matmul(x, self.output.weight) * self.output.factor
+            product = torch.matmul(x, self.output.weight)
             self.output.weight.div_(product.std(dim=1, keepdim=True).clamp_min(1e-6))
             self.output.bias.zero_()
 
@@ -129,18 +130,23 @@ class RealMlp(Network):
         """Weights at the recipe's rate; scales faster, embeddings, biases and activations slower; biases are not decayed."""
         config = self._config
         layers = [layer for layer in (*self.hidden, self.output) if isinstance(layer, Linear)]
-        biases = [layer.bias for layer in layers] + [p for a in self.activations for p in a.parameters()]
+        first, factor = layers[0].ntk_factor, layers[1].ntk_factor
         groups = [
-            ParameterGroup((layers[0].weight,), learning_rate_factor=config.first_layer_factor),
-            ParameterGroup(tuple(layer.weight for layer in layers[1:])),
+            ParameterGroup((layers[0].weight,), config.first_layer_factor * first, 1 / first),
+            ParameterGroup(tuple(layer.weight for layer in layers[1:]), factor, 1 / factor),
+        ]
+        biases = [layer.bias for layer in layers]
+        strengths = [parameter for activation in self.activations for parameter in activation.parameters()]
+        groups += [
+            ParameterGroup(tuple(biases), learning_rate_factor=BIAS_FACTOR, weight_decay_factor=0.0),
+            ParameterGroup(tuple(strengths), learning_rate_factor=BIAS_FACTOR),
             ParameterGroup(tuple(self.scale.parameters()), learning_rate_factor=config.scale_factor),
-            ParameterGroup(tuple(biases), learning_rate_factor=0.1, weight_decay_factor=0.0),
         ]
         if self.front.numeric is not None:
             groups.append(ParameterGroup(tuple(self.front.numeric.parameters()), learning_rate_factor=config.embedding_factor))
         if self.front.codes is not None:
             groups.append(ParameterGroup(tuple(self.front.codes.parameters())))
-        return [group for group in groups if group.parameters]
+        return groups
 
     def emit(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
         """The same from plain operators; dropout is off."""
