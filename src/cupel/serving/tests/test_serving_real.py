@@ -1,7 +1,9 @@
 """A model found on true data, packed, and asked for rows that it had not seen."""
 
+import json
 import os
-import time
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -44,19 +46,26 @@ def test_every_form_of_the_rows_gives_the_same(credit):
         np.testing.assert_array_equal(run.predictor.predict_proba(form), expected)
 
 
-def test_one_row_costs_less_than_a_millisecond_beside_the_model(credit):
-    run, path, _ = credit
-    predictor = run.predictor
-    row = polars.read_csv(path, infer_schema_length=None).row(0, named=True)
-    feeds = predictor.feeds([row])
-    whole = fastest(lambda: predictor.predict(row))
-    assert whole - fastest(lambda: predictor._session.run(feeds)) < 0.001
-
-
+MEASURE = """
+import json, sys, time
+from cupel.serving import load
+predictor, row = load(sys.argv[1]), json.loads(sys.argv[2])
+feeds = predictor.feeds([row])
 def fastest(work):
     seconds = []
-    for _ in range(100):
+    for _ in range(200):
         started = time.perf_counter()
         work()
         seconds.append(time.perf_counter() - started)
     return min(seconds)
+print(fastest(lambda: predictor.predict(row)) - fastest(lambda: predictor._session.run(feeds)))
+"""
+
+
+def test_one_row_costs_less_than_a_millisecond_beside_the_model(credit):
+    run, path, _ = credit
+    row = polars.read_csv(path, infer_schema_length=None).row(0, named=True)
+    # In a process of its own: here every call is slowed by the checking of shapes.
+    command = [sys.executable, "-I", "-c", MEASURE, str(run.artifact), json.dumps(row)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 0.001
