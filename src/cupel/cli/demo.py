@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from cupel.core.errors import CupelError, MissingDependencyError
 
@@ -27,9 +26,8 @@ DAMAGE = (
 )
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the verb."""
-    parser = subparsers.add_parser("demo", help="see all of it on a real table, damaged as real tables are; nothing to download")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
     parser.add_argument("--out", metavar="FOLDER", default="demo", help="where tables and run go (default: demo)")
     parser.add_argument(
         "--time", metavar="TIME", default="5min", help="a cap on the search (default: 5min; two cores need less than two)"

@@ -8,9 +8,8 @@ from typing import Any
 from cupel.cli.asking import add_question, settings_from
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the verb."""
-    parser = subparsers.add_parser("fit", help="find the best model, prove it and pack it")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
     add_question(parser)
     spent = parser.add_argument_group("what may be spent")
     add_budget(spent, default_effort="standard")

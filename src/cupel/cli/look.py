@@ -58,9 +58,8 @@ class Look:
         return plain
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the verb."""
-    parser = subparsers.add_parser("look", help="what a table holds and what is wrong with it; trains nothing")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
     add_question(parser)
     shown = parser.add_argument_group("what to show")
     shown.add_argument("--json", action="store_true", help="print everything as JSON, for machines")

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import argparse
 import errno
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 
-from cupel.cli import check, demo, fit, look, plan, predict, report, resume, status
 from cupel.core.errors import CupelError
 from cupel.version import __version__
 
-VERBS = (look, plan, fit, resume, status, report, predict, check, demo)
+VERBS = {
+    "look": "what a table holds and what is wrong with it; trains nothing",
+    "plan": "what would be tried, with estimated time and memory; trains nothing",
+    "fit": "find the best model, prove it and pack it",
+    "resume": "go on with a run that was stopped, or give it more time",
+    "status": "what a run has done so far, also from another terminal",
+    "report": "show the verdict of a finished run and its report",
+    "predict": "predict the rows of a file with a packed model",
+    "check": "prove that a packed model predicts here what it was trained to",
+    "demo": "see all of it on a real table, damaged as real tables are; nothing to download",
+}
 INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 done, 2 wrong use or bad input, 3 no usable model, 130 interrupted."""
-    arguments = _parser().parse_args(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser(given[0] if given else "").parse_args(given)
     try:
         return int(arguments.run(arguments))
     except CupelError as error:
@@ -32,11 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except MemoryError:
         return _fail("out of memory. Use fewer rows, drop wide columns with --drop, or a machine with more memory.", 2)
+    except ModuleNotFoundError as error:
+        return _fail(f'the library {error.name!r} is not installed; fitting needs: pip install "cupel[fit]".', 2)
     except OSError as error:
         return _fail(_describe(error), 2)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(asked: str) -> argparse.ArgumentParser:
+    """All verbs by name, and the arguments of the one that is asked for: help must not wait for the others' imports."""
     parser = argparse.ArgumentParser(
         prog="cupel",
         description="Finds the best deep learning model for your data, proves it, and packs it to run anywhere.",
@@ -44,8 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"cupel {__version__}")
     subparsers = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for verb in VERBS:
-        verb.add_parser(subparsers)
+    for verb, purpose in VERBS.items():
+        parser_of_verb = subparsers.add_parser(verb, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
+        if verb == asked:
+            importlib.import_module(f"cupel.cli.{verb}").add_arguments(parser_of_verb)
     return parser
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from cupel.cli.asking import add_question, settings_from
 from cupel.cli.fit import add_budget
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the verb."""
-    parser = subparsers.add_parser("plan", help="what would be tried, with estimated time and memory; trains nothing")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
     add_question(parser)
     add_budget(parser, default_effort="standard")
     parser.set_defaults(run=run)

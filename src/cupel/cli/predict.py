@@ -18,9 +18,8 @@ SECONDS_BEFORE_PROGRESS = 2.0
 _SUFFIXES = (".csv", ".parquet")
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the verb."""
-    parser = subparsers.add_parser("predict", help="predict the rows of a file with a packed model")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
     parser.add_argument("model", metavar="MODEL", help="the model.cupel file")
     parser.add_argument("source", metavar="FILE", help="the rows: CSV, Parquet, or anything that `fit` reads")
     parser.add_argument(

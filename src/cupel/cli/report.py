@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the verb."""
-    parser = subparsers.add_parser("report", help="show the verdict of a finished run and its report")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
     parser.add_argument("run_folder", metavar="RUN", help="the run folder")
     parser.add_argument("--open", action="store_true", help="open the report in a browser")
     parser.add_argument("--json", action="store_true", help="print verdict.json instead")

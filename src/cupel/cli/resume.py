@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from cupel.cli.fit import add_budget, add_progress, show
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the verb."""
-    parser = subparsers.add_parser("resume", help="go on with a run that was stopped, or give it more time")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
     parser.add_argument("run_folder", metavar="RUN", help="the run folder")
     add_budget(parser, default_effort=None)
     add_progress(parser)

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the verb."""
-    parser = subparsers.add_parser("status", help="what a run has done so far, also from another terminal")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the verb takes."""
     parser.add_argument("run_folder", metavar="RUN", help="the run folder")
     parser.set_defaults(run=run)
 

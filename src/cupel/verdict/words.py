@@ -7,6 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cupel.core.finding import Finding
     from cupel.verdict.verdict import Contender, Margin, Score, Verdict
 
 WIDTH = 92
@@ -212,11 +213,17 @@ def cost_words(verdict: Verdict) -> str:
     return f"{', '.join(parts)}."
 
 
+def _placed(finding: Finding) -> str:
+    """The finding as a sentence, with its column before it where the sentence does not name it."""
+    is_named = finding.where in finding.what or not finding.where.isidentifier()
+    return _sentence(finding.what) if is_named else f"{finding.where}: {_sentence(finding.what)}"
+
+
 def finding_lines(verdict: Verdict, *, where: str = "the report has all") -> list[str]:
     """The worst findings, one sentence or two each; the rest counted."""
     weighty = [finding for finding in verdict.findings if finding.severity.value != "note"]
     shown = (weighty or list(verdict.findings))[:N_FINDINGS]
-    lines = [f"{finding.severity.value}: {_sentence(finding.what)}" for finding in shown]
+    lines = [f"{finding.severity.value}: {_placed(finding)}" for finding in shown]
     rest = len(verdict.findings) - len(shown)
     if rest > 0:
         lines.append(f"and {count_words(rest, 'more finding')}; {where}.")

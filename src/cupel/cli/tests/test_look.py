@@ -48,8 +48,8 @@ def written(tmp_path, name="table.csv"):
 
 def run(*options: str) -> int:
     parser = argparse.ArgumentParser()
-    look.add_parser(parser.add_subparsers())
-    arguments = parser.parse_args(["look", *options])
+    look.add_arguments(parser)
+    arguments = parser.parse_args(list(options))
     return arguments.run(arguments)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -54,9 +55,7 @@ class Boosted:
 
     def predict(self, inputs: Inputs) -> NDArray[np.float64]:
         """Probabilities, or values."""
-        raw = np.asarray(
-            self.booster.predict(inputs.matrix(), raw_score=True, num_iteration=self.n_rounds, num_threads=machine.usable_cores())
-        )
+        raw = np.asarray(self.booster.predict(inputs.matrix(), raw_score=True, num_iteration=self.n_rounds, num_threads=1))
         if self.kind is TaskKind.REGRESSION:
             return raw.reshape(-1, 1) * self.spread + self.centre
         if self.kind is TaskKind.BINARY:
@@ -82,20 +81,17 @@ class Boosted:
 def fit(
     units: Sequence[UnitData], *, config: Config, task: Task, threads: int | None = None, deadline: Deadline | None = None
 ) -> list[FittedUnit]:
-    """One booster per fold, one after another: LightGBM uses all threads itself."""
-    deadline = deadline or Deadline()
-    fitted = []
-    for number, unit in enumerate(units):
-        share = deadline.remaining / (len(units) - number)
-        fitted.append(_fit_unit(unit, config, task, threads=threads or machine.usable_cores(), until=Deadline(_finite(share))))
-    return fitted
+    """One booster per fold, as many at a time as there are threads, each on one.
+
+    Threads within a booster meet after every leaf: where another program holds a core, 150 rounds took 63 s on two threads and
+    0.6 s on one. Threads that each grow their own never wait.
+    """
+    until = deadline or Deadline()
+    with ThreadPoolExecutor(min(threads or machine.usable_cores(), len(units)), thread_name_prefix="boosting") as pool:
+        return list(pool.map(lambda unit: _fit_unit(unit, config, task, until=until), units))
 
 
-def _finite(seconds: float) -> float | None:
-    return seconds if np.isfinite(seconds) else None
-
-
-def _fit_unit(unit: UnitData, config: Config, task: Task, *, threads: int, until: Deadline) -> FittedUnit:
+def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline) -> FittedUnit:
     import lightgbm
 
     started = time.monotonic()
@@ -107,7 +103,7 @@ def _fit_unit(unit: UnitData, config: Config, task: Task, *, threads: int, until
     history: dict[str, dict[str, list[float]]] = {}
     cut = _Cut(until)
     booster = lightgbm.train(
-        _parameters(config, task, seed=unit.seed, threads=threads),
+        _parameters(config, task, seed=unit.seed),
         train,
         num_boost_round=config.max_rounds,
         valid_sets=[stop],
@@ -150,7 +146,7 @@ class _Cut:
             raise EarlyStopException(environment.iteration, environment.evaluation_result_list)
 
 
-def _parameters(config: Config, task: Task, *, seed: int, threads: int) -> dict[str, Any]:
+def _parameters(config: Config, task: Task, *, seed: int) -> dict[str, Any]:
     parameters: dict[str, Any] = {
         name: getattr(config, name)
         for name in (
@@ -165,7 +161,7 @@ def _parameters(config: Config, task: Task, *, seed: int, threads: int) -> dict[
         "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
-        "num_threads": threads,
+        "num_threads": 1,
         "verbosity": -1,
         "feature_pre_filter": False,
     }
