@@ -191,15 +191,19 @@ def _preset(task: Task, config: Config, recipe: Recipe) -> Preset:
 
 
 def portfolio(task: Task) -> Sequence[Preset]:
-    """The paper's default, then one with more dropout and wider embeddings, one with finer frequencies, a small one."""
+    """The paper's default but for sigma, then one with more dropout and wider embeddings, the paper's own, a small one.
+
+    Frequencies hardly move from where they start in the few epochs that a CPU affords, so they start wider than the paper's 0.1:
+    on one fold of two tables with 24 to 40 epochs, sigma 0.5 or 1 gained 0.5 points of accuracy and 3% of RMSE.
+    """
     return (
-        _preset(task, Config(), RECIPE),
+        _preset(task, Config(sigma=0.5), RECIPE),
         _preset(
             task,
             Config(dropout=0.4, n_frequencies=32, numeric_width=8, activation="mish", scale_factor=5.0, first_layer_factor=0.55),
             replace(RECIPE, learning_rate=0.028, weight_decay=0.041),
         ),
-        _preset(task, Config(sigma=1.0, dropout=0.05), replace(RECIPE, learning_rate=0.03)),
+        _preset(task, Config(), RECIPE),
         _preset(task, Config(width=128, depth=2, dropout=0.3), replace(RECIPE, learning_rate=0.06)),
     )
 
