@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,7 @@ def is_excepted(place: str, exceptions: dict[str, str]) -> bool:
     return place in exceptions or place.split("::")[0] in exceptions
 
 
+@cache
 def all_functions() -> list[Function]:
     return [function for path in source_files() for function in functions_of(path)]
 
