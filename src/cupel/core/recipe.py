@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cupel.core.space import Choice, Range, When
 
-BATCH_SIZE_BY_ROWS = ((1_000, 128), (20_000, 256), (100_000, 512))
+BATCH_SIZE_BY_ROWS = ((1_000, 128), (50_000, 256), (200_000, 512))
 LARGEST_BATCH_SIZE = 1024
 SAMPLES_OF_ALL_EPOCHS = 600_000
 FEWEST_EPOCHS, MOST_EPOCHS = 16, 256

@@ -30,7 +30,7 @@ from cupel.core.space import Choice, Range, sample
 from cupel.core.task import Task, TaskKind
 from cupel.modalities.tabular.front import Front
 from cupel.modalities.tabular.models.mlp import add_member_axis
-from cupel.modalities.tabular.preparation import FOR_REALMLP
+from cupel.modalities.tabular.preparation import FOR_REALMLP, TabularPreparation
 from cupel.modalities.tabular.work import network_cost
 
 N_BIAS_SAMPLES = 5
@@ -178,7 +178,10 @@ RECIPE = Recipe(optimizer="adamw", learning_rate=0.04, beta2=0.95, weight_decay=
 PROBABILITY_METRICS = frozenset({"roc_auc", "roc_auc_ovr", "pr_auc", "log_loss", "brier", "calibration_error"})
 
 
-def _preset(task: Task, config: Config, recipe: Recipe) -> Preset:
+NORMAL_SCORES = replace(FOR_REALMLP, scaling="quantile")
+
+
+def _preset(task: Task, config: Config, recipe: Recipe, preparation: TabularPreparation = NORMAL_SCORES) -> Preset:
     """The paper's own differences between tasks: Mish and a fivefold rate for regression, smoothing for hard decisions."""
     if task.kind is TaskKind.REGRESSION:
         config = replace(config, activation="mish")
@@ -187,23 +190,25 @@ def _preset(task: Task, config: Config, recipe: Recipe) -> Preset:
         recipe = replace(recipe, label_smoothing=0.0)
     else:
         recipe = replace(recipe, label_smoothing=0.1)
-    return Preset(config=config, preparation=FOR_REALMLP, recipe=recipe)
+    return Preset(config=config, preparation=preparation, recipe=recipe)
 
 
 def portfolio(task: Task) -> Sequence[Preset]:
-    """The paper's default but for sigma, then one with more dropout and wider embeddings, the paper's own, a small one.
+    """Near the paper's default, then more dropout and wider embeddings, the paper's own, a small one.
 
-    Frequencies hardly move from where they start in the few epochs that a CPU affords, so they start wider than the paper's 0.1:
-    on one fold of two tables with 24 to 40 epochs, sigma 0.5 or 1 gained 0.5 points of accuracy and 3% of RMSE.
+    Two things differ from the paper, which trains for 256 epochs. Frequencies hardly move from where they start in the few
+    epochs that a CPU affords, so they start wider. Normal scores keep apart what robust scaling squeezes into a corner
+    (a column that is zero in nine rows of ten). Together, on out-of-fold rows of five tables (docs/log.md): better or as
+    good in all.
     """
     return (
-        _preset(task, Config(sigma=0.5), RECIPE),
+        _preset(task, Config(sigma=0.3), RECIPE),
         _preset(
             task,
             Config(dropout=0.4, n_frequencies=32, numeric_width=8, activation="mish", scale_factor=5.0, first_layer_factor=0.55),
             replace(RECIPE, learning_rate=0.028, weight_decay=0.041),
         ),
-        _preset(task, Config(), RECIPE),
+        _preset(task, Config(), RECIPE, FOR_REALMLP),
         _preset(task, Config(width=128, depth=2, dropout=0.3), replace(RECIPE, learning_rate=0.06)),
     )
 
