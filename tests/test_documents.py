@@ -60,7 +60,7 @@ def is_understood(options: list[str]) -> bool:
     from cupel.cli.main import _parser
 
     try:
-        _parser().parse_args(options)
+        _parser(options[0]).parse_args(options)
     except SystemExit as stop:
         return not stop.code
     return True
