@@ -128,7 +128,7 @@ def _publish(
 def _nothing_found(folder: execution.RunFolder, trials: Sequence[Trial]) -> NoModelError:
     rows = verdict.leaderboard(trials, {}, tie_groups={}, higher_is_better=True)
     write_text(folder.path / "leaderboard.csv", verdict.leaderboard_csv(rows))
-    reasons = "; ".join(f"{trial.candidate.name}: {trial.reason}" for trial in trials) or "no family fits this task"
+    reasons = "; ".join(f"{trial.candidate.name}: {trial.reason}" for trial in trials[:3]) or "no family fits this task"
     return NoModelError(f"no candidate gave a usable model ({reasons}). Mend the first reason and run again.")
 
 

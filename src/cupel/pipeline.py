@@ -170,9 +170,9 @@ def _strategy(problem: Problem, effort: Effort) -> tuning.PortfolioThenRandom:
 
 
 def _seconds_to_conclude(problem: Problem, budget: Budget) -> float:
-    """Time kept back for ensemble, verdict, report and packing; never more than a third of what was given."""
-    needed = 4.0 + problem.dataset.n_samples / 10_000
-    return 0.0 if budget.seconds is None else min(needed, budget.seconds / 3)
+    """Time kept back for ensemble, verdict, report and packing; never more than half of what was given."""
+    needed = 4.0 + problem.dataset.n_samples / 5_000
+    return 0.0 if budget.seconds is None else min(needed, budget.seconds / 2)
 
 
 def _train(

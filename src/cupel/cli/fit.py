@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import time
 from typing import Any
 
 from cupel.cli.asking import add_question, settings_from
+from cupel.core.budget import seconds_in
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +37,9 @@ def add_progress(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Fit and print the verdict."""
+    started = time.monotonic()
     settings = settings_from(arguments)
+    cap = seconds_in(arguments.time)
     from cupel import pipeline
     from cupel.cli.progress import observer_for
 
@@ -43,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.source,
         arguments.target,
         effort=arguments.effort,
-        time=arguments.time,
+        time=None if cap is None else max(cap - (time.monotonic() - started), 1.0),  # importing PyTorch is part of it
         out=arguments.out,
         settings=settings,
         observer=observer_for(arguments.progress),

@@ -37,7 +37,10 @@ class Search:
 
 
 def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Trial]:
-    """Every trial, in the order in which they were proposed, failed and skipped ones among them."""
+    """Every trial, in the order in which they were proposed, failed and skipped ones among them.
+
+    The first baseline is run even when time is up already: there is always a model.
+    """
     trials: list[Trial] = []
     best: tuple[float, str] = (-math.inf, "")
     while (proposed := strategy.propose(trials)) is not None:
@@ -47,7 +50,8 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
             candidate.name, number=len(trials) + 1, total=max(len(setup.planned), len(trials) + 1), seconds_left=left
         )
         reason = _reason_to_skip(setup, candidate, family, trials=trials, deadline=deadline)
-        trial = _skipped(candidate, family, reason) if reason else _run(setup, candidate, family, deadline)
+        until = deadline if any(trial.is_usable for trial in trials) or not family.is_baseline else Deadline()
+        trial = _skipped(candidate, family, reason) if reason else _run(setup, candidate, family, until)
         trials.append(trial)
         score = setup.score(trial) if trial.is_usable else None
         if score is not None and score > best[0]:

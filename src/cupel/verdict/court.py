@@ -20,11 +20,11 @@ from cupel.verdict.verdict import Score
 Array = NDArray[Any]
 SEED = 0
 MIN_COVERED = 0.5  # a trial with predictions for fewer of the covered rows is left out, else it would take rows from all
-MAX_DRAWN = 40_000_000  # rows drawn for the intervals of all candidates together
-MIN_RESAMPLES, MAX_RESAMPLES = 200, 1000
+MAX_DRAWN = 8_000_000  # rows drawn for all intervals of one kind together
+MIN_RESAMPLES, MAX_RESAMPLES = 100, 1000
 N_CORRECTIONS = 200
 N_CORRECTIONS_LARGE = 60
-N_PAIRED_LARGE = 400
+N_METRICS = 8
 LARGE = 10_000  # rows from which optimism is so small and so sure that fewer resamples do
 
 
@@ -70,21 +70,26 @@ class Court:
 
     def interval(self, predictions: Array) -> Score:
         """The plain score with its interval."""
-        n_resamples = int(np.clip(MAX_DRAWN // (len(self.rows) * len(self.trials)), MIN_RESAMPLES, MAX_RESAMPLES))
+        n_resamples = self._affordable(len(self.trials))
         return _score(
             evaluation.interval(
                 self.metric, self.target, self.seen(predictions), groups=self.groups, seed=SEED, n_resamples=n_resamples
             )
         )
 
+    def _affordable(self, n_scores: int) -> int:
+        """Resamples for each of so many scores: ranking 20,000 rows takes a millisecond or two, and the run's cap is near."""
+        return int(np.clip(MAX_DRAWN // (len(self.rows) * n_scores), MIN_RESAMPLES, MAX_RESAMPLES))
+
     def table(self, predictions: Array) -> dict[str, Score]:
         """Every metric that fits the task, by name."""
-        table = evaluation.table(self.task, self.target, self.seen(predictions), seed=SEED)
+        n_resamples = self._affordable(N_METRICS)
+        table = evaluation.table(self.task, self.target, self.seen(predictions), seed=SEED, n_resamples=n_resamples)
         return {name: _score(found) for name, found in table.items()}
 
     def paired(self, first: Array, second: Array) -> tuple[float, float, float]:
         """How much better the first is on the same rows: low, estimate, high; positive is better."""
-        n_resamples = MAX_RESAMPLES if len(self.rows) < LARGE else N_PAIRED_LARGE
+        n_resamples = self._affordable(2)
         found = evaluation.paired_difference(
             self.metric, self.target, self.seen(first), self.seen(second), groups=self.groups, seed=SEED, n_resamples=n_resamples
         )
