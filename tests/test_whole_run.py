@@ -48,6 +48,11 @@ def test_the_verdict_has_the_names_that_machines_read(finished):
     assert facts["pick"]["score"]["estimate"] > 0.7
 
 
+def test_a_pick_by_ranks_keeps_its_probabilities(finished):
+    pick, constant = finished.facts["metrics"]["log_loss"]["estimate"], np.log(2)
+    assert pick < constant - 0.05
+
+
 def test_the_leaderboard_has_a_line_for_every_candidate(finished):
     board = finished.leaderboard
     columns = "name family score low high tie_group fit_seconds latency_ms bytes status reason"

@@ -29,6 +29,7 @@ LATENCY_SECONDS = 0.3
 LATENCY_SECONDS_IN_ALL = 3.0
 MAX_IMPORTANCE_COLUMNS = 400
 IMPORTANCE_CELLS = 40_000
+LOG_LOSS_SHARE = 0.02
 MAX_DOUBT = 0.1
 """The ensemble is packed only where the probability that it is worse than its best member is below this."""
 
@@ -43,6 +44,23 @@ def scorer(problem: Problem) -> Callable[[Array, Array], float]:
         return sign * evaluation.score(metric, target[rows], predictions)
 
     return score
+
+
+def blender(problem: Problem) -> Callable[[Array, Array], float]:
+    """What ensembles are chosen by: the metric, and for classes a little of the log loss.
+
+    Metrics of ranks and of decisions do not see it when a mixture with a constant flattens probabilities: without this a mixture
+    chosen by ROC-AUC on a table of 5,600 rows had the log loss 0.54, each of its networks 0.41.
+    """
+    score = scorer(problem)
+    if not problem.task.is_classification:
+        return score
+
+    def both(predictions: Array, rows: Array) -> float:
+        log_loss = evaluation.score("log_loss", problem.target[rows], predictions)
+        return score(predictions, rows) - LOG_LOSS_SHARE * log_loss
+
+    return both
 
 
 def show_score(problem: Problem, score: float) -> str:
@@ -70,7 +88,8 @@ def conclude(
     score, rows = scorer(problem), problem.splits.covered
     predictions = [trial.out_of_fold for trial in usable if trial.out_of_fold is not None]
     best = usable[int(np.argmax([score(prediction[rows], rows) for prediction in predictions]))]
-    ensemble = ensembling.combine(usable, score, rows)
+    blend = blender(problem)
+    ensemble = ensembling.combine(usable, blend, rows)
     pick = _pick(problem, ensembling.single(best), ensemble)
     judged = verdict.judge(
         trials,
@@ -78,7 +97,7 @@ def conclude(
         dataset=problem.dataset,
         splits=problem.splits,
         findings=problem.findings,
-        select=ensembling.selector(predictions, score, max_rows=MAX_SELECTION_ROWS, seed=problem.settings.seed),
+        select=ensembling.selector(predictions, blend, max_rows=MAX_SELECTION_ROWS, seed=problem.settings.seed),
         pick=pick,
     )
     return _publish(problem, folder, trials, pick=pick, judged=judged, deadline=deadline)
