@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel.core.budget import Deadline
 from cupel.core.inputs import Inputs, InputShape
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task, TaskKind
@@ -110,13 +109,3 @@ class Family:
     is_baseline: bool = False
     fit: FitFunction | None = None
     build: BuildFunction | None = None
-
-
-class FamilyTrainer(Protocol):
-    """Trains one candidate's folds; the training stage keeps this promise, the pipeline hands it to others."""
-
-    def __call__(
-        self, family: Family, units: Sequence[UnitData], *, config: Any, recipe: Recipe | None, task: Task, deadline: Deadline
-    ) -> list[FittedUnit]:
-        """Fitted units, in the order of `units`."""
-        ...

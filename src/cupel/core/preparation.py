@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,3 @@ class Preparation(Protocol):
     def fit(self, dataset: Dataset, rows: Rows, *, seed: int) -> Prepared:
         """Learn from the given training rows (and their targets) of a dataset whose task is set."""
         ...
-
-
-AnyPreparation = Any  # a dataclass keeping the promise above; Protocols cannot say "dataclass"

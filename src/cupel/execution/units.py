@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,11 +79,6 @@ class UnitStore:
     def model(self, key: str) -> bytes:
         """A unit's ONNX model."""
         return (self.path(key) / "model.onnx").read_bytes()
-
-    def remove(self, key: str) -> None:
-        """Delete a unit's files, its completeness mark first."""
-        (self.path(key) / "unit.json").unlink(missing_ok=True)
-        shutil.rmtree(self.path(key), ignore_errors=True)
 
     def _facts(self, key: str) -> dict[str, Any] | None:
         folder = self.path(key)

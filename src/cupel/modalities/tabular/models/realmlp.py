@@ -198,8 +198,7 @@ def portfolio(task: Task) -> Sequence[Preset]:
 
     Two things differ from the paper, which trains for 256 epochs. Frequencies hardly move from where they start in the few
     epochs that a CPU affords, so they start wider. Normal scores keep apart what robust scaling squeezes into a corner
-    (a column that is zero in nine rows of ten). Together, on out-of-fold rows of five tables (docs/log.md): better or as
-    good in all.
+    (a column that is zero in nine rows of ten). What was measured of both stands in docs/log.md.
     """
     return (
         _preset(task, Config(sigma=0.3), RECIPE),
