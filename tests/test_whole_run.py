@@ -114,7 +114,7 @@ def test_the_command_line_tells_the_whole_story(tmp_path, capsys):
         main(["fit", str(path), "--target", "y", "--out", str(out), "--effort", "quick", "--time", "60s", "--progress", "plain"])
         == 0
     )
-    assert "expect" in capsys.readouterr().out
+    assert "Expect" in capsys.readouterr().out
     assert main(["resume", str(out), "--progress", "none"]) == 0
     assert main(["report", str(out)]) == 0
     assert main(["status", str(out)]) == 0
