@@ -1,0 +1,12 @@
+"""The promise of conftest.py: under test, a shape written in a signature is held."""
+
+import numpy as np
+import pytest
+from jaxtyping import TypeCheckError
+
+from cupel.evaluation.ties import holm
+
+
+def test_a_wrong_shape_is_noticed():
+    with pytest.raises(TypeCheckError, match="holm"):
+        holm(np.zeros((2, 2)))
