@@ -137,11 +137,29 @@ def _publish(
     judged = judged.completed(seconds=deadline.elapsed, n_bytes=n_bytes)
     write_text(folder.path / "leaderboard.csv", verdict.leaderboard_csv(judged.leaderboard))
     verdict.write_report(
-        folder.path / "report.html", judged, trials=trials, pick=pick, dataset=problem.dataset, profile=problem.profile
+        folder.path / "report.html",
+        judged,
+        trials=trials,
+        pick=pick,
+        dataset=problem.dataset,
+        profile=problem.profile,
+        timeline=_timeline(problem, trials),
     )
     write_json(folder.path / "verdict.json", judged.to_json())
     folder.journal.append("concluded", pick=pick.name, seconds=deadline.elapsed)
     return Run(folder.path)
+
+
+def _timeline(problem: Problem, trials: Sequence[Trial]) -> list[tuple[float, str, float]]:
+    """Seconds of training so far, name and score of every usable trial, in the order in which they were trained."""
+    metric = evaluation.metric_named(problem.task.metric, problem.task)
+    score, rows, seconds, timeline = scorer(problem), problem.splits.covered, 0.0, []
+    for trial in trials:
+        seconds += trial.fit_seconds
+        if trial.out_of_fold is not None:
+            value = score(trial.out_of_fold[rows], rows)
+            timeline.append((seconds, trial.candidate.name, value if metric.higher_is_better else -value))
+    return timeline
 
 
 def _nothing_found(folder: execution.RunFolder, trials: Sequence[Trial]) -> NoModelError:

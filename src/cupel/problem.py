@@ -101,6 +101,32 @@ def understand(source: Any, target: str, *, settings: Settings, observer: Observ
     """
     observer = observer or Silent()
     observer.stage("reading the data")
+    dataset = read(source, target, settings)
+    assert dataset.task is not None, "a target was given"
+    modality = registry.recognise(dataset.schema)
+    reason = modality.unusable(dataset)
+    if reason:
+        raise DataError(reason)
+    observer.stage("looking for faults in the data")
+    profile = data.profile(dataset)
+    return Problem(
+        dataset=dataset,
+        modality=modality,
+        profile=profile,
+        splits=divide(dataset, settings),
+        findings=data.judge_quality(dataset, profile),
+        families=_families(modality, settings, dataset.task),
+        settings=settings,
+    )
+
+
+def read(source: Any, target: str | None, settings: Settings) -> Dataset:
+    """The data as the settings ask for them.
+
+    Raises:
+        DataError: they cannot be read, or the target cannot be learned.
+        UsageError: a setting does not fit the data.
+    """
     dataset = data.read(
         source,
         target=target,
@@ -113,25 +139,18 @@ def understand(source: Any, target: str, *, settings: Settings, observer: Observ
         query=settings.query,
         sheet=settings.sheet,
     ).without(settings.drop)
-    assert dataset.task is not None, "a target was given"
-    evaluation.metric_named(dataset.task.metric, dataset.task)
-    modality = registry.recognise(dataset.schema)
-    reason = modality.unusable(dataset)
-    if reason:
-        raise DataError(reason)
-    observer.stage("looking for faults in the data")
-    profile = data.profile(dataset)
-    return Problem(
-        dataset=dataset,
-        modality=modality,
-        profile=profile,
-        splits=data.split(
-            dataset, scheme=settings.split, n_folds=settings.n_folds, repeats=settings.n_repeats, seed=settings.seed
-        ),
-        findings=data.judge_quality(dataset, profile),
-        families=_families(modality, settings, dataset.task),
-        settings=settings,
-    )
+    if dataset.task is not None:
+        evaluation.metric_named(dataset.task.metric, dataset.task)
+    return dataset
+
+
+def divide(dataset: Dataset, settings: Settings) -> Splits:
+    """The folds that the settings ask for.
+
+    Raises:
+        DataError: the rows cannot be divided so.
+    """
+    return data.split(dataset, scheme=settings.split, n_folds=settings.n_folds, repeats=settings.n_repeats, seed=settings.seed)
 
 
 def _families(modality: Modality, settings: Settings, task: Task) -> tuple[Family, ...]:

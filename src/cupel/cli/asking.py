@@ -8,10 +8,10 @@ from cupel.core.errors import UsageError
 from cupel.core.settings import Settings
 
 
-def add_question(parser: argparse.ArgumentParser) -> None:
+def add_question(parser: argparse.ArgumentParser, *, needs_target: bool = True) -> None:
     """Add the source, the target and every setting."""
     parser.add_argument("source", metavar="FILE", help="CSV, Parquet, Arrow, JSON lines, Excel, SQLite, or a postgresql:// URL")
-    parser.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
+    parser.add_argument("--target", required=needs_target, metavar="COLUMN", help="the column to predict")
     asked = parser.add_argument_group("the question (all inferred; override what is wrong)")
     asked.add_argument("--task", choices=["binary", "multiclass", "regression"], help="what kind of answer")
     asked.add_argument("--metric", help="what to judge by, such as roc_auc, accuracy, f1, log_loss, rmse, mae")

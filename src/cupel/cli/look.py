@@ -60,7 +60,7 @@ class Look:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
-    add_question(parser)
+    add_question(parser, needs_target=False)
     shown = parser.add_argument_group("what to show")
     shown.add_argument("--json", action="store_true", help="print everything as JSON, for machines")
     shown.add_argument("--html", metavar="PAGE", help="also write it as one self-contained HTML page")
@@ -96,31 +96,17 @@ def look(source: Any, target: str | None, *, settings: Settings) -> Look:
         DataError: it cannot be read, or the target cannot be one.
         UsageError: a setting does not fit.
     """
-    from cupel import data, evaluation
+    from cupel import data
+    from cupel.problem import divide, read
 
-    dataset = data.read(
-        source,
-        target=target,
-        task=settings.task,
-        metric=settings.metric,
-        positive=settings.positive,
-        kinds=settings.kinds,
-        group=settings.group,
-        time=settings.time,
-        query=settings.query,
-        sheet=settings.sheet,
-    ).without(settings.drop)
-    if dataset.task is not None:
-        evaluation.metric_named(dataset.task.metric, dataset.task)
+    dataset = read(source, target, settings)
     profile = data.profile(dataset)
     found = Look(dataset=dataset, profile=profile, findings=data.judge_quality(dataset, profile), splits=None)
     if dataset.task is None:
         return found
     try:
         obstacle = registry.recognise(dataset.schema).unusable(dataset) or ""
-        splits = data.split(
-            dataset, scheme=settings.split, n_folds=settings.n_folds, repeats=settings.n_repeats, seed=settings.seed
-        )
+        splits = divide(dataset, settings)
     except DataError as error:
         return replace(found, obstacle=str(error))
     return replace(found, splits=splits, obstacle=obstacle)

@@ -195,7 +195,7 @@ def progress(timeline: Sequence[tuple[float, str, float]], verdict: Verdict) -> 
     bulk = np.quantile(scores, [0.25, 0.75] if len(scores) > 3 else [0, 1])
     reach = 2.5 * max(float(bulk[1] - bulk[0]), 2 * verdict.pick.score.half_width)
     low, high = around([score for score in scores if bulk[0] - reach <= score <= bulk[1] + reach])
-    x = Axis(low=0, high=max(seconds for seconds, _ in points) * 1.03, name="seconds since the start")
+    x = Axis(low=0, high=max(seconds for seconds, _ in points) * 1.03, name="seconds of training")
     plot = Plot(x, Axis(low=low, high=high, name=verdict.metric_label), label="best score so far", height=260)
     stairs: list[tuple[float, float]] = []
     for (seconds, _), score in zip(points, best, strict=True):
