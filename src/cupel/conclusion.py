@@ -30,6 +30,7 @@ LATENCY_SECONDS_IN_ALL = 3.0
 MAX_IMPORTANCE_COLUMNS = 400
 IMPORTANCE_CELLS = 40_000
 LOG_LOSS_SHARE = 0.02
+N_RACING_RESAMPLES = 200
 MAX_DOUBT = 0.1
 """The ensemble is packed only where the probability that it is worse than its best member is below this."""
 
@@ -61,6 +62,20 @@ def blender(problem: Problem) -> Callable[[Array, Array], float]:
         return score(predictions, rows) - LOG_LOSS_SHARE * log_loss
 
     return both
+
+
+def comparer(problem: Problem) -> Callable[..., float]:
+    """`worse(first, second, rows=)`: the probability that the first predictions are worse, by paired bootstrap."""
+    metric = evaluation.metric_named(problem.task.metric, problem.task)
+    groups, seed, target = problem.splits.groups, problem.settings.seed, problem.target
+
+    def worse(first: Array, second: Array, *, rows: Array) -> float:
+        own = None if groups is None else groups[rows]
+        n_resamples = N_RACING_RESAMPLES
+        found = evaluation.paired_difference(metric, target[rows], first, second, groups=own, seed=seed, n_resamples=n_resamples)
+        return float(found.probability_worse)
+
+    return worse
 
 
 def show_score(problem: Problem, score: float) -> str:

@@ -7,10 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from cupel import execution, packing, training, tuning
-from cupel.conclusion import conclude, scorer, show_score
+from cupel.conclusion import comparer, conclude, scorer, show_score
 from cupel.core import machine
 from cupel.core.budget import Budget, Deadline, Effort, seconds_in
 from cupel.core.candidate import Candidate
@@ -32,7 +33,7 @@ def fit(
     source: Any,
     target: str,
     *,
-    effort: str = "standard",
+    effort: str | None = None,
     time: str | float | None = None,
     out: str | Path | None = None,
     settings: Settings | None = None,
@@ -42,7 +43,8 @@ def fit(
 
     `source` is a path, a database URL, a pandas or polars frame, an Arrow table, a dict of columns or a NumPy array.
     `effort` is quick, standard or thorough: how many candidates are tried, the same on every machine. `time`
-    ("10min") caps the wall time. `out` is the run folder; asking the same again goes on where it stopped.
+    ("10min") caps the wall time; without an effort it is used up ("open"), without both the effort is standard.
+    `out` is the run folder; asking the same again goes on where it stopped.
 
     ```python
     run = cupel.fit("churn.csv", "Churn", effort="quick")
@@ -56,7 +58,7 @@ def fit(
         NoModelError: nothing usable was found; the leaderboard in the run folder says why.
     """
     seconds = seconds_in(time)
-    budget, deadline = Budget(effort_named(effort), seconds), Deadline(seconds)
+    budget, deadline = Budget(effort_named(effort, seconds), seconds), Deadline(seconds)
     observer = observer or Silent()
     try:
         problem = understand(source, target, settings=settings or Settings(), observer=observer)
@@ -86,14 +88,16 @@ def resume(
         )
     settings = Settings.from_plain(asked["settings"])
     effort = effort or str(asked["effort"])
+    if effort == Effort.OPEN and time is None:
+        time = asked["seconds"]
     return fit(asked["source"], asked["target"], effort=effort, time=time, out=folder, settings=settings, observer=observer)
 
 
-def plan(problem: Problem, *, effort: str = "standard") -> list[tuple[Candidate, Family, Cost]]:
+def plan(problem: Problem, *, effort: str | None = None, seconds: float | None = None) -> list[tuple[Candidate, Family, Cost]]:
     """What would be tried, in order, with the estimated cost of all units of each. Trains nothing."""
     estimate = problem.estimator()
-    candidates = _strategy(problem, effort_named(effort)).candidates
-    return [(candidate, family, estimate(candidate, family)) for candidate, family in candidates]
+    planned = _strategy(problem, effort_named(effort, seconds)).planned
+    return [(each.candidate, each.family, estimate(each.candidate, each.family)) for each in planned]
 
 
 def question(problem: Problem, source: Any, *, budget: Budget) -> dict[str, Any]:
@@ -112,12 +116,16 @@ def question(problem: Problem, source: Any, *, budget: Budget) -> dict[str, Any]
     }
 
 
-def effort_named(name: str) -> Effort:
-    """The effort of that name.
+def effort_named(name: str | None, seconds: float | None) -> Effort:
+    """The effort of that name; without one standard, or, where there is a cap, all that fits into it.
 
     Raises:
         UsageError: there is none.
     """
+    if name is None:
+        return Effort.STANDARD if seconds is None else Effort.OPEN
+    if name == Effort.OPEN and seconds is None:
+        raise UsageError("the effort 'open' ends when the time does, and no time was given; add --time.")
     try:
         return Effort(name)
     except ValueError as error:
@@ -147,26 +155,44 @@ def _search(
         seed=problem.settings.seed,
     )
     strategy, score = _strategy(problem, budget.effort), scorer(problem)
-    rows = problem.splits.covered
+
+    def run(proposal: tuning.Proposal, *, n_folds: int | None, deadline: Deadline, progress: Callable[[float], None]) -> Trial:
+        return runner.run(
+            proposal.candidate, proposal.family, deadline=deadline, progress=progress, n_folds=n_folds, share=proposal.share
+        )
+
     setup = tuning.Search(
-        run=lambda candidate, family, until, progress: runner.run(candidate, family, deadline=until, progress=progress),
-        score=lambda trial: score(trial.out_of_fold[rows], rows) if trial.out_of_fold is not None else float("-inf"),
+        run=run,
+        score=lambda trial: _score_of(trial, score),
         show=partial(show_score, problem),
-        planned=strategy.candidates,
+        n_folds=len(problem.splits.folds),
         time_model=tuning.TimeModel(problem.estimator()),
         observer=observer,
+        racing=tuning.Racing(comparer(problem)) if problem.settings.racing else None,
+        log=folder.journal.append,
     )
     return tuning.search(strategy, setup=setup, deadline=deadline.minus(_seconds_to_conclude(problem, budget)))
 
 
-def _strategy(problem: Problem, effort: Effort) -> tuning.PortfolioThenRandom:
-    return tuning.PortfolioThenRandom(
-        problem.families,
-        problem.task,
+def _score_of(trial: Trial, score: Callable[[Array, Array], float]) -> float:
+    """The score on the rows that the trial has predicted."""
+    assert trial.out_of_fold is not None, "asked only of trials with predictions"
+    rows = np.flatnonzero(np.isfinite(trial.out_of_fold).all(axis=1))
+    return score(trial.out_of_fold[rows], rows)
+
+
+def _strategy(problem: Problem, effort: Effort) -> tuning.Strategy:
+    """The search asked for; families that were asked for by name are all seen, however little is to be spent."""
+    n_candidates = tuning.N_CANDIDATES[effort]
+    ground = tuning.Ground(
+        families=problem.families,
+        task=problem.task,
         modality=problem.modality.name,
-        n_candidates=tuning.N_CANDIDATES[effort],
+        n_candidates=max(n_candidates, len(problem.families)) if problem.settings.families else n_candidates,
         seed=problem.settings.seed,
+        wishes=problem.settings.space,
     )
+    return tuning.strategy_named(problem.settings.search, ground)
 
 
 def _seconds_to_conclude(problem: Problem, budget: Budget) -> float:

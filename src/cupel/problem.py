@@ -101,7 +101,7 @@ def understand(source: Any, target: str, *, settings: Settings, observer: Observ
     """
     observer = observer or Silent()
     observer.stage("reading the data")
-    dataset = read(source, target, settings)
+    dataset = read(source, target, settings=settings)
     assert dataset.task is not None, "a target was given"
     modality = registry.recognise(dataset.schema)
     reason = modality.unusable(dataset)
@@ -120,7 +120,7 @@ def understand(source: Any, target: str, *, settings: Settings, observer: Observ
     )
 
 
-def read(source: Any, target: str | None, settings: Settings) -> Dataset:
+def read(source: Any, target: str | None, *, settings: Settings) -> Dataset:
     """The data as the settings ask for them.
 
     Raises:

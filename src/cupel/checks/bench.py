@@ -16,10 +16,11 @@ from cupel.core import registry
 from cupel.core.budget import Deadline
 from cupel.core.dataset import Dataset
 from cupel.core.errors import CheckFailedError
-from cupel.core.family import Family, FittedUnit, Preset, UnitData
+from cupel.core.family import Family, FittedUnit, UnitData
 from cupel.core.inputs import Inputs
 from cupel.core.modality import Modality
 from cupel.core.preparation import Prepared
+from cupel.core.presets import Preset
 from cupel.core.task import Task, TaskKind
 
 Array = NDArray[Any]

@@ -19,9 +19,10 @@ from cupel.core.budget import Deadline
 from cupel.core.candidate import Candidate
 from cupel.core.dataset import Dataset
 from cupel.core.errors import TrainingError
-from cupel.core.family import Family, Preset, UnitData
+from cupel.core.family import Family, UnitData
 from cupel.core.feeds import feeds_of
 from cupel.core.inputs import InputShape
+from cupel.core.presets import Preset
 from cupel.core.space import Choice, Dimension
 from cupel.core.task import TaskKind
 
@@ -77,16 +78,23 @@ def offers_presets(bench: Bench) -> None:
 
 
 def searches_within_its_space(bench: Bench) -> None:
-    """A searched preset lies within the ranges, and the same seed gives the same one."""
-    found = [bench.family.search(bench.task, seed) for seed in range(N_SEARCHED)]
+    """A sampled preset lies within the ranges, the same draw gives the same one, and narrowing is respected."""
+    declared = bench.family.space(bench.task)
+    found = [declared.sample(np.random.default_rng(seed)) for seed in range(N_SEARCHED)]
     for preset in found:
         _check_ranges(preset)
         hash(_candidate(bench, preset, name="searched"))
-    again = bench.family.search(bench.task, 0)
-    bench.demand(again == found[0], "search with one seed gave two presets", advice="draw from the seed alone")
-    if space.space_of(bench.family.config):
-        n_different = len({_candidate(bench, preset, name="").key for preset in found})
-        bench.demand(n_different > 1, f"{N_SEARCHED} seeds gave one preset", advice="draw from the search space")
+        again = declared.preset(declared.values_of(preset))
+        bench.demand(again == preset, "its values give another preset", advice="let `finish` change no searched value")
+    if not declared.dimensions:
+        return
+    n_different = len({_candidate(bench, preset, name="").key for preset in found})
+    bench.demand(n_different > 1, f"{N_SEARCHED} draws gave one preset", advice="declare ranges that differ")
+    name, dimension = next(iter(declared.dimensions.items()))
+    one = dimension.cast(dimension.domain.at(0.7))
+    narrowed = declared.narrowed({name: one}).sample(np.random.default_rng(0))
+    held = declared.values_of(narrowed).get(name, one)
+    bench.demand(held == one, f"{name} was fixed at {one!r}, and came out as {held!r}", advice="let `finish` leave it alone")
 
 
 def estimates_its_cost(bench: Bench) -> None:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import Any
 
 from cupel.core.errors import UsageError
 from cupel.core.settings import Settings
+
+SEARCHES = (
+    "auto", "portfolio", "grid", "random", "quasi-random", "tpe", "gp", "halving-epochs", "halving-rows", "hyperband",
+)  # fmt: skip
+"""The names of `tuning.SEARCHES`, which is not imported for a mere help text; a test compares them."""
 
 
 def add_question(parser: argparse.ArgumentParser, *, needs_target: bool = True) -> None:
@@ -29,6 +36,9 @@ def add_question(parser: argparse.ArgumentParser, *, needs_target: bool = True) 
     asked.add_argument("--folds", type=int, metavar="N", help="number of folds")
     asked.add_argument("--repeats", type=int, default=1, metavar="N", help="how often the folds are drawn anew")
     asked.add_argument("--families", metavar="A,B", default="", help="try only these families (baselines always run)")
+    asked.add_argument("--search", default="auto", choices=SEARCHES, help="how candidates are chosen")
+    asked.add_argument("--space", metavar="YAML", help="a file that narrows, fixes or extends what may be chosen, by family")
+    asked.add_argument("--no-racing", action="store_true", help="train every candidate on all folds, however bad the first")
     asked.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="where networks are trained")
     asked.add_argument("--seed", type=int, default=0, help="same seed and effort: same models")
 
@@ -53,9 +63,34 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         n_folds=arguments.folds,
         n_repeats=arguments.repeats,
         families=tuple(name.strip() for name in arguments.families.split(",") if name.strip()),
+        search=arguments.search,
+        space=space_from(arguments.space),
+        racing=not arguments.no_racing,
         device=arguments.device,
         seed=arguments.seed,
     )
+
+
+def space_from(path: str | None) -> dict[str, dict[str, Any]]:
+    """Wishes about search spaces from a YAML file: families, their fields, and what each may be.
+
+    Raises:
+        UsageError: it cannot be read, or is no mapping of mappings.
+    """
+    if path is None:
+        return {}
+    import yaml
+
+    try:
+        wishes = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"--space {path!r} cannot be read: {error}") from error
+    if not isinstance(wishes, dict) or not all(isinstance(fields, dict) for fields in wishes.values()):
+        raise UsageError(
+            f"--space {path!r} does not name families with fields; expected for example\n"
+            "RealMLP:\n  width: [128, 512]\n  dropout: 0.1"
+        )
+    return {str(family): {str(name): wish for name, wish in fields.items()} for family, fields in wishes.items()}
 
 
 def kinds_from(options: list[str]) -> dict[str, str]:

@@ -14,16 +14,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
     add_question(parser)
     spent = parser.add_argument_group("what may be spent")
-    add_budget(spent, default_effort="standard")
+    add_budget(spent)
     parser.add_argument("--out", metavar="FOLDER", help="the run folder (default: runs/NAME); the same question goes on there")
     add_progress(parser)
     parser.set_defaults(run=run)
 
 
-def add_budget(parser: Any, *, default_effort: str | None) -> None:
+def add_budget(parser: Any) -> None:
     """Add the options that limit a run."""
     parser.add_argument(
-        "--effort", default=default_effort, choices=["quick", "standard", "thorough"], help="how many candidates: 6, 24 or 72"
+        "--effort",
+        choices=["quick", "standard", "thorough", "open"],
+        help="how many candidates: 6, 24, 72, or as many as --time allows (default: open with --time, else standard)",
     )
     parser.add_argument("--time", metavar="TIME", help="a cap on wall time, such as 90s, 10min, 2h; the best so far is kept")
 

@@ -99,7 +99,7 @@ def look(source: Any, target: str | None, *, settings: Settings) -> Look:
     from cupel import data
     from cupel.problem import divide, read
 
-    dataset = read(source, target, settings)
+    dataset = read(source, target, settings=settings)
     profile = data.profile(dataset)
     found = Look(dataset=dataset, profile=profile, findings=data.judge_quality(dataset, profile), splits=None)
     if dataset.task is None:

@@ -11,7 +11,7 @@ from cupel.cli.fit import add_budget
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
     add_question(parser)
-    add_budget(parser, default_effort="standard")
+    add_budget(parser)
     parser.set_defaults(run=run)
 
 
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     cap = seconds_in(arguments.time)
     problem = understand(arguments.source, arguments.target, settings=settings_from(arguments))
-    steps = pipeline.plan(problem, effort=arguments.effort)
+    steps = pipeline.plan(problem, effort=arguments.effort, seconds=cap)
     table = Table(box=None, pad_edge=False)
     for heading, justify in (("candidate", "left"), ("family", "left"), ("time", "right"), ("sum", "right"), ("memory", "right")):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]

@@ -10,8 +10,22 @@ from typing import Any
 from cupel.core.observer import Observer, Silent
 from cupel.core.trial import Status, Trial
 
-MARKS = {Status.DONE: "✓", Status.CUT_SHORT: "◐", Status.FAILED: "✗", Status.SKIPPED: "–"}
-COLOURS = {Status.DONE: "green", Status.CUT_SHORT: "yellow", Status.FAILED: "red", Status.SKIPPED: "dim"}
+MARKS = {
+    Status.DONE: "✓",
+    Status.CUT_SHORT: "◐",
+    Status.FAILED: "✗",
+    Status.SKIPPED: "–",
+    Status.DROPPED: "↓",
+    Status.SCREENED: "·",
+}
+COLOURS = {
+    Status.DONE: "green",
+    Status.CUT_SHORT: "yellow",
+    Status.FAILED: "red",
+    Status.SKIPPED: "dim",
+    Status.DROPPED: "dim",
+    Status.SCREENED: "dim",
+}
 
 
 def observer_for(kind: str) -> Observer:

@@ -10,7 +10,7 @@ from cupel.cli.fit import add_budget, add_progress, show
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("run_folder", metavar="RUN", help="the run folder")
-    add_budget(parser, default_effort=None)
+    add_budget(parser)
     add_progress(parser)
     parser.set_defaults(run=run)
 

@@ -12,11 +12,12 @@ from cupel.core.errors import UsageError
 
 
 class Effort(StrEnum):
-    """How many candidates are tried: the same number on any machine."""
+    """How many candidates are tried: the same number on any machine. OPEN: as many as there is time for."""
 
     QUICK = "quick"
     STANDARD = "standard"
     THOROUGH = "thorough"
+    OPEN = "open"
 
 
 _UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.inputs import Inputs, InputShape
+from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task, TaskKind
 
@@ -73,15 +74,6 @@ class Cost:
     memory_bytes: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Preset:
-    """A configuration that has earned its place: what a family is tried with, in this order, before any search."""
-
-    config: Any
-    preparation: Any
-    recipe: Recipe | None = None
-
-
 FitFunction = Callable[..., list[FittedUnit]]
 """`fit(units, *, config, task, threads, deadline) -> list[FittedUnit]`, for families that train themselves."""
 
@@ -94,8 +86,8 @@ class Family:
     """A kind of model.
 
     Exactly one of `fit` and `build` is given: a family that trains itself, or a network that the training loop
-    trains, all folds as one. `source` cites the paper. `portfolio(task)` lists presets, best first. `search(task, seed)`
-    draws one more preset at random. `cost(n_train, shape, config, recipe, task)` estimates one unit.
+    trains, all folds as one. `source` cites the paper. `portfolio(task)` lists presets, best first. `space(task)` is what
+    the search makes more of them from. `cost(n_train, shape, config, recipe, task)` estimates one unit.
     """
 
     name: str
@@ -103,7 +95,7 @@ class Family:
     tasks: frozenset[TaskKind]
     config: type
     portfolio: Callable[[Task], Sequence[Preset]]
-    search: Callable[[Task, int], Preset]
+    space: Callable[[Task], Space]
     cost: Callable[[int, InputShape, Any, Recipe | None, Task], Cost]
     is_deep: bool = False
     is_baseline: bool = False

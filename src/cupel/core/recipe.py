@@ -30,7 +30,8 @@ class Recipe:
     `batch_size` and `epochs` 0 mean: chosen from the number of rows. `weight_decay` is decoupled for AdamW and an L2 gradient
     for the other optimisers; `l1` and `l2` are penalties added to the loss over weight matrices. `patience` counts epochs
     without improvement of the loss on the stop slice. `warmup` and the schedules are in fractions of all steps.
-    `ema` 0 is off. `class_weights` balances classes inversely to their frequency.
+    `ema` 0 is off. `class_weights` balances classes inversely to their frequency. `epochs_share` below 1 is a look
+    at what a candidate promises: so much of the epochs, schedule and all.
     """
 
     optimizer: Annotated[str, Choice("adamw", "adam", "sgd", "rmsprop")] = "adamw"
@@ -51,6 +52,7 @@ class Recipe:
     gradient_clip: Annotated[float, Range(0.0, 10.0)] = 0.0
     ema: Annotated[float, Range(0.0, 0.9999)] = 0.0
     class_weights: Annotated[bool, Choice(False, True)] = False
+    epochs_share: float = 1.0
 
     def pace(self, n_rows: int) -> Pace:
         """Batch size, steps and epochs for a training set of `n_rows`; nothing else decides them.
@@ -62,4 +64,5 @@ class Recipe:
         batch_size = min(self.batch_size or by_rows, 2 ** int(math.log2(max(n_rows, 1))))
         by_samples = round(SAMPLES_OF_ALL_EPOCHS / max(n_rows, 1))
         n_epochs = self.epochs or min(max(by_samples, FEWEST_EPOCHS), MOST_EPOCHS)
+        n_epochs = max(1, round(n_epochs * self.epochs_share))
         return Pace(batch_size=batch_size, n_steps=max(1, round(n_rows / batch_size)), n_epochs=n_epochs)

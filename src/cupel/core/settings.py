@@ -16,7 +16,8 @@ class Settings:
     `task` is "binary", "multiclass" or "regression". `kinds` maps column names to kinds. `drop` names columns to leave
     out. `group` names a column whose values must not be divided between training and validation; `time` one that
     orders the rows. `split` is auto, holdout, k-fold, stratified, repeated, group or time. `families` restricts what is tried
-    (names; the constant always runs). `device` is "auto", "cpu" or "cuda".
+    (names; the constant always runs). `search` names the strategy (`tuning.SEARCHES`), `space` narrows, fixes or extends what
+    may be chosen, by family and field; without `racing` every candidate gets all folds. `device` is "auto", "cpu" or "cuda".
     """
 
     task: str | None = None
@@ -32,6 +33,9 @@ class Settings:
     n_folds: int | None = None
     n_repeats: int = 1
     families: tuple[str, ...] = ()
+    search: str = "auto"
+    space: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    racing: bool = True
     device: str = "auto"
     seed: int = 0
 

@@ -34,6 +34,16 @@ class Range:
             return float(math.exp(math.log(self.low) + fraction * (math.log(self.high) - math.log(self.low))))
         return self.low + fraction * (self.high - self.low)
 
+    def spread(self, resolution: int) -> tuple[float, ...]:
+        """So many evenly spaced values, both ends among them; the middle where there is one only."""
+        if resolution < 2:
+            return (self.at(0.5),)
+        return tuple(self.at(step / (resolution - 1)) for step in range(resolution))
+
+    def nearest(self, value: Any) -> float:
+        """The value, or the end that it is beyond."""
+        return min(max(float(value), self.low), self.high)
+
     def __contains__(self, value: object) -> bool:
         return isinstance(value, int | float) and self.low <= value <= self.high
 
@@ -46,6 +56,26 @@ class Choice:
 
     def __init__(self, *options: Any) -> None:
         object.__setattr__(self, "options", options)
+
+    def at(self, fraction: float) -> Any:
+        """The option `fraction` (0 to 1) of the way through the list."""
+        return self.options[min(int(fraction * len(self.options)), len(self.options) - 1)]
+
+    def spread(self, resolution: int) -> tuple[Any, ...]:
+        """All options, however many."""
+        del resolution
+        return self.options
+
+    def nearest(self, value: Any) -> Any:
+        """The value where it is an option, of numbers the nearest option, else the first."""
+        if value in self.options:
+            return value
+        numbers = [option for option in self.options if isinstance(option, int | float) and not isinstance(option, bool)]
+        return (
+            min(numbers, key=lambda option: abs(option - value))
+            if numbers and isinstance(value, int | float)
+            else self.options[0]
+        )
 
     def __contains__(self, value: object) -> bool:
         return value in self.options
@@ -80,6 +110,12 @@ class Dimension:
         return value
 
 
+def is_active(dimension: Dimension, values: Mapping[str, Any]) -> bool:
+    """Whether the dimension's condition holds among these values."""
+    condition = dimension.condition
+    return condition is None or values.get(condition.field) in condition.values
+
+
 def space_of(config: type) -> tuple[Dimension, ...]:
     """The searchable fields of a config dataclass, in order of declaration."""
     if not isinstance(config, type) or not dataclasses.is_dataclass(config):
@@ -110,11 +146,7 @@ def sample(config: type, *, seed: int, fixed: Mapping[str, Any] | None = None) -
         draw = generator.random()  # drawn for every field, so that fixing one leaves the others as they were
         if dimension.name in values:
             continue
-        if isinstance(dimension.domain, Range):
-            values[dimension.name] = dimension.cast(dimension.domain.at(draw))
-        else:
-            options = dimension.domain.options
-            values[dimension.name] = options[min(int(draw * len(options)), len(options) - 1)]
+        values[dimension.name] = dimension.cast(dimension.domain.at(draw))
     return config(**_without_inactive(config, values, kept=frozenset(fixed or {})))
 
 

@@ -15,12 +15,18 @@ from cupel.core.candidate import Candidate
 
 
 class Status(StrEnum):
-    """How a candidate ended."""
+    """How a candidate ended: DROPPED after the first fold, SCREENED with less than all folds, rows or epochs as planned."""
 
     DONE = "done"
     CUT_SHORT = "cut short"
     FAILED = "failed"
     SKIPPED = "skipped"
+    DROPPED = "dropped"
+    SCREENED = "screened"
+
+
+GAVE_UP = frozenset({Status.SKIPPED, Status.DROPPED, Status.SCREENED})
+"""Not failures: time was short, the first fold was bad enough, or only a look was meant."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

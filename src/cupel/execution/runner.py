@@ -26,6 +26,7 @@ from cupel.execution.units import UnitFiles
 
 Array = NDArray[Any]
 N_CACHED_PREPARATIONS = 4
+MIN_ROWS_OF_A_SHARE = 100
 
 
 class Exporter(Protocol):
@@ -77,22 +78,37 @@ class Runner:
     train: Trainer
     export: Exporter
     seed: int = 0
-    _prepared: dict[Any, list[Prepared]] = field(default_factory=dict)
+    _prepared: dict[Any, Prepared] = field(default_factory=dict)
 
-    def unit_key(self, candidate: Candidate, fold: Fold) -> str:
-        """What decides a unit's result: data, candidate, splits, fold and seed."""
-        parts = (self.dataset.fingerprint, candidate.key, self.splits.key, str(fold.index), str(self.seed))
+    def unit_key(self, candidate: Candidate, fold: Fold, *, share: float = 1.0) -> str:
+        """What decides a unit's result: data, candidate, splits, fold, share of the training rows, and seed."""
+        parts = [self.dataset.fingerprint, candidate.key, self.splits.key, str(fold.index), str(self.seed)]
+        if share < 1:
+            parts.append(f"{share:.6f}")
         return hashlib.sha256("/".join(parts).encode()).hexdigest()[:24]
 
-    def run(self, candidate: Candidate, family: Family, *, deadline: Deadline, progress: Callable[[float], None]) -> Trial:
-        """Train a candidate on all folds, or take from the run folder what is finished there."""
-        kept = self._kept(candidate)
-        if kept is not None:
-            return self._trial(candidate, family, kept)
-        self.folder.journal.append("started", candidate=candidate.name, key=candidate.key)
+    def run(
+        self,
+        candidate: Candidate,
+        family: Family,
+        *,
+        deadline: Deadline,
+        progress: Callable[[float], None],
+        n_folds: int | None = None,
+        share: float = 1.0,
+    ) -> Trial:
+        """Train a candidate on the first `n_folds` folds (None: all) with a share of their training rows.
+
+        What is finished in the run folder is taken from there.
+        """
+        folds = self.splits.folds[:n_folds]
+        kept = {fold.index: self.folder.units.load(self.unit_key(candidate, fold, share=share)) for fold in folds}
+        missing = [fold for fold in folds if kept[fold.index] is None]
+        if missing:
+            self.folder.journal.append("started", candidate=candidate.name, key=candidate.key, folds=[f.index for f in missing])
         started = time.monotonic()
         try:
-            units = self._run_units(candidate, family, deadline=deadline, progress=progress)
+            made = self._run_units(candidate, family, missing, share=share, deadline=deadline, progress=progress)
         except Exception as error:  # noqa: BLE001 the one place where anything a candidate raises becomes its line in the leaderboard
             reason = describe_failure(error)
             seconds = time.monotonic() - started
@@ -100,26 +116,29 @@ class Runner:
             return Trial(
                 candidate=candidate, is_deep=family.is_deep, is_baseline=family.is_baseline, status=Status.FAILED, reason=reason
             )
-        self.folder.journal.append("finished", candidate=candidate.name, key=candidate.key, units=[unit.key for unit in units])
+        new = {unit.fold: unit for unit in made}
+        units = [kept[fold.index] or new[fold.index] for fold in folds]
+        if missing:
+            self.folder.journal.append("finished", candidate=candidate.name, key=candidate.key, units=[unit.key for unit in made])
         return self._trial(candidate, family, units)
 
-    def _kept(self, candidate: Candidate) -> list[UnitResult] | None:
-        units = []
-        for fold in self.splits.folds:
-            unit = self.folder.units.load(self.unit_key(candidate, fold))
-            if unit is None:
-                return None
-            units.append(unit)
-        return units
-
     def _run_units(
-        self, candidate: Candidate, family: Family, *, deadline: Deadline, progress: Callable[[float], None]
+        self,
+        candidate: Candidate,
+        family: Family,
+        splits: Sequence[Fold],
+        *,
+        share: float,
+        deadline: Deadline,
+        progress: Callable[[float], None],
     ) -> list[UnitResult]:
-        folds = self._prepare(candidate, deadline)
+        if not splits:
+            return []
+        folds = [self._prepared_fold(candidate, split, share, deadline) for split in splits]
         fitted = self.train(family, [fold.unit for fold in folds], candidate=candidate, deadline=deadline, progress=progress)
         feeds = feeds_of(self.dataset, self.golden, self.inputs)
         results = []
-        for split, fold, unit in zip(self.splits.folds, folds, fitted, strict=True):
+        for split, fold, unit in zip(splits, folds, fitted, strict=True):
             preparation = fold.prepared.fitted
             golden = unit.model.predict(preparation.transform(self.dataset, self.golden))
             if not (np.isfinite(unit.predictions).all() and np.isfinite(golden).all()):
@@ -140,35 +159,40 @@ class Runner:
                     "curve": unit.curve,
                 },
             )
-            results.append(self.folder.units.save(self.unit_key(candidate, split), files))
+            results.append(self.folder.units.save(self.unit_key(candidate, split, share=share), files))
         return results
 
-    def _prepare(self, candidate: Candidate, deadline: Deadline) -> list[PreparedFold]:
+    def _prepared_fold(self, candidate: Candidate, fold: Fold, share: float, deadline: Deadline) -> PreparedFold:
         target = self.dataset.target
         assert target is not None, "a run is made only for a dataset whose task is known"
-        kept = self._prepared.get(candidate.preparation)
-        if kept is None:
-            kept = []
-            for fold in self.splits.folds:
-                if deadline.passed:
-                    raise TrainingError("time was up before its data were prepared; give the run more time.")
-                kept.append(candidate.preparation.fit(self.dataset, fold.train, seed=self._seed("preparation", fold)))
-            while len(self._prepared) >= N_CACHED_PREPARATIONS:
+        key = (candidate.preparation, fold.index, share)
+        prepared = self._prepared.get(key)
+        if prepared is None:
+            if deadline.passed:
+                raise TrainingError("time was up before its data were prepared; give the run more time.")
+            rows = self._some(fold, share)
+            prepared = candidate.preparation.fit(self.dataset, rows, seed=self._seed("preparation", fold))
+            while len(self._prepared) >= N_CACHED_PREPARATIONS * len(self.splits.folds):
                 self._prepared.pop(next(iter(self._prepared)))
-            self._prepared[candidate.preparation] = kept
-        folds = []
-        for fold, prepared in zip(self.splits.folds, kept, strict=True):
-            unit = UnitData(
-                fold=fold.index,
-                seed=self._seed(candidate.key, fold),
-                train=prepared.inputs,
-                train_target=target[prepared.rows],
-                stop=prepared.fitted.transform(self.dataset, fold.stop),
-                stop_target=target[fold.stop],
-                valid=prepared.fitted.transform(self.dataset, fold.valid),
-            )
-            folds.append(PreparedFold(prepared, unit))
-        return folds
+            self._prepared[key] = prepared
+        unit = UnitData(
+            fold=fold.index,
+            seed=self._seed(candidate.key, fold),
+            train=prepared.inputs,
+            train_target=target[prepared.rows],
+            stop=prepared.fitted.transform(self.dataset, fold.stop),
+            stop_target=target[fold.stop],
+            valid=prepared.fitted.transform(self.dataset, fold.valid),
+        )
+        return PreparedFold(prepared, unit)
+
+    def _some(self, fold: Fold, share: float) -> Array:
+        """A share of the fold's training rows: the same for all candidates, a smaller share within a larger one."""
+        if share >= 1:
+            return fold.train
+        order = np.random.default_rng(self._seed("share", fold)).permutation(len(fold.train))
+        rows: Array = np.sort(fold.train[order[: max(MIN_ROWS_OF_A_SHARE, round(share * len(fold.train)))]])
+        return rows
 
     def _seed(self, purpose: str, fold: Fold) -> int:
         digest = hashlib.sha256(f"{self.seed}/{purpose}/{fold.index}".encode()).digest()

@@ -4,7 +4,21 @@ A strategy sees families, trials and costs, nothing else.
 """
 
 from cupel.tuning.estimate import TimeModel
-from cupel.tuning.proposal import N_CANDIDATES, PortfolioThenRandom, Strategy
+from cupel.tuning.proposal import Proposal, Strategy, Tried
+from cupel.tuning.racing import Racing
 from cupel.tuning.search import Search, search
+from cupel.tuning.strategies import N_CANDIDATES, SEARCHES, Ground, strategy_named
 
-__all__ = ["N_CANDIDATES", "PortfolioThenRandom", "Search", "Strategy", "TimeModel", "search"]
+__all__ = [
+    "N_CANDIDATES",
+    "SEARCHES",
+    "Ground",
+    "Proposal",
+    "Racing",
+    "Search",
+    "Strategy",
+    "TimeModel",
+    "Tried",
+    "search",
+    "strategy_named",
+]

@@ -1,39 +1,75 @@
-"""The loop that spends the budget: propose, run, learn, until the strategy or the time is at its end."""
+"""The loop that spends the budget: propose, race, run, learn, until the strategy or the time is at its end."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from cupel.core.budget import Deadline
-from cupel.core.candidate import Candidate
-from cupel.core.family import Family
 from cupel.core.observer import Observer
 from cupel.core.trial import Status, Trial
 from cupel.tuning.estimate import TimeModel
-from cupel.tuning.proposal import Strategy
+from cupel.tuning.proposal import Proposal, Strategy, Tried
+from cupel.tuning.racing import Racing
 
-RunTrial = Callable[[Candidate, Family, Deadline, Callable[[float], None]], Trial]
 MIN_SHARE = 0.5
 """A candidate that would get less than this share of the time it needs is skipped once something deep has finished."""
+MAX_SKIPPED_IN_A_ROW = 40
+"""So many proposals in a row that do not fit into the time left end the search."""
+
+
+class RunTrial(Protocol):
+    """Trains a candidate on the first `n_folds` folds (None: all) with a share of their training rows."""
+
+    def __call__(
+        self, proposal: Proposal, *, n_folds: int | None, deadline: Deadline, progress: Callable[[float], None]
+    ) -> Trial:
+        """The trial; of fewer folds than all it has predictions for their rows alone."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
     """What the loop needs beside the strategy.
 
-    `run` trains a candidate; `score` judges a usable trial (larger is better) and `show` writes such a score out for people;
-    `planned` are the candidates expected, for the estimate of what is left.
+    `score` judges predictions, of all rows or some (larger is better), and `show` writes such a score out for people;
+    `log` keeps what was decided. Without `racing` every candidate gets all folds.
     """
 
     run: RunTrial
     score: Callable[[Trial], float]
     show: Callable[[float], str]
-    planned: Sequence[tuple[Candidate, Family]]
+    n_folds: int
     time_model: TimeModel
     observer: Observer
+    racing: Racing | None = None
+    log: Callable[..., None] = lambda *_, **__: None
+
+
+@dataclass(eq=False)
+class _State:
+    """What has been tried so far."""
+
+    tried: list[Tried] = field(default_factory=list)
+    best: Tried | None = None
+    n_skipped: int = 0
+
+    @property
+    def trials(self) -> list[Trial]:
+        return [each.trial for each in self.tried]
+
+    def add(self, tried: Tried) -> None:
+        self.tried.append(tried)
+        self.n_skipped = self.n_skipped + 1 if tried.trial.status is Status.SKIPPED else 0
+        if tried.trial.is_usable and _score(tried) > _score(self.best):
+            self.best = tried
+
+
+def _score(tried: Tried | None) -> float:
+    return -math.inf if tried is None or tried.score is None else tried.score
 
 
 def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Trial]:
@@ -41,55 +77,104 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
 
     The first baseline is run even when time is up already: there is always a model.
     """
-    trials: list[Trial] = []
-    best: tuple[float, str] = (-math.inf, "")
-    while (proposed := strategy.propose(trials)) is not None:
-        candidate, family = proposed
-        left = _seconds_left(setup, len(trials))
-        setup.observer.trial_started(
-            candidate.name, number=len(trials) + 1, total=max(len(setup.planned), len(trials) + 1), seconds_left=left
+    state = _State()
+    while state.n_skipped < MAX_SKIPPED_IN_A_ROW and (proposal := strategy.propose(state.tried)) is not None:
+        n_done = len(state.tried)
+        left = min(sum(_cost(setup, planned) for planned in strategy.planned[n_done:]), max(deadline.remaining, 0.0))
+        total = max(len(strategy.planned), n_done + 1)
+        setup.observer.trial_started(proposal.candidate.name, number=n_done + 1, total=total, seconds_left=left)
+        tried = _try(setup, proposal, state, deadline)
+        state.add(tried)
+        shown = "" if tried.score is None else setup.show(tried.score)
+        best = state.best
+        setup.observer.trial_finished(
+            tried.trial,
+            score=shown,
+            best=best.trial.candidate.name if best else "",
+            best_score=setup.show(best.score) if best and best.score is not None else "",
         )
-        reason = _reason_to_skip(setup, candidate, family, trials=trials, deadline=deadline)
-        until = deadline if any(trial.is_usable for trial in trials) or not family.is_baseline else Deadline()
-        trial = _skipped(candidate, family, reason) if reason else _run(setup, candidate, family, until)
-        trials.append(trial)
-        score = setup.score(trial) if trial.is_usable else None
-        if score is not None and score > best[0]:
-            best = (score, trial.candidate.name)
-        shown = setup.show(score) if score is not None else ""
-        setup.observer.trial_finished(trial, score=shown, best=best[1], best_score=setup.show(best[0]) if best[1] else "")
-    return trials
+    return state.trials
 
 
-def _run(setup: Search, candidate: Candidate, family: Family, deadline: Deadline) -> Trial:
+def _try(setup: Search, proposal: Proposal, state: _State, deadline: Deadline) -> Tried:
+    reason = _reason_to_skip(setup, proposal, trials=state.trials, deadline=deadline)
+    if reason:
+        return Tried(proposal=proposal, trial=_ended(proposal, Status.SKIPPED, reason), score=None)
+    family = proposal.family
+    until = deadline if any(trial.is_usable for trial in state.trials) or not family.is_baseline else Deadline()
+    if proposal.is_screening:
+        return _screened(setup, proposal, until)
+    dropped = _raced_out(setup, proposal, state, until)
+    if dropped is not None:
+        return dropped
+    trial = _run(setup, proposal, until)
+    return Tried(proposal=proposal, trial=trial, score=setup.score(trial) if trial.is_usable else None)
+
+
+def _run(setup: Search, proposal: Proposal, deadline: Deadline) -> Trial:
     started = time.monotonic()
-    trial = setup.run(candidate, family, deadline, setup.observer.trial_progress)
-    setup.time_model.learn(trial, family, seconds=max(trial.fit_seconds, time.monotonic() - started))
+    trial = setup.run(proposal, n_folds=None, deadline=deadline, progress=setup.observer.trial_progress)
+    setup.time_model.learn(trial, proposal.family, seconds=max(trial.fit_seconds, time.monotonic() - started))
     return trial
 
 
-def _seconds_left(setup: Search, n_done: int) -> float:
-    return sum(setup.time_model.cost(candidate, family).seconds for candidate, family in setup.planned[n_done:])
+def _screened(setup: Search, proposal: Proposal, deadline: Deadline) -> Tried:
+    n_folds = proposal.n_folds
+    trial = setup.run(proposal, n_folds=n_folds, deadline=deadline, progress=setup.observer.trial_progress)
+    if trial.out_of_fold is None:
+        return Tried(proposal=proposal, trial=trial, score=None)
+    score = setup.score(trial)
+    reason = f"a look at what it promises, on {n_folds} of {setup.n_folds} folds: {setup.show(score)}"
+    looked = replace(trial, status=Status.SCREENED, out_of_fold=None, reason=reason)
+    return Tried(proposal=proposal, trial=looked, score=score)
 
 
-def _reason_to_skip(
-    setup: Search, candidate: Candidate, family: Family, *, trials: Sequence[Trial], deadline: Deadline
-) -> str | None:
+def _raced_out(setup: Search, proposal: Proposal, state: _State, deadline: Deadline) -> Tried | None:
+    """The candidate dropped after its first fold; None where it goes on, or does not race."""
+    racing, family, best = setup.racing, proposal.family, state.best
+    if racing is None or best is None or family.is_baseline:
+        return None
+    seconds = _cost(setup, proposal)
+    if not racing.is_due(state.trials, is_deep=family.is_deep, seconds=seconds, n_folds=setup.n_folds):
+        return None
+    first = setup.run(proposal, n_folds=1, deadline=deadline, progress=_share_of(setup.observer, setup.n_folds))
+    if first.out_of_fold is None or first.status is Status.CUT_SHORT:
+        return None if first.out_of_fold is not None else Tried(proposal=proposal, trial=first, score=None)
+    chance, is_dropped = racing.chance_of_being_worse(first, best.trial)
+    name = proposal.candidate.name
+    setup.log("raced", candidate=name, against=best.trial.candidate.name, worse=chance, dropped=is_dropped)
+    if not is_dropped:
+        return None
+    reason = f"worse than {best.trial.candidate.name} with probability {chance:.3f} after the first of {setup.n_folds} folds"
+    return Tried(proposal=proposal, trial=replace(first, status=Status.DROPPED, out_of_fold=None, reason=reason), score=None)
+
+
+def _share_of(observer: Observer, n_folds: int) -> Callable[[float], None]:
+    return lambda fraction: observer.trial_progress(fraction / n_folds)
+
+
+def _cost(setup: Search, proposal: Proposal) -> float:
+    share = proposal.share * (proposal.n_folds or setup.n_folds) / setup.n_folds
+    return setup.time_model.cost(proposal.candidate, proposal.family).seconds * share
+
+
+def _reason_to_skip(setup: Search, proposal: Proposal, *, trials: Sequence[Trial], deadline: Deadline) -> str | None:
     """Why a candidate is not worth starting. Something is always tried: the first usable model, then one deep one."""
     has_model = any(trial.is_usable for trial in trials)
     has_deep = any(trial.is_usable and trial.is_deep for trial in trials)
     if deadline.passed and has_model:
         return "the time was used up before its turn; give the run more time with --time."
-    needed = setup.time_model.cost(candidate, family).seconds
+    needed = _cost(setup, proposal)
     enough = deadline.remaining >= MIN_SHARE * needed
-    if has_model and not enough and (has_deep or not family.is_deep):
+    if has_model and not enough and (has_deep or not proposal.family.is_deep):
         return (
             f"it needs about {needed:.0f} s and {max(deadline.remaining, 0):.0f} s were left; give the run more time with --time."
         )
     return None
 
 
-def _skipped(candidate: Candidate, family: Family, reason: str) -> Trial:
+def _ended(proposal: Proposal, status: Status, reason: str) -> Trial:
+    family = proposal.family
     return Trial(
-        candidate=candidate, is_deep=family.is_deep, is_baseline=family.is_baseline, status=Status.SKIPPED, reason=reason
+        candidate=proposal.candidate, is_deep=family.is_deep, is_baseline=family.is_baseline, status=status, reason=reason
     )

@@ -15,7 +15,7 @@ from cupel.core import machine
 from cupel.core.dataset import Dataset
 from cupel.core.finding import Finding
 from cupel.core.split import Splits
-from cupel.core.trial import Ensemble, Status, Trial
+from cupel.core.trial import GAVE_UP, Ensemble, Status, Trial
 from cupel.verdict.court import Court, open_court, predictions_of
 from cupel.verdict.leaderboard import leaderboard
 from cupel.verdict.verdict import Contender, Failure, Margin, Score, Verdict
@@ -88,7 +88,8 @@ def judge(
 
 def _counts(court: Court, trials: Sequence[Trial], dataset: Dataset) -> dict[str, Any]:
     return {
-        "n_candidates": len(trials),
+        "n_candidates": sum(trial.status not in (Status.SKIPPED, Status.SCREENED) for trial in trials),
+        "n_dropped": sum(trial.status is Status.DROPPED for trial in trials),
         "n_usable": len(court.trials),
         "n_skipped": sum(trial.status is Status.SKIPPED for trial in trials),
         "n_samples": dataset.n_samples,
@@ -230,7 +231,7 @@ def _failures(trials: Sequence[Trial], court: Court) -> tuple[Failure, ...]:
             reason=trial.reason or court.incomplete.get(trial.candidate.name, "no reason was recorded."),
         )
         for trial in trials
-        if trial.candidate.name not in kept and trial.status is not Status.SKIPPED
+        if trial.candidate.name not in kept and trial.status not in GAVE_UP
     )
 
 

@@ -135,6 +135,7 @@ class Verdict:
     n_candidates: int
     n_usable: int
     n_skipped: int
+    n_dropped: int
     n_samples: int
     n_judged: int
     n_features: int
@@ -193,6 +194,7 @@ class Verdict:
             "n_candidates": self.n_candidates,
             "n_usable": self.n_usable,
             "n_skipped": self.n_skipped,
+            "n_dropped": self.n_dropped,
             "seconds": self.seconds,
             "latency_ms": {"one": self.pick.latency_one, "thousand": self.pick.latency_thousand},
             "bytes": self.pick.n_bytes,

@@ -245,6 +245,8 @@ def failure_words(verdict: Verdict) -> str:
         parts.append(
             f"{count_words(len(verdict.failures), 'candidate')} gave nothing ({names}). {first.name}: {_sentence(first.reason)}"
         )
+    if verdict.n_dropped:
+        parts.append(f"{count_words(verdict.n_dropped, 'candidate')} dropped after the first fold.")
     if verdict.n_skipped:
         parts.append(f"{count_words(verdict.n_skipped, 'candidate')} skipped; the leaderboard says why.")
     return " ".join(parts)

@@ -1,115 +1,253 @@
 import time
-from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 import pytest
 
 from cupel.core.budget import Deadline
-from cupel.core.family import Cost, Family, Preset
+from cupel.core.errors import UsageError
+from cupel.core.family import Cost
 from cupel.core.observer import Silent
-from cupel.core.space import Range, sample
-from cupel.core.task import Task, TaskKind
 from cupel.core.trial import Status, Trial
-from cupel.tuning import PortfolioThenRandom, Search, TimeModel, search
+from cupel.tuning import SEARCHES, Racing, Search, TimeModel, search, strategy_named
+from cupel.tuning.tests.planted import WITH_RECIPE, Config, done, family, ground, quality
 
-TASK = Task(kind=TaskKind.REGRESSION, target="y", metric="rmse")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    width: Annotated[int, Range(1, 1000)] = 10
+GP_IS_SLOW = pytest.param("gp", marks=pytest.mark.slow)
+ALL_SEARCHES = [GP_IS_SLOW if name == "gp" else name for name in SEARCHES]
+DRAWING_SEARCHES = [GP_IS_SLOW if name == "gp" else name for name in ("auto", "grid", "random", "quasi-random", "tpe", "gp")]
 
 
-def family(name, *, n_presets=1, seconds=1.0, deep=False, baseline=False):
-    return Family(
-        name=name,
-        source="made for this test",
-        tasks=frozenset(TaskKind),
-        config=Config,
-        portfolio=lambda task: [Preset(config=Config(width=10 + i), preparation=None) for i in range(n_presets)],
-        search=lambda task, seed: Preset(config=sample(Config, seed=seed), preparation=None),
-        cost=lambda *given: Cost(seconds=seconds, memory_bytes=1),
-        is_deep=deep,
-        is_baseline=baseline,
-        fit=lambda units, **given: [],
-    )
+def strategy(n_candidates=8, seed=0, name="auto", **given):
+    return strategy_named(name, ground(n_candidates, seed=seed, **given))
 
 
-FAMILIES = [family("deep", n_presets=2, deep=True), family("constant", baseline=True), family("trees", n_presets=2)]
-
-
-def strategy(n_candidates=8, seed=0):
-    return PortfolioThenRandom(FAMILIES, TASK, modality="m", n_candidates=n_candidates, seed=seed)
-
-
-def run_all(strategy, *, run, deadline=None, seconds=1.0):
-    setup = Search(
+def setup_of(run=done, *, seconds=1.0, racing=None, n_folds=1, score=None, log=None):
+    return Search(
         run=run,
-        score=lambda trial: float(trial.out_of_fold[0, 0]),
+        score=score or (lambda trial: float(trial.out_of_fold[0, 0])),
         show=str,
-        planned=strategy.candidates,
+        n_folds=n_folds,
         time_model=TimeModel(lambda candidate, family: Cost(seconds=seconds, memory_bytes=1)),
         observer=Silent(),
+        racing=racing,
+        log=log or (lambda *_, **__: None),
     )
-    return search(strategy, setup=setup, deadline=deadline or Deadline())
 
 
-def done(candidate, family, until, progress):
-    return Trial(
-        candidate=candidate,
-        is_deep=family.is_deep,
-        is_baseline=family.is_baseline,
-        status=Status.DONE,
-        out_of_fold=np.ones((1, 1)),
-    )
+def run_all(strategy, *, run=done, deadline=None, seconds=1.0):
+    return search(strategy, setup=setup_of(run, seconds=seconds), deadline=deadline or Deadline())
 
 
 def test_baselines_come_first_then_every_family_then_second_presets():
-    names = [candidate.name for candidate, _ in strategy().candidates]
-    assert names[:5] == ["constant-1", "trees-1", "deep-1", "trees-2", "deep-2"]
+    names = [proposal.candidate.name for proposal in strategy().planned]
+    assert names[:5] == ["constant-1", "deep-1", "trees-1", "deep-2", "trees-2"]
 
 
-def test_the_number_of_candidates_is_the_effort_and_none_is_tried_twice():
-    candidates = [candidate for candidate, _ in strategy(30).candidates]
-    assert len(candidates) == 30
-    assert len({candidate.key for candidate in candidates}) == 30
-    assert len({candidate.name for candidate in candidates}) == 30
+@pytest.mark.parametrize("name", DRAWING_SEARCHES)
+def test_the_number_of_candidates_is_the_effort_and_none_is_tried_twice(name):
+    trials = run_all(strategy(30, name=name))
+    assert len(trials) == 30
+    assert len({trial.candidate.key for trial in trials}) == 30
+    assert len({trial.candidate.name for trial in trials}) == 30
 
 
-def test_the_same_seed_gives_the_same_candidates_and_another_seed_others():
-    keys = [[candidate.key for candidate, _ in strategy(20, seed).candidates] for seed in (0, 0, 1)]
-    assert keys[0] == keys[1]
-    assert keys[0] != keys[2]
+@pytest.mark.parametrize("name", SEARCHES)
+def test_the_same_seed_gives_the_same_candidates(name):
+    first, second = ([trial.candidate.key for trial in run_all(strategy(12, name=name))] for _ in range(2))
+    assert first == second
 
 
-def test_every_family_is_seen_even_with_the_smallest_budget():
-    assert {candidate.family for candidate, _ in strategy(1).candidates} == {"deep", "constant", "trees"}
+def test_another_seed_gives_others():
+    assert [t.candidate.key for t in run_all(strategy(20, 0))] != [t.candidate.key for t in run_all(strategy(20, 1))]
+
+
+@pytest.mark.parametrize("name", ALL_SEARCHES)
+def test_narrowed_and_conditional_spaces_are_respected(name):
+    wishes = {"*": {"width": [50, 60], "kind": "fancy"}, "Trees": {"rate": 0.25}}
+    trials = run_all(strategy(25, name=name, wishes=wishes))
+    for trial in trials:
+        config = trial.candidate.config
+        assert 50 <= config.width <= 60
+        assert config.kind == "fancy"
+        assert config.rate == 0.25 or trial.candidate.family != "trees"
+
+
+@pytest.mark.parametrize("name", ALL_SEARCHES)
+def test_what_does_not_matter_stays_at_its_default(name):
+    for trial in run_all(strategy(25, name=name)):
+        config = trial.candidate.config
+        assert config.kind == "fancy" or config.fanciness == Config().fanciness
+
+
+@pytest.mark.parametrize("name", ["tpe", GP_IS_SLOW])
+def test_learning_from_scores_finds_better_places_than_chance(name):
+    alone = [family("only")]
+    best = {
+        search_name: np.mean(
+            [
+                max(float(t.out_of_fold[0, 0]) for t in run_all(strategy(24, seed, name=search_name, families=alone)))
+                for seed in range(3)
+            ]
+        )
+        for search_name in (name, "random")
+    }
+    assert best[name] > best["random"]
+
+
+def test_a_grid_ends_when_every_combination_was_tried():
+    trials = run_all(strategy(1000, name="grid", families=[family("only")], wishes={"only": {"width": [1, 2], "rate": 0.5}}))
+    assert len(trials) == 2 * (1 + 3)  # of width both ends (the middle is one of them), plain or fancy with 3 values
+
+
+def test_halving_gives_everything_to_a_few_and_a_ninth_to_many():
+    chosen = strategy(4, name="halving-epochs", families=WITH_RECIPE)
+    trials = run_all(chosen, run=done)
+    shares = [trial.candidate.recipe.epochs_share for trial in trials if trial.status is Status.SCREENED]
+    full = [trial for trial in trials if trial.status is Status.DONE and not trial.is_baseline]
+    assert (shares.count(1 / 9), shares.count(1 / 3), len(full)) == (27, 9, 3)
+    assert all(trial.candidate.recipe.epochs_share == 1 for trial in full)
+    assert len({trial.candidate.name for trial in trials}) == len(trials)
+
+
+def test_halving_keeps_the_best_of_those_it_looked_at():
+    trials = run_all(strategy(4, name="halving-rows", families=WITH_RECIPE))
+    looked = {
+        trial.candidate.name.split(" at")[0]: trial.candidate.config for trial in trials if "at 11%" in trial.candidate.name
+    }
+    kept = {trial.candidate.name for trial in trials if trial.status is Status.DONE and not trial.is_baseline}
+
+    assert kept == set(sorted(looked, key=lambda name: -quality(looked[name]))[:3])
+
+
+def test_hyperband_also_starts_some_with_everything():
+    trials = run_all(strategy(13, name="hyperband", families=WITH_RECIPE))
+    assert sum(trial.status is Status.DONE for trial in trials) == 13
+
+
+def test_the_portfolio_ends_with_its_last_preset():
+    assert len(run_all(strategy(100, name="portfolio"))) == 5
+
+
+@pytest.mark.parametrize(
+    ("wishes", "words"),
+    [
+        ({"nobody": {"rate": 1}}, "nobody"),
+        ({"*": {"nothing": 1}}, "nothing"),
+        ({"trees": {"nothing": 1}}, "trees"),
+        ({"trees": {"kind": "huge"}}, "plain, fancy"),
+        ({"trees": {"rate": [1, 0]}}, "smaller first"),
+        ({"trees": {"width": {"low": 0, "log": True}}}, "above 0"),
+        ({"trees": {"rate": {"from": 1}}}, "cannot be read"),
+        ({"trees": {"rate": "much"}}, "a number"),
+        ({"trees": {"rate": []}}, "cannot be read"),
+    ],
+)
+def test_a_wish_that_cannot_be_met_says_so_before_anything_runs(wishes, words):
+    with pytest.raises(UsageError, match=words):
+        strategy(wishes=wishes)
+
+
+def test_an_unknown_search_is_refused():
+    with pytest.raises(UsageError, match="quasi-random"):
+        strategy(name="magic")
+
+
+def test_a_range_may_be_extended_beyond_what_is_declared():
+    trials = run_all(strategy(25, name="random", wishes={"*": {"width": {"low": 5000, "high": 9000}}}))
+    assert all(5000 <= trial.candidate.config.width <= 9000 for trial in trials)
+
+
+def test_every_family_fits_into_the_smallest_effort_that_has_room():
+    assert {proposal.candidate.family for proposal in strategy(3).planned} == {"deep", "constant", "trees"}
 
 
 def test_without_a_cap_everything_is_run():
-    assert all(trial.status is Status.DONE for trial in run_all(strategy(), run=done))
+    assert all(trial.status is Status.DONE for trial in run_all(strategy()))
 
 
 def test_when_time_is_up_the_rest_is_skipped_with_a_reason_and_one_deep_model_is_tried():
-    def slow(candidate, family, until, progress):
+    def slow(proposal, **given):
         time.sleep(0.06)
-        return done(candidate, family, until, progress)
+        return done(proposal)
 
     trials = run_all(strategy(), run=slow, deadline=Deadline(0.1), seconds=100.0)
-    assert [trial.status for trial in trials[:3]] == [Status.DONE, Status.SKIPPED, Status.DONE]
+    assert [trial.status for trial in trials[:3]] == [Status.DONE, Status.DONE, Status.SKIPPED]
     assert all(trial.status is Status.SKIPPED and "--time" in trial.reason for trial in trials[3:])
 
 
 def test_something_is_tried_even_when_time_was_up_before_it_began():
-    trials = run_all(strategy(), run=done, deadline=Deadline(0.0))
+    trials = run_all(strategy(), deadline=Deadline(0.0))
     assert trials[0].status is Status.DONE
     assert all(trial.status is Status.SKIPPED for trial in trials[1:])
 
 
+def test_an_open_search_ends_soon_after_its_time():
+    trials = run_all(strategy(10_000), deadline=Deadline(0.3))
+    assert sum(trial.status is Status.DONE for trial in trials) > 5
+    assert sum(trial.status is Status.SKIPPED for trial in trials) <= 40
+
+
 def test_estimates_are_corrected_by_what_was_observed():
     model = TimeModel(lambda candidate, family: Cost(seconds=2.0, memory_bytes=1))
-    (candidate, kind), *_ = strategy().candidates
-    assert model.cost(candidate, kind).seconds == 2.0
-    model.learn(done(candidate, kind, None, None), kind, seconds=6.0)
-    assert model.cost(candidate, kind).seconds == pytest.approx(6.0)
+    proposal = strategy().planned[0]
+    assert model.cost(proposal.candidate, proposal.family).seconds == 2.0
+    model.learn(done(proposal), proposal.family, seconds=6.0)
+    assert model.cost(proposal.candidate, proposal.family).seconds == pytest.approx(6.0)
+
+
+# Racing
+
+N_FOLDS, FOLD_ROWS = 5, 40
+
+
+def raced(qualities, *, seed, clearly=0.95):
+    """Statuses of candidates whose squared errors have these means, on five folds of 40 rows."""
+    generator = np.random.default_rng(seed)
+    n_rows = N_FOLDS * FOLD_ROWS
+    target, shared = np.zeros(n_rows), generator.normal(size=n_rows)
+    errors = [np.sqrt(q) * (0.7 * shared + 0.7 * generator.normal(size=n_rows)) for q in qualities]
+    chosen = strategy(len(qualities), families=[family(f"f{i}") for i in range(len(qualities))])
+    order = {proposal.candidate.name: number for number, proposal in enumerate(chosen.planned)}
+
+    def run(proposal, *, n_folds, **given):
+        predictions = errors[order[proposal.candidate.name]][:, None].copy()
+        if n_folds:
+            predictions[n_folds * FOLD_ROWS :] = np.nan
+        return Trial(candidate=proposal.candidate, is_deep=False, is_baseline=False, status=Status.DONE, out_of_fold=predictions)
+
+    def worse(first, second, *, rows):
+        from cupel.evaluation import paired_difference
+
+        return paired_difference("rmse", target[rows], first, second, n_resamples=100).probability_worse
+
+    def score(trial):
+        return -float(np.sqrt(np.nanmean(trial.out_of_fold**2)))
+
+    logged = []
+    setup = setup_of(
+        run,
+        seconds=10,
+        racing=Racing(worse, clearly, min_seconds=0),
+        n_folds=N_FOLDS,
+        score=score,
+        log=lambda *a, **k: logged.append(k),
+    )
+    return search(chosen, setup=setup, deadline=Deadline()), logged
+
+
+@pytest.mark.slow
+def test_racing_drops_the_true_best_in_less_than_5_percent_of_200_seeds():
+    dropped = sum(raced([1.3, 1.2, 1.5, 1.0, 1.4], seed=seed)[0][3].status is Status.DROPPED for seed in range(200))
+    assert dropped <= 10
+
+
+def test_racing_drops_the_hopeless_after_one_fold_and_says_at_what_probability():
+    trials, logged = raced([1.0, 1.1, 30.0, 1.05], seed=0)
+    assert [trial.status for trial in trials] == [Status.DONE, Status.DONE, Status.DROPPED, Status.DONE]
+    assert "probability" in trials[2].reason
+    assert not trials[2].is_usable
+    assert {entry["candidate"]: entry["dropped"] for entry in logged} == {"f2-1": True, "f3-1": False}
+
+
+def test_who_is_dropped_does_not_count_as_a_score():
+    trials, _ = raced([1.0, 1.1, 30.0], seed=0)
+    assert trials[2].out_of_fold is None

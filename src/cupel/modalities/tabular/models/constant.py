@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.budget import Deadline
-from cupel.core.family import Cost, Family, FittedUnit, Preset, UnitData
+from cupel.core.family import Cost, Family, FittedUnit, UnitData
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
+from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task, TaskKind
 from cupel.modalities.tabular.preparation import FOR_LINEAR
@@ -73,10 +74,9 @@ def portfolio(task: Task) -> tuple[Preset, ...]:
     return (Preset(config=Config(), preparation=FOR_LINEAR),)
 
 
-def search(task: Task, seed: int) -> Preset:
-    """The one there is, whatever the seed."""
-    del seed
-    return portfolio(task)[0]
+def space(task: Task) -> Space:
+    """Nothing to choose."""
+    return Space.around(portfolio(task)[0])
 
 
 spec = Family(
@@ -85,7 +85,7 @@ spec = Family(
     tasks=frozenset(TaskKind),
     config=Config,
     portfolio=portfolio,
-    search=search,
+    space=space,
     cost=cost,
     is_baseline=True,
     fit=fit,

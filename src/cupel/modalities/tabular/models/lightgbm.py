@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from cupel.core import machine
 from cupel.core.budget import Deadline
 from cupel.core.errors import TrainingError
-from cupel.core.family import Cost, Family, FittedUnit, Preset, UnitData
+from cupel.core.family import Cost, Family, FittedUnit, UnitData
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
+from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
-from cupel.core.space import Choice, Range, sample
+from cupel.core.space import Choice, Range
 from cupel.core.task import Task, TaskKind
 from cupel.core.trees import emit_trees, from_lightgbm
 from cupel.modalities.tabular.preparation import FOR_TREES
@@ -197,10 +198,14 @@ def portfolio(task: Task) -> tuple[Preset, ...]:
     return tuple(Preset(config=_paced(config, task), preparation=FOR_TREES) for config in PRESETS)
 
 
-def search(task: Task, seed: int) -> Preset:
-    """A preset drawn at random; the number of rounds is left to early stopping."""
-    config = sample(Config, seed=seed, fixed={"max_rounds": Config().max_rounds, "patience": Config().patience})
-    return Preset(config=_paced(config, task), preparation=FOR_TREES)
+def space(task: Task) -> Space:
+    """All but the number of rounds, which early stopping finds."""
+    many = task.n_outputs > MANY_CLASSES
+    return Space.around(
+        portfolio(task)[0],
+        config={"max_rounds": None, "patience": None, "learning_rate": Range(0.06 if many else 0.01, 0.2, log=True)},
+        preparation={"categories": Choice("ordinal", "target"), "missing": Choice("keep", "median")},
+    )
 
 
 def _paced(config: Config, task: Task) -> Config:
@@ -216,7 +221,7 @@ spec = Family(
     tasks=frozenset(TaskKind),
     config=Config,
     portfolio=portfolio,
-    search=search,
+    space=space,
     cost=cost,
     fit=fit,
 )

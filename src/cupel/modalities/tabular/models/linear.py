@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.budget import Deadline
-from cupel.core.family import Cost, Family, FittedUnit, Preset, UnitData
+from cupel.core.family import Cost, Family, FittedUnit, UnitData
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
+from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
-from cupel.core.space import Range, sample
+from cupel.core.space import Choice, Range
 from cupel.core.task import Task, TaskKind
 from cupel.modalities.tabular.preparation import FOR_LINEAR
 
@@ -181,10 +182,18 @@ def portfolio(task: Task) -> tuple[Preset, ...]:
     return (Preset(config=Config(), preparation=FOR_LINEAR),)
 
 
-def search(task: Task, seed: int) -> Preset:
-    """A preset drawn at random."""
-    del task
-    return Preset(config=sample(Config, seed=seed), preparation=FOR_LINEAR)
+def space(task: Task) -> Space:
+    """How strong penalties may be, and how the table is prepared."""
+    return Space.around(
+        portfolio(task)[0],
+        config={"max_iterations": None},
+        preparation={
+            "missing": Choice("median", "mean", "most-frequent"),
+            "scaling": Choice("standard", "robust", "quantile"),
+            "one_hot_limit": Range(10, 100, log=True),
+            "min_level_count": Range(1, 20, log=True),
+        },
+    )
 
 
 spec = Family(
@@ -193,7 +202,7 @@ spec = Family(
     tasks=frozenset(TaskKind),
     config=Config,
     portfolio=portfolio,
-    search=search,
+    space=space,
     cost=cost,
     is_baseline=True,
     fit=fit,

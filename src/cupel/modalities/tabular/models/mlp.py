@@ -5,21 +5,22 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cupel.core.family import Cost, Family, Preset
+from cupel.core.family import Cost, Family
 from cupel.core.graph import Graph
 from cupel.core.inputs import InputShape
 from cupel.core.layers import Activation, Linear, Network, PooledDropout, generators_for
+from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
-from cupel.core.space import Choice, Range, sample
+from cupel.core.space import Choice, Range
 from cupel.core.task import Task, TaskKind
 from cupel.modalities.tabular.front import Front
-from cupel.modalities.tabular.preparation import FOR_NETWORKS
+from cupel.modalities.tabular.preparation import FOR_NETWORKS, SEARCHED_FOR_NETWORKS
 from cupel.modalities.tabular.work import network_cost
 
 ACTIVATIONS = ("relu", "gelu", "selu", "mish", "silu", "tanh", "sigmoid")
@@ -108,14 +109,23 @@ def portfolio(task: Task) -> Sequence[Preset]:
     return PRESETS
 
 
-def search(task: Task, seed: int) -> Preset:
-    """A preset drawn at random: network, optimiser and schedule."""
+def space(task: Task) -> Space:
+    """Network, optimiser, schedule and preparation."""
     del task
-    fixed: dict[str, Any] = {"epochs": 0, "patience": 16, "batch_size": 0, "class_weights": False, "l1": 0.0, "l2": 0.0}
-    recipe: Recipe = sample(Recipe, seed=seed + 1, fixed=fixed)
-    slow = recipe.learning_rate / 10 if recipe.optimizer != "sgd" else recipe.learning_rate
-    recipe = replace(recipe, learning_rate=slow, gradient_clip=max(recipe.gradient_clip, 0.5))
-    return Preset(config=sample(Config, seed=seed), preparation=FOR_NETWORKS, recipe=recipe)
+    return Space.around(
+        PRESETS[0],
+        recipe={
+            "learning_rate": Range(1e-4, 1e-2, log=True),
+            "weight_decay": Range(1e-5, 0.1, log=True),
+            "optimizer": Choice("adamw", "adam", "rmsprop", "sgd"),
+            "momentum": Range(0.5, 0.99),
+            "schedule": Choice("constant", "cosine", "one-cycle", "plateau"),
+            "label_smoothing": Range(0.0, 0.1),
+            "gradient_clip": Range(0.5, 5.0, log=True),
+            "ema": Choice(0.0, 0.99, 0.999),
+        },
+        preparation=SEARCHED_FOR_NETWORKS,
+    )
 
 
 spec = Family(
@@ -124,7 +134,7 @@ spec = Family(
     tasks=frozenset(TaskKind),
     config=Config,
     portfolio=portfolio,
-    search=search,
+    space=space,
     cost=cost,
     is_deep=True,
     build=build,

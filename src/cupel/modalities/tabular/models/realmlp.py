@@ -6,13 +6,13 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cupel.core.family import Cost, Family, Preset
+from cupel.core.family import Cost, Family
 from cupel.core.graph import Graph
 from cupel.core.inputs import InputShape
 from cupel.core.layers import (
@@ -25,12 +25,13 @@ from cupel.core.layers import (
     Scale,
     generators_for,
 )
+from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
-from cupel.core.space import Choice, Range, sample
+from cupel.core.space import Choice, Range
 from cupel.core.task import Task, TaskKind
 from cupel.modalities.tabular.front import Front
 from cupel.modalities.tabular.models.mlp import add_member_axis
-from cupel.modalities.tabular.preparation import FOR_REALMLP, TabularPreparation
+from cupel.modalities.tabular.preparation import FOR_REALMLP, SEARCHED_FOR_NETWORKS, TabularPreparation
 from cupel.modalities.tabular.work import network_cost
 
 N_BIAS_SAMPLES = 5
@@ -212,15 +213,20 @@ def portfolio(task: Task) -> Sequence[Preset]:
     )
 
 
-def search(task: Task, seed: int) -> Preset:
-    """A preset drawn at random from the paper's space."""
-    config: Config = sample(Config, seed=seed)
-    fixed: dict[str, Any] = {name: getattr(RECIPE, name) for name in RECIPE.__dataclass_fields__}
-    drawn: Recipe = sample(
-        Recipe, seed=seed + 1, fixed={k: v for k, v in fixed.items() if k not in ("learning_rate", "weight_decay")}
+def space(task: Task) -> Space:
+    """The paper's space, with the preparation."""
+    default = portfolio(task)[0]
+    low, high = (0.05, 0.4) if task.kind is TaskKind.REGRESSION else (0.01, 0.1)
+    return Space.around(
+        default,
+        recipe={
+            "learning_rate": Range(low, high, log=True),
+            "weight_decay": Range(1e-3, 0.05, log=True),
+            "label_smoothing": Range(0.0, 0.15),
+            "beta2": Range(0.9, 0.999),
+        },
+        preparation={**SEARCHED_FOR_NETWORKS, "scaling": Choice("quantile", "robust")},
     )
-    rate = 0.02 * 10 ** (math.log10(drawn.learning_rate / 1e-4) / 3)  # 0.02 to 0.2
-    return _preset(task, config, replace(drawn, learning_rate=min(rate, 0.1), weight_decay=drawn.weight_decay * 0.5))
 
 
 spec = Family(
@@ -229,7 +235,7 @@ spec = Family(
     tasks=frozenset(TaskKind),
     config=Config,
     portfolio=portfolio,
-    search=search,
+    space=space,
     cost=cost,
     is_deep=True,
     build=build,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cupel.core.family import Cost, Family, Preset
+from cupel.core.family import Cost, Family
 from cupel.core.graph import Graph
 from cupel.core.inputs import InputShape
 from cupel.core.layers import (
@@ -23,11 +23,12 @@ from cupel.core.layers import (
     PooledDropout,
     generators_for,
 )
+from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
-from cupel.core.space import Choice, Range, sample
+from cupel.core.space import Choice, Range
 from cupel.core.task import Task, TaskKind
 from cupel.modalities.tabular.front import Front
-from cupel.modalities.tabular.preparation import FOR_NETWORKS
+from cupel.modalities.tabular.preparation import FOR_NETWORKS, SEARCHED_FOR_NETWORKS
 from cupel.modalities.tabular.work import network_cost
 
 
@@ -146,16 +147,19 @@ def portfolio(task: Task) -> Sequence[Preset]:
     return PRESETS
 
 
-def search(task: Task, seed: int) -> Preset:
-    """A preset drawn at random from the paper's space, rates between 1e-3 and 1e-2."""
+def space(task: Task) -> Space:
+    """The paper's space, narrowed to what a CPU affords."""
     del task
-    fixed: dict[str, Any] = {"n_members": 8}
-    config: Config = sample(Config, seed=seed, fixed=fixed)
-    rate: Recipe = sample(Recipe, seed=seed + 1, fixed={"optimizer": "adamw"})
-    learning_rate = 1e-3 * (rate.learning_rate / 1e-4) ** (1 / 3)
-    weight_decay = rate.weight_decay * 0.1 if seed % 3 else 0.0
-    recipe = replace(RECIPE, learning_rate=learning_rate, weight_decay=weight_decay)
-    return Preset(config=config, preparation=FOR_NETWORKS, recipe=recipe)
+    return Space.around(
+        PRESETS[0],
+        config={"n_members": Choice(8, 16)},
+        recipe={
+            "learning_rate": Range(1e-3, 1e-2, log=True),
+            "weight_decay": Choice(0.0, 1e-4, 3e-4, 1e-3, 1e-2),
+            "schedule": Choice("cosine", "constant"),
+        },
+        preparation=SEARCHED_FOR_NETWORKS,
+    )
 
 
 spec = Family(
@@ -164,7 +168,7 @@ spec = Family(
     tasks=frozenset(TaskKind),
     config=Config,
     portfolio=portfolio,
-    search=search,
+    space=space,
     cost=cost,
     is_deep=True,
     build=build,

@@ -8,7 +8,8 @@ from cupel.modalities.tabular.preparation.choices import (
     FOR_NETWORKS,
     FOR_REALMLP,
     FOR_TREES,
+    SEARCHED_FOR_NETWORKS,
     TabularPreparation,
 )
 
-__all__ = ["FOR_LINEAR", "FOR_NETWORKS", "FOR_REALMLP", "FOR_TREES", "TabularPreparation"]
+__all__ = ["FOR_LINEAR", "FOR_NETWORKS", "FOR_REALMLP", "FOR_TREES", "SEARCHED_FOR_NETWORKS", "TabularPreparation"]

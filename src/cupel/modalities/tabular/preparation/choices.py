@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -66,3 +67,12 @@ FOR_REALMLP = TabularPreparation(
     missing="median", indicators=True, scaling="robust", categories="one-hot", one_hot_limit=9, above_limit="embedding"
 )
 """RealMLP: robust scaling with smooth clipping, one-hot up to 9 levels (Holzmüller et al. 2024, arXiv:2407.04491)."""
+
+SEARCHED_FOR_NETWORKS: Mapping[str, Range | Choice] = {
+    "missing": Choice("mean", "median"),
+    "scaling": Choice("quantile", "robust", "standard"),
+    "one_hot_limit": Range(4, 50, log=True),
+    "above_limit": Choice("embedding", "target"),
+    "min_level_count": Range(1, 20, log=True),
+}
+"""What a search may vary for networks: the costly ways to fill and to select are there for those who ask for them."""

@@ -1,0 +1,173 @@
+"""Presets, and the space from which more of them are made: one declaration that every search strategy works on."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from cupel.core.errors import UsageError
+from cupel.core.recipe import Recipe
+from cupel.core.space import Choice, Dimension, Range, is_active, space_of
+from cupel.core.wishes import wished_domain
+
+Values = Mapping[str, Any]
+PARTS = ("config", "recipe", "preparation")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A configuration that has earned its place: what a family is tried with, in this order, before any search."""
+
+    config: Any
+    preparation: Any
+    recipe: Recipe | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Space:
+    """What may be chosen about a family, around a default: dimensions by name, each belonging to one part of a preset."""
+
+    default: Preset
+    dimensions: Mapping[str, Dimension]
+    parts: Mapping[str, str]
+
+    @classmethod
+    def around(
+        cls,
+        default: Preset,
+        *,
+        config: Mapping[str, Range | Choice | None] | None = None,
+        recipe: Mapping[str, Range | Choice | None] | None = None,
+        preparation: Mapping[str, Range | Choice | None] | None = None,
+    ) -> Space:
+        """Everything that the config declares, and of recipe and preparation what is named here.
+
+        A domain given here replaces the declared one; None keeps a field of the config at its default.
+        """
+        asked = {"config": dict(config or {}), "recipe": dict(recipe or {}), "preparation": dict(preparation or {})}
+        dimensions: dict[str, Dimension] = {}
+        parts: dict[str, str] = {}
+        for part in PARTS:
+            holder = getattr(default, part)
+            declared = {} if holder is None else {dimension.name: dimension for dimension in space_of(type(holder))}
+            unknown = set(asked[part]) - set(declared)
+            if unknown:
+                raise UsageError(f"{sorted(unknown)} are no searchable fields of the {part}; there are {sorted(declared)}.")
+            for name in declared if part == "config" else asked[part]:
+                domain = asked[part].get(name, declared[name].domain)
+                if domain is None:
+                    continue
+                if name in dimensions:
+                    raise UsageError(f"{name!r} is a field of two parts of a preset; rename the config's.")
+                dimensions[name] = replace(declared[name], domain=domain, default=getattr(holder, name))
+                parts[name] = part
+        return cls(default=default, dimensions=dimensions, parts=parts)
+
+    def preset(self, values: Values) -> Preset:
+        """The preset with these values; dimensions not named, or whose condition does not hold, keep their defaults."""
+        unknown = set(values) - set(self.dimensions)
+        if unknown:
+            raise UsageError(f"{sorted(unknown)} are not in this space; there are {sorted(self.dimensions)}.")
+        changes: dict[str, dict[str, Any]] = {part: {} for part in PARTS}
+        for name, dimension in self.dimensions.items():
+            if name in values and self.is_active(name, values):
+                changes[self.parts[name]][name] = dimension.cast(values[name])
+        found = {
+            part: replace(getattr(self.default, part), **changed) if changed else getattr(self.default, part)
+            for part, changed in changes.items()
+        }
+        return Preset(**found)
+
+    def values_of(self, preset: Preset) -> dict[str, Any]:
+        """The values of a preset's active dimensions."""
+        values = {name: getattr(getattr(preset, part), name) for name, part in self.parts.items()}
+        return {name: value for name, value in values.items() if self.is_active(name, values)}
+
+    def is_active(self, name: str, values: Values) -> bool:
+        """Whether the dimension matters beside these values."""
+        known = {other: values.get(other, dimension.default) for other, dimension in self.dimensions.items()}
+        holder = getattr(self.default, self.parts[name])
+        return is_active(self.dimensions[name], {**vars_of(holder), **known})
+
+    def at(self, point: Iterable[float]) -> dict[str, Any]:
+        """The values at a point of the unit cube, one coordinate per dimension, whether it is active there or not."""
+        drawn = zip(self.dimensions.items(), point, strict=True)
+        values = {name: dimension.cast(dimension.domain.at(float(fraction))) for (name, dimension), fraction in drawn}
+        return {name: value for name, value in values.items() if self.is_active(name, values)}
+
+    def sample(self, generator: np.random.Generator) -> Preset:
+        """A preset drawn uniformly."""
+        return self.preset(self.at(generator.random(len(self.dimensions))))
+
+    def grid(self, resolution: int) -> Iterator[Preset]:
+        """Every combination of all options and of `resolution` evenly spaced numbers per range, each preset once.
+
+        The last dimension varies slowest, so that the first few presets already differ in what is declared first.
+        """
+        axes = [dimension.domain.spread(resolution) for dimension in self.dimensions.values()]
+        seen: set[Preset] = set()
+        for reversed_values in itertools.product(*reversed(axes)):
+            values = dict(zip(self.dimensions, reversed(reversed_values), strict=True))
+            active = {name: value for name, value in values.items() if self.is_active(name, values)}
+            preset = self.preset(active)
+            if preset not in seen:
+                seen.add(preset)
+                yield preset
+
+    def narrowed(self, wishes: Mapping[str, Any]) -> Space:
+        """The space as a user wants it: ranges narrowed or extended, fields fixed, further ones opened.
+
+        A wish is a value (fixed), two numbers (from, to), a list of options, or a mapping with `low`, `high`, `log` or
+        `options`. Any declared field of config, recipe or preparation may be named.
+
+        Raises:
+            UsageError: there is no such field, or the wish cannot be read.
+        """
+        dimensions, parts = dict(self.dimensions), dict(self.parts)
+        for name, wish in wishes.items():
+            part, dimension = self._declared(name)
+            domain = wished_domain(dimension, wish)
+            default = dimension.default if dimension.default in domain else dimension.cast(domain.nearest(dimension.default))
+            dimensions[name] = replace(dimension, domain=domain, default=default)
+            parts[name] = part
+        narrowed = replace(self, dimensions=dimensions, parts=parts)
+        return replace(narrowed, default=narrowed.held(self.default))
+
+    def held(self, preset: Preset) -> Preset:
+        """The preset, its values moved to the nearest that the space allows."""
+        changes: dict[str, dict[str, Any]] = {part: {} for part in PARTS}
+        for name, part in self.parts.items():
+            value, dimension = getattr(getattr(preset, part), name), self.dimensions[name]
+            if value not in dimension.domain:
+                changes[part][name] = dimension.cast(dimension.domain.nearest(value))
+        return Preset(
+            **{part: replace(getattr(preset, part), **c) if c else getattr(preset, part) for part, c in changes.items()}
+        )
+
+    def has(self, name: str) -> bool:
+        """Whether a field of that name is declared in any part, so that it can be wished for."""
+        return any(name in {d.name for d in space_of(type(holder))} for _, holder in self._holders())
+
+    def _holders(self) -> list[tuple[str, Any]]:
+        held = [(part, getattr(self.default, part)) for part in PARTS]
+        return [(part, holder) for part, holder in held if dataclasses.is_dataclass(holder)]
+
+    def _declared(self, name: str) -> tuple[str, Dimension]:
+        if name in self.dimensions:
+            return self.parts[name], self.dimensions[name]
+        for part, holder in self._holders():
+            for dimension in space_of(type(holder)):
+                if dimension.name == name:
+                    return part, replace(dimension, default=getattr(holder, name))
+        known = sorted({dimension.name for _, holder in self._holders() for dimension in space_of(type(holder))})
+        raise UsageError(f"there is nothing named {name!r} to choose; there are {', '.join(known)}.")
+
+
+def vars_of(holder: Any) -> dict[str, Any]:
+    """A dataclass's fields as a dict; of None nothing."""
+    return {} if holder is None else {field.name: getattr(holder, field.name) for field in dataclasses.fields(holder)}

@@ -1,0 +1,67 @@
+"""What a user writes to narrow, fix or extend a range, read into a domain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cupel.core.errors import UsageError
+from cupel.core.space import Choice, Dimension, Range
+
+SHAPES = "a value (0.1), two numbers ([0.1, 0.5]), options ([relu, gelu]), {low: …, high: …, log: true} or {options: […]}"
+
+
+def wished_domain(dimension: Dimension, wish: Any) -> Range | Choice:
+    """The domain that a wish describes, checked against what the dimension holds.
+
+    Raises:
+        UsageError: the wish cannot be read, or its values are of another kind.
+    """
+    name = dimension.name
+    if isinstance(wish, Mapping):
+        return _of_mapping(name, wish, dimension)
+    if isinstance(wish, list | tuple):
+        if isinstance(dimension.domain, Range) and len(wish) == 2:
+            return _range(name, *wish, log=dimension.domain.log)
+        return _options(name, wish, dimension)
+    return _options(name, [wish], dimension)
+
+
+def _of_mapping(name: str, wish: Mapping[str, Any], dimension: Dimension) -> Range | Choice:
+    if set(wish) == {"options"} and isinstance(wish["options"], list | tuple):
+        return _options(name, wish["options"], dimension)
+    if not isinstance(dimension.domain, Range) or not set(wish) <= {"low", "high", "log"} or not wish:
+        raise _unreadable(name, wish)
+    declared = dimension.domain
+    low, high = wish.get("low", declared.low), wish.get("high", declared.high)
+    return _range(name, low, high, log=bool(wish.get("log", declared.log)))
+
+
+def _range(name: str, low: Any, high: Any, *, log: bool) -> Range:
+    numbers = all(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in (low, high))
+    if not numbers or low > high or (log and low <= 0):
+        raise UsageError(
+            f"the range {low!r} to {high!r} for {name!r} cannot be searched; expected two numbers, the smaller first"
+            f"{', both above 0' if log else ''}."
+        )
+    return Range(low, high, log=log)
+
+
+def _options(name: str, options: Any, dimension: Dimension) -> Choice:
+    if not options:
+        raise _unreadable(name, options)
+    known = dimension.domain
+    for option in options:
+        fits = option in known.options if isinstance(known, Choice) else _is_number(option)
+        if not fits:
+            expected = f"one of {', '.join(map(str, known.options))}" if isinstance(known, Choice) else "a number"
+            raise UsageError(f"{option!r} is no value for {name!r}; expected {expected}.")
+    return Choice(*[dimension.cast(option) if isinstance(known, Range) else option for option in options])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _unreadable(name: str, wish: Any) -> UsageError:
+    return UsageError(f"the wish {wish!r} for {name!r} cannot be read; expected {SHAPES}.")

@@ -1,0 +1,262 @@
+"""Every way to search, by name."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from cupel.core.budget import Effort
+from cupel.core.errors import UsageError
+from cupel.core.family import Family
+from cupel.core.presets import Preset, Space
+from cupel.core.task import Task
+from cupel.tuning.proposal import Namer, Proposal, Strategy, Tried
+from cupel.tuning.samplers import MAX_DRAWS, Sampler, derived_seed, sampler_named
+
+N_CANDIDATES = {Effort.QUICK: 6, Effort.STANDARD: 24, Effort.THOROUGH: 72, Effort.OPEN: 10_000}
+EVERY_FAMILY = "*"
+MERIT = 0.5  # a family whose best is next in rank is drawn half as often
+ETA = 3
+N_RUNGS = 3
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ground:
+    """What every strategy starts from. `wishes` narrow spaces: by family name, `*` for all that have such a field."""
+
+    families: Sequence[Family]
+    task: Task
+    modality: str
+    n_candidates: int
+    seed: int
+    wishes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def fitting(self) -> list[Family]:
+        """Families for this task; baselines first, else in their order."""
+        return sorted([f for f in self.families if self.task.kind in f.tasks], key=lambda family: not family.is_baseline)
+
+    def space(self, family: Family) -> Space:
+        """The family's space as the user wants it.
+
+        Raises:
+            UsageError: a wish does not fit.
+        """
+        space = family.space(self.task)
+        shared = {name: wish for name, wish in self.wishes.get(EVERY_FAMILY, {}).items() if space.has(name)}
+        own = next((wish for name, wish in self.wishes.items() if name.casefold() == family.name.casefold()), {})
+        try:
+            return space.narrowed({**shared, **own})
+        except UsageError as error:
+            raise UsageError(f"the space of {family.name}: {error}") from error
+
+    def presets(self, family: Family) -> list[Preset]:
+        """The family's portfolio, moved into its space."""
+        space = self.space(family)
+        return [space.held(preset) for preset in family.portfolio(self.task)]
+
+
+class Sequential:
+    """Baselines, then perhaps the portfolio, then what a sampler draws, until there are `n_candidates`.
+
+    With a portfolio further draws go to the families that did best so far; without one, round robin over all.
+    """
+
+    def __init__(self, ground: Ground, *, sampler: str | None, with_portfolio: bool) -> None:
+        self._ground, self._sampler, self._by_merit = ground, sampler, with_portfolio
+        self._namer = Namer(ground.modality)
+        self._searched = [family for family in ground.fitting if not family.is_baseline]
+        self._samplers: dict[str, Sampler] = {}
+        self._n_draws = 0
+        self._exhausted: set[str] = set()
+        self.planned: list[Proposal] = list(itertools.islice(self._fixed(with_portfolio), max(ground.n_candidates, 1)))
+        self._asked = list(self.planned)
+
+    def propose(self, tried: Sequence[Tried]) -> Proposal | None:
+        """The next of the fixed sequence, then the next draw."""
+        if len(tried) < len(self._asked):
+            return self._asked[len(tried)]
+        if len(tried) >= self._ground.n_candidates or self._sampler is None:
+            return None
+        proposal = self._drawn(tried)
+        if proposal is not None:
+            self._asked.append(proposal)
+        return proposal
+
+    def _fixed(self, with_portfolio: bool) -> Iterator[Proposal]:
+        families = self._ground.fitting if with_portfolio else [f for f in self._ground.fitting if f.is_baseline]
+        portfolios = [(family, self._ground.presets(family)) for family in families]
+        for position in range(max((len(presets) for _, presets in portfolios), default=0)):
+            for family, presets in portfolios:
+                candidate = self._namer.candidate(family, presets[position]) if position < len(presets) else None
+                if candidate is not None:
+                    yield Proposal(candidate=candidate, family=family)
+
+    def _drawn(self, tried: Sequence[Tried]) -> Proposal | None:
+        for _ in range(MAX_DRAWS):
+            open_families = [family for family in self._searched if family.name not in self._exhausted]
+            if not open_families:
+                return None
+            family = self._family(open_families, tried)
+            self._n_draws += 1
+            preset = self._sampler_of(family).draw(history_of(tried, family))
+            if preset is None:
+                self._exhausted.add(family.name)
+                continue
+            candidate = self._namer.candidate(family, preset)
+            if candidate is not None:
+                return Proposal(candidate=candidate, family=family)
+        return None
+
+    def _family(self, families: Sequence[Family], tried: Sequence[Tried]) -> Family:
+        if not self._by_merit:
+            return families[self._n_draws % len(families)]
+        best = {
+            family.name: max((s for _, s in history_of(tried, family) if s is not None), default=-np.inf) for family in families
+        }
+        ranked = sorted(families, key=lambda family: -best[family.name])  # those without a score last, in their order
+        odds = MERIT ** np.arange(len(ranked), dtype=float)
+        generator = np.random.default_rng(derived_seed(self._ground.seed, "family", self._n_draws))
+        return ranked[int(generator.choice(len(ranked), p=odds / odds.sum()))]
+
+    def _sampler_of(self, family: Family) -> Sampler:
+        if family.name not in self._samplers:
+            assert self._sampler is not None, "asked only while there is something to draw"
+            seed = derived_seed(self._ground.seed, "sampler", family.name)
+            self._samplers[family.name] = sampler_named(self._sampler, self._ground.space(family), seed=seed)
+        return self._samplers[family.name]
+
+
+class Halving:
+    """Many candidates with little, the best third of them with three times as much, and so on; survivors get everything.
+
+    With `by` "epochs" a screening trains for a share of the epochs (families without epochs: on a share of the rows),
+    with "rows" on a share of the training rows; on the first fold in either case. With `brackets` above 1 later
+    brackets start with fewer candidates and more resource each, in case little says little.
+
+    Source: Jamieson, Talwalkar 2016, arXiv:1502.07943; Li et al. 2018, "Hyperband", arXiv:1603.06560.
+    """
+
+    def __init__(self, ground: Ground, *, by: str, brackets: int) -> None:
+        self._ground, self._by = ground, by
+        self._namer = Namer(ground.modality)
+        self._searched = [family for family in ground.fitting if not family.is_baseline]
+        self._samplers = {
+            family.name: sampler_named("random", ground.space(family), seed=derived_seed(ground.seed, "sampler", family.name))
+            for family in self._searched
+        }
+        self.planned: list[Proposal] = list(self._baselines())
+        self._asked = list(self.planned)
+        n_full = max(ground.n_candidates - len(self.planned), 1)
+        self._plans = [(N_RUNGS - 1 - bracket % N_RUNGS) for bracket in range(brackets)]
+        self._steps = self._walk(max(n_full // brackets, 1))
+        self._tried: Sequence[Tried] = ()
+
+    def propose(self, tried: Sequence[Tried]) -> Proposal | None:
+        """The next step of the current bracket."""
+        if len(tried) < len(self._asked):
+            return self._asked[len(tried)]
+        self._tried = tried
+        proposal = next(self._steps, None) if self._searched else None
+        if proposal is not None:
+            self._asked.append(proposal)
+        return proposal
+
+    def _baselines(self) -> Iterator[Proposal]:
+        for family in self._ground.fitting:
+            candidate = self._namer.candidate(family, self._ground.presets(family)[0]) if family.is_baseline else None
+            if candidate is not None:
+                yield Proposal(candidate=candidate, family=family)
+
+    def _walk(self, n_full: int) -> Iterator[Proposal]:
+        for lowest in self._plans:
+            rung = list(self._entrants(n_full * ETA**lowest))
+            for level in range(lowest, 0, -1):
+                started = len(self._asked)
+                for proposal in rung:
+                    yield self._reduced(proposal, share=ETA**-level)
+                scores = [tried.score for tried in self._tried_from(started)]
+                order = sorted(range(len(rung)), key=lambda place: -_or_worst(scores, place))
+                rung = [rung[place] for place in sorted(order[: max(1, round(len(rung) / ETA))])]
+            yield from rung
+
+    def _tried_from(self, start: int) -> Sequence[Tried]:
+        return self._tried[start:]
+
+    def _entrants(self, n: int) -> Iterator[Proposal]:
+        found = 0
+        for draw in range(n * MAX_DRAWS):
+            family = self._searched[draw % len(self._searched)]
+            preset = self._samplers[family.name].draw(())
+            candidate = None if preset is None else self._namer.candidate(family, preset)
+            if candidate is not None:
+                found += 1
+                yield Proposal(candidate=candidate, family=family)
+            if found >= n:
+                return
+
+    def _reduced(self, proposal: Proposal, *, share: float) -> Proposal:
+        candidate, recipe = proposal.candidate, proposal.candidate.recipe
+        name = f"{candidate.name} at {share:.0%}"
+        if self._by == "epochs" and recipe is not None:
+            shorter = replace(candidate, name=name, recipe=replace(recipe, epochs_share=share))
+            return Proposal(candidate=shorter, family=proposal.family, n_folds=1)
+        return Proposal(candidate=replace(candidate, name=name), family=proposal.family, n_folds=1, share=share)
+
+
+def history_of(tried: Sequence[Tried], family: Family) -> list[tuple[Preset, float | None]]:
+    """What was fully tried of a family."""
+    return [
+        (each.preset, each.score) for each in tried if each.proposal.family.name == family.name and not each.proposal.is_screening
+    ]
+
+
+def _or_worst(scores: Sequence[float | None], place: int) -> float:
+    score = scores[place] if place < len(scores) else None
+    return -np.inf if score is None else score
+
+
+SEARCHES: Mapping[str, Callable[[Ground], Strategy]] = {
+    "auto": lambda ground: Sequential(ground, sampler="tpe", with_portfolio=True),
+    "portfolio": lambda ground: Sequential(ground, sampler=None, with_portfolio=True),
+    "grid": lambda ground: Sequential(ground, sampler="grid", with_portfolio=False),
+    "random": lambda ground: Sequential(ground, sampler="random", with_portfolio=False),
+    "quasi-random": lambda ground: Sequential(ground, sampler="quasi-random", with_portfolio=False),
+    "tpe": lambda ground: Sequential(ground, sampler="tpe", with_portfolio=False),
+    "gp": lambda ground: Sequential(ground, sampler="gp", with_portfolio=False),
+    "halving-epochs": lambda ground: Halving(ground, by="epochs", brackets=1),
+    "halving-rows": lambda ground: Halving(ground, by="rows", brackets=1),
+    "hyperband": lambda ground: Halving(ground, by="epochs", brackets=N_RUNGS),
+}
+
+
+def strategy_named(name: str, ground: Ground) -> Strategy:
+    """The strategy of that name.
+
+    Raises:
+        UsageError: there is none, or a wish does not fit the spaces.
+    """
+    if name not in SEARCHES:
+        raise UsageError(f"search {name!r} is unknown; choose {', '.join(SEARCHES)}.")
+    _check_wishes(ground)
+    return SEARCHES[name](ground)
+
+
+def _check_wishes(ground: Ground) -> None:
+    """Every wish is for a family that is tried and a field that there is."""
+    known = {family.name.casefold(): family for family in ground.fitting}
+    for name in ground.wishes:
+        if name != EVERY_FAMILY and name.casefold() not in known:
+            raise UsageError(
+                f"the space names {name!r}, which is not tried; there are {', '.join(f.name for f in ground.fitting)}."
+            )
+    spaces = [family.space(ground.task) for family in ground.fitting]
+    for wish in ground.wishes.get(EVERY_FAMILY, {}):
+        if not any(space.has(wish) for space in spaces):
+            raise UsageError(f"no family has anything named {wish!r} to choose.")
+    for family in ground.fitting:
+        ground.space(family)

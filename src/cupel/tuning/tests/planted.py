@@ -1,0 +1,64 @@
+"""Families and runs made for tests of the search: no data, a score that is a function of the config."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from cupel.core.family import Cost, Family
+from cupel.core.presets import Preset, Space
+from cupel.core.recipe import Recipe
+from cupel.core.space import Choice, Range, When
+from cupel.core.task import Task, TaskKind
+from cupel.core.trial import Status, Trial
+from cupel.tuning import Ground
+
+TASK = Task(kind=TaskKind.REGRESSION, target="y", metric="rmse")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    width: Annotated[int, Range(1, 1000, log=True)] = 10
+    rate: Annotated[float, Range(0.0, 1.0)] = 0.5
+    kind: Annotated[str, Choice("plain", "fancy")] = "plain"
+    fanciness: Annotated[float, Range(0.0, 1.0), When("kind", "fancy")] = 0.1
+
+
+def family(name, *, n_presets=1, seconds=1.0, deep=False, baseline=False, recipe=None):
+    presets = [Preset(config=Config(width=10 + i), preparation=None, recipe=recipe) for i in range(n_presets)]
+    return Family(
+        name=name,
+        source="made for this test",
+        tasks=frozenset(TaskKind),
+        config=Config,
+        portfolio=lambda task: presets,
+        space=lambda task: Space.around(presets[0]),
+        cost=lambda *given: Cost(seconds=seconds, memory_bytes=1),
+        is_deep=deep,
+        is_baseline=baseline,
+        fit=lambda units, **given: [],
+    )
+
+
+FAMILIES = [family("deep", n_presets=2, deep=True), family("constant", baseline=True), family("trees", n_presets=2)]
+WITH_RECIPE = [family("constant", baseline=True), family("deep", deep=True, recipe=Recipe(epochs=90))]
+
+
+def ground(n_candidates=8, *, seed=0, families=FAMILIES, wishes=None):
+    return Ground(families=families, task=TASK, modality="m", n_candidates=n_candidates, seed=seed, wishes=wishes or {})
+
+
+def quality(config):
+    """Best at width 100, rate 0.8, fancy with much fanciness."""
+    bonus = config.fanciness if config.kind == "fancy" else 0.0
+    return -((np.log10(config.width) - 2) ** 2) - (config.rate - 0.8) ** 2 + 0.1 * bonus
+
+
+def done(proposal, *, n_folds=None, deadline=None, progress=None):
+    return Trial(
+        candidate=proposal.candidate,
+        is_deep=proposal.family.is_deep,
+        is_baseline=proposal.family.is_baseline,
+        status=Status.DONE,
+        out_of_fold=np.full((1, 1), quality(proposal.candidate.config)),
+    )
