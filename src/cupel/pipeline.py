@@ -96,7 +96,8 @@ def resume(
 def plan(problem: Problem, *, effort: str | None = None, seconds: float | None = None) -> list[tuple[Candidate, Family, Cost]]:
     """What would be tried, in order, with the estimated cost of all units of each. Trains nothing."""
     estimate = problem.estimator()
-    planned = _strategy(problem, effort_named(effort, seconds)).planned
+    ground = _ground(problem, effort_named(effort, seconds))
+    planned = tuning.strategy_named(problem.settings.search, ground).planned
     return [(each.candidate, each.family, estimate(each.candidate, each.family)) for each in planned]
 
 
@@ -154,7 +155,8 @@ def _search(
         export=partial(_export, problem),
         seed=problem.settings.seed,
     )
-    strategy, score = _strategy(problem, budget.effort), scorer(problem)
+    ground, score = _ground(problem, budget.effort), scorer(problem)
+    strategy = tuning.strategy_named(problem.settings.search, ground)
 
     def run(proposal: tuning.Proposal, *, n_folds: int | None, deadline: Deadline, progress: Callable[[float], None]) -> Trial:
         return runner.run(
@@ -171,7 +173,11 @@ def _search(
         racing=tuning.Racing(comparer(problem)) if problem.settings.racing else None,
         log=folder.journal.append,
     )
-    return tuning.search(strategy, setup=setup, deadline=deadline.minus(_seconds_to_conclude(problem, budget)))
+    tried = tuning.search(strategy, setup=setup, deadline=deadline.minus(_seconds_to_conclude(problem, budget)))
+    tuning.write_study(folder.path / "study.log", tried, ground=ground)
+    if words := tuning.estimates_in_words(tried):
+        observer.message(words)
+    return [each.trial for each in tried]
 
 
 def _score_of(trial: Trial, score: Callable[[Array, Array], float]) -> float:
@@ -181,10 +187,10 @@ def _score_of(trial: Trial, score: Callable[[Array, Array], float]) -> float:
     return score(trial.out_of_fold[rows], rows)
 
 
-def _strategy(problem: Problem, effort: Effort) -> tuning.Strategy:
-    """The search asked for; families that were asked for by name are all seen, however little is to be spent."""
+def _ground(problem: Problem, effort: Effort) -> tuning.Ground:
+    """What is searched; families that were asked for by name are all seen, however little is to be spent."""
     n_candidates = tuning.N_CANDIDATES[effort]
-    ground = tuning.Ground(
+    return tuning.Ground(
         families=problem.families,
         task=problem.task,
         modality=problem.modality.name,
@@ -192,7 +198,6 @@ def _strategy(problem: Problem, effort: Effort) -> tuning.Strategy:
         seed=problem.settings.seed,
         wishes=problem.settings.space,
     )
-    return tuning.strategy_named(problem.settings.search, ground)
 
 
 def _seconds_to_conclude(problem: Problem, budget: Budget) -> float:

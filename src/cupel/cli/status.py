@@ -22,9 +22,21 @@ def run(arguments: argparse.Namespace) -> int:
     last: dict[str, dict[str, Any]] = {}
     for record in Journal(folder / "journal" / "journal.jsonl").read():
         if "candidate" in record:
-            last[record["candidate"]] = record
+            last.setdefault(record["candidate"], {}).update(record)
     print(f"{folder}: {asked['target']} ({asked['task']['kind']}), effort {asked['effort']}, version {asked['version']}")
     for name, record in last.items():
-        print(f"  {name:<18} {record['event']:<9} {record.get('reason', '')}")
+        print(f"  {name:<18} {_state(record):<9} {_times(record):<24} {record.get('reason', '')}".rstrip())
     print("  verdict written" if (folder / "verdict.json").exists() else "  no verdict yet")
     return 0
+
+
+def _state(record: dict[str, Any]) -> str:
+    if record.get("dropped"):
+        return "dropped"
+    return "finished" if record["event"] in ("timed", "raced") else str(record["event"])
+
+
+def _times(record: dict[str, Any]) -> str:
+    if "estimated" not in record:
+        return ""
+    return f"{record['seconds']:.1f} s, estimated {record['estimated']:.1f} s"

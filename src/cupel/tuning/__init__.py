@@ -6,8 +6,9 @@ A strategy sees families, trials and costs, nothing else.
 from cupel.tuning.estimate import TimeModel
 from cupel.tuning.proposal import Proposal, Strategy, Tried
 from cupel.tuning.racing import Racing
-from cupel.tuning.search import Search, search
+from cupel.tuning.search import Search, estimates_in_words, search
 from cupel.tuning.strategies import N_CANDIDATES, SEARCHES, Ground, strategy_named
+from cupel.tuning.study import write_study
 
 __all__ = [
     "N_CANDIDATES",
@@ -19,6 +20,8 @@ __all__ = [
     "Strategy",
     "TimeModel",
     "Tried",
+    "estimates_in_words",
     "search",
     "strategy_named",
+    "write_study",
 ]

@@ -32,11 +32,16 @@ class Proposal:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tried:
-    """A proposal, its trial, and its score (larger is better; None where it failed, was skipped or raced out)."""
+    """A proposal, its trial, and its score (larger is better; None where it failed, was skipped or raced out).
+
+    `estimated` and `seconds` are what it was expected to take and took; both 0 where nothing was trained.
+    """
 
     proposal: Proposal
     trial: Trial
     score: float | None
+    estimated: float = 0.0
+    seconds: float = 0.0
 
     @property
     def preset(self) -> Preset:

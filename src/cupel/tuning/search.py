@@ -72,8 +72,8 @@ def _score(tried: Tried | None) -> float:
     return -math.inf if tried is None or tried.score is None else tried.score
 
 
-def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Trial]:
-    """Every trial, in the order in which they were proposed, failed and skipped ones among them.
+def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tried]:
+    """Everything that was tried, in the order in which it was proposed, failed and skipped trials among it.
 
     The first baseline is run even when time is up already: there is always a model.
     """
@@ -83,7 +83,7 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
         left = min(sum(_cost(setup, planned) for planned in strategy.planned[n_done:]), max(deadline.remaining, 0.0))
         total = max(len(strategy.planned), n_done + 1)
         setup.observer.trial_started(proposal.candidate.name, number=n_done + 1, total=total, seconds_left=left)
-        tried = _try(setup, proposal, state, deadline)
+        tried = _timed(setup, proposal, state, deadline)
         state.add(tried)
         shown = "" if tried.score is None else setup.show(tried.score)
         best = state.best
@@ -93,7 +93,34 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
             best=best.trial.candidate.name if best else "",
             best_score=setup.show(best.score) if best and best.score is not None else "",
         )
-    return state.trials
+    return state.tried
+
+
+def estimates_in_words(tried: Sequence[Tried]) -> str:
+    """How the estimates compare with what candidates took; "" where fewer than two of a second or more were trained."""
+    timed = [each for each in tried if each.seconds >= 1 and each.estimated > 0]
+    if len(timed) < 2:
+        return ""
+    estimated, took = sum(each.estimated for each in timed), sum(each.seconds for each in timed)
+    off = sorted(max(each.seconds / each.estimated, each.estimated / each.seconds) for each in timed)
+    return (
+        f"{len(timed)} candidates were estimated at {estimated:.0f} s in all and took {took:.0f} s; "
+        f"half of the estimates were right within a factor of {off[len(off) // 2]:.1f}"
+    )
+
+
+def _timed(setup: Search, proposal: Proposal, state: _State, deadline: Deadline) -> Tried:
+    estimated, started = _cost(setup, proposal), time.monotonic()
+    tried = _try(setup, proposal, state, deadline)
+    if not tried.trial.units:
+        return tried
+    seconds = max(tried.trial.fit_seconds, time.monotonic() - started)
+    if tried.trial.status is Status.DROPPED:
+        estimated /= setup.n_folds
+    elif tried.trial.status is Status.DONE and not proposal.is_screening:
+        setup.time_model.learn(tried.trial, proposal.family, seconds=seconds)
+    setup.log("timed", candidate=proposal.candidate.name, estimated=estimated, seconds=seconds)
+    return replace(tried, estimated=estimated, seconds=seconds)
 
 
 def _try(setup: Search, proposal: Proposal, state: _State, deadline: Deadline) -> Tried:
@@ -107,15 +134,8 @@ def _try(setup: Search, proposal: Proposal, state: _State, deadline: Deadline) -
     dropped = _raced_out(setup, proposal, state, until)
     if dropped is not None:
         return dropped
-    trial = _run(setup, proposal, until)
+    trial = setup.run(proposal, n_folds=None, deadline=until, progress=setup.observer.trial_progress)
     return Tried(proposal=proposal, trial=trial, score=setup.score(trial) if trial.is_usable else None)
-
-
-def _run(setup: Search, proposal: Proposal, deadline: Deadline) -> Trial:
-    started = time.monotonic()
-    trial = setup.run(proposal, n_folds=None, deadline=deadline, progress=setup.observer.trial_progress)
-    setup.time_model.learn(trial, proposal.family, seconds=max(trial.fit_seconds, time.monotonic() - started))
-    return trial
 
 
 def _screened(setup: Search, proposal: Proposal, deadline: Deadline) -> Tried:

@@ -8,7 +8,7 @@ from cupel.core.errors import UsageError
 from cupel.core.family import Cost
 from cupel.core.observer import Silent
 from cupel.core.trial import Status, Trial
-from cupel.tuning import SEARCHES, Racing, Search, TimeModel, search, strategy_named
+from cupel.tuning import SEARCHES, Racing, Search, TimeModel, Tried, estimates_in_words, search, strategy_named, write_study
 from cupel.tuning.tests.planted import WITH_RECIPE, Config, done, family, ground, quality
 
 GP_IS_SLOW = pytest.param("gp", marks=pytest.mark.slow)
@@ -34,7 +34,7 @@ def setup_of(run=done, *, seconds=1.0, racing=None, n_folds=1, score=None, log=N
 
 
 def run_all(strategy, *, run=done, deadline=None, seconds=1.0):
-    return search(strategy, setup=setup_of(run, seconds=seconds), deadline=deadline or Deadline())
+    return [each.trial for each in search(strategy, setup=setup_of(run, seconds=seconds), deadline=deadline or Deadline())]
 
 
 def test_baselines_come_first_then_every_family_then_second_presets():
@@ -181,7 +181,7 @@ def test_something_is_tried_even_when_time_was_up_before_it_began():
 
 
 def test_an_open_search_ends_soon_after_its_time():
-    trials = run_all(strategy(10_000), deadline=Deadline(0.3))
+    trials = run_all(strategy(10_000, name="random"), deadline=Deadline(0.3))
     assert sum(trial.status is Status.DONE for trial in trials) > 5
     assert sum(trial.status is Status.SKIPPED for trial in trials) <= 40
 
@@ -231,7 +231,7 @@ def raced(qualities, *, seed, clearly=0.95):
         score=score,
         log=lambda *a, **k: logged.append(k),
     )
-    return search(chosen, setup=setup, deadline=Deadline()), logged
+    return [each.trial for each in search(chosen, setup=setup, deadline=Deadline())], logged
 
 
 @pytest.mark.slow
@@ -251,3 +251,28 @@ def test_racing_drops_the_hopeless_after_one_fold_and_says_at_what_probability()
 def test_who_is_dropped_does_not_count_as_a_score():
     trials, _ = raced([1.0, 1.1, 30.0], seed=0)
     assert trials[2].out_of_fold is None
+
+
+def test_the_study_can_be_read_back(tmp_path):
+    import optuna
+    from optuna.storages.journal import JournalFileBackend, JournalStorage
+
+    on = ground(12)
+    tried = search(strategy_named("auto", on), setup=setup_of(), deadline=Deadline())
+    for _ in range(2):  # written again it replaces what there was
+        write_study(tmp_path / "study.log", tried, ground=on)
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "study.log")))
+    studies = {study.study_name: study for study in optuna.get_all_study_summaries(storage)}
+    assert set(studies) == {"constant", "deep", "trees"}
+    assert sum(study.n_trials for study in studies.values()) == 12
+    trees = optuna.load_study(study_name="trees", storage=storage)
+    assert trees.best_value == max(each.score for each in tried if each.proposal.family.name == "trees")
+
+
+def test_estimates_are_compared_with_what_was_taken():
+    proposal = strategy().planned[0]
+    tried = [Tried(proposal=proposal, trial=done(proposal), score=0.0, estimated=2.0, seconds=s) for s in (2.0, 6.0)]
+    assert estimates_in_words(tried) == (
+        "2 candidates were estimated at 4 s in all and took 8 s; half of the estimates were right within a factor of 3.0"
+    )
+    assert estimates_in_words(tried[:1]) == ""
