@@ -80,6 +80,10 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
     state = _State()
     while state.n_skipped < MAX_SKIPPED_IN_A_ROW and (proposal := strategy.propose(state.tried)) is not None:
         n_done = len(state.tried)
+        if deadline.passed and state.best is not None:
+            state.tried += [_not_reached(planned) for planned in strategy.planned[n_done:]]
+            setup.observer.message(f"time is up after {n_done} candidates")
+            break
         left = min(sum(_cost(setup, planned) for planned in strategy.planned[n_done:]), max(deadline.remaining, 0.0))
         total = max(len(strategy.planned), n_done + 1)
         setup.observer.trial_started(proposal.candidate.name, number=n_done + 1, total=total, seconds_left=left)
@@ -112,7 +116,7 @@ def estimates_in_words(tried: Sequence[Tried]) -> str:
 def _timed(setup: Search, proposal: Proposal, state: _State, deadline: Deadline) -> Tried:
     estimated, started = _cost(setup, proposal), time.monotonic()
     tried = _try(setup, proposal, state, deadline)
-    if not tried.trial.units:
+    if tried.trial.status in (Status.SKIPPED, Status.FAILED):
         return tried
     seconds = max(tried.trial.fit_seconds, time.monotonic() - started)
     if tried.trial.status is Status.DROPPED:
@@ -182,8 +186,6 @@ def _reason_to_skip(setup: Search, proposal: Proposal, *, trials: Sequence[Trial
     """Why a candidate is not worth starting. Something is always tried: the first usable model, then one deep one."""
     has_model = any(trial.is_usable for trial in trials)
     has_deep = any(trial.is_usable and trial.is_deep for trial in trials)
-    if deadline.passed and has_model:
-        return "the time was used up before its turn; give the run more time with --time."
     needed = _cost(setup, proposal)
     enough = deadline.remaining >= MIN_SHARE * needed
     if has_model and not enough and (has_deep or not proposal.family.is_deep):
@@ -191,6 +193,11 @@ def _reason_to_skip(setup: Search, proposal: Proposal, *, trials: Sequence[Trial
             f"it needs about {needed:.0f} s and {max(deadline.remaining, 0):.0f} s were left; give the run more time with --time."
         )
     return None
+
+
+def _not_reached(proposal: Proposal) -> Tried:
+    reason = "the time was used up before its turn; give the run more time with --time."
+    return Tried(proposal=proposal, trial=_ended(proposal, Status.SKIPPED, reason), score=None)
 
 
 def _ended(proposal: Proposal, status: Status, reason: str) -> Trial:

@@ -170,8 +170,8 @@ def test_when_time_is_up_the_rest_is_skipped_with_a_reason_and_one_deep_model_is
         return done(proposal)
 
     trials = run_all(strategy(), run=slow, deadline=Deadline(0.1), seconds=100.0)
-    assert [trial.status for trial in trials[:3]] == [Status.DONE, Status.DONE, Status.SKIPPED]
-    assert all(trial.status is Status.SKIPPED and "--time" in trial.reason for trial in trials[3:])
+    assert [trial.status for trial in trials] == [Status.DONE, Status.DONE, Status.SKIPPED, Status.SKIPPED, Status.SKIPPED]
+    assert all("--time" in trial.reason for trial in trials[2:])
 
 
 def test_something_is_tried_even_when_time_was_up_before_it_began():
@@ -245,7 +245,7 @@ def test_racing_drops_the_hopeless_after_one_fold_and_says_at_what_probability()
     assert [trial.status for trial in trials] == [Status.DONE, Status.DONE, Status.DROPPED, Status.DONE]
     assert "probability" in trials[2].reason
     assert not trials[2].is_usable
-    assert {entry["candidate"]: entry["dropped"] for entry in logged} == {"f2-1": True, "f3-1": False}
+    assert {entry["candidate"]: entry["dropped"] for entry in logged if "dropped" in entry} == {"f2-1": True, "f3-1": False}
 
 
 def test_who_is_dropped_does_not_count_as_a_score():
