@@ -23,6 +23,8 @@ def wished_domain(dimension: Dimension, wish: Any) -> Range | Choice:
     if isinstance(wish, list | tuple):
         if isinstance(dimension.domain, Range) and len(wish) == 2:
             return _range(name, *wish, log=dimension.domain.log)
+        if len(wish) == 2 and _is_numeric(dimension.domain) and all(_is_number(bound) for bound in wish):
+            return _options(name, _between(dimension.domain, *sorted(wish)) or wish, dimension)
         return _options(name, wish, dimension)
     return _options(name, [wish], dimension)
 
@@ -52,11 +54,19 @@ def _options(name: str, options: Any, dimension: Dimension) -> Choice:
         raise _unreadable(name, options)
     known = dimension.domain
     for option in options:
-        fits = option in known.options if isinstance(known, Choice) else _is_number(option)
+        fits = _is_number(option) if _is_numeric(known) else option in known
         if not fits:
-            expected = f"one of {', '.join(map(str, known.options))}" if isinstance(known, Choice) else "a number"
+            expected = "a number" if _is_numeric(known) else f"one of {', '.join(map(str, known.spread(0)))}"
             raise UsageError(f"{option!r} is no value for {name!r}; expected {expected}.")
     return Choice(*[dimension.cast(option) if isinstance(known, Range) else option for option in options])
+
+
+def _is_numeric(domain: Range | Choice) -> bool:
+    return isinstance(domain, Range) or all(_is_number(option) for option in domain.options)
+
+
+def _between(domain: Range | Choice, low: float, high: float) -> list[Any]:
+    return [option for option in domain.spread(0) if low <= option <= high]
 
 
 def _is_number(value: Any) -> bool:

@@ -47,10 +47,11 @@ class Ground:
             UsageError: a wish does not fit.
         """
         space = family.space(self.task)
-        shared = {name: wish for name, wish in self.wishes.get(EVERY_FAMILY, {}).items() if space.has(name)}
+        for name, wish in self.wishes.get(EVERY_FAMILY, {}).items():
+            space = _as_far_as_it_fits(space, name, wish=wish) or space
         own = next((wish for name, wish in self.wishes.items() if name.casefold() == family.name.casefold()), {})
         try:
-            return space.narrowed({**shared, **own})
+            return space.narrowed(own)
         except UsageError as error:
             raise UsageError(f"the space of {family.name}: {error}") from error
 
@@ -246,6 +247,24 @@ def strategy_named(name: str, ground: Ground) -> Strategy:
     return SEARCHES[name](ground)
 
 
+def _as_far_as_it_fits(space: Space, name: str, *, wish: Any) -> Space | None:
+    """The space narrowed by a wish for all families; of options those that it knows. None where nothing of it fits."""
+    try:
+        return space.narrowed({name: wish}) if space.has(name) else None
+    except UsageError:
+        options = wish.get("options") if isinstance(wish, Mapping) else wish
+        known = [option for option in options if _fits(space, name, wish=option)] if isinstance(options, list | tuple) else []
+        return space.narrowed({name: {"options": known}}) if known else None
+
+
+def _fits(space: Space, name: str, *, wish: Any) -> bool:
+    try:
+        space.narrowed({name: {"options": [wish]}})
+    except UsageError:
+        return False
+    return True
+
+
 def _check_wishes(ground: Ground) -> None:
     """Every wish is for a family that is tried and a field that there is."""
     known = {family.name.casefold(): family for family in ground.fitting}
@@ -255,8 +274,10 @@ def _check_wishes(ground: Ground) -> None:
                 f"the space names {name!r}, which is not tried; there are {', '.join(f.name for f in ground.fitting)}."
             )
     spaces = [family.space(ground.task) for family in ground.fitting]
-    for wish in ground.wishes.get(EVERY_FAMILY, {}):
-        if not any(space.has(wish) for space in spaces):
-            raise UsageError(f"no family has anything named {wish!r} to choose.")
+    for name, wish in ground.wishes.get(EVERY_FAMILY, {}).items():
+        if not any(_as_far_as_it_fits(space, name, wish=wish) for space in spaces):
+            raise UsageError(
+                f"{name}: {wish!r} under * fits no family; see the names and values that each knows under its own name."
+            )
     for family in ground.fitting:
         ground.space(family)

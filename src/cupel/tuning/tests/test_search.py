@@ -132,6 +132,7 @@ def test_the_portfolio_ends_with_its_last_preset():
     [
         ({"nobody": {"rate": 1}}, "nobody"),
         ({"*": {"nothing": 1}}, "nothing"),
+        ({"*": {"kind": "huge"}}, "huge"),
         ({"trees": {"nothing": 1}}, "trees"),
         ({"trees": {"kind": "huge"}}, "plain, fancy"),
         ({"trees": {"rate": [1, 0]}}, "smaller first"),
@@ -144,6 +145,11 @@ def test_the_portfolio_ends_with_its_last_preset():
 def test_a_wish_that_cannot_be_met_says_so_before_anything_runs(wishes, words):
     with pytest.raises(UsageError, match=words):
         strategy(wishes=wishes)
+
+
+def test_of_options_for_all_each_family_takes_those_that_it_knows():
+    trials = run_all(strategy(12, name="random", wishes={"*": {"kind": ["fancy", "unheard of"]}}))
+    assert {trial.candidate.config.kind for trial in trials} == {"fancy"}
 
 
 def test_an_unknown_search_is_refused():
