@@ -6,7 +6,7 @@ from importlib import import_module
 
 from cupel.core.family import Family
 
-MODELS = ("constant", "linear", "lightgbm", "mlp", "realmlp", "tabm", "resnet")
+MODELS = ("constant", "linear", "lightgbm", "mlp", "realmlp", "tabm", "resnet", "dcn")
 
 __all__ = ["MODELS", "families"]
 
