@@ -41,12 +41,12 @@ class Attention(nn.Module):
         query = self.query(asking.flatten(1, 2)).reshape(heads).transpose(1, 2)  # (M * B, H, T, D / H)
         key, value = self.key_value(x.flatten(1, 2)).chunk(2, dim=-1)
         key, value = key.reshape(heads).transpose(1, 2), value.reshape(heads).transpose(1, 2)
-        if self.training and self.dropout.rate > 0:
+        if self.training:  # for the few tokens of a table this is faster than the fused kernel and its backward pass
             weights = torch.softmax(query @ key.transpose(2, 3) / math.sqrt(self._head_width), dim=-1)
             weights = self.dropout(weights.view(n_models, n_rows, *weights.shape[1:])).view(weights.shape)
             gathered = weights @ value
         else:
-            gathered = functional.scaled_dot_product_attention(query, key, value)  # never holds all weights at once
+            gathered = functional.scaled_dot_product_attention(query, key, value)
         gathered = gathered.transpose(1, 2).reshape(n_models, -1, width)
         mixed: Tensor = self.output(gathered)
         return mixed.view(asking.shape)
