@@ -172,7 +172,7 @@ def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None,
     asked = config.depth * n_tokens * 2 * width**2
     looked = 2 * n_asking * n_tokens * width
     n_weights = n_asking * (2 * width**2 + 3 * width * hidden) + asked + looked + width * task.n_outputs
-    stored = n_asking * (6 * width + 3 * hidden + 8 * n_tokens * config.n_heads) + n_tokens * width * (2 * config.depth + 1)
+    stored = n_asking * (9 * width + 3 * hidden + 8 * n_tokens * config.n_heads) + n_tokens * width * (2 * config.depth + 1)
     return network_cost(n_train, recipe, n_weights=n_weights, n_activations=stored)
 
 
