@@ -82,12 +82,12 @@ PRESETS = (
     Preset(
         config=Config(numeric="piecewise", n_bins=63, numeric_width=20, width=384, dropout=0.13),
         preparation=FOR_NETWORKS,
-        recipe=replace(RECIPE, learning_rate=1e-3, weight_decay=2.4e-4, schedule="cosine"),
+        recipe=replace(RECIPE, learning_rate=4e-4, weight_decay=2.4e-4, schedule="cosine"),
     ),
     Preset(
-        config=Config(numeric="periodic", n_frequencies=52, numeric_width=24, sigma=0.11, width=384, depth=2, dropout=0.2),
+        config=Config(numeric="periodic", n_frequencies=52, numeric_width=24, sigma=0.3, width=384, depth=2, dropout=0.2),
         preparation=FOR_NETWORKS,
-        recipe=replace(RECIPE, learning_rate=1e-3, weight_decay=2.5e-4, schedule="cosine"),
+        recipe=replace(RECIPE, learning_rate=4e-4, weight_decay=2.5e-4, schedule="cosine"),
     ),
     Preset(
         config=Config(depth=4, dropout=0.25, activation="gelu"),
@@ -102,7 +102,8 @@ PRESETS = (
 )
 """The default, then piecewise-linear and periodic embeddings with the medians of 86 tuned configs each (repository of
 Gorishniy et al. 2024, arXiv:2410.24210), narrower and at a higher rate that falls by a cosine, for the few epochs that a CPU
-affords; then two perceptrons from the middle of tuned ranges."""
+affords; frequencies hardly move in those, so they start wider (docs/log.md). Then two perceptrons from the middle of tuned
+ranges."""
 
 
 def portfolio(task: Task) -> Sequence[Preset]:

@@ -122,7 +122,7 @@ RECIPE = Recipe(optimizer="adamw", learning_rate=1e-3, weight_decay=1e-5, schedu
 PRESETS = (
     Preset(config=Config(), preparation=FOR_NETWORKS, recipe=RECIPE),
     Preset(
-        config=Config(numeric="periodic", n_frequencies=48, numeric_width=16, sigma=0.1, hidden_dropout=0.25),
+        config=Config(numeric="piecewise", n_bins=32, numeric_width=12),
         preparation=FOR_NETWORKS,
         recipe=RECIPE,
     ),
@@ -132,7 +132,7 @@ PRESETS = (
         recipe=replace(RECIPE, learning_rate=5e-4, weight_decay=1e-4),
     ),
 )
-"""The default of the paper's package (2 blocks of 192, twice as wide inside), the same on periodic embeddings, a larger one.
+"""As the authors' package has it (2 blocks of 192, twice as wide inside), the same on piecewise-linear embeddings, a larger one.
 
 The paper trains long at a constant rate of 1e-4 or so; here a cosine falls from a higher one.
 """
