@@ -30,11 +30,15 @@ class Preset:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Space:
-    """What may be chosen about a family, around a default: dimensions by name, each belonging to one part of a preset."""
+    """What may be chosen about a family, around a default: dimensions by name, each belonging to one part of a preset.
+
+    `wished` are the dimensions that a user narrowed or opened.
+    """
 
     default: Preset
     dimensions: Mapping[str, Dimension]
     parts: Mapping[str, str]
+    wished: frozenset[str] = frozenset()
 
     @classmethod
     def around(
@@ -135,15 +139,15 @@ class Space:
             default = dimension.default if dimension.default in domain else dimension.cast(domain.nearest(dimension.default))
             dimensions[name] = replace(dimension, domain=domain, default=default)
             parts[name] = part
-        narrowed = replace(self, dimensions=dimensions, parts=parts)
+        narrowed = replace(self, dimensions=dimensions, parts=parts, wished=self.wished | set(wishes))
         return replace(narrowed, default=narrowed.held(self.default))
 
     def held(self, preset: Preset) -> Preset:
-        """The preset, its values moved to the nearest that the space allows."""
+        """The preset, moved to the nearest that the wishes allow; what nobody wished for stays, even outside of the space."""
         changes: dict[str, dict[str, Any]] = {part: {} for part in PARTS}
         for name, part in self.parts.items():
             value, dimension = getattr(getattr(preset, part), name), self.dimensions[name]
-            if value not in dimension.domain:
+            if name in self.wished and value not in dimension.domain:
                 changes[part][name] = dimension.cast(dimension.domain.nearest(value))
         return Preset(
             **{part: replace(getattr(preset, part), **c) if c else getattr(preset, part) for part, c in changes.items()}

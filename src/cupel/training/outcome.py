@@ -38,7 +38,7 @@ class Outcome:
 
 
 class BestWeights:
-    """The weights of each model's best epoch, by name, with the models' axis in front."""
+    """The weights and buffers of each model's best epoch, by name, with the models' axis in front."""
 
     def __init__(self, network: Network) -> None:
         self._tensors = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
@@ -48,8 +48,8 @@ class BestWeights:
         """Keep the weights of some models: `models` are their positions in the network, `places` in the original stack."""
         if not models:
             return
-        for name, parameter in network.named_parameters():
-            self._tensors[name][list(places)] = parameter[list(models)]
+        for name, tensor in network.state_dict().items():
+            self._tensors[name][list(places)] = tensor[list(models)]
 
     def of(self, place: int) -> Mapping[str, Tensor]:
         """One model's weights on the CPU, each with a first axis of 1, as a network of one model holds them."""

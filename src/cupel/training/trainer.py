@@ -7,19 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from cupel.core.family import Family, FittedUnit, UnitData
 from cupel.core.inputs import InputShape
-from cupel.core.recipe import Recipe
+from cupel.core.recipe import Pace, Recipe
 from cupel.core.task import Task
 from cupel.training.loop import Lesson, Loop
 from cupel.training.model import TargetScale, TrainedNetwork
 from cupel.training.outcome import Outcome
-from cupel.training.stacking import Stack
+from cupel.training.stacking import Order, Stack
 from cupel.training.watch import Watch
 
 Array = NDArray[Any]
+MOST_INITIAL_ROWS = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,7 @@ class Trainer:
         assert self.family.build is not None, "asked only for families that build networks"
         network = self._build(lesson.seeds).to(self.device)
         pace = self.recipe.pace(units[0].train.n_samples)
+        network.initialise(_some_rows(lesson, pace))
         loop = Loop(network, self.recipe, pace=pace, lesson=lesson, watch=watch)
         loop.run()
         return [
@@ -85,3 +89,11 @@ class Trainer:
             cut_short=outcome.cut_short,
             weights={name: np.ascontiguousarray(tensor[0].numpy()) for name, tensor in weights.items()},
         )
+
+
+def _some_rows(lesson: Lesson, pace: Pace) -> dict[str, Tensor]:
+    """Blocks of training rows in random order, equally many of each fold; which ones does not depend on the other folds."""
+    n_rows = min(pace.n_steps * pace.batch_size, MOST_INITIAL_ROWS)
+    orders = [Order(size, seed=seed) for size, seed in zip(lesson.train.sizes, lesson.seeds, strict=True)]
+    blocks, _ = lesson.train.batch(torch.stack([order.take(n_rows) for order in orders]))
+    return blocks

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -25,6 +26,11 @@ class ParameterGroup:
 def generators_for(seeds: Sequence[int]) -> list[torch.Generator]:
     """One generator of random numbers per stacked model."""
     return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def add_member_axis(graph: Graph, outputs: str) -> str:
+    """(rows, output) as (1, rows, output)."""
+    return graph.op("Unsqueeze", outputs, graph.constant(np.array([0], np.int64)))
 
 
 class Network(nn.Module):

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from cupel.core.graph import Graph
 
@@ -56,6 +57,68 @@ class PeriodicEmbedding(nn.Module):
         mixed = graph.op("MatMul", graph.op("Cos", angle), graph.constant(weight))
         both = graph.concat([columns, graph.op("Add", mixed, graph.constant(bias))], axis=2)
         return _rows_first(graph, both, len(weight) * self.width)
+
+
+class PeriodicReluEmbedding(nn.Module):
+    """PLR: `relu(weight @ concat(cos, sin)(2 pi frequency x) + bias)` per feature, with `width` outputs each.
+
+    Shapes: frequency (M, F, H), weight (M, F, 2 H, width), bias (M, F, width). Frequencies start normal with deviation `sigma`.
+    Source: Gorishniy et al. 2022, arXiv:2203.05556, section 3.3.
+    """
+
+    def __init__(
+        self, n_features: int, generators: list[torch.Generator], *, n_frequencies: int = 48, width: int = 24, sigma: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.width = width
+        bound = 1 / math.sqrt(2 * n_frequencies)
+        frequency = [torch.randn(n_features, n_frequencies, generator=g) * sigma for g in generators]
+        weight = [torch.rand(n_features, 2 * n_frequencies, width, generator=g) * 2 * bound - bound for g in generators]
+        self.frequency = nn.Parameter(torch.stack(frequency))
+        self.weight = nn.Parameter(torch.stack(weight))
+        self.bias = nn.Parameter(
+            torch.stack([torch.rand(n_features, width, generator=g) * 2 * bound - bound for g in generators])
+        )
+
+    def forward(self, x: Float[Tensor, "model row feature"]) -> Float[Tensor, "model row embedded"]:
+        """Features side by side, each `width` wide."""
+        angle = x.transpose(1, 2)[..., None] * (self.frequency[:, :, None, :] * (2 * math.pi))  # (M, F, B, H)
+        waves = torch.cat([torch.cos(angle), torch.sin(angle)], dim=-1)
+        return functional.relu(_per_feature(waves, self.weight, self.bias)).transpose(1, 2).flatten(2)
+
+    def emit(self, graph: Graph, x: str, *, model: int) -> str:
+        """The same from plain operators; x is (rows, features)."""
+        frequency = (_array(self.frequency[model][:, None, :]) * np.float32(2 * math.pi)).astype(np.float32)
+        weight, bias = _array(self.weight[model]), _array(self.bias[model][:, None, :])
+        angle = graph.op("Mul", _feature_first(graph, x), graph.constant(frequency))
+        waves = graph.concat([graph.op("Cos", angle), graph.op("Sin", angle)], axis=2)
+        mixed = graph.op("Add", graph.op("MatMul", waves, graph.constant(weight)), graph.constant(bias))
+        return _rows_first(graph, graph.op("Relu", mixed), len(weight) * self.width)
+
+
+class LinearEmbedding(nn.Module):
+    """`weight * x + bias`, `width` outputs per feature; weight and bias (M, F, width), uniform in ±1/sqrt(width).
+
+    Source: Gorishniy et al. 2021, arXiv:2106.11959, section 3.3 (the tokenizer of numbers).
+    """
+
+    def __init__(self, n_features: int, generators: list[torch.Generator], *, width: int) -> None:
+        super().__init__()
+        self.width = width
+        shape, bound = (n_features, width), 1 / math.sqrt(width)
+        self.weight = nn.Parameter(torch.stack([torch.rand(shape, generator=g) * 2 * bound - bound for g in generators]))
+        self.bias = nn.Parameter(torch.stack([torch.rand(shape, generator=g) * 2 * bound - bound for g in generators]))
+
+    def forward(self, x: Float[Tensor, "model row feature"]) -> Float[Tensor, "model row embedded"]:
+        """Features side by side, each `width` wide."""
+        return torch.addcmul(self.bias[:, None], x[..., None], self.weight[:, None]).flatten(2)
+
+    def emit(self, graph: Graph, x: str, *, model: int) -> str:
+        """The same from plain operators; x is (rows, features)."""
+        weight, bias = _array(self.weight[model]), _array(self.bias[model])
+        columns = graph.op("Unsqueeze", x, graph.constant(np.array([2], np.int64)))  # (N, F, 1)
+        embedded = graph.op("Add", graph.op("Mul", columns, graph.constant(weight)), graph.constant(bias))
+        return graph.op("Reshape", embedded, graph.constant(np.array([-1, weight.size], np.int64)))
 
 
 class PiecewiseLinearEmbedding(nn.Module):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from cupel.core.family import Cost, Family, Preset, UnitData
@@ -79,8 +80,6 @@ class Tiny(Network):
         self.dropout = PooledDropout(config.dropout, seeds=seeds)
 
     def forward(self, blocks: Mapping[str, Tensor]) -> Tensor:
-        import torch
-
         x = torch.cat([blocks[name] for name in ("numeric", "binary") if name in blocks], dim=-1)
         return self.output(self.dropout(self.activation(self.hidden(x))))[:, None]
 
@@ -89,6 +88,27 @@ class Tiny(Network):
         x = self.activation.emit(graph, self.hidden.emit(graph, x, model=model))
         x = self.output.emit(graph, x, model=model)
         return graph.op("Unsqueeze", x, graph.constant(np.array([0], np.int64)))
+
+
+class Remembering(Tiny):
+    """Knows the mean of the training rows that it was shown first, and how many steps it has taken."""
+
+    def __init__(self, shape: InputShape, config: Config, *, n_outputs: int, seeds: Sequence[int]) -> None:
+        super().__init__(shape, config, n_outputs=n_outputs, seeds=seeds)
+        self.register_buffer("mean", torch.zeros(len(seeds), shape.widths["numeric"]))
+        self.register_buffer("n_steps", torch.zeros(len(seeds)))
+
+    def initialise(self, blocks: Mapping[str, Tensor]) -> None:
+        self.mean.copy_(blocks["numeric"].mean(dim=1))
+
+    def forward(self, blocks: Mapping[str, Tensor]) -> Tensor:
+        if self.training:
+            self.n_steps += 1
+        return super().forward(blocks)
+
+
+def _build_remembering(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seeds: Sequence[int]) -> Network:
+    return Remembering(shape, config, n_outputs=n_outputs, seeds=seeds)
 
 
 def _build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seeds: Sequence[int]) -> Network:
@@ -114,3 +134,4 @@ TINY = Family(
     is_deep=True,
     build=_build,
 )
+REMEMBERING = replace(TINY, name="Remembering", build=_build_remembering)

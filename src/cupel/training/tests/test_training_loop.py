@@ -16,7 +16,7 @@ from cupel.core.family import FittedUnit, UnitData
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task
 from cupel.training import crew, environment
-from cupel.training.tests.making_units import BINARY, MULTICLASS, REGRESSION, TASKS, TINY, Config, unit_of
+from cupel.training.tests.making_units import BINARY, MULTICLASS, REGRESSION, REMEMBERING, TASKS, TINY, Config, unit_of
 
 QUICK = Recipe(learning_rate=0.01, batch_size=64, epochs=12)
 
@@ -154,6 +154,21 @@ def test_each_fold_keeps_its_own_best_epoch() -> None:
         loss = -np.log(probabilities[np.arange(len(probabilities)), unit.stop_target]).mean()
         assert loss == pytest.approx(losses[result.best_epoch], rel=1e-4)
     assert len({len(result.curve["stop_loss"]) for result in done}) > 1
+
+
+def test_networks_see_their_own_training_rows_before_the_first_step() -> None:
+    units = [unit_of(BINARY, fold=0), unit_of(BINARY, fold=1, n_train=256 + 20)]
+    stacked = training.fit(REMEMBERING, units, config=Config(), recipe=QUICK, task=BINARY, threads=1)
+    assert np.allclose(stacked[0].weights["mean"], units[0].train.blocks["numeric"].mean(axis=0), atol=1e-5)
+    alone = training.fit(REMEMBERING, units[1:], config=Config(), recipe=QUICK, task=BINARY, threads=1)
+    assert np.array_equal(stacked[1].weights["mean"], alone[0].weights["mean"])
+
+
+def test_what_a_network_counts_while_training_is_kept_from_its_best_epoch() -> None:
+    (result,) = training.fit(REMEMBERING, [unit_of(BINARY)], config=Config(), recipe=QUICK, task=BINARY, threads=1)
+    n_steps = QUICK.pace(256).n_steps
+    assert result.best_epoch is not None
+    assert result.weights["n_steps"] == (result.best_epoch + 1) * n_steps
 
 
 def test_a_loss_that_is_not_finite_names_fold_and_epoch() -> None:

@@ -14,16 +14,25 @@ from cupel.core.graph import Graph
 from cupel.core.layers import (
     FUNCTIONS,
     Activation,
+    Attention,
+    BatchNorm,
     CategoryEmbedding,
+    Cross,
+    GatedFeedForward,
+    HiddenLayers,
+    LayerNorm,
     Linear,
+    LinearEmbedding,
     MemberLinear,
     MemberScale,
     Network,
     ParametricActivation,
     PeriodicEmbedding,
+    PeriodicReluEmbedding,
     PiecewiseLinearEmbedding,
     PooledDropout,
     Scale,
+    TransformerBlock,
     generators_for,
 )
 
@@ -43,6 +52,17 @@ def fitted_bins() -> PiecewiseLinearEmbedding:
     return layer
 
 
+def off() -> PooledDropout:
+    return PooledDropout(0.0, seeds=SEEDS)
+
+
+def normed_by_batches() -> BatchNorm:
+    layer = BatchNorm(WIDTH, n_models=len(SEEDS))
+    for spread in (1.0, 3.0):
+        layer(numbers(spread=spread) + 1.0)
+    return layer
+
+
 def shaken(layer: nn.Module) -> nn.Module:
     """The layer with every parameter moved, so that nothing is hidden by zeros or ones."""
     generator = torch.Generator().manual_seed(5)
@@ -58,7 +78,13 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "scale": lambda: Scale(WIDTH, n_models=len(SEEDS)),
     "member scale": lambda: MemberScale([2, 1, 1], 3, generators_for(SEEDS)),
     "periodic": lambda: PeriodicEmbedding(WIDTH, generators_for(SEEDS), n_frequencies=6, width=4, sigma=1.0),
+    "periodic, relu": lambda: PeriodicReluEmbedding(WIDTH, generators_for(SEEDS), n_frequencies=6, width=5, sigma=1.0),
+    "linear embedding": lambda: LinearEmbedding(WIDTH, generators_for(SEEDS), width=3),
     "piecewise linear": fitted_bins,
+    "batch norm": normed_by_batches,
+    "layer norm": lambda: LayerNorm(WIDTH, n_models=len(SEEDS)),
+    "hidden layers": lambda: HiddenLayers([WIDTH, 5, 3], generators_for(SEEDS), activation="silu", dropout=off()),
+    "gated feed-forward": lambda: GatedFeedForward((WIDTH, 6), generators_for(SEEDS), dropout=off()),
     **{
         f"parametric {name}": lambda name=name: ParametricActivation(name, WIDTH, n_models=len(SEEDS))  # type: ignore[misc]
         for name in FUNCTIONS
@@ -97,7 +123,7 @@ def test_every_activation_leaves_as_onnx_from_far_left_to_far_right(name: str) -
     assert np.abs(given - expected).max() < 1e-6 * 40
 
 
-@pytest.mark.parametrize("name", [name for name in LAYERS if name != "piecewise linear"])
+@pytest.mark.parametrize("name", [name for name in LAYERS if name not in ("piecewise linear", "batch norm")])
 def test_a_model_in_a_stack_starts_as_it_would_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stacked = LAYERS[name]()
     monkeypatch.setattr(f"{__name__}.SEEDS", (SEEDS[1],))
@@ -130,6 +156,84 @@ def test_gradients_worked_out_by_hand_are_those_of_autograd(name: str) -> None:
         found.append((y.detach(), *torch.autograd.grad(y, (x, layer.strength), upstream)))
     for by_hand, by_autograd in zip(*found, strict=True):
         assert torch.allclose(by_hand, by_autograd, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("rank", [None, 2])
+def test_crosses_raise_the_degree_by_one_and_leave_as_onnx(rank: int | None) -> None:
+    layer, x = shaken(Cross(WIDTH, generators_for(SEEDS), rank=rank)), numbers()
+    with torch.no_grad():
+        layer.linear.bias.zero_()
+        expected = layer(x, x)
+        assert torch.allclose(layer(2 * x, x) - x, 2 * (expected - x), atol=1e-4)
+        assert torch.allclose(layer(2 * x, 2 * x) - 2 * x, 4 * (expected - x), atol=1e-4)
+    given = by_graph(lambda graph, t: layer.emit(graph, (t, t), model=1), x[1].numpy())
+    assert np.abs(given - expected[1].numpy()).max() < 1e-4
+
+
+def test_running_statistics_are_those_of_the_batches_of_each_model() -> None:
+    layer, generator = BatchNorm(1, n_models=2), torch.Generator().manual_seed(0)
+    for _ in range(200):
+        x = torch.randn(2, 64, 1, generator=generator) * torch.tensor([1.0, 5.0])[:, None, None] + 3.0
+        y = layer(x)
+        assert torch.allclose(y.std(dim=1), torch.ones(2, 1), atol=0.02)
+    assert layer.mean[:, 0].tolist() == pytest.approx([3.0, 3.0], abs=0.5)
+    assert layer.variance[:, 0].sqrt().tolist() == pytest.approx([1.0, 5.0], rel=0.1)
+    before = layer.mean.clone()
+    assert layer(x[:, :1]).isfinite().all()
+    layer.eval()(x)
+    assert torch.equal(layer.mean, before)
+
+
+def tokens_and_block(*, rate: float, normalises_first: bool = True) -> tuple[Tensor, TransformerBlock]:
+    generators = generators_for(SEEDS)
+    dropout = PooledDropout(rate, seeds=SEEDS)
+    block = TransformerBlock(
+        8,
+        generators,
+        attention=Attention(8, generators, n_heads=2, dropout=dropout),
+        feed_forward=GatedFeedForward((8, 6), generators, dropout=dropout),
+        dropout=dropout,
+        normalises_first=normalises_first,
+    )
+    x = torch.randn(len(SEEDS), 7, 4, 8, generator=torch.Generator().manual_seed(2))
+    return x, block
+
+
+@pytest.mark.parametrize("first_only", [False, True])
+@pytest.mark.parametrize("normalises_first", [False, True])
+def test_transformer_blocks_leave_as_onnx(first_only: bool, normalises_first: bool) -> None:
+    x, block = tokens_and_block(rate=0.2, normalises_first=normalises_first)
+    shaken(block)
+    with torch.no_grad():
+        expected = block(x, first_only=first_only)
+        assert torch.allclose(expected[:, :, :1], block(x)[:, :, :1], atol=1e-5)
+
+    def write(graph: Graph, t: str) -> str:
+        tokens = graph.op("Reshape", t, graph.constant(np.array([-1, 4, 8], np.int64)))
+        return block.emit(graph, tokens, model=1, first_only=first_only)
+
+    given = by_graph(write, x[1].flatten(1).numpy())
+    assert np.abs(given - expected[1].numpy()).max() < 1e-4
+
+
+def test_tokens_of_a_model_are_moved_by_its_own_rows_alone_also_with_dropout() -> None:
+    x, block = tokens_and_block(rate=0.3)
+    shaken(block).train()
+    block(x)[1].square().sum().backward()
+    for parameter in block.parameters():
+        assert parameter.grad is not None
+        assert parameter.grad[1].any()
+        assert not parameter.grad[[0, 2]].any()
+
+
+def test_attention_with_dropout_is_on_average_what_it_is_without() -> None:
+    x, block = tokens_and_block(rate=0.1)
+    attention = block.attention
+    with torch.no_grad():
+        expected = attention.eval()(x)
+        attention.train()
+        found = torch.stack([attention(x) for _ in range(400)]).mean(dim=0)
+    assert (found - expected).abs().max() < 0.1 * expected.abs().max()
 
 
 def test_categories_are_looked_up_and_leave_as_onnx() -> None:

@@ -23,14 +23,14 @@ from cupel.core.layers import (
     PeriodicEmbedding,
     PooledDropout,
     Scale,
+    add_member_axis,
     generators_for,
 )
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import Task, TaskKind
-from cupel.modalities.tabular.front import Front
-from cupel.modalities.tabular.models.mlp import add_member_axis
+from cupel.modalities.tabular.front import Front, front_width
 from cupel.modalities.tabular.preparation import FOR_REALMLP, SEARCHED_FOR_NETWORKS, TabularPreparation
 from cupel.modalities.tabular.work import network_cost
 
@@ -168,8 +168,7 @@ def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seed
 def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None, task: Task) -> Cost:
     """From the sizes of the layers; a cosine costs as much as some ten products."""
     n_numeric = shape.widths.get("numeric", 0)
-    others = shape.widths.get("binary", 0) + config.category_width * len(shape.cardinalities.get("codes", ()))
-    width_in = n_numeric * config.numeric_width + others
+    width_in = front_width(shape, numeric_width=config.numeric_width, category_width=config.category_width)
     n_weights = width_in * config.width + (config.depth - 1) * config.width**2 + config.width * task.n_outputs
     n_activations = 2 * config.width * config.depth + width_in + 2 * n_numeric * config.n_frequencies
     return network_cost(n_train, recipe, n_weights=n_weights, n_activations=n_activations)

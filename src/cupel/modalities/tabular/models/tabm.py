@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from cupel.core.family import Cost, Family
 from cupel.core.graph import Graph
 from cupel.core.inputs import InputShape
 from cupel.core.layers import (
-    Activation,
-    Linear,
+    HiddenLayers,
     MemberLinear,
     MemberScale,
     Network,
@@ -27,7 +25,7 @@ from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import Task, TaskKind
-from cupel.modalities.tabular.front import Front
+from cupel.modalities.tabular.front import Front, front_width
 from cupel.modalities.tabular.preparation import FOR_NETWORKS, SEARCHED_FOR_NETWORKS
 from cupel.modalities.tabular.work import network_cost
 
@@ -61,10 +59,9 @@ class TabM(Network):
         self.front = Front(shape, generators, numeric=embedding, category_width=config.category_width)
         self.members = MemberScale(self.front.chunks, config.n_members, generators)
         widths = [self.front.width, *[config.width] * config.depth]
-        self.hidden = nn.ModuleList([Linear((a, b), generators) for a, b in itertools.pairwise(widths)])
+        dropout = PooledDropout(config.dropout, seeds=seeds)
+        self.hidden = HiddenLayers(widths, generators, activation="relu", dropout=dropout)
         self.heads = MemberLinear((widths[-1], n_outputs), config.n_members, generators)
-        self.activation = Activation("relu")
-        self.dropout = PooledDropout(config.dropout, seeds=seeds)
 
     def initialise(self, blocks: Mapping[str, Tensor]) -> None:
         """Set the bins of the embedding."""
@@ -74,19 +71,14 @@ class TabM(Network):
         """Logits or values of every member."""
         x = self.members(self.front(blocks))  # (M, E, B, width)
         n_rows = x.shape[2]
-        x = x.flatten(1, 2)  # (M, E * B, width)
-        for layer in self.hidden:
-            x = self.dropout(self.activation(layer(x)))
+        x = self.hidden(x.flatten(1, 2))  # (M, E * B, width)
         outputs: Tensor = self.heads(x.unflatten(1, (self._n_members, n_rows)))
         return outputs
 
     def emit(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
         """The same from plain operators, (member, rows, output)."""
         x = self.members.emit(graph, self.front.emit(graph, blocks, model=model), model=model)
-        for layer in self.hidden:
-            assert isinstance(layer, Linear), "hidden layers are linear"
-            x = self.activation.emit(graph, layer.emit(graph, x, model=model))
-        return self.heads.emit(graph, x, model=model)
+        return self.heads.emit(graph, self.hidden.emit(graph, x, model=model), model=model)
 
 
 def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seeds: Sequence[int]) -> Network:
@@ -98,8 +90,7 @@ def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seed
 def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None, task: Task) -> Cost:
     """From the sizes of the layers, times the members."""
     n_numeric = shape.widths.get("numeric", 0)
-    others = shape.widths.get("binary", 0) + config.category_width * len(shape.cardinalities.get("codes", ()))
-    width_in = n_numeric * config.numeric_width + others
+    width_in = front_width(shape, numeric_width=config.numeric_width, category_width=config.category_width)
     shared = width_in * config.width + (config.depth - 1) * config.width**2 + config.width * task.n_outputs
     n_weights = config.n_members * shared + n_numeric * config.n_bins * config.numeric_width
     n_activations = config.n_members * (config.width * config.depth + width_in) + n_numeric * config.n_bins
