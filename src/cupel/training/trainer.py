@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from cupel.core.family import Family, FittedUnit, UnitData
 from cupel.core.inputs import InputShape
+from cupel.core.layers import Network
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task
 from cupel.training.loop import Lesson, Loop
@@ -20,6 +22,7 @@ from cupel.training.stacking import Stack
 from cupel.training.watch import Watch
 
 Array = NDArray[Any]
+MOST_INITIAL_ROWS = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +53,7 @@ class Trainer:
             seeds=[unit.seed for unit in units],
             n_outputs=self.task.n_outputs,
         )
-        assert self.family.build is not None, "asked only for families that build networks"
-        network = self._build(lesson.seeds).to(self.device)
+        network = self._begun(lesson)
         pace = self.recipe.pace(units[0].train.n_samples)
         loop = Loop(network, self.recipe, pace=pace, lesson=lesson, watch=watch)
         loop.run()
@@ -60,7 +62,22 @@ class Trainer:
             for place, (unit, scale) in enumerate(zip(units, scales, strict=True))
         ]
 
-    def _build(self, seeds: Sequence[int]) -> Any:
+    def _begun(self, lesson: Lesson) -> Network:
+        """A network whose models have each seen a sample of their own rows.
+
+        Each is begun alone, so that the folds beside it, which may be longer or shorter, change nothing.
+        """
+        network = self._build(lesson.seeds)
+        stacked = network.state_dict()
+        with torch.no_grad():
+            for place, seed in enumerate(lesson.seeds):
+                alone = self._build([seed]).to(self.device)
+                alone.initialise(lesson.train.sample(place, MOST_INITIAL_ROWS, seed=seed))
+                for name, tensor in alone.state_dict().items():
+                    stacked[name][place] = tensor[0]
+        return network.to(self.device)
+
+    def _build(self, seeds: Sequence[int]) -> Network:
         assert self.family.build is not None, "asked only for families that build networks"
         return self.family.build(self.shape, n_outputs=self.task.n_outputs, task=self.task, config=self.config, seeds=seeds)
 

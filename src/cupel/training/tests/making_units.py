@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from cupel.core.family import Cost, Family, Preset, UnitData
@@ -66,26 +67,32 @@ class Config:
 
 
 class Tiny(Network):
-    """One hidden layer over numbers and binary columns."""
+    """One hidden layer over numbers, less their means, and binary columns."""
+
+    center: Tensor
 
     def __init__(self, shape: InputShape, config: Config, *, n_outputs: int, seeds: Sequence[int]) -> None:
         super().__init__()
         self.n_models = len(seeds)
         generators = generators_for(seeds)
         width = shape.widths["numeric"] + shape.widths["binary"]
+        self.register_buffer("center", torch.zeros(self.n_models, shape.widths["numeric"]))
         self.hidden = Linear((width, config.width), generators)
         self.output = Linear((config.width, n_outputs), generators)
         self.activation = Activation("silu")
         self.dropout = PooledDropout(config.dropout, seeds=seeds)
 
-    def forward(self, blocks: Mapping[str, Tensor]) -> Tensor:
-        import torch
+    def initialise(self, blocks: Mapping[str, Tensor]) -> None:
+        self.center.copy_(blocks["numeric"].mean(dim=1))
 
-        x = torch.cat([blocks[name] for name in ("numeric", "binary") if name in blocks], dim=-1)
+    def forward(self, blocks: Mapping[str, Tensor]) -> Tensor:
+        parts = [blocks["numeric"] - self.center[:, None]]
+        x = torch.cat([*parts, blocks["binary"]] if "binary" in blocks else parts, dim=-1)
         return self.output(self.dropout(self.activation(self.hidden(x))))[:, None]
 
     def emit(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
-        x = graph.concat([blocks[name] for name in ("numeric", "binary") if name in blocks])
+        parts = [graph.op("Sub", blocks["numeric"], graph.constant(self.center[model].numpy()))]
+        x = graph.concat([*parts, blocks["binary"]] if "binary" in blocks else parts)
         x = self.activation.emit(graph, self.hidden.emit(graph, x, model=model))
         x = self.output.emit(graph, x, model=model)
         return graph.op("Unsqueeze", x, graph.constant(np.array([0], np.int64)))

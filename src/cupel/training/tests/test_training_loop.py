@@ -72,6 +72,12 @@ def test_a_fold_trains_in_a_stack_as_it_does_alone(kind: str) -> None:
         assert np.allclose(stacked.curve["stop_loss"], alone.curve["stop_loss"], rtol=1e-4)
 
 
+def test_each_model_is_begun_with_its_own_rows() -> None:
+    units = [unit_of(BINARY, fold=fold, n_train=size) for fold, size in enumerate((100, 256))]
+    for unit, own in zip(units, fitted(units, BINARY), strict=True):
+        assert np.allclose(own.weights["center"], unit.train.blocks["numeric"].mean(axis=0), atol=1e-6)
+
+
 def test_folds_of_very_different_sizes_train_as_they_do_alone() -> None:
     units = [unit_of(BINARY, fold=fold, n_train=size) for fold, size in enumerate((30, 130, 400))]
     together = fitted(units, BINARY)
