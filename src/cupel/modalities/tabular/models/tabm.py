@@ -15,6 +15,7 @@ from cupel.core.graph import Graph
 from cupel.core.inputs import InputShape
 from cupel.core.layers import (
     Activation,
+    BatchEnsembleLinear,
     Linear,
     MemberLinear,
     MemberScale,
@@ -33,9 +34,13 @@ from cupel.modalities.tabular.work import network_cost
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """TabM-mini with piecewise-linear embeddings. The paper's 32 members are dear on a CPU: 8 keep most of the gain."""
+    """TabM with piecewise-linear embeddings: "mini", or "full" with scales of each member in every layer.
 
-    n_members: Annotated[int, Choice(4, 8, 16, 32)] = 8
+    The paper's 32 members are dear on a CPU: 8 keep most of the gain.
+    """
+
+    kind: Annotated[str, Choice("mini", "full")] = "mini"
+    n_members: Annotated[int, Range(8, 32)] = 8
     width: Annotated[int, Range(96, 512, log=True)] = 192
     depth: Annotated[int, Range(1, 4)] = 2
     dropout: Annotated[float, Range(0.0, 0.4)] = 0.0
@@ -45,22 +50,30 @@ class Config:
 
 
 class TabM(Network):
-    """Embedded input scaled once per member, shared hidden layers, one head per member.
+    """Embedded input scaled per member, hidden layers that share their weights, one head per member.
 
+    "mini" members differ in the scales of the input and in their heads, "full" ones also in scales and biases of each layer.
     Members share batches, so that embeddings are computed once.
-    Source: Gorishniy, Kotelnikov, Babenko 2024, arXiv:2410.24210, section 3.3 (TabM-mini).
+    Source: Gorishniy, Kotelnikov, Babenko 2024, arXiv:2410.24210, section 3.3.
     """
 
     def __init__(self, shape: InputShape, config: Config, *, n_outputs: int, seeds: Sequence[int]) -> None:
         super().__init__()
-        self.n_models, self._n_members = len(seeds), config.n_members
+        self.n_models = len(seeds)
         generators = generators_for(seeds)
         n_numeric = shape.widths.get("numeric", 0)
         embedding = PiecewiseLinearEmbedding(n_numeric, generators, n_bins=config.n_bins, width=config.numeric_width)
         self.front = Front(shape, generators, numeric=embedding, category_width=config.category_width)
         self.members = MemberScale(self.front.chunks, config.n_members, generators)
         widths = [self.front.width, *[config.width] * config.depth]
-        self.hidden = nn.ModuleList([Linear((a, b), generators) for a, b in itertools.pairwise(widths)])
+        self.hidden = nn.ModuleList(
+            [
+                Linear(sizes, generators)
+                if config.kind == "mini"
+                else BatchEnsembleLinear(sizes, config.n_members, generators, has_input_scale=position > 0)
+                for position, sizes in enumerate(itertools.pairwise(widths))
+            ]
+        )
         self.heads = MemberLinear((widths[-1], n_outputs), config.n_members, generators)
         self.activation = Activation("relu")
         self.dropout = PooledDropout(config.dropout, seeds=seeds)
@@ -72,18 +85,19 @@ class TabM(Network):
     def forward(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model member batch output"]:
         """Logits or values of every member."""
         x = self.members(self.front(blocks))  # (M, E, B, width)
-        n_rows = x.shape[2]
-        x = x.flatten(1, 2)  # (M, E * B, width)
+        members = x.shape[1:3]
         for layer in self.hidden:
-            x = self.dropout(self.activation(layer(x)))
-        outputs: Tensor = self.heads(x.unflatten(1, (self._n_members, n_rows)))
+            # A linear layer takes the members' rows as rows, (M, E * B, width).
+            mapped = layer(x) if isinstance(layer, BatchEnsembleLinear) else layer(x.flatten(1, 2)).unflatten(1, members)
+            x = self.dropout(self.activation(mapped))
+        outputs: Tensor = self.heads(x)
         return outputs
 
     def emit(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
         """The same from plain operators, (member, rows, output)."""
         x = self.members.emit(graph, self.front.emit(graph, blocks, model=model), model=model)
         for layer in self.hidden:
-            assert isinstance(layer, Linear), "hidden layers are linear"
+            assert isinstance(layer, Linear | BatchEnsembleLinear), "hidden layers are linear"
             x = self.activation.emit(graph, layer.emit(graph, x, model=model))
         return self.heads.emit(graph, x, model=model)
 
@@ -101,7 +115,8 @@ def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None,
     width_in = n_numeric * config.numeric_width + others
     shared = width_in * config.width + (config.depth - 1) * config.width**2 + config.width * task.n_outputs
     n_weights = config.n_members * shared + n_numeric * config.n_bins * config.numeric_width
-    n_activations = config.n_members * (config.width * config.depth + width_in) + n_numeric * config.n_bins
+    n_passes = {"mini": 1, "full": 2}[config.kind]  # over the activations of a layer
+    n_activations = config.n_members * (n_passes * config.width * config.depth + width_in) + n_numeric * config.n_bins
     return network_cost(n_train, recipe, n_weights=n_weights, n_activations=n_activations)
 
 
