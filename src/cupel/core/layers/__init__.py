@@ -6,6 +6,7 @@ Only modalities build networks from them.
 from cupel.core.layers.activation import FUNCTIONS, Activation, ParametricActivation, emit_activation
 from cupel.core.layers.category import CategoryEmbedding
 from cupel.core.layers.dropout import PooledDropout
+from cupel.core.layers.ensemble import Ensemble
 from cupel.core.layers.linear import BatchEnsembleLinear, Linear, MemberLinear
 from cupel.core.layers.network import Network, ParameterGroup, generators_for
 from cupel.core.layers.numeric import PeriodicEmbedding, PiecewiseLinearEmbedding
@@ -16,6 +17,7 @@ __all__ = [
     "Activation",
     "BatchEnsembleLinear",
     "CategoryEmbedding",
+    "Ensemble",
     "Linear",
     "MemberLinear",
     "MemberScale",

@@ -36,7 +36,7 @@ class Linear(nn.Module):
     @property
     def ntk_factor(self) -> float:
         """1/sqrt(in)."""
-        return 1 / math.sqrt(self.weight.shape[1])
+        return 1 / math.sqrt(self.weight.shape[-2])
 
     def forward(self, x: Float[Tensor, "model row in"]) -> Float[Tensor, "model row out"]:
         """Apply each model's map to its own rows."""
