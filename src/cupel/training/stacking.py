@@ -81,6 +81,16 @@ class Stack:
         chosen = torch.randperm(size, generator=torch.Generator().manual_seed(seed))[:n_rows].to(self.device)
         return {name: block[place, chosen][None] for name, block in self._blocks.items()}
 
+    def whole(self) -> tuple[dict[str, Tensor], Tensor, list[int]]:
+        """All rows of the original stack: blocks (M, N, width), targets (M, N), and how many rows of each are real."""
+        return self._blocks, self._target, self._all_sizes
+
+    def fold(self, place: int) -> tuple[dict[str, Tensor], Tensor, list[int]]:
+        """The same of the one fold at this place of the original stack."""
+        size = self._all_sizes[place]
+        chosen = (slice(place, place + 1), slice(size))
+        return {name: block[chosen] for name, block in self._blocks.items()}, self._target[chosen], [size]
+
     def targets(self) -> list[Tensor]:
         """Each fold's own targets."""
         return [self._target[place, :size] for place, size in zip(self._places, self.sizes, strict=True)]

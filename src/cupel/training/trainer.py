@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from cupel.core.family import Family, FittedUnit, UnitData
 from cupel.core.inputs import InputShape
@@ -22,6 +23,7 @@ from cupel.training.stacking import Stack
 from cupel.training.watch import Watch
 
 Array = NDArray[Any]
+Rows = tuple[dict[str, Tensor], Tensor, list[int]]
 MOST_INITIAL_ROWS = 20_000
 
 
@@ -58,7 +60,7 @@ class Trainer:
         loop = Loop(network, self.recipe, pace=pace, lesson=lesson, watch=watch)
         loop.run()
         return [
-            self._fitted(unit, loop, place=place, scale=scale)
+            self._fitted(unit, loop, rows=lesson.train.fold(place), place=place, scale=scale)
             for place, (unit, scale) in enumerate(zip(units, scales, strict=True))
         ]
 
@@ -75,7 +77,9 @@ class Trainer:
                 alone.initialise(lesson.train.sample(place, MOST_INITIAL_ROWS, seed=seed))
                 for name, tensor in alone.state_dict().items():
                     stacked[name][place] = tensor[0]
-        return network.to(self.device)
+        network = network.to(self.device)
+        _show(network, lesson.train.whole())
+        return network
 
     def _build(self, seeds: Sequence[int]) -> Network:
         assert self.family.build is not None, "asked only for families that build networks"
@@ -85,12 +89,13 @@ class Trainer:
         learned = [t if scale is None else scale.standardised(t) for t, scale in zip(targets, scales, strict=True)]
         return Stack(parts, learned, self.shape, device=self.device)
 
-    def _fitted(self, unit: UnitData, loop: Loop, *, place: int, scale: TargetScale | None) -> FittedUnit:
+    def _fitted(self, unit: UnitData, loop: Loop, *, rows: Rows, place: int, scale: TargetScale | None) -> FittedUnit:
         """One model with the weights of its best epoch, and what it predicts."""
         outcome: Outcome = loop.outcomes[place]
         network = self._build([unit.seed])
         weights = loop.best.of(place)
         network.load_state_dict(weights)
+        _show(network, rows)
         network.eval()
         model = TrainedNetwork(network, self.shape, unit.train.widths, scale)
         return FittedUnit(
@@ -102,3 +107,10 @@ class Trainer:
             cut_short=outcome.cut_short,
             weights={name: np.ascontiguousarray(tensor[0].numpy()) for name, tensor in weights.items()},
         )
+
+
+def _show(network: Network, rows: Rows) -> None:
+    """Let a network remember training rows, on the device where it is."""
+    blocks, target, sizes = rows
+    device = next(network.parameters()).device
+    network.remember({name: block.to(device) for name, block in blocks.items()}, target.to(device), sizes=sizes)

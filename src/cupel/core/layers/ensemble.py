@@ -29,15 +29,15 @@ class Ensemble(Network):
         self.inner = build([seed + SEEDS_BETWEEN_MEMBERS * member for seed in seeds for member in range(n_members)])
         for module in self.inner.modules():
             for parameter in module.parameters(recurse=False):
-                parameter.data = parameter.data.unflatten(0, (len(seeds), n_members))
+                parameter.data = self._by_model(parameter.data)
             for name, buffer in list(module.named_buffers(recurse=False)):
-                setattr(module, name, buffer.unflatten(0, (len(seeds), n_members)))
+                setattr(module, name, self._by_model(buffer))
 
     def forward(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model member batch output"]:
         """Logits or values of every member."""
         flat = {name: tensor.flatten(0, 1) for name, tensor in self._tensors()}
         outputs: Tensor = functional_call(self.inner, flat, (self._for_members(blocks),))
-        return outputs.unflatten(0, (-1, self._n_members)).flatten(1, 2)
+        return self._by_model(outputs).flatten(1, 2)
 
     def initialise(self, blocks: Mapping[str, Tensor]) -> None:
         """Let every member see the rows."""
@@ -59,6 +59,10 @@ class Ensemble(Network):
         """All members of the model, one after another."""
         places = range(model * self._n_members, (model + 1) * self._n_members)
         return graph.concat([self._call("emit", graph, blocks, model=place) for place in places], axis=0)
+
+    def _by_model(self, tensor: Tensor) -> Tensor:
+        """(M * E, …) as (M, E, …)."""
+        return tensor.view(-1, self._n_members, *tensor.shape[1:])
 
     def _tensors(self) -> list[tuple[str, Tensor]]:
         return [*self.inner.named_parameters(), *self.inner.named_buffers()]

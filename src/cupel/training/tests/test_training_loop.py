@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,10 +14,12 @@ from cupel import training
 from cupel.core.budget import Deadline
 from cupel.core.errors import TrainingError, UsageError
 from cupel.core.family import FittedUnit, UnitData
+from cupel.core.inputs import InputShape
+from cupel.core.layers import Network
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task
 from cupel.training import crew, environment
-from cupel.training.tests.making_units import BINARY, MULTICLASS, REGRESSION, TASKS, TINY, Config, unit_of
+from cupel.training.tests.making_units import BINARY, MULTICLASS, REGRESSION, TASKS, TINY, Config, Tiny, unit_of
 
 QUICK = Recipe(learning_rate=0.01, batch_size=64, epochs=12)
 
@@ -76,6 +79,34 @@ def test_each_model_is_begun_with_its_own_rows() -> None:
     units = [unit_of(BINARY, fold=fold, n_train=size) for fold, size in enumerate((100, 256))]
     for unit, own in zip(units, fitted(units, BINARY), strict=True):
         assert np.allclose(own.weights["center"], unit.train.blocks["numeric"].mean(axis=0), atol=1e-6)
+
+
+def test_a_network_is_shown_its_rows_and_told_which_are_in_the_batch() -> None:
+    told: list[torch.Tensor] = []
+
+    class Recalling(Tiny):
+        def remember(self, blocks: Mapping[str, torch.Tensor], target: torch.Tensor, *, sizes: Sequence[int]) -> None:
+            means = [target[model, :size].mean() for model, size in enumerate(sizes)]
+            self.register_buffer("mean", torch.stack(means), persistent=False)
+            assert all(len(block) == len(sizes) for block in blocks.values())
+
+        def set_rows(self, rows: torch.Tensor) -> None:
+            told.append(rows)
+
+        def forward(self, blocks: Mapping[str, torch.Tensor]) -> torch.Tensor:
+            return super().forward(blocks) * 0.0 + self.mean[:, None, None, None]
+
+    def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seeds: Sequence[int]) -> Network:
+        return Recalling(shape, config, n_outputs=n_outputs, seeds=seeds)
+
+    units = [unit_of(REGRESSION, fold=fold, n_train=size) for fold, size in enumerate((64, 70))]
+    recipe = replace(QUICK, epochs=2)
+    for unit, own in zip(
+        units, training.fit(replace(TINY, build=build), units, config=Config(), recipe=recipe, task=REGRESSION), strict=True
+    ):
+        assert np.allclose(own.predictions, unit.train_target.mean(), rtol=1e-4)
+    assert {tuple(rows.shape) for rows in told} == {(2, 64)}
+    assert all(int(rows.max()) < 70 for rows in told)
 
 
 def test_folds_of_very_different_sizes_train_as_they_do_alone() -> None:
