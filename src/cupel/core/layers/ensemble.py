@@ -41,7 +41,7 @@ class Ensemble(Network):
 
     def initialise(self, blocks: Mapping[str, Tensor]) -> None:
         """Let every member see the rows."""
-        self._call("initialise", self._for_members(blocks))
+        self._flattened(lambda: self.inner.initialise(self._for_members(blocks)))
 
     def set_progress(self, fraction: float) -> None:
         """Tell the members."""
@@ -58,7 +58,8 @@ class Ensemble(Network):
     def emit(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
         """All members of the model, one after another."""
         places = range(model * self._n_members, (model + 1) * self._n_members)
-        return graph.concat([self._call("emit", graph, blocks, model=place) for place in places], axis=0)
+        members = self._flattened(lambda: [self.inner.emit(graph, blocks, model=place) for place in places])
+        return graph.concat(members, axis=0)
 
     def _by_model(self, tensor: Tensor) -> Tensor:
         """(M * E, …) as (M, E, …)."""
@@ -71,19 +72,19 @@ class Ensemble(Network):
         """Each model's rows for each of its members, (M * E, B, width)."""
         return {name: block.repeat_interleave(self._n_members, dim=0) for name, block in blocks.items()}
 
-    def _call(self, method: str, *arguments: Any, **named: Any) -> Any:
-        """Call a method of the members' network while its tensors have their one axis of models; what it sets in place stays."""
+    def _flattened(self, action: Callable[[], Any]) -> Any:
+        """Do something while the members' tensors have their one axis of models; what is set in place stays."""
         flat = {f"network.{name}": tensor.detach().flatten(0, 1) for name, tensor in self._tensors()}
-        return functional_call(_Method(self.inner, method), flat, arguments, named)
+        return functional_call(_Doing(self.inner, action), flat, ())
 
 
-class _Method(nn.Module):
-    """A method of a network as a module's forward, which is all that `functional_call` calls."""
+class _Doing(nn.Module):
+    """Something done with a network as a module's forward, which is all that `functional_call` calls."""
 
-    def __init__(self, network: Network, method: str) -> None:
+    def __init__(self, network: Network, action: Callable[[], Any]) -> None:
         super().__init__()
-        self.network, self._method = network, method
+        self.network, self._action = network, action
 
-    def forward(self, *arguments: Any, **named: Any) -> Any:
+    def forward(self) -> Any:
         with torch.no_grad():
-            return getattr(self.network, self._method)(*arguments, **named)
+            return self._action()
