@@ -330,6 +330,8 @@ def _network(bench: Bench, config: Any, unit: UnitData) -> tuple[Any, dict[str, 
     network = bench.family.build(shape, n_outputs=bench.task.n_outputs, task=bench.task, config=config, seeds=[unit.seed])
     blocks = {name: torch.from_numpy(block)[None] for name, block in unit.train.blocks.items()}
     network.initialise(blocks)
+    target = np.asarray(unit.train_target, np.int64 if bench.task.is_classification else np.float32)
+    network.remember(blocks, torch.from_numpy(target)[None], sizes=[len(target)])
     return network, blocks
 
 

@@ -89,6 +89,7 @@ class Loop:
             if self._watch.look(fraction):
                 return total / max(step, 1), step
             blocks, target = self._train.batch(chosen)
+            self._network.set_rows(chosen)
             outputs = self._network(blocks)
             losses = sample_losses(outputs, target, smoothing=recipe.label_smoothing, class_weights=self._class_weights)
             losses = losses.mean(dim=1)

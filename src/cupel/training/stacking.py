@@ -47,6 +47,7 @@ class Stack:
     def __init__(self, parts: Sequence[Inputs], targets: Sequence[Array], shape: InputShape, *, device: str) -> None:
         self.sizes = [part.n_samples for part in parts]
         self.device = device
+        self._all_sizes = list(self.sizes)
         self._longest = max(self.sizes)
         all_blocks = [padded(part, shape) for part in parts]
         self._blocks = {name: self._stacked([blocks[name] for blocks in all_blocks]) for name in all_blocks[0]}
@@ -73,6 +74,22 @@ class Stack:
         """The samples at `rows` (M, B): blocks (M, B, width) and targets (M, B)."""
         places = (rows.to(self.device) + self._shift).flatten()
         return {name: _taken(block, places, rows) for name, block in self._blocks.items()}, _taken(self._target, places, rows)
+
+    def sample(self, place: int, n_rows: int, *, seed: int) -> dict[str, Tensor]:
+        """Up to `n_rows` random rows of the fold at this place of the original stack: blocks (1, rows, width)."""
+        size = self._all_sizes[place]
+        chosen = torch.randperm(size, generator=torch.Generator().manual_seed(seed))[:n_rows].to(self.device)
+        return {name: block[place, chosen][None] for name, block in self._blocks.items()}
+
+    def whole(self) -> tuple[dict[str, Tensor], Tensor, list[int]]:
+        """All rows of the original stack: blocks (M, N, width), targets (M, N), and how many rows of each are real."""
+        return self._blocks, self._target, self._all_sizes
+
+    def fold(self, place: int) -> tuple[dict[str, Tensor], Tensor, list[int]]:
+        """The same of the one fold at this place of the original stack."""
+        size = self._all_sizes[place]
+        chosen = (slice(place, place + 1), slice(size))
+        return {name: block[chosen] for name, block in self._blocks.items()}, self._target[chosen], [size]
 
     def targets(self) -> list[Tensor]:
         """Each fold's own targets."""

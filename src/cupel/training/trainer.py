@@ -13,15 +13,17 @@ from torch import Tensor
 
 from cupel.core.family import Family, FittedUnit, UnitData
 from cupel.core.inputs import InputShape
-from cupel.core.recipe import Pace, Recipe
+from cupel.core.layers import Network
+from cupel.core.recipe import Recipe
 from cupel.core.task import Task
 from cupel.training.loop import Lesson, Loop
 from cupel.training.model import TargetScale, TrainedNetwork
 from cupel.training.outcome import Outcome
-from cupel.training.stacking import Order, Stack
+from cupel.training.stacking import Stack
 from cupel.training.watch import Watch
 
 Array = NDArray[Any]
+Rows = tuple[dict[str, Tensor], Tensor, list[int]]
 MOST_INITIAL_ROWS = 20_000
 
 
@@ -53,18 +55,33 @@ class Trainer:
             seeds=[unit.seed for unit in units],
             n_outputs=self.task.n_outputs,
         )
-        assert self.family.build is not None, "asked only for families that build networks"
-        network = self._build(lesson.seeds).to(self.device)
+        network = self._begun(lesson)
         pace = self.recipe.pace(units[0].train.n_samples)
-        network.initialise(_some_rows(lesson, pace))
         loop = Loop(network, self.recipe, pace=pace, lesson=lesson, watch=watch)
         loop.run()
         return [
-            self._fitted(unit, loop, place=place, scale=scale)
+            self._fitted(unit, loop, rows=lesson.train.fold(place), place=place, scale=scale)
             for place, (unit, scale) in enumerate(zip(units, scales, strict=True))
         ]
 
-    def _build(self, seeds: Sequence[int]) -> Any:
+    def _begun(self, lesson: Lesson) -> Network:
+        """A network whose models have each seen a sample of their own rows.
+
+        Each is begun alone, so that the folds beside it, which may be longer or shorter, change nothing.
+        """
+        network = self._build(lesson.seeds)
+        stacked = network.state_dict()
+        with torch.no_grad():
+            for place, seed in enumerate(lesson.seeds):
+                alone = self._build([seed]).to(self.device)
+                alone.initialise(lesson.train.sample(place, MOST_INITIAL_ROWS, seed=seed))
+                for name, tensor in alone.state_dict().items():
+                    stacked[name][place] = tensor[0]
+        network = network.to(self.device)
+        _show(network, lesson.train.whole())
+        return network
+
+    def _build(self, seeds: Sequence[int]) -> Network:
         assert self.family.build is not None, "asked only for families that build networks"
         return self.family.build(self.shape, n_outputs=self.task.n_outputs, task=self.task, config=self.config, seeds=seeds)
 
@@ -72,12 +89,13 @@ class Trainer:
         learned = [t if scale is None else scale.standardised(t) for t, scale in zip(targets, scales, strict=True)]
         return Stack(parts, learned, self.shape, device=self.device)
 
-    def _fitted(self, unit: UnitData, loop: Loop, *, place: int, scale: TargetScale | None) -> FittedUnit:
+    def _fitted(self, unit: UnitData, loop: Loop, *, rows: Rows, place: int, scale: TargetScale | None) -> FittedUnit:
         """One model with the weights of its best epoch, and what it predicts."""
         outcome: Outcome = loop.outcomes[place]
         network = self._build([unit.seed])
         weights = loop.best.of(place)
         network.load_state_dict(weights)
+        _show(network, rows)
         network.eval()
         model = TrainedNetwork(network, self.shape, unit.train.widths, scale)
         return FittedUnit(
@@ -91,9 +109,8 @@ class Trainer:
         )
 
 
-def _some_rows(lesson: Lesson, pace: Pace) -> dict[str, Tensor]:
-    """Blocks of training rows in random order, equally many of each fold; which ones does not depend on the other folds."""
-    n_rows = min(pace.n_steps * pace.batch_size, MOST_INITIAL_ROWS)
-    orders = [Order(size, seed=seed) for size, seed in zip(lesson.train.sizes, lesson.seeds, strict=True)]
-    blocks, _ = lesson.train.batch(torch.stack([order.take(n_rows) for order in orders]))
-    return blocks
+def _show(network: Network, rows: Rows) -> None:
+    """Let a network remember training rows, on the device where it is."""
+    blocks, target, sizes = rows
+    device = next(network.parameters()).device
+    network.remember({name: block.to(device) for name, block in blocks.items()}, target.to(device), sizes=sizes)

@@ -7,8 +7,9 @@ from cupel.core.layers.activation import FUNCTIONS, Activation, ParametricActiva
 from cupel.core.layers.category import CategoryEmbedding
 from cupel.core.layers.cross import Cross
 from cupel.core.layers.dropout import PooledDropout
+from cupel.core.layers.ensemble import Ensemble
 from cupel.core.layers.hidden import HiddenLayers
-from cupel.core.layers.linear import Linear, MemberLinear
+from cupel.core.layers.linear import BatchEnsembleLinear, Linear, MemberLinear
 from cupel.core.layers.network import Network, ParameterGroup, add_member_axis, generators_for
 from cupel.core.layers.normalisation import BatchNorm, LayerNorm
 from cupel.core.layers.numeric import LinearEmbedding, PeriodicEmbedding, PeriodicReluEmbedding, PiecewiseLinearEmbedding
@@ -19,9 +20,11 @@ __all__ = [
     "FUNCTIONS",
     "Activation",
     "Attention",
+    "BatchEnsembleLinear",
     "BatchNorm",
     "CategoryEmbedding",
     "Cross",
+    "Ensemble",
     "GatedFeedForward",
     "HiddenLayers",
     "LayerNorm",

@@ -36,7 +36,7 @@ class Linear(nn.Module):
     @property
     def ntk_factor(self) -> float:
         """1/sqrt(in)."""
-        return 1 / math.sqrt(self.weight.shape[1])
+        return 1 / math.sqrt(self.weight.shape[-2])
 
     def forward(self, x: Float[Tensor, "model row in"]) -> Float[Tensor, "model row out"]:
         """Apply each model's map to its own rows."""
@@ -72,3 +72,45 @@ class MemberLinear(nn.Module):
         weight = self.weight[model].detach().cpu().numpy().astype(np.float32)
         bias = self.bias[model][:, None, :].detach().cpu().numpy().astype(np.float32)
         return graph.op("Add", graph.op("MatMul", x, graph.constant(weight)), graph.constant(bias))
+
+
+class BatchEnsembleLinear(nn.Module):
+    """An affine map whose weight E members share, each scaling what enters and leaves it, with a bias of its own.
+
+    weight (M, in, out), input_scale (M, E, in) and output_scale (M, E, out) starting at 1, bias (M, E, out) starting alike.
+    `has_input_scale` is off where what comes in has been scaled per member already.
+    Source: Wen, Tran, Ba 2020, arXiv:2002.06715, eq. 5; started as in Gorishniy et al. 2024, arXiv:2410.24210, section 3.3.
+    """
+
+    def __init__(
+        self, sizes: tuple[int, int], n_members: int, generators: list[torch.Generator], *, has_input_scale: bool = True
+    ) -> None:
+        super().__init__()
+        n_in, n_out = sizes
+        shared = Linear(sizes, generators)
+        self.weight = shared.weight
+        self.bias = nn.Parameter(shared.bias.detach()[:, None].repeat(1, n_members, 1))
+        ones = torch.ones(len(generators), n_members, n_in)
+        self.input_scale = nn.Parameter(ones) if has_input_scale else None
+        self.output_scale = nn.Parameter(torch.ones(len(generators), n_members, n_out))
+
+    def forward(self, x: Float[Tensor, "model member row in"]) -> Float[Tensor, "model member row out"]:
+        """Apply the shared map to each member's own view of the rows."""
+        if self.input_scale is not None:
+            x = x * self.input_scale[:, :, None, :]
+        mapped = torch.bmm(x.flatten(1, 2), self.weight).view(*x.shape[:3], -1)
+        return torch.addcmul(self.bias[:, :, None, :], mapped, self.output_scale[:, :, None, :])
+
+    def emit(self, graph: Graph, x: str, *, model: int) -> str:
+        """Two products beside the MatMul and Add, over (member, rows, in)."""
+        weight, bias, scale = (
+            _array(tensor[model]) for tensor in (self.weight, self.bias[:, :, None], self.output_scale[:, :, None])
+        )
+        if self.input_scale is not None:
+            x = graph.op("Mul", x, graph.constant(_array(self.input_scale[model][:, None])))
+        mapped = graph.op("Mul", graph.op("MatMul", x, graph.constant(weight)), graph.constant(scale))
+        return graph.op("Add", mapped, graph.constant(bias))
+
+
+def _array(tensor: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return tensor.detach().cpu().numpy().astype(np.float32)

@@ -53,6 +53,16 @@ class Network(nn.Module):
     def initialise(self, blocks: Mapping[str, Tensor]) -> None:
         """Set weights that depend on data, from a sample of training rows (M, N, width); most networks need none."""
 
+    def remember(self, blocks: Mapping[str, Tensor], target: Tensor, *, sizes: Sequence[int]) -> None:
+        """Be shown the training rows, for networks that look them up to predict; most need none.
+
+        Blocks are (M, N, width) and targets (M, N), as the loss sees them; of model m the first `sizes[m]` rows are real. What is
+        kept goes into buffers that are not persistent: whoever takes one model out of a stack shows it its rows again.
+        """
+
+    def set_rows(self, rows: Tensor) -> None:
+        """Told before every step which training rows (M, B) the batch holds, so that none is looked up as its own answer."""
+
     def parameter_groups(self) -> list[ParameterGroup]:
         """All parameters, grouped by the factors on learning rate and weight decay.
 
@@ -79,9 +89,14 @@ class Network(nn.Module):
                     parameter.data, parameter.grad = parameter.data.index_select(0, chosen), None
                 for name, buffer in module.named_buffers(recurse=False):
                     setattr(module, name, buffer.index_select(0, chosen))
-                if isinstance(module, PooledDropout):
-                    module.keep(models)
+        self.keep_generators(models)
         self.n_models = len(models)
+
+    def keep_generators(self, models: Sequence[int]) -> None:
+        """Go on with the random numbers of some of the stacked models only; part of `keep`."""
+        for module in self.modules():
+            if isinstance(module, PooledDropout):
+                module.keep(models)
 
     def emit(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
         """Write one of the stacked models into a graph: blocks (rows, width) in, logits (member, rows, output) out."""

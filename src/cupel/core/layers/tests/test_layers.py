@@ -15,6 +15,7 @@ from cupel.core.layers import (
     FUNCTIONS,
     Activation,
     Attention,
+    BatchEnsembleLinear,
     BatchNorm,
     CategoryEmbedding,
     Cross,
@@ -252,6 +253,20 @@ def test_heads_of_members_leave_as_onnx() -> None:
     layer = MemberLinear((WIDTH, 2), 3, generators_for(SEEDS))
     scale = MemberScale([1] * WIDTH, 3, generators_for(SEEDS))
     x = numbers()
+    with torch.no_grad():
+        expected = layer(scale(x)).numpy()
+    given = by_graph(lambda graph, t: layer.emit(graph, scale.emit(graph, t, model=2), model=2), x[2].numpy())
+    assert np.abs(given - expected[2]).max() < 1e-5
+
+
+@pytest.mark.parametrize("has_input_scale", [True, False])
+def test_members_that_share_a_weight_start_alike_and_leave_as_onnx(has_input_scale: bool) -> None:
+    layer = BatchEnsembleLinear((WIDTH, 2), 3, generators_for(SEEDS), has_input_scale=has_input_scale)
+    scale = MemberScale([1] * WIDTH, 3, generators_for(SEEDS))
+    x = numbers()
+    same = layer(x[:, None].expand(-1, 3, -1, -1)).detach()
+    assert torch.equal(same[:, 0], same[:, 2])
+    shaken(layer)
     with torch.no_grad():
         expected = layer(scale(x)).numpy()
     given = by_graph(lambda graph, t: layer.emit(graph, scale.emit(graph, t, model=2), model=2), x[2].numpy())

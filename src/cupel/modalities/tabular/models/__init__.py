@@ -6,7 +6,7 @@ from importlib import import_module
 
 from cupel.core.family import Family
 
-MODELS = ("constant", "linear", "lightgbm", "mlp", "realmlp", "tabm", "resnet", "dcn", "ft_transformer")
+MODELS = ("constant", "linear", "lightgbm", "mlp", "realmlp", "tabm", "resnet", "dcn", "ft_transformer", "modern_nca")
 
 __all__ = ["MODELS", "families"]
 

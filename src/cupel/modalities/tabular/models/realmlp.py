@@ -16,6 +16,7 @@ from cupel.core.family import Cost, Family
 from cupel.core.graph import Graph
 from cupel.core.inputs import InputShape
 from cupel.core.layers import (
+    Ensemble,
     Linear,
     Network,
     ParameterGroup,
@@ -41,8 +42,12 @@ BIAS_FACTOR = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Defaults and ranges of the paper. Factors are on the recipe's learning rate."""
+    """Defaults and ranges of the paper. Factors are on the recipe's learning rate.
 
+    `n_members` networks are trained side by side and averaged (`n_ens` of the authors' pytabkit).
+    """
+
+    n_members: Annotated[int, Choice(1, 2, 4, 8)] = 1
     width: Annotated[int, Choice(128, 256, 384, 512)] = 256
     depth: Annotated[int, Range(2, 4)] = 3
     activation: Annotated[str, Choice("selu", "mish", "relu")] = "selu"
@@ -162,7 +167,11 @@ class RealMlp(Network):
 def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seeds: Sequence[int]) -> Network:
     """One network holding a model per seed."""
     del task
-    return RealMlp(shape, config, n_outputs=n_outputs, seeds=seeds)
+
+    def network(seeds: Sequence[int]) -> Network:
+        return RealMlp(shape, config, n_outputs=n_outputs, seeds=seeds)
+
+    return network(seeds) if config.n_members == 1 else Ensemble(network, n_members=config.n_members, seeds=seeds)
 
 
 def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None, task: Task) -> Cost:
@@ -171,7 +180,8 @@ def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None,
     width_in = front_width(shape, numeric_width=config.numeric_width, category_width=config.category_width)
     n_weights = width_in * config.width + (config.depth - 1) * config.width**2 + config.width * task.n_outputs
     n_activations = 2 * config.width * config.depth + width_in + 2 * n_numeric * config.n_frequencies
-    return network_cost(n_train, recipe, n_weights=n_weights, n_activations=n_activations)
+    n = config.n_members
+    return network_cost(n_train, recipe, n_weights=n * n_weights, n_activations=n * n_activations)
 
 
 RECIPE = Recipe(optimizer="adamw", learning_rate=0.04, beta2=0.95, weight_decay=0.02, schedule="coslog4", epochs=0, patience=100)

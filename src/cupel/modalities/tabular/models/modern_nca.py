@@ -1,0 +1,304 @@
+"""ModernNCA: a vote of the training rows that are near in a learned space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cupel.core.family import Cost, Family
+from cupel.core.graph import Graph
+from cupel.core.inputs import InputShape
+from cupel.core.layers import Activation, Linear, Network, PeriodicEmbedding, PooledDropout, add_member_axis, generators_for
+from cupel.core.presets import Preset, Space
+from cupel.core.recipe import Recipe
+from cupel.core.space import Choice, Range, When
+from cupel.core.task import Task, TaskKind
+from cupel.modalities.tabular.front import Front
+from cupel.modalities.tabular.preparation import FOR_NETWORKS, SEARCHED_FOR_NETWORKS
+from cupel.modalities.tabular.work import network_cost
+
+MOST_CANDIDATES = 12_000
+ROWS_AT_ONCE = 128
+SMALLEST_SQUARE, SMALLEST_SHARE = 1e-6, 1e-7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """`n_sampled` training rows are voters in a step of training; at prediction all are, up to 12,000.
+
+    With `n_blocks` 0 the embedded row is mapped linearly. A packed model holds `width` float32 numbers per voter: 12,000 of
+    width 64 are 3 MB a fold.
+    """
+
+    width: Annotated[int, Choice(32, 64, 96, 128)] = 64
+    n_blocks: Annotated[int, Range(0, 2)] = 0
+    block_width: Annotated[int, Range(64, 512, log=True), When("n_blocks", 1, 2)] = 256
+    dropout: Annotated[float, Range(0.0, 0.5), When("n_blocks", 1, 2)] = 0.1
+    sigma: Annotated[float, Range(5e-3, 2.0, log=True)] = 0.1
+    n_frequencies: Annotated[int, Choice(8, 16, 32, 64)] = 16
+    numeric_width: Annotated[int, Choice(4, 8, 16)] = 8
+    category_width: Annotated[int, Choice(4, 8, 16)] = 8
+    n_sampled: Annotated[int, Choice(256, 512, 1024, 2048)] = 1024
+
+
+class Block(nn.Module):
+    """`x + out(dropout(relu(into(x))))`."""
+
+    def __init__(self, config: Config, generators: list[torch.Generator], *, seeds: Sequence[int]) -> None:
+        super().__init__()
+        self.into = Linear((config.width, config.block_width), generators)
+        self.out = Linear((config.block_width, config.width), generators)
+        self.activation = Activation("relu")
+        self.dropout = PooledDropout(config.dropout, seeds=seeds)
+
+    def forward(self, x: Float[Tensor, "model row width"]) -> Float[Tensor, "model row width"]:
+        """Apply to each row."""
+        change: Tensor = self.out(self.dropout(self.activation(self.into(x))))
+        return x + change
+
+    def emit(self, graph: Graph, x: str, *, model: int) -> str:
+        """The same from plain operators; dropout is off."""
+        hidden = self.activation.emit(graph, self.into.emit(graph, x, model=model))
+        return graph.op("Add", x, self.out.emit(graph, hidden, model=model))
+
+
+class Voters(nn.Module):
+    """Training rows that are looked up: prepared blocks, their targets, and where among the training rows they stand.
+
+    Each model has rows of its own, drawn by its seed where there are more than `MOST_CANDIDATES`; padded to the most of any.
+    Buffers are not persistent: they are not weights.
+    """
+
+    target: Tensor
+    rows: Tensor
+    sizes: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def fill(self, blocks: Mapping[str, Tensor], target: Tensor, *, sizes: Sequence[int], seeds: Sequence[int]) -> None:
+        """Draw the voters of every model from its first `sizes[m]` rows."""
+        counts = [min(size, MOST_CANDIDATES) for size in sizes]
+        rows = torch.full((len(sizes), max(counts)), -1, dtype=torch.int64)
+        for model, (size, count, seed) in enumerate(zip(sizes, counts, seeds, strict=True)):
+            drawn = torch.randperm(size, generator=torch.Generator().manual_seed(seed))[:count]
+            rows[model, :count] = drawn.sort().values
+        rows = rows.to(target.device)
+        self.names = list(blocks)
+        for name, block in blocks.items():
+            self.register_buffer(f"block_{name}", _picked(block, rows.clamp_min(0)), persistent=False)
+        self.register_buffer("target", _picked(target, rows.clamp_min(0)), persistent=False)
+        self.register_buffer("rows", rows, persistent=False)
+        self.register_buffer("sizes", torch.tensor(counts, device=target.device), persistent=False)
+
+    def at(self, places: Int[Tensor, "model voter"]) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Blocks, targets and rows of the voters at these places."""
+        blocks = {name: _picked(block, places) for name, block in self.blocks().items()}
+        return blocks, _picked(self.target, places), _picked(self.rows, places)
+
+    def blocks(self) -> dict[str, Tensor]:
+        """Blocks of all voters, (M, C, width)."""
+        return {name: getattr(self, f"block_{name}") for name in self.names}
+
+
+def _picked(block: Tensor, places: Tensor) -> Tensor:
+    """`block[m, places[m]]` for every model m."""
+    models = torch.arange(len(block), device=block.device)[:, None]
+    return block[models, places]
+
+
+class ModernNca(Network):
+    """Rows as points; a prediction is the mean of training targets, weighted by `softmax(-distance)`.
+
+    Source: Ye, Yin, Zhan, Chao 2024, arXiv:2407.03257, sections 3 and 4: Euclidean distance, embedded numbers, and voters drawn
+    anew for every step, never the row itself. Departures: numbers are embedded as in RealMLP (PBLD), blocks have no batch
+    normalisation, voters are drawn with replacement from all training rows.
+    """
+
+    def __init__(self, shape: InputShape, config: Config, *, n_outputs: int, task: Task, seeds: Sequence[int]) -> None:
+        super().__init__()
+        self.n_models, self._n_outputs, self._config = len(seeds), n_outputs, config
+        self._is_classification, self._seeds = task.is_classification, list(seeds)
+        generators = generators_for(seeds)
+        embedding = PeriodicEmbedding(
+            shape.widths.get("numeric", 0),
+            generators,
+            n_frequencies=config.n_frequencies,
+            width=config.numeric_width,
+            sigma=config.sigma,
+        )
+        self.front = Front(shape, generators, numeric=embedding, category_width=config.category_width)
+        self.encoder = Linear((self.front.width, config.width), generators)
+        self.blocks = nn.ModuleList([Block(config, generators, seeds=seeds) for _ in range(config.n_blocks)])
+        self.voters = Voters()
+        self._generators = generators
+        self._rows: Tensor | None = None
+        self._known: tuple[Tensor, Tensor] | None = None
+
+    def remember(self, blocks: Mapping[str, Tensor], target: Tensor, *, sizes: Sequence[int]) -> None:
+        """Keep training rows as voters."""
+        self.voters.fill(blocks, target, sizes=sizes, seeds=self._seeds)
+        self._known = None
+
+    def set_rows(self, rows: Tensor) -> None:
+        """Note the rows of the next batch: none of them votes for itself."""
+        self._rows = rows
+
+    def keep_generators(self, models: Sequence[int]) -> None:
+        """Go on with the random numbers of some of the models only."""
+        super().keep_generators(models)
+        self._generators = [self._generators[model] for model in models]
+        self._seeds = [self._seeds[model] for model in models]
+
+    def train(self, mode: bool = True) -> ModernNca:
+        """Forget where the voters stand: weights change between one evaluation and the next."""
+        self._known = None
+        super().train(mode)
+        return self
+
+    def forward(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model 1 batch output"]:
+        """Logarithms of the voted probabilities, or values."""
+        x = self._encoded(blocks)
+        voted = self._voted_in_training(x) if self.training else self._voted(x)
+        return (torch.log(voted + SMALLEST_SHARE) if self._is_classification else voted)[:, None]
+
+    def _encoded(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model row width"]:
+        x: Tensor = self.encoder(self.front(blocks))
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+    def _voted_in_training(self, x: Tensor) -> Tensor:
+        """By `n_sampled` voters drawn per model, (M, B, output)."""
+        shape = (self._config.n_sampled,)
+        sizes = self.voters.sizes.tolist()
+        drawn = [torch.randint(n, shape, generator=g) for n, g in zip(sizes, self._generators, strict=True)]
+        blocks, target, rows = self.voters.at(torch.stack(drawn).to(x.device))
+        squares = _squares(x, self._encoded(blocks))
+        if self._rows is not None:
+            squares = squares.masked_fill(self._rows.to(x.device)[:, :, None] == rows[:, None, :], torch.inf)
+            self._rows = None
+        return torch.bmm(_weights(squares), self._answers(target))
+
+    def _voted(self, x: Tensor) -> Tensor:
+        """By all voters, a few rows at a time, (M, B, output); products in float64: distances are small differences."""
+        if self._known is None:
+            self._known = self._encoded(self.voters.blocks()).double(), self._answers(self.voters.target)
+        known, answers = self._known
+        absent = torch.arange(known.shape[1], device=x.device)[None, :] >= self.voters.sizes[:, None]
+        parts = []
+        for part in torch.split(x.double(), ROWS_AT_ONCE, dim=1):
+            squares = _squares(part, known).float().masked_fill(absent[:, None, :], torch.inf)
+            parts.append(torch.bmm(_weights(squares), answers))
+        return torch.cat(parts, dim=1) if parts else x.new_zeros(len(x), 0, self._n_outputs)
+
+    def _answers(self, target: Tensor) -> Float[Tensor, "model voter output"]:
+        """One-hot classes, or values."""
+        return functional.one_hot(target, self._n_outputs).float() if self._is_classification else target[..., None]
+
+    def emit(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
+        """The same from plain operators; the encoded voters and their targets are constants."""
+        x = self.encoder.emit(graph, self.front.emit(graph, blocks, model=model), model=model)
+        for block in self.blocks:
+            assert isinstance(block, Block), "blocks are blocks"
+            x = block.emit(graph, x, model=model)
+        size = int(self.voters.sizes[model])
+        with torch.inference_mode():
+            known = self._encoded(self.voters.blocks())[model, :size].cpu().numpy()
+            answers = self._answers(self.voters.target)[model, :size].cpu().numpy()
+        weights = _emit_weights(graph, graph.cast(x, np.float64), known)
+        voted = graph.op("MatMul", weights, graph.constant(answers, np.float32))
+        if self._is_classification:
+            voted = graph.op("Log", graph.op("Add", voted, graph.constant(SMALLEST_SHARE, np.float32)))
+        return add_member_axis(graph, voted)
+
+
+def _squares(x: Float[Tensor, "model row width"], voters: Float[Tensor, "model voter width"]) -> Float[Tensor, "model row voter"]:
+    """Squared distances, by one product."""
+    lengths = voters.square().sum(dim=-1)[:, None, :]
+    product = torch.baddbmm(lengths, x, voters.transpose(1, 2), alpha=-2.0)
+    return (product + x.square().sum(dim=-1, keepdim=True)).clamp_min(0.0)
+
+
+def _weights(squares: Float[Tensor, "model row voter"]) -> Float[Tensor, "model row voter"]:
+    return torch.softmax(-torch.sqrt(squares + SMALLEST_SQUARE), dim=-1)
+
+
+def _emit_weights(graph: Graph, x: str, known: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> str:
+    """`_weights` of x, double (rows, width), and the encoded voters (voters, width): float (rows, voters)."""
+    voters = graph.cast(graph.constant(np.ascontiguousarray(known.T)), np.float64)
+    axes = [graph.constant(np.array([axis], np.int64)) for axis in (0, 1)]
+    lengths = graph.op("ReduceSum", graph.op("Mul", voters, voters), axes[0], keepdims=1)
+    product = graph.op("Mul", graph.op("MatMul", x, voters), graph.constant(-2.0, np.float64))
+    own = graph.op("ReduceSum", graph.op("Mul", x, x), axes[1], keepdims=1)
+    squares = graph.cast(graph.op("Add", graph.op("Add", product, lengths), own), np.float32)
+    squares = graph.op("Max", squares, graph.constant(0.0, np.float32))
+    distances = graph.op("Sqrt", graph.op("Add", squares, graph.constant(SMALLEST_SQUARE, np.float32)))
+    return graph.op("Softmax", graph.op("Neg", distances), axis=-1)
+
+
+def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seeds: Sequence[int]) -> Network:
+    """One network holding a model per seed."""
+    return ModernNca(shape, config, n_outputs=n_outputs, task=task, seeds=seeds)
+
+
+def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None, task: Task) -> Cost:
+    """From the sizes of the layers, for the batch and its voters, and from the distances of training and evaluation."""
+    n_numeric = shape.widths.get("numeric", 0)
+    others = shape.widths.get("binary", 0) + config.category_width * len(shape.cardinalities.get("codes", ()))
+    width_in = n_numeric * config.numeric_width + others
+    encoder = width_in * config.width + 2 * config.n_blocks * config.width * config.block_width
+    encoded = 1 + config.n_sampled / (recipe or Recipe()).pace(n_train).batch_size
+    # A stop row for every seven training rows; forward alone is a third of the work, float64 twice.
+    looked_up = config.n_sampled + min(n_train, MOST_CANDIDATES) * 2 / (3 * 7)
+    n_weights = round(encoder * encoded + looked_up * (config.width + task.n_outputs))
+    n_embedded = width_in + 2 * n_numeric * config.n_frequencies + config.width * (1 + config.n_blocks)
+    return network_cost(n_train, recipe, n_weights=n_weights, n_activations=round(n_embedded * encoded + looked_up / 4))
+
+
+RECIPE = Recipe(optimizer="adamw", learning_rate=1e-2, weight_decay=2e-4, schedule="cosine", epochs=0, patience=16)
+PRESETS = (
+    Preset(config=Config(), preparation=FOR_NETWORKS, recipe=RECIPE),
+    Preset(
+        config=Config(n_blocks=1, sigma=0.3, numeric_width=4),
+        preparation=FOR_NETWORKS,
+        recipe=replace(RECIPE, learning_rate=3e-3),
+    ),
+)
+"""The paper's default, narrowed for CPUs, then one with a block."""
+
+
+def portfolio(task: Task) -> Sequence[Preset]:
+    """Two presets, the default first."""
+    del task
+    return PRESETS
+
+
+def space(task: Task) -> Space:
+    """The paper's space, rates between 1e-3 and 3e-2."""
+    return Space.around(
+        portfolio(task)[0],
+        recipe={"learning_rate": Range(1e-3, 3e-2, log=True), "weight_decay": Range(1e-6, 1e-3, log=True)},
+        preparation=SEARCHED_FOR_NETWORKS,
+    )
+
+
+spec = Family(
+    name="ModernNCA",
+    source="Ye, Yin, Zhan, Chao 2024, Revisiting nearest neighbor for tabular data, arXiv:2407.03257.",
+    tasks=frozenset(TaskKind),
+    config=Config,
+    portfolio=portfolio,
+    space=space,
+    cost=cost,
+    is_deep=True,
+    build=build,
+)

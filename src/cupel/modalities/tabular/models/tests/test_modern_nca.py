@@ -1,0 +1,67 @@
+"""Who votes in ModernNCA: never the row itself in training, all rows of the own fold at prediction."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from cupel.core.inputs import InputShape
+from cupel.core.layers import Network
+from cupel.core.task import Task, TaskKind
+from cupel.modalities.tabular.models import modern_nca
+from cupel.modalities.tabular.models.modern_nca import Config, build
+
+REGRESSION = Task(kind=TaskKind.REGRESSION, target="y", metric="rmse")
+SHAPE = InputShape({"numeric": 3, "binary": 0, "codes": 0}, {"codes": ()})
+SEEDS, SIZES, N_ROWS = (4, 5), (30, 50), 50
+
+
+def shown(sizes: tuple[int, ...] = SIZES, *, far: float = 1.0) -> tuple[Network, dict[str, torch.Tensor], torch.Tensor]:
+    """A network, and rows that stand `far` apart."""
+    network = build(SHAPE, n_outputs=1, task=REGRESSION, config=Config(n_sampled=1024), seeds=SEEDS)
+    generator = torch.Generator().manual_seed(0)
+    blocks = {"numeric": torch.randn(len(SEEDS), N_ROWS, 3, generator=generator) * far}
+    target = torch.randn(len(SEEDS), N_ROWS, generator=generator)
+    network.remember(blocks, target, sizes=sizes)
+    return network, blocks, target
+
+
+def test_a_row_finds_itself_at_prediction_and_never_in_training() -> None:
+    network, blocks, target = shown(far=1000.0)
+    rows = torch.arange(30).expand(2, -1)
+    batch = {"numeric": blocks["numeric"][:, :30]}
+    found = network.eval()(batch)[:, 0, :, 0]
+    assert torch.allclose(found, target[:, :30], atol=1e-4)
+    network.train().set_rows(rows)
+    others = network(batch)[:, 0, :, 0]
+    assert ((others - target[:, :30]).abs() > 1e-3).all()
+    assert all(bool((others[m].detach()[:, None] - target[m]).abs().min(dim=1).values.max() < 0.5) for m in range(2))
+
+
+def test_rows_that_only_fill_up_a_shorter_fold_do_not_vote() -> None:
+    network, blocks, target = shown()
+    before = network.eval()(blocks)[0]
+    target[0, 30:] = 1e6
+    network.remember(blocks, target, sizes=SIZES)
+    assert torch.equal(network.eval()(blocks)[0], before)
+
+
+def test_voters_are_limited_and_the_same_for_a_model_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modern_nca, "MOST_CANDIDATES", 20)
+    network, blocks, target = shown()
+    alone = build(SHAPE, n_outputs=1, task=REGRESSION, config=Config(), seeds=SEEDS[:1])
+    alone.remember({"numeric": blocks["numeric"][:1, :30]}, target[:1, :30], sizes=[30])
+    assert torch.allclose(alone.eval()({"numeric": blocks["numeric"][:1]})[0], network.eval()(blocks)[0], atol=1e-5)
+    assert network.voters.rows.shape == (2, 20)
+    assert len(np.unique(network.voters.rows[1])) == 20
+
+
+def test_what_is_remembered_is_no_weight_and_follows_the_models_that_stay() -> None:
+    network, blocks, _ = shown()
+    assert not [name for name in network.state_dict() if "voters" in name]
+    before = network.eval()(blocks)[1]
+    network.train()
+    network.keep([1])
+    assert torch.allclose(network.eval()({"numeric": blocks["numeric"][1:]})[0], before, atol=1e-5)
+    assert network.train()({"numeric": blocks["numeric"][1:]}).shape == (1, 1, N_ROWS, 1)
