@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cupel.core.family import Cost, Family, Preset, UnitData
+from cupel.core.family import Cost, Family, UnitData
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
 from cupel.core.layers import Activation, Linear, Network, PooledDropout, generators_for
+from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task, TaskKind
 
@@ -129,7 +130,7 @@ TINY = Family(
     tasks=frozenset(TaskKind),
     config=Config,
     portfolio=_portfolio,
-    search=lambda task, seed: _portfolio(task)[0],
+    space=lambda task: Space.around(_portfolio(task)[0]),
     cost=_cost,
     is_deep=True,
     build=_build,

@@ -157,7 +157,7 @@ def test_every_preset_lies_within_its_space():
     many = Task(kind=TaskKind.MULTICLASS, target="y", metric="accuracy", classes=tuple("abcdefghijkl"))
     for spec in SPECS:
         for task in [*TASKS, many]:
-            presets = [*spec.portfolio(task), *(spec.search(task, seed) for seed in range(20))]
+            presets = [*spec.portfolio(task), *(spec.space(task).sample(np.random.default_rng(seed)) for seed in range(20))]
             for preset in presets:
                 check(preset.config)
                 assert spec.cost(1000, InputShape({"numeric": 5}, {}), preset.config, preset.recipe, task).seconds > 0
