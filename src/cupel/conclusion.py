@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cupel import ensembling, evaluation, execution, packing, verdict
 from cupel.core.budget import Deadline
+from cupel.core.combination import WeightedMean
 from cupel.core.dataset import Dataset
 from cupel.core.errors import NoModelError
 from cupel.core.feeds import feeds_of
@@ -203,24 +204,18 @@ def _with_latency(problem: Problem, folder: execution.RunFolder, trial: Trial, *
 
 def _trial_model(folder: execution.RunFolder, trial: Trial) -> bytes:
     models = [folder.units.model(unit.key) for unit in trial.units]
-    return packing.combine(models, [1 / len(models)] * len(models))
+    return packing.combine([models], WeightedMean((1.0,)))
 
 
 def _packed_model(folder: execution.RunFolder, pick: Ensemble) -> bytes:
-    models, weights = [], []
-    for member, weight in zip(pick.members, pick.weights, strict=True):
-        for unit in member.units:
-            models.append(folder.units.model(unit.key))
-            weights.append(weight / len(member.units))
-    return packing.combine(models, weights)
+    members = [[folder.units.model(unit.key) for unit in member.units] for member in pick.members]
+    return packing.combine(members, pick.rule)
 
 
 def _expected(folder: execution.RunFolder, pick: Ensemble) -> Array:
-    """What the trained models themselves predicted for the golden rows, blended as the ensemble is."""
-    total: Any = 0.0
-    for member, weight in zip(pick.members, pick.weights, strict=True):
-        total = total + weight * np.mean([folder.units.array(unit.key, "golden") for unit in member.units], axis=0)
-    return np.asarray(total)
+    """What the trained models themselves predicted for the golden rows, combined as the ensemble is."""
+    golden = [[folder.units.array(unit.key, "golden") for unit in member.units] for member in pick.members]
+    return pick.rule.apply([np.mean(folds, axis=0) for folds in golden])
 
 
 def golden_cells(dataset: Dataset, rows: Array) -> dict[str, list[Any]]:
