@@ -89,8 +89,8 @@ def conclude(
     score, rows = scorer(problem), problem.splits.covered
     predictions = [trial.out_of_fold for trial in usable if trial.out_of_fold is not None]
     best = usable[int(np.argmax([score(prediction[rows], rows) for prediction in predictions]))]
-    blend = blender(problem)
-    ensemble = ensembling.combine(usable, blend, rows)
+    method, evidence = ensembling.method_named(problem.settings.ensemble), _evidence(problem, predictions)
+    ensemble = ensembling.combine(usable, evidence, rows=rows, method=method)
     pick = _pick(problem, ensembling.single(best), ensemble)
     judged = verdict.judge(
         trials,
@@ -98,10 +98,22 @@ def conclude(
         dataset=problem.dataset,
         splits=problem.splits,
         findings=problem.findings,
-        select=ensembling.selector(predictions, blend, max_rows=MAX_SELECTION_ROWS, seed=problem.settings.seed),
+        select=ensembling.selector(evidence, method=method, max_rows=MAX_SELECTION_ROWS),
         pick=pick,
     )
     return _publish(problem, folder, trials, pick=pick, judged=judged, deadline=deadline)
+
+
+def _evidence(problem: Problem, predictions: Sequence[Array]) -> ensembling.Evidence:
+    seed = problem.settings.seed
+    return ensembling.Evidence(
+        predictions=predictions,
+        score=blender(problem),
+        target=problem.target,
+        parts=ensembling.parts_of(problem.splits, problem.dataset.n_samples, seed=seed),
+        is_classification=problem.task.is_classification,
+        seed=seed,
+    )
 
 
 def _publish(

@@ -16,7 +16,8 @@ class Settings:
     `task` is "binary", "multiclass" or "regression". `kinds` maps column names to kinds. `drop` names columns to leave
     out. `group` names a column whose values must not be divided between training and validation; `time` one that
     orders the rows. `split` is auto, holdout, k-fold, stratified, repeated, group or time. `families` restricts what is tried
-    (names; the constant always runs). `device` is "auto", "cpu" or "cuda".
+    (names; the constant always runs). `ensemble` is how candidates are combined: none, greedy, bagged-greedy, soft-vote,
+    weighted-vote, hard-vote, stack, network-stack, two-layer-stack or auto. `device` is "auto", "cpu" or "cuda".
     """
 
     task: str | None = None
@@ -32,6 +33,7 @@ class Settings:
     n_folds: int | None = None
     n_repeats: int = 1
     families: tuple[str, ...] = ()
+    ensemble: str = "greedy"
     device: str = "auto"
     seed: int = 0
 

@@ -56,6 +56,7 @@ def judge(
     measured = _contender(court, chosen, scores)
     picked = single if _is_just(chosen, best) else replace(measured, score=corrected["pick"])
     rest = _others(court, scores, picked=picked, single=single)
+    mixed = _ensemble(court, ensemble, chosen, picked, scores)
     tied = _tied(court, groups, picked, scores)
     return Verdict(
         task=court.task,
@@ -64,7 +65,8 @@ def judge(
         higher_is_better=court.metric.higher_is_better,
         pick=picked,
         best_single=single,
-        ensemble=_ensemble(court, ensemble, chosen, picked, scores),
+        ensemble=mixed,
+        margin_over_single=None if mixed is None or ensemble is None else _margin(court, mixed, ensemble.out_of_fold, single),
         **rest,
         **_margins(court, picked, chosen, rest),
         simplest=_cheapest([picked, *[_named(name, court, scores) for name in tied]]),
