@@ -6,7 +6,7 @@ from importlib import import_module
 
 from cupel.core.family import Family
 
-MODELS = ("constant", "linear", "lightgbm", "mlp", "realmlp", "tabm")
+MODELS = ("constant", "linear", "knn", "extra_trees", "lightgbm", "mlp", "realmlp", "tabm")
 
 __all__ = ["MODELS", "families"]
 
