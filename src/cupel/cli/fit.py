@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_budget(parser: Any, *, default_effort: str | None) -> None:
     """Add the options that limit a run."""
     parser.add_argument(
-        "--effort", default=default_effort, choices=["quick", "standard", "thorough"], help="how many candidates: 6, 24 or 72"
+        "--effort", default=default_effort, choices=["quick", "standard", "thorough"], help="how many candidates: 8, 24 or 72"
     )
     parser.add_argument("--time", metavar="TIME", help="a cap on wall time, such as 90s, 10min, 2h; the best so far is kept")
 

@@ -12,7 +12,7 @@ from cupel.core.family import Family, Preset
 from cupel.core.task import Task
 from cupel.core.trial import Trial
 
-N_CANDIDATES = {Effort.QUICK: 6, Effort.STANDARD: 24, Effort.THOROUGH: 72}
+N_CANDIDATES = {Effort.QUICK: 8, Effort.STANDARD: 24, Effort.THOROUGH: 72}
 
 
 class Strategy(Protocol):
