@@ -31,7 +31,7 @@ def greedy_weights(
     counts = np.zeros(len(taken))
     total = np.zeros_like(taken[0])
     best: Array | None = None
-    best_counts, since_gain = counts, 0
+    best_score, best_counts, since_gain = -np.inf, counts, 0
     for n_added in range(1, n_rounds + 1):
         scores = np.array([score((total + candidate) / n_added, rows) for candidate in taken])
         chosen = int(np.argmax(np.where(np.isfinite(scores), scores, -np.inf)))
@@ -39,8 +39,9 @@ def greedy_weights(
         counts[chosen] += 1
         total = total + taken[chosen]
         since_gain += 1
-        if best is None or is_beyond_noise(total / n_added, best, score=score, rows=rows):
-            best, best_counts, since_gain = total / n_added, counts, 0
+        gains = best is None or (scores[chosen] > best_score and is_beyond_noise(total / n_added, best, score=score, rows=rows))
+        if gains:
+            best, best_score, best_counts, since_gain = total / n_added, scores[chosen], counts, 0
         if since_gain >= patience:
             break
     weights: Array = best_counts / best_counts.sum()

@@ -54,7 +54,7 @@ METHODS: Mapping[str, Method] = {
         Method("soft-vote", "plain mean", choose_soft),
         Method("weighted-vote", "mean weighted by score", choose_weighted),
         Method("hard-vote", "majority vote", choose_hard),
-        Method("stack", "stacking", choose_stack),
+        Method("stack", "stacking", choose_stack, work=4),
         Method("network-stack", "stacking by a small network", choose_network, work=4),
         Method("two-layer-stack", "stacking in two layers", choose_two_layers, work=16),
         Method("auto", "the simplest method within noise of the best", choose_auto, work=8),
