@@ -52,6 +52,7 @@ KNOWN_ORDERS = {
 # place (a file, or file::name) -> why it may pass the ceiling
 MORE_ARGUMENTS: dict[str, str] = {
     "training/fit.py::fit": "the door of training: what, how, on which machine, until when, and whom to tell",
+    "evaluation/selection.py::corrected_for_selection": "what was said, how it was chosen, and all that a resample depends on",
     "data/reading.py::read": "the door of reading: one keyword for each thing that a user may say about the data",
 }
 MORE_POSITIONAL: dict[str, str] = {

@@ -11,7 +11,7 @@ import pytest
 
 import cupel
 from cupel.cli.main import main
-from cupel.core.errors import RunConflictError
+from cupel.core.errors import RunConflictError, UsageError
 
 QUICK = cupel.Settings(families=("linear", "lightgbm"), split="stratified", n_folds=3)
 
@@ -102,6 +102,26 @@ def test_regression_ends_with_a_verdict(tmp_path):
     run = cupel.fit(table(regression=True), "y", effort="quick", out=tmp_path / "run", settings=settings)
     assert run.facts["metric"] == "rmse"
     assert run.facts["pick"]["score"]["estimate"] < run.facts["constant"]["score"]["estimate"]
+
+
+@pytest.mark.parametrize("ensemble", ["none", "stack", "hard-vote"])
+def test_the_ensemble_that_was_asked_for_is_judged_and_packed_beside_the_best_single(tmp_path, ensemble):
+    settings = replace(QUICK, ensemble=ensemble, metric="log_loss" if ensemble == "stack" else "accuracy")
+    run = cupel.fit(table(400), "y", effort="quick", out=tmp_path / "run", settings=settings)
+    facts = run.facts
+    assert facts["best_single"]["members"] == []
+    assert set(facts["best_single"]) >= {"score", "latency_ms", "bytes", "fit_seconds"}
+    if facts["ensemble"] is not None:
+        assert facts["ensemble"]["name"].endswith(f"by {ensemble}")
+        assert len(facts["ensemble"]["members"]) > 1
+        assert facts["margin_over_single"]["against"] == facts["best_single"]["name"]
+    assert (facts["ensemble"] is None) >= (ensemble == "none")
+    assert run.predictor.predict_proba(table(5, seed=1).drop("y")).shape == (5, 2)
+
+
+def test_an_unknown_ensemble_is_refused_before_any_work(tmp_path):
+    with pytest.raises(UsageError, match="ensemble 'magic' is unknown"):
+        cupel.fit(table(), "y", out=tmp_path / "run", settings=replace(QUICK, ensemble="magic"))
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cupel import ensembling, evaluation, execution, packing, verdict
 from cupel.core.budget import Deadline
+from cupel.core.combination import WeightedMean
 from cupel.core.dataset import Dataset
 from cupel.core.errors import NoModelError
 from cupel.core.feeds import feeds_of
@@ -103,8 +104,8 @@ def conclude(
     score, rows = scorer(problem), problem.splits.covered
     predictions = [trial.out_of_fold for trial in usable if trial.out_of_fold is not None]
     best = usable[int(np.argmax([score(prediction[rows], rows) for prediction in predictions]))]
-    blend = blender(problem)
-    ensemble = ensembling.combine(usable, blend, rows)
+    method, evidence = ensembling.method_named(problem.settings.ensemble), _evidence(problem, predictions)
+    ensemble = ensembling.combine(usable, evidence, rows=rows, method=method)
     pick = _pick(problem, ensembling.single(best), ensemble)
     judged = verdict.judge(
         trials,
@@ -112,10 +113,22 @@ def conclude(
         dataset=problem.dataset,
         splits=problem.splits,
         findings=problem.findings,
-        select=ensembling.selector(predictions, blend, max_rows=MAX_SELECTION_ROWS, seed=problem.settings.seed),
+        select=ensembling.selector(evidence, method=method, max_rows=MAX_SELECTION_ROWS),
         pick=pick,
     )
     return _publish(problem, folder, trials, pick=pick, judged=judged, deadline=deadline)
+
+
+def _evidence(problem: Problem, predictions: Sequence[Array]) -> ensembling.Evidence:
+    seed = problem.settings.seed
+    return ensembling.Evidence(
+        predictions=predictions,
+        score=blender(problem),
+        target=problem.target,
+        parts=ensembling.parts_of(problem.splits, problem.dataset.n_samples, seed=seed),
+        is_classification=problem.task.is_classification,
+        seed=seed,
+    )
 
 
 def _publish(
@@ -236,24 +249,18 @@ def _with_latency(problem: Problem, folder: execution.RunFolder, trial: Trial, *
 
 def _trial_model(folder: execution.RunFolder, trial: Trial) -> bytes:
     models = [folder.units.model(unit.key) for unit in trial.units]
-    return packing.combine(models, [1 / len(models)] * len(models))
+    return packing.combine([models], WeightedMean((1.0,)))
 
 
 def _packed_model(folder: execution.RunFolder, pick: Ensemble) -> bytes:
-    models, weights = [], []
-    for member, weight in zip(pick.members, pick.weights, strict=True):
-        for unit in member.units:
-            models.append(folder.units.model(unit.key))
-            weights.append(weight / len(member.units))
-    return packing.combine(models, weights)
+    members = [[folder.units.model(unit.key) for unit in member.units] for member in pick.members]
+    return packing.combine(members, pick.rule)
 
 
 def _expected(folder: execution.RunFolder, pick: Ensemble) -> Array:
-    """What the trained models themselves predicted for the golden rows, blended as the ensemble is."""
-    total: Any = 0.0
-    for member, weight in zip(pick.members, pick.weights, strict=True):
-        total = total + weight * np.mean([folder.units.array(unit.key, "golden") for unit in member.units], axis=0)
-    return np.asarray(total)
+    """What the trained models themselves predicted for the golden rows, combined as the ensemble is."""
+    golden = [[folder.units.array(unit.key, "golden") for unit in member.units] for member in pick.members]
+    return pick.rule.apply([np.mean(folds, axis=0) for folds in golden])
 
 
 def golden_cells(dataset: Dataset, rows: Array) -> dict[str, list[Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel import data, evaluation
+from cupel import data, ensembling, evaluation
 from cupel.core import registry
 from cupel.core.candidate import Candidate
 from cupel.core.dataset import Dataset
@@ -100,6 +100,7 @@ def understand(source: Any, target: str, *, settings: Settings, observer: Observ
         UsageError: a setting does not fit the data.
     """
     observer = observer or Silent()
+    ensembling.method_named(settings.ensemble)  # an unknown one is refused before any work
     observer.stage("reading the data")
     dataset = read(source, target, settings=settings)
     assert dataset.task is not None, "a target was given"

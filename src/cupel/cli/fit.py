@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from typing import Any
 
 from cupel.cli.asking import add_question, settings_from
 from cupel.core.budget import seconds_in
+from cupel.core.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
     add_question(parser)
+    parser.add_argument(
+        "--ensemble",
+        metavar="METHOD",
+        default=Settings().ensemble,
+        help="how candidates are combined: greedy (the default), bagged-greedy, soft-vote, weighted-vote, hard-vote, stack, "
+        "network-stack, two-layer-stack, auto (the simplest that is as good as the best), or none",
+    )
     spent = parser.add_argument_group("what may be spent")
     add_budget(spent)
     parser.add_argument("--out", metavar="FOLDER", help="the run folder (default: runs/NAME); the same question goes on there")
@@ -40,7 +49,7 @@ def add_progress(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Fit and print the verdict."""
     started = time.monotonic()
-    settings = settings_from(arguments)
+    settings = replace(settings_from(arguments), ensemble=arguments.ensemble)
     cap = seconds_in(arguments.time)
     from cupel import pipeline
     from cupel.cli.progress import observer_for

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.candidate import Candidate
+from cupel.core.combination import Combination, WeightedMean
 
 
 class Status(StrEnum):
@@ -78,13 +79,23 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ensemble:
-    """A weighted mean of trials' predictions; a single trial is an ensemble of one.
+    """Trials that predict together; a single trial is an ensemble of one.
 
-    `weights` sum to 1, one per member. `out_of_fold` as in `Trial`.
+    What a member predicts for a new row is the mean over the models of its folds. `weights` sum to 1, one per member: of
+    the mean that the ensemble is, or, where another `combination` is given, each member's share in what it says.
+    `out_of_fold` as in `Trial`; where `is_cross_fitted`, a combination that learned from the target never saw the rows that
+    it predicts there.
     """
 
     name: str
     members: tuple[Trial, ...]
     weights: tuple[float, ...]
     out_of_fold: NDArray[np.float64]
+    combination: Combination | None = None
+    is_cross_fitted: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def rule(self) -> Combination:
+        """How the members' predictions become one."""
+        return self.combination or WeightedMean(self.weights)

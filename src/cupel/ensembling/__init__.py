@@ -1,6 +1,24 @@
-"""Combines trials into something better than each, judged on their out-of-fold predictions."""
+"""Combines trials into something better than each, judged on their out-of-fold predictions.
 
-from cupel.ensembling.combination import choose_weights, combine, selector, single
+A trial is already bagged over its folds: it speaks as the mean of their models. What is chosen here is how trials speak
+together: by votes, greedy selection or stacking.
+"""
+
+from cupel.ensembling.ensemble import combine, selector, single
+from cupel.ensembling.evidence import Choice, Evidence, cross_fitted, parts_of
 from cupel.ensembling.greedy import greedy_weights
+from cupel.ensembling.methods import METHODS, Method, method_named
 
-__all__ = ["choose_weights", "combine", "greedy_weights", "selector", "single"]
+__all__ = [
+    "METHODS",
+    "Choice",
+    "Evidence",
+    "Method",
+    "combine",
+    "cross_fitted",
+    "greedy_weights",
+    "method_named",
+    "parts_of",
+    "selector",
+    "single",
+]

@@ -10,13 +10,15 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from numpy.typing import NDArray
 
+from cupel.core.combination import Combination, WeightedMean
 from cupel.evaluation.metric import Metric
 from cupel.evaluation.resampling import Resamples
 from cupel.evaluation.scoring import prepared, resolved, score
 
 Array = NDArray[Any]
-Select = Callable[[Array], Array]
-"""`select(rows)`: weights over the candidates, summing to 1, chosen by looking at those rows alone (some are repeated)."""
+Select = Callable[[Array], Array | Combination]
+"""`select(rows)`: weights over the candidates, summing to 1, or another combination of them all, chosen by looking at those
+rows alone (some are repeated)."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,12 @@ def corrected_for_selection(
     groups: Shaped[Array, " sample"] | None = None,
     seed: int = 0,
     n_resamples: int = 200,
+    final: Shaped[Array, "sample ..."] | None = None,
 ) -> Corrected:
     """An estimate that choosing could not inflate: choose on a resample, judge on the rows left out of it, many times.
+
+    `final` are the predictions of the final choice where they are not simply the choice applied to all rows: those of a
+    combination that learned from the target are cross-fitted.
 
     Source: Tsamardinos et al. 2018, doi:10.1007/s10994-018-5714-4 (BBC-CV), percentile interval included; it is wide, as only
     about a third of the rows judge at a time. We depart in one thing: from each resample's score that of the final choice on the
@@ -52,7 +58,8 @@ def corrected_for_selection(
     """
     metric = resolved(metric)
     resamples = Resamples.draw(len(target), groups=groups, seed=seed, n_resamples=n_resamples)
-    final = _blend(predictions, select(np.arange(len(target))))
+    if final is None:
+        final = _blend(predictions, select(np.arange(len(target))))
     naive = score(metric, target, final)
     chosen_scores, final_scores = [], []
     for number in range(len(resamples)):
@@ -60,8 +67,8 @@ def corrected_for_selection(
         left_out = np.flatnonzero(counts == 0)
         if len(left_out) == 0:
             continue
-        weights = select(np.repeat(np.arange(len(target)), counts))
-        chosen = _blend([candidate[left_out] for candidate in predictions], weights)
+        choice = select(np.repeat(np.arange(len(target)), counts))
+        chosen = _blend([candidate[left_out] for candidate in predictions], choice)
         chosen_scores.append(score(metric, target[left_out], chosen))
         final_scores.append(score(metric, target[left_out], final[left_out]))
     chosen_array, final_array = np.array(chosen_scores), np.array(final_scores)
@@ -92,10 +99,6 @@ def select_best(
     return select
 
 
-def _blend(predictions: Sequence[Array], weights: Array) -> Array:
-    """The weighted mean of those with weight."""
-    blended: Array = np.zeros(np.shape(predictions[0]))
-    for candidate, weight in zip(predictions, np.asarray(weights, dtype=np.float64), strict=True):
-        if weight != 0:
-            blended = blended + weight * candidate
-    return blended
+def _blend(predictions: Sequence[Array], choice: Array | Combination) -> Array:
+    rule = WeightedMean(tuple(choice.tolist())) if isinstance(choice, np.ndarray) else choice
+    return rule.apply(predictions)

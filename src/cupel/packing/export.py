@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel.core.combination import Combination, WeightedMean
 from cupel.core.errors import ParityError
 from cupel.core.family import FittedModel
 from cupel.core.graph import Graph
@@ -36,25 +37,28 @@ def export_unit(
     return graph.model()
 
 
-def combine(models: Sequence[bytes], weights: Sequence[float]) -> bytes:
-    """The weighted mean of serialised unit models as one; what they share is stored once."""
+def combine(members: Sequence[Sequence[bytes]], rule: Combination) -> bytes:
+    """Members combined by a rule as one model; a member is the mean of its serialised unit models.
+
+    What they share is stored once.
+    """
     import onnx
 
-    loaded = [onnx.load_from_string(content) for content in models]
+    loaded = [[onnx.load_from_string(content) for content in units] for units in members]
+    first = loaded[0][0].graph
     graph = Graph()
     bindings: dict[str, str] = {}
-    for declared in loaded[0].graph.input:
+    for declared in first.input:
         tensor = declared.type.tensor_type
         is_text = tensor.elem_type == onnx.TensorProto.STRING
         width = tensor.shape.dim[1].dim_value
         bindings[declared.name] = graph.input(declared.name, np.str_ if is_text else np.float64, width=width)
-    weighted = []
-    for model, weight in zip(loaded, weights, strict=True):
-        (prediction,) = graph.inline(model, bindings)
-        weighted.append(prediction if weight == 1.0 else graph.op("Mul", prediction, graph.constant(weight, np.float64)))
-    total = weighted[0] if len(weighted) == 1 else graph.op("Sum", *weighted)
-    n_outputs = loaded[0].graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    graph.output(OUTPUT, total, np.float64, width=n_outputs)
+    predictions = []
+    for units in loaded:
+        mean = WeightedMean((1 / len(units),) * len(units))
+        predictions.append(mean.emit(graph, [graph.inline(unit, bindings)[0] for unit in units]))
+    n_outputs = first.output[0].type.tensor_type.shape.dim[1].dim_value
+    graph.output(OUTPUT, rule.emit(graph, predictions), np.float64, width=n_outputs)
     content: bytes = graph.model().SerializeToString()
     return content
 

@@ -70,6 +70,7 @@ def _facts(verdict: Verdict) -> str:
 def _sentences(verdict: Verdict) -> str:
     lines = [
         ("What is packed", words.pick_words(verdict)),
+        ("The mixture", words.ensemble_words(verdict)),
         ("Deep learning", verdict.worth_it),
         ("Against guessing", words.baseline_words(verdict)),
         ("Simpler", words.simplest_words(verdict)),

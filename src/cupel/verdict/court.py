@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cupel import evaluation
+from cupel.core.combination import Combination
 from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError
 from cupel.core.split import Splits
@@ -17,7 +18,14 @@ from cupel.core.task import Task
 from cupel.core.trial import Ensemble, Trial
 from cupel.verdict.verdict import Score
 
+if TYPE_CHECKING:
+    from cupel.core.graph import Graph
+
 Array = NDArray[Any]
+Select = Callable[[NDArray[np.int64]], Any]
+"""The whole choosing procedure: from the dataset rows it may look at to weights over the usable trials in their order, or to
+another `Combination` of them."""
+
 SEED = 0
 MIN_COVERED = 0.5  # a trial with predictions for fewer of the covered rows is left out, else it would take rows from all
 MAX_DRAWN = 8_000_000  # rows drawn for all intervals of one kind together
@@ -39,13 +47,14 @@ class Court:
     """Usable trials and the rows that all of them predicted.
 
     `incomplete` says by name why a trial with predictions is left out. `n_asked` counts all usable trials, those left
-    out too: a selecting procedure gives weights over them, and `kept` are the positions of `trials` among them.
+    out too: a selecting procedure combines them, and `kept` are the positions of `trials` among them.
     """
 
     task: Task
     metric: evaluation.Metric
     trials: tuple[Trial, ...]
     kept: tuple[int, ...]
+    n_asked: int
     incomplete: Mapping[str, str]
     rows: NDArray[np.int64]
     target: Array
@@ -102,12 +111,13 @@ class Court:
         scores = np.array([self.sign * self.measured(predictions_of(trial)) for trial in trials])
         return trials[int(np.argmax(np.where(np.isfinite(scores), scores, -np.inf)))]
 
-    def corrected(self, select: Callable[[Array], Any] | None, plain: Score) -> Score:
+    def corrected(self, select: Select | None, plain: Score, *, final: Array | None = None) -> Score:
         """The score that choosing could not inflate: the plain interval, moved by the luck found in bootstrapping the choice.
 
         `select` as in `judge`; None chooses the best single trial. `plain` is the chosen one's uncorrected score; the
         corrected one is never better, so that chance in the resamples cannot flatter. The interval keeps the width of
-        all judged rows, where BBC-CV's own is that of the third that judges at a time.
+        all judged rows, where BBC-CV's own is that of the third that judges at a time. `final` are cross-fitted predictions for
+        all of the dataset's rows, where the pick has such.
 
         Source: Tsamardinos et al. 2018, "Bootstrapping the out-of-sample predictions", doi:10.1007/s10994-018-5714-4.
         """
@@ -118,7 +128,14 @@ class Court:
             procedure = self._on_own_rows(select)
         n_resamples = N_CORRECTIONS if len(self.rows) < LARGE else N_CORRECTIONS_LARGE
         found = evaluation.corrected_for_selection(
-            self.metric, self.target, candidates, procedure, groups=self.groups, seed=SEED, n_resamples=n_resamples
+            self.metric,
+            self.target,
+            candidates,
+            procedure,
+            groups=self.groups,
+            seed=SEED,
+            n_resamples=n_resamples,
+            final=None if final is None else self.seen(final),
         )
         luck = max(float(found.optimism), 0.0)
         return plain.moved(-self.sign * luck)
@@ -144,11 +161,14 @@ class Court:
             likely.append(self.trials[position])
         return likely
 
-    def _on_own_rows(self, select: Callable[[Array], Any]) -> Callable[[Array], Array]:
+    def _on_own_rows(self, select: Select) -> Select:
         kept = np.array(self.kept)
 
-        def choose(positions: Array) -> Array:
-            weights = np.asarray(select(self.rows[positions]), dtype=np.float64)[kept]
+        def choose(positions: Array) -> Array | Combination:
+            choice = select(self.rows[positions])
+            if not isinstance(choice, np.ndarray):
+                return _Seated(choice, self.kept, self.n_asked)
+            weights = np.asarray(choice, dtype=np.float64)[kept]
             total = weights.sum()
             return weights / total if total > 0 else np.full(len(kept), 1 / len(kept))
 
@@ -162,6 +182,24 @@ class Court:
             names, candidates = [*names, pick.name], [*candidates, self.seen(pick.out_of_fold)]
         groups = evaluation.tie_groups(self.metric, self.target, candidates, groups=self.groups, seed=SEED)
         return {name: int(group) for name, group in zip(names, groups, strict=True)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Seated:
+    """A combination of all that asked, given those that were kept; the others say what these say on average."""
+
+    combination: Combination
+    kept: tuple[int, ...]
+    n_asked: int
+
+    def apply(self, predictions: Sequence[Array]) -> NDArray[np.float64]:
+        seats: list[Array] = [np.mean(predictions, axis=0)] * self.n_asked
+        for position, prediction in zip(self.kept, predictions, strict=True):
+            seats[position] = prediction
+        return self.combination.apply(seats)
+
+    def emit(self, graph: Graph, predictions: Sequence[str]) -> str:
+        raise NotImplementedError("a court packs nothing; pack the ensemble's own rule.")
 
 
 def _score(found: Any) -> Score:
@@ -198,6 +236,7 @@ def open_court(trials: Sequence[Trial], *, dataset: Dataset, splits: Splits) -> 
         metric=evaluation.metric_named(dataset.task.metric, dataset.task),
         trials=tuple(asked[position] for position in kept),
         kept=kept,
+        n_asked=len(asked),
         incomplete=incomplete,
         rows=rows,
         target=dataset.target[rows],

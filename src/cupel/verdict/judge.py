@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,14 +16,11 @@ from cupel.core.dataset import Dataset
 from cupel.core.finding import Finding
 from cupel.core.split import Splits
 from cupel.core.trial import GAVE_UP, Ensemble, Status, Trial
-from cupel.verdict.court import Court, open_court, predictions_of
+from cupel.verdict.court import Court, Select, open_court, predictions_of
 from cupel.verdict.leaderboard import leaderboard
 from cupel.verdict.verdict import Contender, Failure, Margin, Score, Verdict
 from cupel.verdict.words import worth_it_words
 from cupel.version import __version__
-
-Select = Callable[[NDArray[np.int64]], Any]
-"""The whole choosing procedure: weights over the usable trials, in their order, from the dataset rows it may look at."""
 
 CONSTANT = "constant"  # the family that always gives the same answer: the one yardstick that every task has
 LIBRARIES = ("numpy", "torch", "lightgbm", "scikit-learn", "scipy", "polars", "onnx", "onnxruntime")
@@ -59,6 +56,7 @@ def judge(
     measured = _contender(court, chosen, scores)
     picked = single if _is_just(chosen, best) else replace(measured, score=corrected["pick"])
     rest = _others(court, scores, picked=picked, single=single)
+    mixed = _ensemble(court, ensemble, chosen, picked, scores)
     tied = _tied(court, groups, picked, scores)
     return Verdict(
         task=court.task,
@@ -67,7 +65,8 @@ def judge(
         higher_is_better=court.metric.higher_is_better,
         pick=picked,
         best_single=single,
-        ensemble=_ensemble(court, ensemble, chosen, picked, scores),
+        ensemble=mixed,
+        margin_over_single=None if mixed is None or ensemble is None else _margin(court, mixed, ensemble.out_of_fold, single),
         **rest,
         **_margins(court, picked, chosen, rest),
         simplest=_cheapest([picked, *[_named(name, court, scores) for name in tied]]),
@@ -116,7 +115,8 @@ def _corrected(court: Court, select: Select, scores: dict[str, Score], *, best: 
     plain = scores[best.candidate.name]
     single = court.corrected(None, plain) if len(court.trials) > 1 else plain
     if len(pick.members) > 1:
-        return {"single": single, "pick": court.corrected(select, court.interval(pick.out_of_fold))}
+        final = pick.out_of_fold if pick.is_cross_fitted else None
+        return {"single": single, "pick": court.corrected(select, court.interval(pick.out_of_fold), final=final)}
     if _is_just(pick, best):
         return {"single": single, "pick": single}
     shift = single.estimate - plain.estimate  # another single candidate: it was chosen among as many

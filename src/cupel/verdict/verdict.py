@@ -108,7 +108,8 @@ class Verdict:
 
     `optimism` is how much better the best looked than it is, positive whatever the metric's sense. `tied` names candidates
     that are not significantly worse than the pick. `simplest` is the cheapest among pick and tied. Margins are None
-    where there is nothing else to compare with. `metrics` are all that fit the task, for the pick's own predictions.
+    where there is nothing else to compare with; `margin_over_single` is the ensemble's, packed or not,
+    over `best_single`. `metrics` are all that fit the task, for the pick's own predictions.
     `leaderboard` has one row per candidate, best first (see `leaderboard`).
     """
 
@@ -127,6 +128,7 @@ class Verdict:
     optimism: float
     margin_over_classical: Margin | None
     margin_over_constant: Margin | None
+    margin_over_single: Margin | None
     worth_it: str
     tied: tuple[str, ...]
     metrics: Mapping[str, Score]
@@ -186,6 +188,7 @@ class Verdict:
             "optimism": self.optimism,
             "margin_over_classical": plain(self.margin_over_classical),
             "margin_over_constant": plain(self.margin_over_constant),
+            "margin_over_single": plain(self.margin_over_single),
             "worth_it": self.worth_it,
             "tied": list(self.tied),
             "metrics": plain(dict(self.metrics)),

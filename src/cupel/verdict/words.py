@@ -107,6 +107,7 @@ def plain_text(verdict: Verdict) -> str:
     paragraphs = [
         ("", headline(verdict)),
         ("Pick", pick_words(verdict)),
+        ("Ensemble", ensemble_words(verdict)),
         ("Expect", f"{expectation(verdict)} {optimism_words(verdict)}"),
         ("Deep", verdict.worth_it),
         ("Baseline", baseline_words(verdict)),
@@ -186,15 +187,30 @@ def simplest_words(verdict: Verdict) -> str:
     simplest, pick = verdict.simplest, verdict.pick
     if simplest is None or simplest.name == pick.name:
         return ""
-    gains = []
-    for ours, theirs, word in (
-        (pick.latency_one, simplest.latency_one, "faster"),
-        (float(pick.n_bytes), float(simplest.n_bytes), "smaller"),
-    ):
-        if theirs > 0 and math.isfinite(ours) and ours / theirs >= 1.5:
-            gains.append(f"{ours / theirs:.3g} times {word}")
+    gains = _times(pick, simplest, ("faster", "smaller"))
     costs = f" and is {' and '.join(gains)}" if gains else ""
     return f"{simplest.name} alone is not measurably worse ({score_words(simplest.score)}){costs}."
+
+
+def ensemble_words(verdict: Verdict) -> str:
+    """What the ensemble gains over the best single candidate, and what that costs."""
+    ensemble, single, margin = verdict.ensemble, verdict.best_single, verdict.margin_over_single
+    if ensemble is None or margin is None:
+        return ""
+    costs = _times(ensemble, single, ("slower", "larger"))
+    paid = f" and is {' and '.join(costs)}" if costs else ""
+    who = "The mixture" if ensemble.name == verdict.pick.name else f"An {ensemble.name} was not packed: it"
+    return f"{who} gains {margin_words(margin)} over {single.name} alone{paid}."
+
+
+def _times(larger: Contender, smaller: Contender, words: tuple[str, str]) -> list[str]:
+    """How many times slower (or faster) and larger (or smaller), where that is half as much again or more."""
+    sizes = (larger.latency_one, smaller.latency_one), (float(larger.n_bytes), float(smaller.n_bytes))
+    return [
+        f"{ours / theirs:.3g} times {word}"
+        for (ours, theirs), word in zip(sizes, words, strict=True)
+        if theirs > 0 and math.isfinite(ours) and ours / theirs >= 1.5
+    ]
 
 
 def cost_words(verdict: Verdict) -> str:

@@ -1,69 +1,186 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from cupel.core.candidate import Candidate
-from cupel.core.trial import Status, Trial
-from cupel.ensembling import choose_weights, combine, greedy_weights, selector
+from cupel.core.errors import UsageError
+from cupel.core.split import Fold, Splits
+from cupel.ensembling import METHODS, combine, cross_fitted, greedy_weights, method_named, parts_of, selector
+from cupel.ensembling.evidence import is_beyond_noise
+from cupel.ensembling.stacking import choose_network, choose_stack, choose_two_layers
+from cupel.ensembling.tests.planted import KINDS, evidence_of, trials_of
 
-TARGET = np.random.default_rng(0).normal(size=400)
-ROWS = np.arange(400)
-
-
-def score(predictions, rows):
-    return -float(np.mean((predictions[:, 0] - TARGET[rows]) ** 2))
-
-
-def noisy(scale, seed):
-    return (TARGET + np.random.default_rng(seed).normal(size=400) * scale)[:, None]
+LEARNING = {"stack": choose_stack, "network-stack": choose_network, "two-layer-stack": choose_two_layers}
+COMBINING = [name for name in METHODS if name != "none"]
 
 
-def trial(name, predictions):
-    candidate = Candidate(name=name, modality="m", family="f", config=None, preparation=None)
-    status = Status.FAILED if predictions is None else Status.DONE
-    return Trial(candidate=candidate, is_deep=False, is_baseline=False, status=status, out_of_fold=predictions)
+def rows_of(evidence):
+    return np.arange(len(evidence.target))
 
 
-def test_a_mixture_of_independent_errors_beats_its_best_member():
-    candidates = [noisy(0.5, seed) for seed in range(4)]
-    weights = greedy_weights(candidates, score, ROWS)
-    blended = sum(w * c for w, c in zip(weights, candidates, strict=True))
-    assert weights.sum() == pytest.approx(1)
-    assert score(blended, ROWS) > max(score(candidate, ROWS) for candidate in candidates)
+def made_by(name, evidence):
+    return combine(trials_of(evidence), evidence, rows=rows_of(evidence), method=METHODS[name])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", COMBINING)
+def test_every_method_beats_its_best_member_where_errors_are_independent(name, kind):
+    evidence = evidence_of(kind)
+    ensemble = made_by(name, evidence)
+    if ensemble is None:
+        assert name == "hard-vote", "decisions alone may lose the log loss against one member's probabilities"
+        assert kind != "regression"
+        return
+    rows = rows_of(evidence)
+    assert evidence.score(ensemble.out_of_fold, rows) > evidence.scores(rows).max()
+    assert sum(ensemble.weights) == pytest.approx(1)
+    assert len(ensemble.members) == len(ensemble.weights) >= 2
+    if kind != "regression":
+        assert np.allclose(ensemble.out_of_fold.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", METHODS)
+def test_no_method_makes_an_ensemble_of_one_or_of_copies_of_one(name, kind):
+    one = evidence_of(kind, n=200, noises=(1.0,))
+    assert made_by(name, one) is None
+    copies = replace(one, predictions=[one.predictions[0]] * 3)
+    ensemble = made_by(name, copies)
+    if ensemble is not None:  # what learns may recalibrate the one that there is
+        assert ensemble.is_cross_fitted
+
+
+def test_none_makes_no_ensemble():
+    assert made_by("none", evidence_of("binary")) is None
+
+
+@pytest.mark.parametrize("name", LEARNING)
+@pytest.mark.parametrize("kind", KINDS)
+def test_stacking_members_that_know_nothing_scores_at_chance(name, kind):
+    evidence = evidence_of(kind, n=250, noises=(1.0,) * 8, signal=0.0)
+    rows, target = rows_of(evidence), evidence.target
+    learned = LEARNING[name](evidence, rows).rule.apply(evidence.at(rows))
+    honest = cross_fitted(LEARNING[name], evidence, rows=rows)
+    if kind == "regression":
+        chance, spread = evidence.score(np.full((250, 1), target.mean()), rows), 10.0
+    else:
+        shares = np.bincount(target) / len(target)
+        chance, spread = evidence.score(np.tile(shares, (250, 1)), rows), 0.05
+    assert evidence.score(learned, rows) > evidence.score(honest, rows), "its own rows flatter it"
+    assert evidence.score(honest, rows) < chance + 0.2 * spread
+
+
+@pytest.mark.parametrize("choose", LEARNING.values(), ids=LEARNING)
+def test_no_label_of_a_part_reaches_its_own_cross_fitted_predictions(choose):
+    evidence = evidence_of("binary", n=150)
+    rows, first = rows_of(evidence), evidence.parts == 0
+    turned = np.where(first, 1 - evidence.target, evidence.target)
+    changed = replace(evidence, target=turned)
+    before, after = cross_fitted(choose, evidence, rows=rows), cross_fitted(choose, changed, rows=rows)
+    assert np.array_equal(before[first], after[first])
+    assert not np.allclose(before[~first], after[~first])
+
+
+def test_stacking_undoes_what_a_mean_cannot():  # members that are too timid
+    evidence = evidence_of("regression")
+    biased = replace(evidence, predictions=[30 + 0.4 * p for p in evidence.predictions])
+    rows = rows_of(biased)
+    stacked, mean = made_by("stack", biased), np.mean(biased.predictions, axis=0)
+    assert biased.score(stacked.out_of_fold, rows) > 0.5 * biased.score(mean, rows)
+
+
+def test_auto_takes_the_simpler_of_equals_and_the_stack_where_it_is_needed():
+    evidence = evidence_of("regression")
+    alike = replace(evidence, predictions=[evidence.predictions[0], evidence.predictions[0] + 1e-9])
+    assert made_by("auto", alike) is None
+    exact = [evidence.target[:, None] + np.random.default_rng(seed).normal(size=(400, 1)) for seed in range(10, 14)]
+    assert not made_by("auto", replace(evidence, predictions=exact)).is_cross_fitted
+    assert made_by("auto", replace(evidence, predictions=[30 + 0.4 * p for p in evidence.predictions])).is_cross_fitted
+
+
+def test_one_perfect_model_is_left_alone():
+    evidence = evidence_of("regression", noises=(0.0, 1.0, 1.0))
+    assert [name for name in METHODS if made_by(name, evidence) is not None] == []
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_greedy_selection_is_never_worse_than_the_best_member_on_the_rows_it_saw(seed):
-    candidates = [noisy(scale, seed * 10 + i) for i, scale in enumerate((0.2, 0.5, 2.0))]
-    weights = greedy_weights(candidates, score, ROWS)
-    blended = sum(w * c for w, c in zip(weights, candidates, strict=True))
-    assert score(blended, ROWS) >= max(score(candidate, ROWS) for candidate in candidates)
+    evidence = evidence_of("regression", noises=(0.2, 0.5, 2.0), seed=seed)
+    rows = rows_of(evidence)
+    weights = greedy_weights(evidence.predictions, evidence.score, rows)
+    blended = sum(w * c for w, c in zip(weights, evidence.predictions, strict=True))
+    assert weights.sum() == pytest.approx(1)
+    assert evidence.score(blended, rows) >= evidence.scores(rows).max()
 
 
-def test_no_ensemble_is_made_where_one_model_is_perfect():
-    assert combine([trial("exact", TARGET[:, None]), trial("noisy", noisy(1, 1))], score, ROWS) is None
+def test_greedy_selection_leaves_out_what_gains_no_more_than_noise():
+    evidence = evidence_of("regression", n=2000, noises=(1.0,))
+    generator = np.random.default_rng(1)
+    shaken = [evidence.predictions[0] + 0.01 * generator.normal(size=(2000, 1)) for _ in range(6)]
+    assert np.count_nonzero(greedy_weights(shaken, evidence.score, rows_of(evidence))) <= 2
 
 
-def test_failed_trials_take_no_part():
-    ensemble = combine([trial("broken", None), trial("a", noisy(0.5, 1)), trial("b", noisy(0.5, 2))], score, ROWS)
-    assert ensemble is not None
-    assert {member.candidate.name for member in ensemble.members} == {"a", "b"}
-    assert sum(ensemble.weights) == pytest.approx(1)
+def test_a_gain_counts_only_where_blocks_of_rows_agree():
+    evidence = evidence_of("regression", n=400, noises=(1.0,))
+    old, rows = evidence.predictions[0], rows_of(evidence)
+    better = old + 0.5 * (evidence.target[:, None] - old)
+    one_row = old.copy()
+    one_row[7] = evidence.target[7]
+    assert is_beyond_noise(better, old, score=evidence.score, rows=rows)
+    assert not is_beyond_noise(old, better, score=evidence.score, rows=rows)
+    assert not is_beyond_noise(old, old, score=evidence.score, rows=rows)
 
 
-def test_few_rows_admit_few_members():
-    candidates = [noisy(0.5, seed) for seed in range(20)]
-    assert np.count_nonzero(choose_weights(candidates, score, ROWS)) <= 5
+@pytest.mark.parametrize(("n", "most"), [(400, 5), (1000, 8), (3000, 15)])
+def test_few_rows_admit_few_members(n, most):
+    evidence = evidence_of("regression", n=n, noises=(1.0,) * 20)
+    assert len(evidence.admitted(rows_of(evidence))) == most
 
 
-def test_rows_outside_the_given_ones_do_not_matter():
-    candidates = [noisy(0.5, seed) for seed in range(3)]
-    changed = [candidate.copy() for candidate in candidates]
-    for candidate in changed:
-        candidate[200:] = 99.0
-    rows = np.arange(200)
-    assert np.array_equal(choose_weights(candidates, score, rows), choose_weights(changed, score, rows))
+@pytest.mark.parametrize("name", METHODS)
+def test_rows_outside_the_given_ones_do_not_matter(name):
+    evidence, rows = evidence_of("binary", n=300), np.arange(150)
+    other = replace(
+        evidence,
+        predictions=[np.where(np.arange(300)[:, None] < 150, p, 0.5) for p in evidence.predictions],
+        target=np.where(np.arange(300) < 150, evidence.target, 0),
+    )
+    first, second = (METHODS[name].choose(given, rows) for given in (evidence, other))
+    assert first.positions == second.positions
+    assert first.shares == second.shares
 
 
-def test_a_selector_gives_weights_that_sum_to_one():
-    select = selector([noisy(0.5, 1), noisy(0.5, 2)], score, max_rows=50, seed=0)
-    assert select(ROWS).sum() == pytest.approx(1)
+@pytest.mark.parametrize("name", METHODS)
+def test_a_selector_repeats_its_choice_as_a_combination_of_all_candidates(name):
+    evidence = evidence_of("binary", n=300)
+    rows = np.random.default_rng(0).integers(0, 300, 300)
+    rules = [selector(evidence, method=METHODS[name], max_rows=200)(rows) for _ in range(2)]
+    first, second = (rule.apply(evidence.predictions) for rule in rules)
+    assert np.array_equal(first, second)
+    assert first.shape == (300, 2)
+
+
+def test_samples_that_no_fold_judged_stay_empty():
+    evidence = evidence_of("binary", n=300)
+    rows = np.arange(250)
+    ensemble = combine(trials_of(evidence), evidence, rows=rows, method=METHODS["stack"])
+    assert np.isfinite(ensemble.out_of_fold[rows]).all()
+    assert np.isnan(ensemble.out_of_fold[250:]).all()
+
+
+def fold(index, valid):
+    return Fold(index=index, train=np.empty(0, np.int64), stop=np.empty(0, np.int64), valid=np.array(valid))
+
+
+def test_parts_are_folds_and_a_single_fold_is_cut_into_parts():
+    several = Splits(folds=(fold(0, [0, 1]), fold(1, [2, 3]), fold(2, [1, 3])), scheme="repeated", reason="", key="")
+    assert parts_of(several, 5, seed=0).tolist() == [0, 0, 1, 1, -1]
+    alone = Splits(folds=(fold(0, range(10, 30)),), scheme="holdout", reason="", key="")
+    parts = parts_of(alone, 30, seed=0)
+    assert (parts[:10] == -1).all()
+    assert np.bincount(parts[10:]).tolist() == [4] * 5
+
+
+def test_an_unknown_method_is_refused_by_name():
+    with pytest.raises(UsageError, match="'magic' is unknown; choose none, greedy"):
+        method_named("magic")

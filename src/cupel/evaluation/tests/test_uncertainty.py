@@ -128,6 +128,23 @@ def test_an_ensembles_weights_are_bootstrapped_too() -> None:
     assert found.naive == pytest.approx(score("log_loss", target, (candidates[0] + candidates[1]) / 2))
 
 
+def test_a_combination_that_learned_is_judged_by_its_cross_fitted_predictions() -> None:
+    target = labels(200)
+    knows_nothing = [noisy(labels(200, 5), 1.0, 2)]
+
+    class Parrot:
+        def apply(self, predictions: list[np.ndarray]) -> np.ndarray:
+            return predictions[0]
+
+        def emit(self, graph: object, predictions: list[str]) -> str:
+            return predictions[0]
+
+    by_heart = noisy(target, 0.1, 3)
+    found = corrected_for_selection("roc_auc", target, knows_nothing, lambda rows: Parrot(), n_resamples=30, final=by_heart)
+    assert found.naive == pytest.approx(score("roc_auc", target, by_heart))
+    assert found.estimate == pytest.approx(score("roc_auc", target, knows_nothing[0]), abs=0.05)
+
+
 def test_holm_agrees_with_its_definition() -> None:
     assert holm([0.01, 0.04, 0.03]).tolist() == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.9, 0.8]).tolist() == [1.0, 1.0]

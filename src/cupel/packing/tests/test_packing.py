@@ -9,6 +9,7 @@ from onnx import helper
 
 import packed_examples as examples
 from cupel import packing
+from cupel.core.combination import WeightedMean
 from cupel.core.errors import ParityError
 from cupel.serving import load
 
@@ -38,32 +39,40 @@ def test_a_unit_predicts_in_onnx_what_it_predicts_in_numpy(n_outputs):
 
 def test_units_combine_into_their_weighted_mean():
     units = [examples.unit(3, seed) for seed in range(4)]
-    weights = [0.4, 0.3, 0.2, 0.1]
-    combined = packing.combine([model for model, _ in units], weights)
+    weights = (0.4, 0.3, 0.2, 0.1)
+    combined = packing.combine([[model] for model, _ in units], WeightedMean(weights))
     expected = sum(weight * predicted for weight, (_, predicted) in zip(weights, units, strict=True))
     assert packing.parity(combined, examples.golden_feeds(), expected) < 1e-12
 
 
 def test_combining_one_unit_adds_nothing():
     model, expected = examples.unit(2)
-    combined = packing.combine([model], [1.0])
+    combined = packing.combine([[model]], WeightedMean((1.0,)))
     assert packing.parity(combined, examples.golden_feeds(), expected) == packing.parity(model, examples.golden_feeds(), expected)
     assert not [node for node in onnx.load_from_string(combined).graph.node if node.op_type == "Mul"]
 
 
 def test_what_units_share_is_stored_once():
     model, _ = examples.unit(2)
-    single = onnx.load_from_string(packing.combine([model], [1.0]))
-    double = onnx.load_from_string(packing.combine([model, model], [0.5, 0.5]))
+    single = onnx.load_from_string(packing.combine([[model]], WeightedMean((1.0,))))
+    double = onnx.load_from_string(packing.combine([[model], [model]], WeightedMean((0.5, 0.5))))
     assert len(double.graph.initializer) == len(single.graph.initializer) + 1  # the weight
 
 
 def test_a_combined_model_can_be_combined_again():
     units = [examples.unit(2, seed) for seed in range(2)]
-    pair = packing.combine([model for model, _ in units], [0.5, 0.5])
-    again = packing.combine([pair, pair], [0.5, 0.5])
+    pair = packing.combine([[model for model, _ in units]], WeightedMean((1.0,)))
+    again = packing.combine([[pair], [pair]], WeightedMean((0.5, 0.5)))
     expected = np.mean([predicted for _, predicted in units], axis=0)
     assert packing.parity(again, examples.golden_feeds(), expected) < 1e-12
+
+
+def test_a_member_is_the_mean_of_its_folds_whatever_the_weights():
+    units = [examples.unit(2, seed) for seed in range(3)]
+    models, predicted = [model for model, _ in units], [prediction for _, prediction in units]
+    combined = packing.combine([models[:2], models[2:]], WeightedMean((0.7, 0.3)))
+    expected = 0.7 * (predicted[0] + predicted[1]) / 2 + 0.3 * predicted[2]
+    assert packing.parity(combined, examples.golden_feeds(), expected) < 1e-12
 
 
 def test_a_difference_is_refused_with_its_size_and_row():

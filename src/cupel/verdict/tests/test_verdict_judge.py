@@ -47,6 +47,18 @@ def verdict_on(kind: TaskKind, *, n_rows: int = 200, with_ensemble: bool = True,
     )
 
 
+def test_an_ensemble_is_told_with_its_gain_over_the_best_single_and_what_that_costs() -> None:
+    verdict = verdict_on(TaskKind.BINARY)
+    margin, single, mixed = verdict.margin_over_single, verdict.best_single, verdict.ensemble
+    assert margin is not None
+    assert mixed is not None
+    assert margin.against == single.name
+    assert margin.estimate == pytest.approx(mixed.score.estimate - single.score.estimate)
+    assert f"over {single.name} alone" in str(verdict)
+    assert "times slower" in str(verdict) or mixed.latency_one < 1.5 * single.latency_one
+    assert verdict_on(TaskKind.BINARY, with_ensemble=False).margin_over_single is None
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_json_has_the_names_that_machines_read(kind: TaskKind) -> None:
     facts = json.loads(json.dumps(verdict_on(kind).completed(seconds=3.0).to_json(), allow_nan=False))

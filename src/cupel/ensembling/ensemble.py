@@ -1,0 +1,75 @@
+"""An ensemble of trials, chosen on their out-of-fold predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel.core.combination import Combination
+from cupel.core.trial import Ensemble, Trial
+from cupel.ensembling.evidence import Choice, Evidence, Rows, cross_fitted
+from cupel.ensembling.methods import METHODS, Method
+
+Array = NDArray[Any]
+
+
+def single(trial: Trial) -> Ensemble:
+    """An ensemble of one."""
+    assert trial.out_of_fold is not None, "only a usable trial can be picked"
+    return Ensemble(name=trial.candidate.name, members=(trial,), weights=(1.0,), out_of_fold=trial.out_of_fold)
+
+
+def combine(trials: Sequence[Trial], evidence: Evidence, *, rows: Rows, method: Method) -> Ensemble | None:
+    """The ensemble that a method makes of the trials, or None where none beats the best single one on `rows`.
+
+    `evidence` holds the trials' out-of-fold predictions, in their order. A combination that learns from the target is judged,
+    here and later, by cross-fitted predictions.
+    """
+    if not trials:
+        return None
+    choice = method.choose(evidence, rows)
+    if len(choice.positions) < 2:
+        return None
+    out_of_fold = _out_of_fold(choice, evidence, rows)
+    if not evidence.score(out_of_fold[rows], rows) > evidence.scores(rows).max():
+        return None
+    n_members, by = len(choice.positions), choice.method or method.name
+    return Ensemble(
+        name=f"ensemble of {n_members}" if by == "greedy" else f"ensemble of {n_members} by {by}",
+        members=tuple(trials[position] for position in choice.positions),
+        weights=choice.shares,
+        out_of_fold=out_of_fold,
+        combination=choice.combination,
+        is_cross_fitted=choice.learned_by is not None,
+        details={"method": METHODS[by].words},
+    )
+
+
+def selector(evidence: Evidence, *, method: Method, max_rows: int) -> Callable[[Rows], Combination]:
+    """The whole choice as a function of the rows it may look at, for bootstrapping it.
+
+    With more than `max_rows` rows (fewer for a method that is much work) a seeded sample of them is used: choosing on
+    fewer rows overfits more, so the optimism found this way is not too small.
+    """
+    generator = np.random.default_rng(evidence.seed)
+    most = max(max_rows // method.work, 1)
+
+    def select(rows: Rows) -> Combination:
+        seen = rows if len(rows) <= most else generator.choice(rows, most, replace=False)
+        return method.choose(evidence, seen).rule
+
+    return select
+
+
+def _out_of_fold(choice: Choice, evidence: Evidence, rows: Rows) -> NDArray[np.float64]:
+    """What the combination says of every sample, NaN beyond `rows`."""
+    shape = np.shape(evidence.predictions[0])
+    out_of_fold = np.full(shape, np.nan)
+    if choice.learned_by is None:
+        out_of_fold[rows] = choice.rule.apply(evidence.at(rows))
+    else:
+        out_of_fold[rows] = cross_fitted(choice.learned_by, evidence, rows=rows)
+    return out_of_fold

@@ -1,0 +1,73 @@
+"""The ways of combining that can be asked for by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cupel.core.errors import UsageError
+from cupel.ensembling.evidence import Choice, Choose, Evidence, Rows, cross_fitted, is_beyond_noise
+from cupel.ensembling.greedy import choose_bagged, choose_greedy
+from cupel.ensembling.stacking import choose_network, choose_stack, choose_two_layers
+from cupel.ensembling.voting import choose_hard, choose_soft, choose_weighted
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way of combining: its name, what it is called in a sentence, how it chooses.
+
+    `work` is about how many times the work of greedy selection it is: bootstrapping it looks at so many times fewer rows.
+    """
+
+    name: str
+    words: str
+    choose: Choose
+    work: int = 1
+
+
+def choose_best(evidence: Evidence, rows: Rows) -> Choice:
+    """The one that is best alone."""
+    return Choice.mean([int(np.argmax(evidence.scores(rows)))], [1.0])
+
+
+def choose_auto(evidence: Evidence, rows: Rows) -> Choice:
+    """By the simplest of the cheap methods that none other beats beyond noise, all judged cross-fitted."""
+    judged = [cross_fitted(METHODS[name].choose, evidence, rows=rows) for name in SIMPLEST_FIRST]
+    scores = np.array([evidence.score(predictions, rows) for predictions in judged])
+    best = judged[int(np.argmax(np.where(np.isfinite(scores), scores, -np.inf)))]
+    noisy = (not is_beyond_noise(best, predictions, score=evidence.score, rows=rows) for predictions in judged)
+    name = next(name for name, is_as_good in zip(SIMPLEST_FIRST, noisy, strict=True) if is_as_good)
+    return replace(METHODS[name].choose(evidence, rows), method=name)
+
+
+SIMPLEST_FIRST = ("none", "soft-vote", "weighted-vote", "greedy", "stack")
+"""Of the cheap methods; the best is as good as itself, so one is always found."""
+
+METHODS: Mapping[str, Method] = {
+    method.name: method
+    for method in (
+        Method("none", "no ensemble", choose_best),
+        Method("greedy", "greedy selection", choose_greedy),
+        Method("bagged-greedy", "bagged greedy selection", choose_bagged, work=16),
+        Method("soft-vote", "plain mean", choose_soft),
+        Method("weighted-vote", "mean weighted by score", choose_weighted),
+        Method("hard-vote", "majority vote", choose_hard),
+        Method("stack", "stacking", choose_stack, work=4),
+        Method("network-stack", "stacking by a small network", choose_network, work=4),
+        Method("two-layer-stack", "stacking in two layers", choose_two_layers, work=16),
+        Method("auto", "the simplest method within noise of the best", choose_auto, work=8),
+    )
+}
+
+
+def method_named(name: str) -> Method:
+    """The method of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in METHODS:
+        raise UsageError(f"ensemble {name!r} is unknown; choose {', '.join(METHODS)}.")
+    return METHODS[name]
