@@ -161,7 +161,7 @@ def test_skipped_candidates_are_no_failures() -> None:
     verdict = judge(trials, None, dataset=dataset, splits=splits, findings=(), select=lambda rows: np.array([1.0]))
     assert verdict.failures == ()
     assert "1 candidate skipped" in str(verdict)
-    assert verdict.n_candidates == 2
+    assert verdict.n_candidates == 1
 
 
 def test_rows_without_predictions_count_nowhere() -> None:
