@@ -194,6 +194,7 @@ RECIPE = Recipe(
     beta2=0.95,
     weight_decay=0.02,
     schedule="coslog4",
+    full_rate_rows=5_000,
     epochs=0,
     patience=100,
 )
