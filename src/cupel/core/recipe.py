@@ -12,15 +12,20 @@ BATCH_SIZE_BY_ROWS = ((1_000, 128), (50_000, 256), (200_000, 512))
 LARGEST_BATCH_SIZE = 1024
 SAMPLES_OF_ALL_EPOCHS = 600_000
 FEWEST_EPOCHS, MOST_EPOCHS = 16, 256
+LEAST_RATE_FACTOR = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How training goes over the rows: samples a step, steps an epoch (from one evaluation to the next), epochs in all."""
+    """How training goes over the rows: samples a step, steps an epoch (from one evaluation to the next), epochs in all.
+
+    `rate_factor` is on the recipe's learning rate.
+    """
 
     batch_size: int
     n_steps: int
     n_epochs: int
+    rate_factor: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +35,10 @@ class Recipe:
     `batch_size` and `epochs` 0 mean: chosen from the number of rows. `weight_decay` is decoupled for AdamW and an L2 gradient
     for the other optimisers; `l1` and `l2` are penalties added to the loss over weight matrices. `patience` counts epochs
     without improvement of the loss on the stop slice. `warmup` and the schedules are in fractions of all steps.
-    `ema` 0 is off. `class_weights` balances classes inversely to their frequency. `epochs_share` below 1 is a look
-    at what a candidate promises: so much of the epochs, schedule and all.
+    Below `full_rate_rows` training rows the learning rate falls with the root of their number, to a quarter at the least: the
+    best epoch is then among the first, and should not be a matter of a dozen steps. `ema` 0 is off. `class_weights` balances
+    classes inversely to their frequency. `epochs_share` below 1 is a look at what a candidate promises: so much of the
+    epochs, schedule and all.
     """
 
     optimizer: Annotated[str, Choice("adamw", "adam", "sgd", "rmsprop")] = "adamw"
@@ -45,6 +52,7 @@ class Recipe:
     l2: Annotated[float, Range(0.0, 1e-2)] = 0.0
     schedule: Annotated[str, Choice("constant", "step", "cosine", "one-cycle", "coslog4", "plateau")] = "constant"
     warmup: Annotated[float, Range(0.0, 0.3)] = 0.0
+    full_rate_rows: int = 0
     batch_size: Annotated[int, Choice(0, 32, 64, 128, 256, 512, 1024, 2048)] = 0
     epochs: Annotated[int, Range(0, 1000)] = 100
     patience: Annotated[int, Range(1, 100)] = 16
@@ -65,4 +73,8 @@ class Recipe:
         by_samples = round(SAMPLES_OF_ALL_EPOCHS / max(n_rows, 1))
         n_epochs = self.epochs or min(max(by_samples, FEWEST_EPOCHS), MOST_EPOCHS)
         n_epochs = max(1, round(n_epochs * self.epochs_share))
-        return Pace(batch_size=batch_size, n_steps=max(1, round(n_rows / batch_size)), n_epochs=n_epochs)
+        n_steps = max(1, round(n_rows / batch_size))
+        # By whole batches, so that folds that differ by a row keep one pace.
+        share = n_steps * batch_size / max(self.full_rate_rows, 1)
+        rate_factor = min(1.0, max(math.sqrt(share), LEAST_RATE_FACTOR))
+        return Pace(batch_size=batch_size, n_steps=n_steps, n_epochs=n_epochs, rate_factor=rate_factor)

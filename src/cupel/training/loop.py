@@ -94,7 +94,8 @@ class Loop:
             losses = sample_losses(outputs, target, smoothing=recipe.label_smoothing, class_weights=self._class_weights)
             losses = losses.mean(dim=1)
             extra = penalty(self._stepper.parameters, l1=recipe.l1, l2=recipe.l2)
-            self._stepper.step(losses.sum() + extra, factor=factor(recipe.schedule, fraction, warmup=recipe.warmup))
+            rate = self._pace.rate_factor * factor(recipe.schedule, fraction, warmup=recipe.warmup)
+            self._stepper.step(losses.sum() + extra, factor=rate)
             total += losses.detach()
         return total / n_steps, n_steps
 

@@ -246,3 +246,13 @@ def test_pace_depends_on_rows_alone_and_never_asks_for_more_than_there_are() -> 
         assert pace.batch_size <= n_rows
         assert abs(pace.n_steps * pace.batch_size - n_rows) <= pace.batch_size
         assert 1 <= pace.n_epochs <= 256
+
+
+def test_few_rows_are_learned_at_a_lower_rate_where_a_recipe_says_so() -> None:
+    recipe = Recipe(full_rate_rows=5_000)
+    assert [recipe.pace(n).rate_factor for n in (1, 50, 5_120, 10**6)] == [0.25, 0.25, 1.0, 1.0]
+    assert 0.3 < recipe.pace(600).rate_factor < 0.4
+    assert Recipe().pace(1).rate_factor == 1.0
+    unit = unit_of(BINARY)
+    whole, lower = (fitted([unit], BINARY, replace(QUICK, epochs=1, full_rate_rows=n))[0] for n in (0, 10**6))
+    assert whole.curve["train_loss"][-1] < lower.curve["train_loss"][-1]
