@@ -134,7 +134,7 @@ def _n_leaves(config: Config, task: Task) -> int:
 
 
 def cost(n_train: int, shape: InputShape, config: Any, recipe: Recipe | None, task: Task) -> Cost:
-    """Every row passes every level of every tree, by the columns that are looked at; measured on 1,000 to 20,000 rows."""
+    """Every row passes every level of every tree, by the columns that are looked at; estimated, not fitted to timings."""
     del recipe
     width = sum(shape.widths.values()) * config.max_features + 1
     n_levels = np.log2(min(config.max_leaves, max(n_train, 2))) + 1
