@@ -51,6 +51,7 @@ KNOWN_ORDERS = {
 
 # place (a file, or file::name) -> why it may pass the ceiling
 MORE_ARGUMENTS: dict[str, str] = {
+    "verdict/judge.py::judge": "what was tried, what was chosen, and how: each is a thing of its own",
     "training/fit.py::fit": "the door of training: what, how, on which machine, until when, and whom to tell",
     "evaluation/selection.py::corrected_for_selection": "what was said, how it was chosen, and all that a resample depends on",
     "data/reading.py::read": "the door of reading: one keyword for each thing that a user may say about the data",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -32,6 +34,8 @@ MAX_IMPORTANCE_COLUMNS = 400
 IMPORTANCE_CELLS = 40_000
 LOG_LOSS_SHARE = 0.02
 N_RACING_RESAMPLES = 200
+SHARE_FOR_CORRECTIONS = 0.4
+MIN_CORRECTIONS = 15
 MAX_DOUBT = 0.1
 """The ensemble is packed only where the probability that it is worse than its best member is below this."""
 
@@ -105,7 +109,9 @@ def conclude(
     predictions = [trial.out_of_fold for trial in usable if trial.out_of_fold is not None]
     best = usable[int(np.argmax([score(prediction[rows], rows) for prediction in predictions]))]
     method, evidence = ensembling.method_named(problem.settings.ensemble), _evidence(problem, predictions)
+    left, started = deadline.remaining, time.monotonic()
     ensemble = ensembling.combine(usable, evidence, rows=rows, method=method)
+    seconds_to_choose = time.monotonic() - started
     pick = _pick(problem, ensembling.single(best), ensemble)
     judged = verdict.judge(
         trials,
@@ -115,8 +121,17 @@ def conclude(
         findings=problem.findings,
         select=ensembling.selector(evidence, method=method, max_rows=MAX_SELECTION_ROWS),
         pick=pick,
+        most_corrections=_affordable_corrections(left, seconds_to_choose),
     )
     return _publish(problem, folder, trials, pick=pick, judged=judged, deadline=deadline)
+
+
+def _affordable_corrections(seconds_left: float, seconds_to_choose: float) -> int:
+    """How often the choice may be repeated in a part of the time that is left; as often as is useful without a cap."""
+    if math.isinf(seconds_left):
+        return verdict.N_CORRECTIONS
+    affordable = SHARE_FOR_CORRECTIONS * max(seconds_left, 0.0) / max(seconds_to_choose, 1e-3)
+    return int(np.clip(affordable, MIN_CORRECTIONS, verdict.N_CORRECTIONS))
 
 
 def _evidence(problem: Problem, predictions: Sequence[Array]) -> ensembling.Evidence:

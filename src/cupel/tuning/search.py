@@ -135,10 +135,12 @@ def _try(setup: Search, proposal: Proposal, state: _State, deadline: Deadline) -
     until = deadline if any(trial.is_usable for trial in state.trials) or not family.is_baseline else Deadline()
     if proposal.is_screening:
         return _screened(setup, proposal, until)
-    dropped = _raced_out(setup, proposal, state, until)
+    racing = _racing(setup, proposal, state)
+    dropped = None if racing is None else _raced_out(setup, proposal, racing, until)
     if dropped is not None:
         return dropped
-    trial = setup.run(proposal, n_folds=None, deadline=until, progress=setup.observer.trial_progress)
+    begun = 0.0 if racing is None else 1 / setup.n_folds
+    trial = setup.run(proposal, n_folds=None, deadline=until, progress=_between(setup.observer, begun, 1.0))
     return Tried(proposal=proposal, trial=trial, score=setup.score(trial) if trial.is_usable else None)
 
 
@@ -153,28 +155,43 @@ def _screened(setup: Search, proposal: Proposal, deadline: Deadline) -> Tried:
     return Tried(proposal=proposal, trial=looked, score=score)
 
 
-def _raced_out(setup: Search, proposal: Proposal, state: _State, deadline: Deadline) -> Tried | None:
-    """The candidate dropped after its first fold; None where it goes on, or does not race."""
+@dataclass(frozen=True)
+class _Race:
+    """A candidate's rival."""
+
+    racing: Racing
+    best: Trial
+
+
+def _racing(setup: Search, proposal: Proposal, state: _State) -> _Race | None:
+    """Whom the candidate races against; None where it does not."""
     racing, family, best = setup.racing, proposal.family, state.best
     if racing is None or best is None or family.is_baseline:
         return None
     seconds = _cost(setup, proposal)
     if not racing.is_due(state.trials, is_deep=family.is_deep, seconds=seconds, n_folds=setup.n_folds):
         return None
-    first = setup.run(proposal, n_folds=1, deadline=deadline, progress=_share_of(setup.observer, setup.n_folds))
-    if first.out_of_fold is None or first.status is Status.CUT_SHORT:
-        return None if first.out_of_fold is not None else Tried(proposal=proposal, trial=first, score=None)
-    chance, is_dropped = racing.chance_of_being_worse(first, best.trial)
-    name = proposal.candidate.name
-    setup.log("raced", candidate=name, against=best.trial.candidate.name, worse=chance, dropped=is_dropped)
+    return _Race(racing, best.trial)
+
+
+def _raced_out(setup: Search, proposal: Proposal, race: _Race, until: Deadline) -> Tried | None:
+    """The candidate dropped after its first fold, or failed there; None where it goes on."""
+    first = setup.run(proposal, n_folds=1, deadline=until, progress=_between(setup.observer, 0.0, 1 / setup.n_folds))
+    if first.out_of_fold is None:
+        return Tried(proposal=proposal, trial=first, score=None)
+    if first.status is Status.CUT_SHORT:
+        return None
+    chance, is_dropped = race.racing.chance_of_being_worse(first, race.best)
+    name, rival = proposal.candidate.name, race.best.candidate.name
+    setup.log("raced", candidate=name, against=rival, worse=chance, dropped=is_dropped)
     if not is_dropped:
         return None
-    reason = f"worse than {best.trial.candidate.name} with probability {chance:.3f} after the first of {setup.n_folds} folds"
+    reason = f"worse than {rival} with probability {chance:.3f} after the first of {setup.n_folds} folds"
     return Tried(proposal=proposal, trial=replace(first, status=Status.DROPPED, out_of_fold=None, reason=reason), score=None)
 
 
-def _share_of(observer: Observer, n_folds: int) -> Callable[[float], None]:
-    return lambda fraction: observer.trial_progress(fraction / n_folds)
+def _between(observer: Observer, low: float, high: float) -> Callable[[float], None]:
+    return lambda fraction: observer.trial_progress(low + (high - low) * fraction)
 
 
 def _cost(setup: Search, proposal: Proposal) -> float:

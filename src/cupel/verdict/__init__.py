@@ -4,9 +4,21 @@
 """
 
 from cupel.verdict.card import model_card
+from cupel.verdict.court import N_CORRECTIONS
 from cupel.verdict.judge import judge
 from cupel.verdict.leaderboard import leaderboard, leaderboard_csv
 from cupel.verdict.report import write_report
 from cupel.verdict.verdict import Contender, Margin, Score, Verdict
 
-__all__ = ["Contender", "Margin", "Score", "Verdict", "judge", "leaderboard", "leaderboard_csv", "model_card", "write_report"]
+__all__ = [
+    "N_CORRECTIONS",
+    "Contender",
+    "Margin",
+    "Score",
+    "Verdict",
+    "judge",
+    "leaderboard",
+    "leaderboard_csv",
+    "model_card",
+    "write_report",
+]

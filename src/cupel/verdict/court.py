@@ -59,6 +59,7 @@ class Court:
     rows: NDArray[np.int64]
     target: Array
     groups: Array | None
+    most_corrections: int = N_CORRECTIONS
 
     @property
     def sign(self) -> float:
@@ -126,7 +127,7 @@ class Court:
             procedure = evaluation.select_best(self.metric, self.target, candidates)
         else:
             procedure = self._on_own_rows(select)
-        n_resamples = N_CORRECTIONS if len(self.rows) < LARGE else N_CORRECTIONS_LARGE
+        n_resamples = min(N_CORRECTIONS if len(self.rows) < LARGE else N_CORRECTIONS_LARGE, self.most_corrections)
         found = evaluation.corrected_for_selection(
             self.metric,
             self.target,
@@ -206,8 +207,8 @@ def _score(found: Any) -> Score:
     return Score(estimate=float(found.estimate), low=float(found.low), high=float(found.high))
 
 
-def open_court(trials: Sequence[Trial], *, dataset: Dataset, splits: Splits) -> Court:
-    """The court of a run.
+def open_court(trials: Sequence[Trial], *, dataset: Dataset, splits: Splits, most_corrections: int = N_CORRECTIONS) -> Court:
+    """The court of a run, which repeats the choice at most `most_corrections` times to learn how much of the score is luck.
 
     Raises:
         DataError: no trial is usable, or the dataset has no task.
@@ -241,4 +242,5 @@ def open_court(trials: Sequence[Trial], *, dataset: Dataset, splits: Splits) -> 
         rows=rows,
         target=dataset.target[rows],
         groups=None if splits.groups is None else splits.groups[rows],
+        most_corrections=most_corrections,
     )

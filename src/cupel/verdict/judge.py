@@ -16,7 +16,7 @@ from cupel.core.dataset import Dataset
 from cupel.core.finding import Finding
 from cupel.core.split import Splits
 from cupel.core.trial import GAVE_UP, Ensemble, Status, Trial
-from cupel.verdict.court import Court, Select, open_court, predictions_of
+from cupel.verdict.court import N_CORRECTIONS, Court, Select, open_court, predictions_of
 from cupel.verdict.leaderboard import leaderboard
 from cupel.verdict.verdict import Contender, Failure, Margin, Score, Verdict
 from cupel.verdict.words import worth_it_words
@@ -35,17 +35,19 @@ def judge(
     findings: Sequence[Finding],
     select: Select,
     pick: Ensemble | None = None,
+    most_corrections: int = N_CORRECTIONS,
 ) -> Verdict:
     """What the run proved. At least one trial must be usable.
 
-    `select` is bootstrapped to learn how much of the best score is luck of choosing. `pick` is what was packed; by default
-    the better of `ensemble` and the best single trial. Rows without out-of-fold predictions count nowhere.
+    `select` is bootstrapped, at most `most_corrections` times, to learn how much of the best score is luck of choosing. `pick` is
+    what was packed; by default the better of `ensemble` and the best single trial. Rows without out-of-fold predictions count
+    nowhere.
     Baselines are not corrected for being the best of a few (unless one is the best of all): margins over them are not flattered.
 
     Raises:
         DataError: no trial is usable, or the dataset has no task.
     """
-    court = open_court(trials, dataset=dataset, splits=splits)
+    court = open_court(trials, dataset=dataset, splits=splits, most_corrections=most_corrections)
     scores = {trial.candidate.name: court.interval(predictions_of(trial)) for trial in court.trials}
     best = court.best(court.trials)
     assert best is not None, "a court is opened over usable trials"
