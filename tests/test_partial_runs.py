@@ -1,0 +1,87 @@
+"""A candidate run on some folds, or with a share of the rows, and then on all."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from cupel import execution, pipeline
+from cupel.core import registry
+from cupel.core.budget import Deadline
+from cupel.core.candidate import Candidate
+from cupel.core.settings import Settings
+from cupel.core.trial import Status
+from cupel.problem import understand
+
+N_ROWS = 360
+
+
+@pytest.fixture
+def problem():
+    generator = np.random.default_rng(0)
+    x, z = generator.normal(size=(2, N_ROWS))
+    y = np.where(x + 0.5 * generator.normal(size=N_ROWS) > 0, "yes", "no")
+    return understand({"x": x, "z": z, "y": y}, "y", settings=Settings(n_folds=3))
+
+
+def runner_in(folder, problem):
+    return execution.Runner(
+        dataset=problem.dataset,
+        splits=problem.splits,
+        inputs=problem.inputs,
+        golden=problem.golden_rows,
+        folder=folder,
+        train=partial(pipeline._train, task=problem.task, device="cpu"),
+        export=partial(pipeline._export, problem),
+    )
+
+
+def candidate_of(problem, name):
+    family = registry.family_named(problem.modality, name)
+    preset = family.portfolio(problem.task)[0]
+    candidate = Candidate(
+        name=name, modality="tabular", family=name, config=preset.config, preparation=preset.preparation, recipe=preset.recipe
+    )
+    return candidate, family
+
+
+def run(runner, candidate, family, **given):
+    return runner.run(candidate, family, deadline=Deadline(), progress=lambda fraction: None, **given)
+
+
+def test_the_first_fold_and_then_the_rest_is_the_same_as_all_at_once(problem, tmp_path):
+    candidate, family = candidate_of(problem, "linear")
+    with execution.RunFolder(tmp_path / "raced") as folder:
+        runner = runner_in(folder, problem)
+        first = run(runner, candidate, family, n_folds=1)
+        raced = run(runner, candidate, family)
+    with execution.RunFolder(tmp_path / "plain") as folder:
+        plain = run(runner_in(folder, problem), candidate, family)
+    assert np.array_equal(raced.out_of_fold, plain.out_of_fold)
+    seen = np.isfinite(first.out_of_fold).all(axis=1)
+    assert np.array_equal(np.flatnonzero(seen), np.sort(problem.splits.folds[0].valid))
+    assert np.array_equal(first.out_of_fold[seen], plain.out_of_fold[seen])
+
+
+def test_finished_folds_are_not_trained_again(problem, tmp_path):
+    candidate, family = candidate_of(problem, "linear")
+    with execution.RunFolder(tmp_path) as folder:
+        runner = runner_in(folder, problem)
+        run(runner, candidate, family, n_folds=1)
+        run(runner, candidate, family)
+        run(runner, candidate, family)
+        started = [record["folds"] for record in folder.journal.read() if record["event"] == "started"]
+    assert started == [[0], [1, 2]]
+
+
+def test_a_share_of_the_rows_is_another_unit_and_shares_are_nested(problem, tmp_path):
+    candidate, family = candidate_of(problem, "constant")
+    with execution.RunFolder(tmp_path) as folder:
+        runner = runner_in(folder, problem)
+        fold = problem.splits.folds[0]
+        third, half = (set(runner._some(fold, share).tolist()) for share in (1 / 2, 3 / 4))
+        screened = run(runner, candidate, family, n_folds=1, share=0.5)
+        full = run(runner, candidate, family)
+    assert third < half < set(fold.train.tolist())
+    assert screened.status is full.status is Status.DONE
+    assert {unit.key for unit in screened.units}.isdisjoint(unit.key for unit in full.units)
