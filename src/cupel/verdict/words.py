@@ -114,7 +114,7 @@ def plain_text(verdict: Verdict) -> str:
         ("Simpler", simplest_words(verdict)),
         ("Cost", cost_words(verdict)),
         *[("Data" if number == 0 else "", words) for number, words in enumerate(finding_lines(verdict))],
-        ("Failed", failure_words(verdict)),
+        ("Left out", failure_words(verdict)),
         ("Next", next_words(verdict)),
     ]
     lines: list[str] = []
