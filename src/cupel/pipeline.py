@@ -27,6 +27,7 @@ from cupel.run import Run
 from cupel.version import __version__
 
 Array = NDArray[Any]
+SHARE_TO_CONCLUDE = 0.03
 
 
 def fit(
@@ -202,8 +203,10 @@ def _ground(problem: Problem, effort: Effort) -> tuning.Ground:
 
 def _seconds_to_conclude(problem: Problem, budget: Budget) -> float:
     """Time kept back for ensemble, verdict, report and packing; never more than half of what was given."""
-    needed = 4.0 + problem.dataset.n_samples / 5_000
-    return 0.0 if budget.seconds is None else min(needed, budget.seconds / 2)
+    if budget.seconds is None:
+        return 0.0
+    needed = 4.0 + problem.dataset.n_samples / 5_000 + SHARE_TO_CONCLUDE * budget.seconds
+    return min(needed, budget.seconds / 2)
 
 
 def _train(

@@ -30,10 +30,9 @@ SEED = 0
 MIN_COVERED = 0.5  # a trial with predictions for fewer of the covered rows is left out, else it would take rows from all
 MAX_DRAWN = 8_000_000  # rows drawn for all intervals of one kind together
 MIN_RESAMPLES, MAX_RESAMPLES = 100, 1000
-N_CORRECTIONS = 200
-N_CORRECTIONS_LARGE = 60
+N_CORRECTIONS, FEWEST_CORRECTIONS = 200, 60
+ROWS_IN_CORRECTIONS = 250_000  # the more rows, the smaller and surer is the optimism, and the dearer each resample
 N_METRICS = 8
-LARGE = 10_000  # rows from which optimism is so small and so sure that fewer resamples do
 
 
 def predictions_of(trial: Trial) -> Array:
@@ -127,7 +126,8 @@ class Court:
             procedure = evaluation.select_best(self.metric, self.target, candidates)
         else:
             procedure = self._on_own_rows(select)
-        n_resamples = min(N_CORRECTIONS if len(self.rows) < LARGE else N_CORRECTIONS_LARGE, self.most_corrections)
+        useful = int(np.clip(ROWS_IN_CORRECTIONS // len(self.rows), FEWEST_CORRECTIONS, N_CORRECTIONS))
+        n_resamples = min(useful, self.most_corrections)
         found = evaluation.corrected_for_selection(
             self.metric,
             self.target,
@@ -155,7 +155,7 @@ class Court:
                 self.seen(predictions_of(self.trials[position])),
                 groups=self.groups,
                 seed=SEED,
-                n_resamples=N_CORRECTIONS_LARGE,
+                n_resamples=FEWEST_CORRECTIONS,
             )
             if found.probability_worse == 0:
                 break
