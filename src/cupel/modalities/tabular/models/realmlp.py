@@ -220,9 +220,10 @@ def _preset(task: Task, config: Config, recipe: Recipe, preparation: TabularPrep
 def portfolio(task: Task) -> Sequence[Preset]:
     """Near the paper's default, then more dropout and wider embeddings, the paper's own, a small one.
 
-    Two things differ from the paper, which trains for 256 epochs. Frequencies hardly move from where they start in the few
+    Some things differ from the paper, which trains for 256 epochs. Frequencies hardly move from where they start in the few
     epochs that a CPU affords, so they start wider. Normal scores keep apart what robust scaling squeezes into a corner
-    (a column that is zero in nine rows of ten). An average of weights makes the best epoch less a matter of luck. What was measured of both stands in docs/log.md.
+    (a column that is zero in nine rows of ten). An average of weights makes the best epoch less a matter of luck. What was
+    measured stands in docs/log.md.
     """
     return (
         _preset(task, Config(sigma=0.3), RECIPE),
