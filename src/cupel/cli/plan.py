@@ -46,6 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     console.print(table)
     console.print(f"In all about {in_words(total)} on this machine; estimates are corrected while a run goes on.")
+    if arguments.search != "portfolio" and arguments.effort != "quick":
+        console.print("What the search adds after these depends on what it finds; it is not in the sum.")
     if cap is not None and total > cap:
         console.print(f"With --time {arguments.time} the dim ones would not be reached, or be cut short.")
     return 0

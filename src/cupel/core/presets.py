@@ -99,7 +99,7 @@ class Space:
         return is_active(self.dimensions[name], {**vars_of(holder), **known})
 
     def at(self, point: Iterable[float]) -> dict[str, Any]:
-        """The values at a point of the unit cube, one coordinate per dimension, whether it is active there or not."""
+        """The values of what is active at a point of the unit cube; the point has a coordinate for every dimension."""
         drawn = zip(self.dimensions.items(), point, strict=True)
         values = {name: dimension.cast(dimension.domain.at(float(fraction))) for (name, dimension), fraction in drawn}
         return {name: value for name, value in values.items() if self.is_active(name, values)}

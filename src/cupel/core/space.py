@@ -10,6 +10,7 @@ class Config:
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -120,6 +121,12 @@ def space_of(config: type) -> tuple[Dimension, ...]:
     """The searchable fields of a config dataclass, in order of declaration."""
     if not isinstance(config, type) or not dataclasses.is_dataclass(config):
         raise UsageError(f"a search space is declared on a dataclass; {config!r} is not one.")
+    declared: Any = config
+    return _declared(declared)
+
+
+@functools.cache
+def _declared(config: Any) -> tuple[Dimension, ...]:
     hints = get_type_hints(config, include_extras=True)
     dimensions = []
     for field in dataclasses.fields(config):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,6 +23,7 @@ EVERY_FAMILY = "*"
 MERIT = 0.5  # a family whose best is next in rank is drawn half as often
 ETA = 3
 N_RUNGS = 3
+MOST_SURVIVORS = 9  # of one bracket: who asks for more gets more brackets, and a model that was fully trained early
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -152,9 +154,7 @@ class Halving:
         }
         self.planned: list[Proposal] = list(self._baselines())
         self._asked = list(self.planned)
-        n_full = max(ground.n_candidates - len(self.planned), 1)
-        self._plans = [(N_RUNGS - 1 - bracket % N_RUNGS) for bracket in range(brackets)]
-        self._steps = self._walk(max(n_full // brackets, 1))
+        self._steps = self._walk(max(ground.n_candidates - len(self.planned), 1), brackets)
         self._tried: Sequence[Tried] = ()
 
     def propose(self, tried: Sequence[Tried]) -> Proposal | None:
@@ -173,20 +173,21 @@ class Halving:
             if candidate is not None:
                 yield Proposal(candidate=candidate, family=family)
 
-    def _walk(self, n_full: int) -> Iterator[Proposal]:
-        for lowest in self._plans:
-            rung = list(self._entrants(n_full * ETA**lowest))
-            for level in range(lowest, 0, -1):
-                started = len(self._asked)
-                for proposal in rung:
-                    yield self._reduced(proposal, share=ETA**-level)
-                scores = [tried.score for tried in self._tried_from(started)]
-                order = sorted(range(len(rung)), key=lambda place: -_or_worst(scores, place))
-                rung = [rung[place] for place in sorted(order[: max(1, round(len(rung) / ETA))])]
-            yield from rung
+    def _walk(self, n_full: int, brackets: int) -> Iterator[Proposal]:
+        size = min(max(n_full // brackets, 1), MOST_SURVIVORS)
+        for number in range(math.ceil(n_full / size)):
+            yield from self._bracket(min(size, n_full - number * size), lowest=N_RUNGS - 1 - number % brackets)
 
-    def _tried_from(self, start: int) -> Sequence[Tried]:
-        return self._tried[start:]
+    def _bracket(self, n_survivors: int, *, lowest: int) -> Iterator[Proposal]:
+        rung = list(self._entrants(n_survivors * ETA**lowest))
+        for level in range(lowest, 0, -1):
+            started = len(self._asked)
+            for proposal in rung:
+                yield self._reduced(proposal, share=ETA**-level)
+            scores = [tried.score for tried in self._tried[started:]]
+            order = sorted(range(len(rung)), key=lambda place: -_or_worst(scores, place))
+            rung = [rung[place] for place in sorted(order[: max(1, round(len(rung) / ETA))])]
+        yield from rung
 
     def _entrants(self, n: int) -> Iterator[Proposal]:
         found = 0

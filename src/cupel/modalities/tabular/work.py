@@ -1,9 +1,12 @@
-"""What training a network on a table costs."""
+"""What networks on tables have in common: what training costs, and what about it is searched."""
 
 from __future__ import annotations
 
 from cupel.core.family import Cost
+from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
+from cupel.core.space import Choice, Range
+from cupel.modalities.tabular.preparation import SEARCHED_FOR_NETWORKS
 
 FLOPS_PER_SECOND = 3.5e10
 SECONDS_PER_STEP = 4e-4
@@ -18,3 +21,16 @@ def network_cost(n_train: int, recipe: Recipe | None, *, n_weights: int, n_activ
     flops = steps * pace.batch_size * (6.0 * n_weights + 40.0 * n_activations)
     memory = 4.0 * (4 * n_weights + 3 * pace.batch_size * n_activations) + 100.0 * n_train
     return Cost(seconds=flops / FLOPS_PER_SECOND + steps * SECONDS_PER_STEP, memory_bytes=memory)
+
+
+def network_space(default: Preset, rates: Range) -> Space:
+    """Everything of the config, learning rates in this range, weight decay, schedule and preparation."""
+    return Space.around(
+        default,
+        recipe={
+            "learning_rate": rates,
+            "weight_decay": Range(1e-6, 1e-2, log=True),
+            "schedule": Choice("constant", "cosine"),
+        },
+        preparation=SEARCHED_FOR_NETWORKS,
+    )

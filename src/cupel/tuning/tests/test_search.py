@@ -118,6 +118,16 @@ def test_halving_keeps_the_best_of_those_it_looked_at():
     assert kept == set(sorted(looked, key=lambda name: -quality(looked[name]))[:3])
 
 
+@pytest.mark.parametrize("name", ["halving-epochs", "halving-rows", "hyperband"])
+def test_halving_without_an_end_soon_trains_something_whole(name):
+    chosen = strategy_named(name, ground(10_000, families=WITH_RECIPE))
+    tried = []
+    while len(tried) < 200:
+        proposal = chosen.propose(tried)
+        tried.append(Tried(proposal=proposal, trial=done(proposal), score=0.0))
+    assert sum(not each.proposal.is_screening for each in tried) > 9
+
+
 def test_hyperband_also_starts_some_with_everything():
     trials = run_all(strategy(13, name="hyperband", families=WITH_RECIPE))
     assert sum(trial.status is Status.DONE for trial in trials) == 13

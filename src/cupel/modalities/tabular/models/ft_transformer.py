@@ -32,8 +32,8 @@ from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import Task, TaskKind
-from cupel.modalities.tabular.preparation import FOR_NETWORKS, SEARCHED_FOR_NETWORKS
-from cupel.modalities.tabular.work import network_cost
+from cupel.modalities.tabular.preparation import FOR_NETWORKS
+from cupel.modalities.tabular.work import network_cost, network_space
 
 FOR_TOKENS = replace(FOR_NETWORKS, categories="embedding")
 """One token per category column: one-hot columns would each be a token of their own."""
@@ -210,15 +210,7 @@ def portfolio(task: Task) -> Sequence[Preset]:
 def space(task: Task) -> Space:
     """The paper's space, narrowed to what a processor can train."""
     del task
-    return Space.around(
-        PRESETS[0],
-        recipe={
-            "learning_rate": Range(1e-4, 3e-3, log=True),
-            "weight_decay": Range(1e-6, 1e-2, log=True),
-            "schedule": Choice("constant", "cosine"),
-        },
-        preparation=SEARCHED_FOR_NETWORKS,
-    )
+    return network_space(PRESETS[0], Range(1e-4, 3e-3, log=True))
 
 
 spec = Family(

@@ -20,8 +20,8 @@ from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import Task, TaskKind
 from cupel.modalities.tabular.front import Front, FrontConfig, size_of
-from cupel.modalities.tabular.preparation import FOR_NETWORKS, SEARCHED_FOR_NETWORKS
-from cupel.modalities.tabular.work import network_cost
+from cupel.modalities.tabular.preparation import FOR_NETWORKS
+from cupel.modalities.tabular.work import network_cost, network_space
 
 NORMALISATIONS: dict[str, type[BatchNorm] | type[LayerNorm]] = {"batch": BatchNorm, "layer": LayerNorm}
 
@@ -147,15 +147,7 @@ def portfolio(task: Task) -> Sequence[Preset]:
 def space(task: Task) -> Space:
     """The paper's space, narrowed to what a processor can train."""
     del task
-    return Space.around(
-        PRESETS[0],
-        recipe={
-            "learning_rate": Range(2e-4, 5e-3, log=True),
-            "weight_decay": Range(1e-6, 1e-2, log=True),
-            "schedule": Choice("constant", "cosine"),
-        },
-        preparation=SEARCHED_FOR_NETWORKS,
-    )
+    return network_space(PRESETS[0], Range(2e-4, 5e-3, log=True))
 
 
 spec = Family(
