@@ -70,7 +70,7 @@ def judge(
         ensemble=mixed,
         margin_over_single=None if mixed is None or ensemble is None else _margin(court, mixed, ensemble.out_of_fold, single),
         **rest,
-        **_margins(court, picked, chosen, rest),
+        **_margins(court, picked, chosen, rest, groups=groups),
         simplest=_cheapest([picked, *[_named(name, court, scores) for name in tied]]),
         naive_score=measured.measured,
         optimism=court.sign * (measured.measured - picked.score.estimate),
@@ -185,17 +185,21 @@ def _others(court: Court, scores: dict[str, Score], *, picked: Contender, single
     }
 
 
-def _margins(court: Court, picked: Contender, chosen: Ensemble, others: dict[str, Contender | None]) -> dict[str, Any]:
+def _margins(
+    court: Court, picked: Contender, chosen: Ensemble, others: dict[str, Contender | None], *, groups: dict[str, int]
+) -> dict[str, Any]:
     """Margins of the pick over classical and constant, and the sentence on whether deep learning pays."""
     classical, deep = others["best_classical"], others["best_deep"]
     margin = deep_margin = _margin(court, picked, chosen.out_of_fold, classical)
     champion = picked if picked.is_deep else deep
     if champion is not None and champion is not picked:
         deep_margin = _margin(court, champion, court.predictions(champion.name), classical)
+    group = None if champion is None else groups.get(champion.name)
+    is_tied = group is not None and classical is not None and groups.get(classical.name) == group
     return {
         "margin_over_classical": margin,
         "margin_over_constant": _margin(court, picked, chosen.out_of_fold, others["constant"]),
-        "worth_it": worth_it_words(champion, deep_margin, classical=classical, metric=court.metric.label),
+        "worth_it": worth_it_words(champion, deep_margin, classical=classical, metric=court.metric.label, is_tied=is_tied),
     }
 
 

@@ -281,15 +281,24 @@ def next_words(verdict: Verdict) -> str:
     return "Try it on rows that it has not seen, and watch its score where it runs."
 
 
-def worth_it_words(deep: Contender | None, margin: Margin | None, *, classical: Contender | None, metric: str) -> str:
-    """Whether deep learning pays here, in a sentence that a test backs."""
+def worth_it_words(
+    deep: Contender | None, margin: Margin | None, *, classical: Contender | None, metric: str, is_tied: bool = False
+) -> str:
+    """Whether deep learning pays here, in a sentence that a test backs.
+
+    `is_tied`: they share a tie group, which is corrected for comparing many, as the interval of the margin is not.
+    """
     if deep is None:
         return "No deep candidate finished, so this run cannot say whether deep learning pays here."
     if classical is None or margin is None:
         return f"No classical model finished, so this run cannot say whether {deep.name} pays."
+    by = f"{deep.name} differs from {classical.name} by {margin_words(margin)} in {metric}"
+    if is_tied and (margin.low > 0 or margin.high < 0):
+        return (
+            f"No sure proof that it pays here: {by}, which is a tie once corrected for comparing many. The cheaper one will do."
+        )
     if margin.low > 0:
         return f"It pays here: {deep.name} beats {classical.name} by {margin_words(margin)} in {metric}."
     if margin.high < 0:
         return f"It does not pay here: {classical.name} beats {deep.name} by {margin_words(margin.reversed())} in {metric}."
-    by = f"{deep.name} differs from {classical.name} by {margin_words(margin)} in {metric}"
     return f"No proof that it pays here: {by}, which is a tie. The cheaper one will do."

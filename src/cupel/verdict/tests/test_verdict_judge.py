@@ -226,3 +226,18 @@ def test_nothing_usable_is_refused() -> None:
             findings=(),
             select=lambda rows: np.empty(0),
         )
+
+
+def test_deep_learning_does_not_pay_by_a_margin_that_is_a_tie_among_many() -> None:
+    from cupel.verdict.verdict import Contender, Margin, Score
+    from cupel.verdict.words import worth_it_words
+
+    score = Score(estimate=0.9, low=0.88, high=0.92)
+    deep = Contender(name="net", family="net", score=score, measured=0.9, is_deep=True)
+    trees = Contender(name="trees", family="trees", score=score, measured=0.89, is_deep=False)
+    margin = Margin(against="trees", estimate=0.003, low=0.0001, high=0.007)
+    alone = worth_it_words(deep, margin, classical=trees, metric="ROC-AUC")
+    tied = worth_it_words(deep, margin, classical=trees, metric="ROC-AUC", is_tied=True)
+    assert alone.startswith("It pays here")
+    assert tied.startswith("No sure proof")
+    assert "tie" in tied
