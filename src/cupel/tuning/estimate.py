@@ -29,6 +29,10 @@ class TimeModel:
         cost = self._estimate(candidate, family)
         return Cost(seconds=cost.seconds * self._ratio(family.name), memory_bytes=cost.memory_bytes)
 
+    def uncorrected(self, candidate: Candidate, family: Family) -> Cost:
+        """The family's own estimate: the same on any machine, whatever its clock has shown."""
+        return self._estimate(candidate, family)
+
     def learn(self, trial: Trial, family: Family, *, seconds: float) -> None:
         """Take a finished trial into account; `seconds` is what all of it took."""
         if trial.status is Status.DONE and seconds > 0:

@@ -18,7 +18,7 @@ Worse = Callable[..., float]
 CLEARLY = 0.95
 SHARE_IN_MIXTURE = 0.25
 MIN_SECONDS = 1.0
-"""Where all folds together take less than this, racing saves nothing."""
+"""Where all folds together are estimated at less than this, racing saves nothing."""
 
 
 @dataclass(frozen=True)

@@ -164,11 +164,11 @@ class _Race:
 
 
 def _racing(setup: Search, proposal: Proposal, state: _State) -> _Race | None:
-    """Whom the candidate races against; None where it does not."""
+    """Whom the candidate races against; None where it does not. No clock decides it: a second run drops the same."""
     racing, family, best = setup.racing, proposal.family, state.best
     if racing is None or best is None or family.is_baseline:
         return None
-    seconds = _cost(setup, proposal)
+    seconds = setup.time_model.uncorrected(proposal.candidate, family).seconds
     if not racing.is_due(state.trials, is_deep=family.is_deep, seconds=seconds, n_folds=setup.n_folds):
         return None
     return _Race(racing, best.trial)

@@ -1,4 +1,6 @@
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from cupel.core.budget import Deadline
 from cupel.core.errors import UsageError
 from cupel.core.family import Cost
 from cupel.core.observer import Silent
-from cupel.core.trial import Status, Trial
+from cupel.core.trial import Status, Trial, UnitResult
 from cupel.tuning import SEARCHES, Racing, Search, TimeModel, Tried, estimates_in_words, search, strategy_named, write_study
 from cupel.tuning.tests.planted import WITH_RECIPE, Config, done, family, ground, quality
 
@@ -215,7 +217,12 @@ def test_estimates_are_corrected_by_what_was_observed():
 N_FOLDS, FOLD_ROWS = 5, 40
 
 
-def raced(qualities, *, seed, clearly=0.95):
+def unit_that_took(seconds):
+    rows, predictions = np.arange(1), np.zeros((1, 1))
+    return UnitResult(key="", fold=0, rows=rows, predictions=predictions, seconds=seconds, folder=Path())
+
+
+def raced(qualities, *, seed, clearly=0.95, estimated=10.0, took=None, min_seconds=0.0):
     """Statuses of candidates whose squared errors have these means, on five folds of 40 rows."""
     generator = np.random.default_rng(seed)
     n_rows = N_FOLDS * FOLD_ROWS
@@ -228,7 +235,8 @@ def raced(qualities, *, seed, clearly=0.95):
         predictions = errors[order[proposal.candidate.name]][:, None].copy()
         if n_folds:
             predictions[n_folds * FOLD_ROWS :] = np.nan
-        return Trial(candidate=proposal.candidate, is_deep=False, is_baseline=False, status=Status.DONE, out_of_fold=predictions)
+        trial = Trial(candidate=proposal.candidate, is_deep=False, is_baseline=False, status=Status.DONE, out_of_fold=predictions)
+        return trial if took is None else replace(trial, units=(unit_that_took(took),))
 
     def worse(first, second, *, rows):
         from cupel.evaluation import paired_difference
@@ -241,8 +249,8 @@ def raced(qualities, *, seed, clearly=0.95):
     logged = []
     setup = setup_of(
         run,
-        seconds=10,
-        racing=Racing(worse, clearly, min_seconds=0),
+        seconds=estimated,
+        racing=Racing(worse, clearly, min_seconds=min_seconds),
         n_folds=N_FOLDS,
         score=score,
         log=lambda *a, **k: logged.append(k),
@@ -262,6 +270,13 @@ def test_racing_drops_the_hopeless_after_one_fold_and_says_at_what_probability()
     assert "probability" in trials[2].reason
     assert not trials[2].is_usable
     assert {entry["candidate"]: entry["dropped"] for entry in logged if "dropped" in entry} == {"f2-1": True, "f3-1": False}
+
+
+@pytest.mark.parametrize(("estimated", "races"), [(0.5, False), (2.0, True)])
+def test_how_long_earlier_ones_took_does_not_decide_who_races(estimated, races):
+    for took in (0.01, 100.0):
+        trials, _ = raced([1.0, 1.1, 30.0], seed=0, estimated=estimated, took=took, min_seconds=1.0)
+        assert (trials[2].status is Status.DROPPED) == races
 
 
 def test_who_is_dropped_does_not_count_as_a_score():
