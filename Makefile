@@ -2,9 +2,11 @@
 #   make demo        install all that fitting needs, then find, prove and pack a model for a real table
 #   make test        install the developer's tools, then every fast check and test
 #   make test-real   the tests on real data and the slow ones (data sets: folder named by CUPEL_DATA, or ../shared/data)
+#   make bench       Cupel beside its peers on the development tables at equal time (hours; goes on where it stopped)
 #   make clean       remove what was made, the environment included
 #
 # PYTHON=python3.12        which interpreter makes the environment
+# SECONDS_A_TABLE=60,300   the budgets of make bench
 # TORCH_INDEX=URL          where else pip looks for PyTorch; on a computer without a GPU, PyTorch's own index of
 #                          CPU builds saves about 2 GB of GPU libraries
 
@@ -12,6 +14,9 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= demo
 JOBS ?= 2
+BENCH ?= bench
+SECONDS_A_TABLE ?= 60
+CUPEL_DATA ?= ../shared/data
 TORCH_INDEX ?=
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --no-input -c constraints.txt
@@ -19,7 +24,7 @@ TORCH = $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 INSTALLED_FIT = $(VENV)/.installed-fit
 INSTALLED_DEV = $(VENV)/.installed-dev
 
-.PHONY: demo test test-fast test-real lint clean help
+.PHONY: demo test test-fast test-real bench lint clean help
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -47,6 +52,10 @@ test-real: $(INSTALLED_DEV)
 		else echo "== PostgreSQL is not installed; the tests of database reading are skipped"; fi; fi
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m "real or slow"
 
+bench: $(INSTALLED_DEV)
+	$(BIN)/python -m benchmarks.tabular run --data $(CUPEL_DATA) --work $(BENCH) --seconds $(SECONDS_A_TABLE)
+	$(BIN)/python -m benchmarks.tabular report --work $(BENCH) --out $(BENCH)/tabular.md
+
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "$(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.12 …"; exit 2; }
@@ -66,5 +75,5 @@ $(INSTALLED_DEV): pyproject.toml constraints.txt $(INSTALLED_FIT)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
+	rm -rf $(VENV) $(DEMO) $(BENCH) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
