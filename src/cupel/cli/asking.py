@@ -10,7 +10,8 @@ from cupel.core.errors import UsageError
 from cupel.core.settings import Settings
 
 SEARCHES = (
-    "auto", "portfolio", "grid", "random", "quasi-random", "tpe", "gp", "halving-epochs", "halving-rows", "hyperband",
+    "auto", "portfolio", "grid", "random", "quasi-random", "tpe", "gp",
+    "halving-epochs", "halving-rows", "one-epoch", "hyperband",
 )  # fmt: skip
 """The names of `tuning.SEARCHES`, which is not imported for a mere help text; a test compares them."""
 

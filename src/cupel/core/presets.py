@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,15 @@ PARTS = ("config", "recipe", "preparation")
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A configuration that has earned its place: what a family is tried with, in this order, before any search."""
+    """A configuration that has earned its place: what a family is tried with before any search.
+
+    `place` is its place among the presets of all families; those without one come after those with one, in turns.
+    """
 
     config: Any
     preparation: Any
     recipe: Recipe | None = None
+    place: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -149,8 +153,8 @@ class Space:
             value, dimension = getattr(getattr(preset, part), name), self.dimensions[name]
             if name in self.wished and value not in dimension.domain:
                 changes[part][name] = dimension.cast(dimension.domain.nearest(value))
-        return Preset(
-            **{part: replace(getattr(preset, part), **c) if c else getattr(preset, part) for part, c in changes.items()}
+        return replace(
+            preset, **{part: replace(getattr(preset, part), **c) if c else getattr(preset, part) for part, c in changes.items()}
         )
 
     def has(self, name: str) -> bool:

@@ -11,7 +11,10 @@ from cupel.core.space import Choice, Range, When
 BATCH_SIZE_BY_ROWS = ((1_000, 128), (50_000, 256), (200_000, 512))
 LARGEST_BATCH_SIZE = 1024
 SAMPLES_OF_ALL_EPOCHS = 600_000
-FEWEST_EPOCHS, MOST_EPOCHS = 16, 256
+FEWEST_EPOCHS = 16
+MOST_EPOCHS = 256
+FEWEST_STEPS = 512
+"""A table so small that `most_epochs` are fewer steps gets more epochs, up to `MOST_EPOCHS` (docs/log.md)."""
 LEAST_RATE_FACTOR = 0.25
 
 
@@ -32,13 +35,14 @@ class Pace:
 class Recipe:
     """Everything about training that is not the network.
 
-    `batch_size` and `epochs` 0 mean: chosen from the number of rows. `weight_decay` is decoupled for AdamW and an L2 gradient
-    for the other optimisers; `l1` and `l2` are penalties added to the loss over weight matrices. `patience` counts epochs
-    without improvement of the loss on the stop slice. `warmup` and the schedules are in fractions of all steps.
+    `batch_size` and `epochs` 0 mean: chosen from the number of rows, epochs up to `most_epochs`. `weight_decay` is decoupled for
+    AdamW and an L2 gradient for the other optimisers; `l1` and `l2` are penalties added to the loss over weight matrices.
+    `patience` counts epochs without improvement of the loss on the stop slice. `warmup` and the schedules are in fractions of
+    all steps.
     Below `full_rate_rows` training rows the learning rate falls with the root of their number, to a quarter at the least: the
     best epoch is then among the first, and should not be a matter of a dozen steps. `ema` 0 is off. `class_weights` balances
     classes inversely to their frequency. `epochs_share` below 1 is a look at what a candidate promises: so much of the
-    epochs, schedule and all.
+    epochs, schedule and all; 0 is one epoch.
     """
 
     optimizer: Annotated[str, Choice("adamw", "adam", "sgd", "rmsprop")] = "adamw"
@@ -55,6 +59,7 @@ class Recipe:
     full_rate_rows: int = 0
     batch_size: Annotated[int, Choice(0, 32, 64, 128, 256, 512, 1024, 2048)] = 0
     epochs: Annotated[int, Range(0, 1000)] = 100
+    most_epochs: Annotated[int, Range(16, 512, log=True)] = MOST_EPOCHS
     patience: Annotated[int, Range(1, 100)] = 16
     label_smoothing: Annotated[float, Range(0.0, 0.2)] = 0.0
     gradient_clip: Annotated[float, Range(0.0, 10.0)] = 0.0
@@ -70,10 +75,11 @@ class Recipe:
         """
         by_rows = next((size for limit, size in BATCH_SIZE_BY_ROWS if n_rows < limit), LARGEST_BATCH_SIZE)
         batch_size = min(self.batch_size or by_rows, 2 ** int(math.log2(max(n_rows, 1))))
-        by_samples = round(SAMPLES_OF_ALL_EPOCHS / max(n_rows, 1))
-        n_epochs = self.epochs or min(max(by_samples, FEWEST_EPOCHS), MOST_EPOCHS)
-        n_epochs = max(1, round(n_epochs * self.epochs_share))
         n_steps = max(1, round(n_rows / batch_size))
+        by_samples = round(SAMPLES_OF_ALL_EPOCHS / max(n_rows, 1))
+        most = max(self.most_epochs, min(math.ceil(FEWEST_STEPS / n_steps), MOST_EPOCHS))
+        n_epochs = self.epochs or min(max(by_samples, FEWEST_EPOCHS), most)
+        n_epochs = max(1, round(n_epochs * self.epochs_share))
         # By whole batches, so that folds that differ by a row keep one pace.
         share = n_steps * batch_size / max(self.full_rate_rows, 1)
         rate_factor = min(1.0, max(math.sqrt(share), LEAST_RATE_FACTOR))

@@ -91,13 +91,17 @@ class Sequential:
         return proposal
 
     def _fixed(self, with_portfolio: bool) -> Iterator[Proposal]:
+        """Baselines, then presets by their places, then those without one, a first of every family before any second."""
         families = self._ground.fitting if with_portfolio else [f for f in self._ground.fitting if f.is_baseline]
-        portfolios = [(family, self._ground.presets(family)) for family in families]
-        for position in range(max((len(presets) for _, presets in portfolios), default=0)):
-            for family, presets in portfolios:
-                candidate = self._namer.candidate(family, presets[position]) if position < len(presets) else None
-                if candidate is not None:
-                    yield Proposal(candidate=candidate, family=family)
+        presets = [
+            (not family.is_baseline, math.inf if preset.place is None else preset.place, position, number, preset)
+            for number, family in enumerate(families)
+            for position, preset in enumerate(self._ground.presets(family))
+        ]
+        for *_, number, preset in sorted(presets, key=lambda entry: entry[:4]):
+            candidate = self._namer.candidate(families[number], preset)
+            if candidate is not None:
+                yield Proposal(candidate=candidate, family=families[number])
 
     def _drawn(self, tried: Sequence[Tried]) -> Proposal | None:
         for _ in range(MAX_DRAWS):
@@ -138,14 +142,15 @@ class Halving:
     """Many candidates with little, the best third of them with three times as much, and so on; survivors get everything.
 
     With `by` "epochs" a screening trains for a share of the epochs (families without epochs: on a share of the rows),
-    with "rows" on a share of the training rows; on the first fold in either case. With `brackets` above 1 later
-    brackets start with fewer candidates and more resource each, in case little says little.
+    with "rows" on a share of the training rows, with "one-epoch" for a single epoch; on the first fold in every case. With
+    `brackets` above 1 later brackets start with fewer candidates and more resource each, in case little says little.
 
-    Source: Jamieson, Talwalkar 2016, arXiv:1502.07943; Li et al. 2018, "Hyperband", arXiv:1603.06560.
+    Source: Jamieson, Talwalkar 2016, arXiv:1502.07943; Li et al. 2018, "Hyperband", arXiv:1603.06560; one epoch:
+    Egele et al. 2023, "Is one epoch all you need for multi-fidelity hyperparameter optimization?", arXiv:2307.15422.
     """
 
-    def __init__(self, ground: Ground, *, by: str, brackets: int) -> None:
-        self._ground, self._by = ground, by
+    def __init__(self, ground: Ground, *, by: str, brackets: int, eta: int = ETA, n_rungs: int = N_RUNGS) -> None:
+        self._ground, self._by, self._eta, self._n_rungs = ground, by, eta, n_rungs
         self._namer = Namer(ground.modality)
         self._searched = [family for family in ground.fitting if not family.is_baseline]
         self._samplers = {
@@ -176,17 +181,17 @@ class Halving:
     def _walk(self, n_full: int, brackets: int) -> Iterator[Proposal]:
         size = min(max(n_full // brackets, 1), MOST_SURVIVORS)
         for number in range(math.ceil(n_full / size)):
-            yield from self._bracket(min(size, n_full - number * size), lowest=N_RUNGS - 1 - number % brackets)
+            yield from self._bracket(min(size, n_full - number * size), lowest=self._n_rungs - 1 - number % brackets)
 
     def _bracket(self, n_survivors: int, *, lowest: int) -> Iterator[Proposal]:
-        rung = list(self._entrants(n_survivors * ETA**lowest))
+        rung = list(self._entrants(n_survivors * self._eta**lowest))
         for level in range(lowest, 0, -1):
             started = len(self._asked)
             for proposal in rung:
-                yield self._reduced(proposal, share=ETA**-level)
+                yield self._reduced(proposal, share=self._eta**-level)
             scores = [tried.score for tried in self._tried[started:]]
             order = sorted(range(len(rung)), key=lambda place: -_or_worst(scores, place))
-            rung = [rung[place] for place in sorted(order[: max(1, round(len(rung) / ETA))])]
+            rung = [rung[place] for place in sorted(order[: max(1, round(len(rung) / self._eta))])]
         yield from rung
 
     def _entrants(self, n: int) -> Iterator[Proposal]:
@@ -204,6 +209,9 @@ class Halving:
     def _reduced(self, proposal: Proposal, *, share: float) -> Proposal:
         candidate, recipe = proposal.candidate, proposal.candidate.recipe
         name = f"{candidate.name} at {share:.0%}"
+        if self._by == "one-epoch" and recipe is not None:
+            shortest = replace(candidate, name=f"{candidate.name} after one epoch", recipe=replace(recipe, epochs_share=0.0))
+            return Proposal(candidate=shortest, family=proposal.family, n_folds=1)
         if self._by == "epochs" and recipe is not None:
             shorter = replace(candidate, name=name, recipe=replace(recipe, epochs_share=share))
             return Proposal(candidate=shorter, family=proposal.family, n_folds=1)
@@ -232,6 +240,7 @@ SEARCHES: Mapping[str, Callable[[Ground], Strategy]] = {
     "gp": lambda ground: Sequential(ground, sampler="gp", with_portfolio=False),
     "halving-epochs": lambda ground: Halving(ground, by="epochs", brackets=1),
     "halving-rows": lambda ground: Halving(ground, by="rows", brackets=1),
+    "one-epoch": lambda ground: Halving(ground, by="one-epoch", brackets=1, eta=9, n_rungs=2),
     "hyperband": lambda ground: Halving(ground, by="epochs", brackets=N_RUNGS),
 }
 

@@ -24,8 +24,9 @@ class Config:
     fanciness: Annotated[float, Range(0.0, 1.0), When("kind", "fancy")] = 0.1
 
 
-def family(name, *, n_presets=1, seconds=1.0, deep=False, baseline=False, recipe=None):
-    presets = [Preset(config=Config(width=10 + i), preparation=None, recipe=recipe) for i in range(n_presets)]
+def family(name, *, n_presets=1, seconds=1.0, deep=False, baseline=False, recipe=None, places=()):
+    placed = [*places, *[None] * n_presets][:n_presets]
+    presets = [Preset(config=Config(width=10 + i), preparation=None, recipe=recipe, place=p) for i, p in enumerate(placed)]
     return Family(
         name=name,
         source="made for this test",

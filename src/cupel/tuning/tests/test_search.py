@@ -44,6 +44,17 @@ def test_baselines_come_first_then_every_family_then_second_presets():
     assert names[:5] == ["constant-1", "deep-1", "trees-1", "deep-2", "trees-2"]
 
 
+def test_presets_with_a_place_come_in_its_order_before_those_without():
+    families = [
+        family("new", n_presets=2),
+        family("a", n_presets=3, places=[3, 0]),
+        family("constant", baseline=True),
+        family("b", n_presets=2, places=[1, 2]),
+    ]
+    names = [proposal.candidate.name for proposal in strategy(8, families=families).planned]
+    assert names == ["constant-1", "a-1", "b-1", "b-2", "a-2", "new-1", "new-2", "a-3"]
+
+
 @pytest.mark.parametrize("name", DRAWING_SEARCHES)
 def test_the_number_of_candidates_is_the_effort_and_none_is_tried_twice(name):
     trials = run_all(strategy(30, name=name))
@@ -110,6 +121,17 @@ def test_halving_gives_everything_to_a_few_and_a_ninth_to_many():
     assert len({trial.candidate.name for trial in trials}) == len(trials)
 
 
+def test_one_epoch_decides_who_of_nine_gets_everything():
+    trials = run_all(strategy(4, name="one-epoch", families=WITH_RECIPE))
+    looks = [trial.candidate for trial in trials if trial.status is Status.SCREENED]
+    full = [trial.candidate for trial in trials if trial.status is Status.DONE and not trial.is_baseline]
+    assert (len(looks), len(full)) == (27, 3)
+    assert {look.recipe.pace(1000).n_epochs for look in looks} == {1}
+    assert all(candidate.recipe.pace(1000).n_epochs > 1 for candidate in full)
+    best = sorted((quality(look.config) for look in looks), reverse=True)[:3]
+    assert sorted((quality(candidate.config) for candidate in full), reverse=True) == best
+
+
 def test_halving_keeps_the_best_of_those_it_looked_at():
     trials = run_all(strategy(4, name="halving-rows", families=WITH_RECIPE))
     looked = {
@@ -120,7 +142,7 @@ def test_halving_keeps_the_best_of_those_it_looked_at():
     assert kept == set(sorted(looked, key=lambda name: -quality(looked[name]))[:3])
 
 
-@pytest.mark.parametrize("name", ["halving-epochs", "halving-rows", "hyperband"])
+@pytest.mark.parametrize("name", ["halving-epochs", "halving-rows", "one-epoch", "hyperband"])
 def test_halving_without_an_end_soon_trains_something_whole(name):
     chosen = strategy_named(name, ground(10_000, families=WITH_RECIPE))
     tried = []

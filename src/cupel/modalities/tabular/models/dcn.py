@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -19,6 +19,7 @@ from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range, When
 from cupel.core.task import Task, TaskKind
 from cupel.modalities.tabular.front import Front, FrontConfig, size_of
+from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import FOR_NETWORKS
 from cupel.modalities.tabular.work import network_cost, network_space
 
@@ -102,33 +103,19 @@ def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None,
 RECIPE = Recipe(
     optimizer="adamw", learning_rate=2e-3, weight_decay=1e-4, schedule="cosine", gradient_clip=1.0, epochs=0, patience=16
 )
-PRESETS = (
-    Preset(config=Config(), preparation=FOR_NETWORKS, recipe=RECIPE),
-    Preset(
-        config=Config(structure="stacked", matrix="low-rank", rank=32, n_crosses=3, dropout=0.2),
-        preparation=FOR_NETWORKS,
-        recipe=RECIPE,
-    ),
-    Preset(
-        config=Config(numeric="none", structure="stacked", n_crosses=3, width=384, depth=3, dropout=0.1),
-        preparation=FOR_NETWORKS,
-        recipe=replace(RECIPE, learning_rate=1e-3),
-    ),
-)
-"""Parallel with full matrices, stacked with matrices of low rank (the paper found neither structure best everywhere), and crosses
-of the numbers themselves; two or three crosses, as in the paper's experiments. What was measured stands in docs/log.md."""
+DEFAULT = Preset(config=Config(), preparation=FOR_NETWORKS, recipe=RECIPE)
+"""Parallel with full matrices; what was measured stands in docs/log.md."""
 
 
 def portfolio(task: Task) -> Sequence[Preset]:
-    """Three presets, the default first."""
-    del task
-    return PRESETS
+    """What was learned."""
+    return presets(spec.name, DEFAULT, task)
 
 
 def space(task: Task) -> Space:
     """The paper's space, narrowed to what a processor can train."""
     del task
-    return network_space(PRESETS[0], Range(3e-4, 5e-3, log=True))
+    return network_space(DEFAULT, Range(3e-4, 5e-3, log=True))
 
 
 spec = Family(

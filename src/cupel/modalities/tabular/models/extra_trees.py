@@ -21,6 +21,7 @@ from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import Task, TaskKind
 from cupel.core.trees import emit_trees, from_sklearn_forest
+from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import FOR_TREES
 
 MAX_LEAF_VALUES = 400_000
@@ -144,21 +145,19 @@ def cost(n_train: int, shape: InputShape, config: Any, recipe: Recipe | None, ta
     return Cost(seconds=0.05 + seconds, memory_bytes=4.0 * n_train * width + n_nodes * (64.0 + 8.0 * task.n_outputs))
 
 
-PRESETS = {
-    True: (Config(), Config(min_samples_leaf=5, max_features=1.0), Config(min_samples_leaf=1, max_features=0.25)),
-    False: (Config(max_features=1.0), Config(min_samples_leaf=5, max_features=0.6)),
-}
-"""For classes, and for values: regression gains from looking at every column (Geurts et al., section 3.1)."""
+def default(task: Task) -> Preset:
+    """Regression gains from looking at every column (Geurts et al., section 3.1)."""
+    return Preset(config=Config() if task.is_classification else Config(max_features=1.0), preparation=FOR_TREES)
 
 
-def portfolio(task: Task) -> tuple[Preset, ...]:
-    """The default, then a smoother and a wilder one."""
-    return tuple(Preset(config=config, preparation=FOR_TREES) for config in PRESETS[task.is_classification])
+def portfolio(task: Task) -> Sequence[Preset]:
+    """What was learned."""
+    return presets(spec.name, default(task), task)
 
 
 def space(task: Task) -> Space:
     """Everything that its config declares."""
-    return Space.around(portfolio(task)[0], preparation={"categories": Choice("ordinal", "target")})
+    return Space.around(default(task), preparation={"categories": Choice("ordinal", "target")})
 
 
 spec = Family(

@@ -32,6 +32,7 @@ from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import Task, TaskKind
+from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import FOR_NETWORKS
 from cupel.modalities.tabular.work import network_cost, network_space
 
@@ -186,31 +187,22 @@ RECIPE = Recipe(
     epochs=0,
     patience=16,
 )
-PRESETS = (
-    Preset(config=Config(), preparation=FOR_TOKENS, recipe=RECIPE),
-    Preset(
-        config=Config(width=96, depth=1, n_heads=8, attention_dropout=0.1, hidden_dropout=0.0),
-        preparation=FOR_TOKENS,
-        recipe=RECIPE,
-    ),
-    Preset(config=Config(width=128, n_heads=8), preparation=FOR_TOKENS, recipe=replace(RECIPE, learning_rate=5e-4)),
-)
-"""Two blocks of 64 with 4 heads, from the small end of the paper's space, for a processor; then one block of 96 and two of 128,
-as the authors' package sizes them. The paper's own default, three blocks of 192, takes some ten times as long as the first. The
-rate falls by a cosine from above the paper's constant 1e-4, which needs more epochs.
+DEFAULT = Preset(config=Config(), preparation=FOR_TOKENS, recipe=RECIPE)
+"""Two blocks of 64 with 4 heads, from the small end of the paper's space, for a processor. The paper's own default, three
+blocks of 192, takes some ten times as long. The rate falls by a cosine from above the paper's constant 1e-4, which needs more
+epochs.
 """
 
 
 def portfolio(task: Task) -> Sequence[Preset]:
-    """Three presets, the default first."""
-    del task
-    return PRESETS
+    """What was learned."""
+    return presets(spec.name, DEFAULT, task)
 
 
 def space(task: Task) -> Space:
     """The paper's space, narrowed to what a processor can train."""
     del task
-    return network_space(PRESETS[0], Range(1e-4, 3e-3, log=True))
+    return network_space(DEFAULT, Range(1e-4, 3e-3, log=True))
 
 
 spec = Family(

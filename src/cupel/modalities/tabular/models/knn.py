@@ -18,6 +18,7 @@ from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import Task, TaskKind
+from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import TabularPreparation
 
 Matrix = NDArray[np.float64]
@@ -209,17 +210,18 @@ def cost(n_train: int, shape: InputShape, config: Any, recipe: Recipe | None, ta
     return Cost(seconds=0.05 + seconds, memory_bytes=8.0 * n_stored * (width + 3 * N_CHUNK) + 4.0 * n_train * width)
 
 
-def portfolio(task: Task) -> tuple[Preset, ...]:
-    """The default alone: there is little to choose."""
-    del task
-    return (Preset(config=Config(), preparation=PREPARATION),)
+DEFAULT = Preset(config=Config(), preparation=PREPARATION)
+
+
+def portfolio(task: Task) -> Sequence[Preset]:
+    """What was learned."""
+    return presets(spec.name, DEFAULT, task)
 
 
 def space(task: Task) -> Space:
     """Ways of weighting, and of scaling."""
-    return Space.around(
-        portfolio(task)[0], config={"max_rows": None}, preparation={"scaling": Choice("quantile", "standard", "robust")}
-    )
+    del task
+    return Space.around(DEFAULT, config={"max_rows": None}, preparation={"scaling": Choice("quantile", "standard", "robust")})
 
 
 spec = Family(

@@ -22,6 +22,7 @@ from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import Task, TaskKind
 from cupel.core.trees import emit_trees, from_lightgbm
+from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import FOR_TREES
 
 OBJECTIVES = {TaskKind.BINARY: "binary", TaskKind.MULTICLASS: "multiclass", TaskKind.REGRESSION: "regression"}
@@ -39,6 +40,8 @@ class Config:
     lambda_l1: Annotated[float, Range(1e-4, 10.0, log=True)] = 1e-4
     lambda_l2: Annotated[float, Range(1e-4, 30.0, log=True)] = 1.0
     min_gain_to_split: Annotated[float, Range(1e-6, 0.5, log=True)] = 1e-6
+    max_depth: Annotated[int, Choice(-1, 4, 6, 8)] = -1
+    min_sum_hessian_in_leaf: Annotated[float, Range(1e-3, 10.0, log=True)] = 1e-3
     extra_trees: Annotated[bool, Choice(False, True)] = False
     max_rounds: Annotated[int, Range(50, 3000, log=True)] = 1500
     patience: Annotated[int, Range(10, 100)] = 40
@@ -152,7 +155,7 @@ def _parameters(config: Config, task: Task, *, seed: int) -> dict[str, Any]:
         name: getattr(config, name)
         for name in (
             "learning_rate", "num_leaves", "min_data_in_leaf", "feature_fraction", "bagging_fraction",
-            "lambda_l1", "lambda_l2", "min_gain_to_split", "extra_trees",
+            "lambda_l1", "lambda_l2", "min_gain_to_split", "max_depth", "min_sum_hessian_in_leaf", "extra_trees",
         )
     }  # fmt: skip
     parameters |= {
@@ -179,30 +182,27 @@ def cost(n_train: int, shape: InputShape, config: Any, recipe: Recipe | None, ta
     return Cost(seconds=0.05 + rounds * n_models * per_round, memory_bytes=10.0 * n_train * width + 2e7)
 
 
-PRESETS = (
-    Config(),
-    Config(learning_rate=0.03, num_leaves=15, feature_fraction=0.6, lambda_l2=5.0),
-    Config(learning_rate=0.02, num_leaves=64, feature_fraction=0.5, bagging_fraction=0.7, min_data_in_leaf=40),
-    Config(learning_rate=0.03, num_leaves=128, min_data_in_leaf=3),
-    Config(extra_trees=True, num_leaves=63),
-)
-"""The default, two that regularise more, a large one (AutoGluon's GBMLarge) and randomised trees (its GBMXT)."""
-
 MANY_CLASSES = 8
 MAX_ROUNDS_MANY_CLASSES = 300
 """Each round grows a tree per class: without a limit 26 classes take minutes and 40 MB a fold, and gain next to nothing."""
 
 
-def portfolio(task: Task) -> tuple[Preset, ...]:
-    """Five presets, the default first."""
-    return tuple(Preset(config=_paced(config, task), preparation=FOR_TREES) for config in PRESETS)
+def default(task: Task) -> Preset:
+    """Fewer and larger steps where there are many classes."""
+    return Preset(config=_paced(Config(), task), preparation=FOR_TREES)
+
+
+def portfolio(task: Task) -> Sequence[Preset]:
+    """What was learned."""
+    found = presets(spec.name, Preset(config=Config(), preparation=FOR_TREES), task)
+    return [replace(preset, config=_paced(preset.config, task)) for preset in found]
 
 
 def space(task: Task) -> Space:
     """All but the number of rounds, which early stopping finds."""
     many = task.n_outputs > MANY_CLASSES
     return Space.around(
-        portfolio(task)[0],
+        default(task),
         config={"max_rounds": None, "patience": None, "learning_rate": Range(0.06 if many else 0.01, 0.2, log=True)},
         preparation={"categories": Choice("ordinal", "target"), "missing": Choice("keep", "median")},
     )

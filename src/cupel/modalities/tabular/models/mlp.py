@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 from jaxtyping import Float
@@ -18,6 +18,7 @@ from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import Task, TaskKind
 from cupel.modalities.tabular.front import Front, FrontConfig, size_of
+from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import FOR_NETWORKS, SEARCHED_FOR_NETWORKS
 from cupel.modalities.tabular.work import network_cost
 
@@ -78,46 +79,19 @@ def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None,
 
 
 RECIPE = Recipe(optimizer="adamw", learning_rate=1e-3, weight_decay=1e-2, epochs=0, patience=16)
-PRESETS = (
-    Preset(config=Config(), preparation=FOR_NETWORKS, recipe=RECIPE),
-    Preset(
-        config=Config(numeric="piecewise", n_bins=63, numeric_width=20, width=384, dropout=0.13),
-        preparation=FOR_NETWORKS,
-        recipe=replace(RECIPE, learning_rate=4e-4, weight_decay=2.4e-4, schedule="cosine"),
-    ),
-    Preset(
-        config=Config(numeric="periodic", n_frequencies=52, numeric_width=24, sigma=0.3, width=384, depth=2, dropout=0.2),
-        preparation=FOR_NETWORKS,
-        recipe=replace(RECIPE, learning_rate=4e-4, weight_decay=2.5e-4, schedule="cosine"),
-    ),
-    Preset(
-        config=Config(depth=4, dropout=0.25, activation="gelu"),
-        preparation=FOR_NETWORKS,
-        recipe=replace(RECIPE, learning_rate=5e-4, schedule="cosine"),
-    ),
-    Preset(
-        config=Config(width=384, depth=2, activation="selu", dropout=0.0),
-        preparation=FOR_NETWORKS,
-        recipe=replace(RECIPE, schedule="one-cycle", learning_rate=2e-3, ema=0.995),
-    ),
-)
-"""The default, then piecewise-linear and periodic embeddings with the medians of 86 tuned configs each (repository of
-Gorishniy et al. 2024, arXiv:2410.24210), narrower and at a higher rate that falls by a cosine, for the few epochs that a CPU
-affords; frequencies hardly move in those, so they start wider (docs/log.md). Then two perceptrons from the middle of tuned
-ranges."""
+DEFAULT = Preset(config=Config(), preparation=FOR_NETWORKS, recipe=RECIPE)
 
 
 def portfolio(task: Task) -> Sequence[Preset]:
-    """Five presets, the default first."""
-    del task
-    return PRESETS
+    """What was learned."""
+    return presets(spec.name, DEFAULT, task)
 
 
 def space(task: Task) -> Space:
     """Network, optimiser, schedule and preparation."""
     del task
     return Space.around(
-        PRESETS[0],
+        DEFAULT,
         recipe={
             "learning_rate": Range(1e-4, 1e-2, log=True),
             "weight_decay": Range(1e-5, 0.1, log=True),

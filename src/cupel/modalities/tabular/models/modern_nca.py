@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -21,6 +21,7 @@ from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range, When
 from cupel.core.task import Task, TaskKind
 from cupel.modalities.tabular.front import Front
+from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import FOR_NETWORKS, SEARCHED_FOR_NETWORKS
 from cupel.modalities.tabular.work import network_cost
 
@@ -274,23 +275,20 @@ RECIPE = Recipe(
     epochs=0,
     patience=16,
 )
-PRESETS = (
-    Preset(config=Config(), preparation=FOR_NETWORKS, recipe=RECIPE),
-    Preset(config=Config(n_sampled=4096), preparation=FOR_NETWORKS, recipe=replace(RECIPE, batch_size=1024)),
-)
-"""The paper's default, narrowed for CPUs, then with more voters: the more rows, the more they gain (docs/log.md)."""
+DEFAULT = Preset(config=Config(), preparation=FOR_NETWORKS, recipe=RECIPE)
+"""The paper's, narrowed for CPUs."""
 
 
 def portfolio(task: Task) -> Sequence[Preset]:
-    """Two presets, the default first."""
-    del task
-    return PRESETS
+    """What was learned."""
+    return presets(spec.name, DEFAULT, task)
 
 
 def space(task: Task) -> Space:
     """The paper's space, rates between 1e-3 and 3e-2."""
+    del task
     return Space.around(
-        portfolio(task)[0],
+        DEFAULT,
         recipe={"learning_rate": Range(1e-3, 3e-2, log=True), "weight_decay": Range(1e-6, 1e-3, log=True)},
         preparation=SEARCHED_FOR_NETWORKS,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -20,6 +20,7 @@ from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import Task, TaskKind
 from cupel.modalities.tabular.front import Front, FrontConfig, size_of
+from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import FOR_NETWORKS
 from cupel.modalities.tabular.work import network_cost, network_space
 
@@ -119,35 +120,22 @@ def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None,
 
 
 RECIPE = Recipe(optimizer="adamw", learning_rate=1e-3, weight_decay=1e-5, schedule="cosine", epochs=0, patience=16)
-PRESETS = (
-    Preset(config=Config(), preparation=FOR_NETWORKS, recipe=RECIPE),
-    Preset(
-        config=Config(numeric="piecewise", n_bins=32, numeric_width=12),
-        preparation=FOR_NETWORKS,
-        recipe=RECIPE,
-    ),
-    Preset(
-        config=Config(width=320, depth=3, hidden_factor=1.5, hidden_dropout=0.3, residual_dropout=0.1),
-        preparation=FOR_NETWORKS,
-        recipe=replace(RECIPE, learning_rate=5e-4, weight_decay=1e-4),
-    ),
-)
-"""As the authors' package has it (2 blocks of 192, twice as wide inside), the same on piecewise-linear embeddings, a larger one.
+DEFAULT = Preset(config=Config(), preparation=FOR_NETWORKS, recipe=RECIPE)
+"""As the authors' package has it (2 blocks of 192, twice as wide inside).
 
 The paper trains long at a constant rate of 1e-4 or so; here a cosine falls from a higher one.
 """
 
 
 def portfolio(task: Task) -> Sequence[Preset]:
-    """Three presets, the default first."""
-    del task
-    return PRESETS
+    """What was learned."""
+    return presets(spec.name, DEFAULT, task)
 
 
 def space(task: Task) -> Space:
     """The paper's space, narrowed to what a processor can train."""
     del task
-    return network_space(PRESETS[0], Range(2e-4, 5e-3, log=True))
+    return network_space(DEFAULT, Range(2e-4, 5e-3, log=True))
 
 
 spec = Family(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 from jaxtyping import Float
@@ -29,6 +29,7 @@ from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import Task, TaskKind
 from cupel.modalities.tabular.front import Front, front_width
+from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import FOR_NETWORKS, SEARCHED_FOR_NETWORKS
 from cupel.modalities.tabular.work import network_cost
 
@@ -130,40 +131,20 @@ RECIPE = Recipe(
     patience=16,
     batch_size=0,
 )
-PRESETS = (
-    Preset(config=Config(), preparation=FOR_NETWORKS, recipe=RECIPE),
-    Preset(
-        config=Config(kind="full", width=256, depth=3, n_bins=16, numeric_width=16, dropout=0.1),
-        preparation=FOR_NETWORKS,
-        recipe=replace(RECIPE, learning_rate=4e-3),
-    ),
-    Preset(
-        config=Config(n_members=16, width=160, n_bins=48, numeric_width=16),
-        preparation=FOR_NETWORKS,
-        recipe=replace(RECIPE, learning_rate=3e-3, weight_decay=0.0),
-    ),
-    Preset(
-        config=Config(width=320, depth=3, n_bins=8, numeric_width=12, dropout=0.3),
-        preparation=FOR_NETWORKS,
-        recipe=replace(RECIPE, learning_rate=2e-3),
-    ),
-)
-"""The default, a full one, one of many members, a wide one: neighbours of tuned configs (quartiles of the paper's repository),
-narrowed for CPUs. What was measured of their choices stands in docs/log.md.
-"""
+DEFAULT = Preset(config=Config(), preparation=FOR_NETWORKS, recipe=RECIPE)
+"""What was measured of its choices stands in docs/log.md."""
 
 
 def portfolio(task: Task) -> Sequence[Preset]:
-    """Four presets, the default first."""
-    del task
-    return PRESETS
+    """What was learned."""
+    return presets(spec.name, DEFAULT, task)
 
 
 def space(task: Task) -> Space:
     """The paper's space, narrowed to what a CPU affords."""
     del task
     return Space.around(
-        PRESETS[0],
+        DEFAULT,
         config={"n_members": Choice(8, 16, 24)},
         recipe={
             "learning_rate": Range(1e-3, 1e-2, log=True),

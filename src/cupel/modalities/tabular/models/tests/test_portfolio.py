@@ -1,0 +1,66 @@
+import json
+from importlib.resources import files
+
+import pytest
+
+from cupel.core import registry
+from cupel.core.presets import PARTS, Preset
+from cupel.core.space import space_of
+from cupel.core.task import Task, TaskKind
+from cupel.modalities.tabular.models.portfolio import preset_of, presets
+
+TASKS = {
+    "classification": Task(kind=TaskKind.BINARY, target="y", metric="roc_auc", classes=("a", "b")),
+    "regression": Task(kind=TaskKind.REGRESSION, target="y", metric="rmse"),
+}
+SHIPPED = json.loads(files("cupel.modalities.tabular.models").joinpath("portfolio.json").read_text())
+FAMILIES = {family.name: family for family in registry.modality_named("tabular").families()}
+
+
+def placed(task):
+    found = [(preset.place, family, preset) for family in FAMILIES.values() for preset in family.portfolio(task)]
+    return sorted((item for item in found if item[0] is not None), key=lambda item: item[0])
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_every_place_is_taken_once_and_none_is_missing(kind):
+    assert [place for place, *_ in placed(TASKS[kind])] == list(range(len(SHIPPED[kind])))
+    assert len(SHIPPED[kind]) > 5
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_no_configuration_is_shipped_twice(kind):
+    shipped = [(family.name, preset) for _, family, preset in placed(TASKS[kind])]
+    assert len(set(shipped)) == len(shipped)
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_every_field_is_within_its_declared_range(kind):
+    for _, family, preset in placed(TASKS[kind]):
+        for part in PARTS:
+            holder = getattr(preset, part)
+            for dimension in [] if holder is None else space_of(type(holder)):
+                value = getattr(holder, dimension.name)
+                assert value == dimension.default or value in dimension.domain, (family.name, dimension.name, value)
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_the_classical_bar_comes_first_and_deep_ones_soon(kind):
+    families = [family for _, family, _ in placed(TASKS[kind])]
+    assert families[0].name == "LightGBM"
+    assert sum(family.is_deep for family in families[:5]) >= 2
+
+
+def test_who_earned_no_place_keeps_its_default():
+    default = FAMILIES["MLP"].space(TASKS["regression"]).default
+    assert presets("a family that nobody learned about", default, TASKS["regression"]) == (default,)
+    assert presets("a family that nobody learned about", default, TASKS["regression"])[0].place is None
+
+
+def test_an_entry_changes_what_it_names_and_nothing_else():
+    default = FAMILIES["MLP"].space(TASKS["regression"]).default
+    changed = preset_of({"family": "MLP", "config": {"depth": 4}, "recipe": {"learning_rate": 0.5}}, default)
+    assert (changed.config.depth, changed.recipe.learning_rate) == (4, 0.5)
+    assert changed.preparation == default.preparation
+    assert changed.config.width == default.config.width
+    assert isinstance(changed, Preset)
