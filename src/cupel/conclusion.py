@@ -109,8 +109,10 @@ def conclude(
     predictions = [trial.out_of_fold for trial in usable if trial.out_of_fold is not None]
     best = usable[int(np.argmax([score(prediction[rows], rows) for prediction in predictions]))]
     method, evidence = ensembling.method_named(problem.settings.ensemble), _evidence(problem, predictions)
-    left, started = deadline.remaining, time.monotonic()
     ensemble = ensembling.combine(usable, evidence, rows=rows, method=method)
+    select = ensembling.selector(evidence, method=method, max_rows=MAX_SELECTION_ROWS)
+    left, started = deadline.remaining, time.monotonic()
+    select(rows)
     seconds_to_choose = time.monotonic() - started
     pick = _pick(problem, ensembling.single(best), ensemble)
     judged = verdict.judge(
@@ -119,7 +121,7 @@ def conclude(
         dataset=problem.dataset,
         splits=problem.splits,
         findings=problem.findings,
-        select=ensembling.selector(evidence, method=method, max_rows=MAX_SELECTION_ROWS),
+        select=select,
         pick=pick,
         most_corrections=_affordable_corrections(left, seconds_to_choose),
     )

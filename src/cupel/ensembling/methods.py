@@ -33,15 +33,17 @@ def choose_best(evidence: Evidence, rows: Rows) -> Choice:
 
 
 def choose_auto(evidence: Evidence, rows: Rows) -> Choice:
-    """By the simplest of the cheap methods that none other beats beyond noise, all judged cross-fitted."""
-    judged = [cross_fitted(METHODS[name].choose, evidence, rows=rows) for name in SIMPLEST_FIRST]
-    scores = np.array([evidence.score(predictions, rows) for predictions in judged])
+    """By the simplest of the cheap methods that none other beats beyond noise, all judged cross-fitted on `MAX_AUTO_ROWS`."""
+    few = rows if len(rows) <= MAX_AUTO_ROWS else np.random.default_rng(evidence.seed).choice(rows, MAX_AUTO_ROWS, replace=False)
+    judged = [cross_fitted(METHODS[name].choose, evidence, rows=few) for name in SIMPLEST_FIRST]
+    scores = np.array([evidence.score(predictions, few) for predictions in judged])
     best = judged[int(np.argmax(np.where(np.isfinite(scores), scores, -np.inf)))]
-    noisy = (not is_beyond_noise(best, predictions, score=evidence.score, rows=rows) for predictions in judged)
+    noisy = (not is_beyond_noise(best, predictions, score=evidence.score, rows=few) for predictions in judged)
     name = next(name for name, is_as_good in zip(SIMPLEST_FIRST, noisy, strict=True) if is_as_good)
     return replace(METHODS[name].choose(evidence, rows), method=name)
 
 
+MAX_AUTO_ROWS = 4_000
 SIMPLEST_FIRST = ("none", "soft-vote", "weighted-vote", "greedy", "stack")
 """Of the cheap methods; the best is as good as itself, so one is always found."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.combination import Among, Combination
-from cupel.ensembling.evidence import Array, Choice, Evidence, Rows, cross_fitted, shares_of
+from cupel.ensembling.evidence import MAX_MEMBERS, Array, Choice, Evidence, Rows, cross_fitted, shares_of
 from cupel.ensembling.greedy import greedy_weights
 from cupel.ensembling.link import Link, Matrix
 from cupel.ensembling.voting import choose_soft, gains_of
@@ -26,8 +26,8 @@ MIN_SHARE = 0.03
 N_HIDDEN = 8
 MAX_STEPS = 200
 MAX_NETWORK_STEPS = 60
-MAX_ROWS = 20_000
-"""A few weights are learned as well from fewer rows."""
+MAX_ROWS, MAX_NUMBERS = 20_000, 2_000_000
+"""A few weights are learned as well from fewer rows; numbers of all members count, so that many classes take no minutes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,4 +237,6 @@ def _members(evidence: Evidence, positions: Sequence[int], rows: Rows) -> list[A
 
 
 def _few(evidence: Evidence, rows: Rows) -> Rows:
-    return rows if len(rows) <= MAX_ROWS else np.random.default_rng(evidence.seed).choice(rows, MAX_ROWS, replace=False)
+    n_numbers = np.shape(evidence.predictions[0])[1] * min(len(evidence.predictions), MAX_MEMBERS)
+    most = min(MAX_ROWS, MAX_NUMBERS // n_numbers)
+    return rows if len(rows) <= most else np.random.default_rng(evidence.seed).choice(rows, most, replace=False)
