@@ -51,6 +51,7 @@ class Loop:
         if recipe.class_weights and not targets[0].is_floating_point():
             self._class_weights = balancing_weights(targets, lesson.n_outputs)
         self._stepper = Stepper(network, recipe)
+        self._matrices = network.weight_matrices()
         self._places = list(range(network.n_models))  # where in the original stack each remaining model was
         self.outcomes = [Outcome() for _ in self._places]
         self.best = BestWeights(network)
@@ -93,7 +94,7 @@ class Loop:
             outputs = self._network(blocks)
             losses = sample_losses(outputs, target, smoothing=recipe.label_smoothing, class_weights=self._class_weights)
             losses = losses.mean(dim=1)
-            extra = penalty(self._stepper.parameters, l1=recipe.l1, l2=recipe.l2)
+            extra = penalty(self._matrices, l1=recipe.l1, l2=recipe.l2)
             rate = self._pace.rate_factor * factor(recipe.schedule, fraction, warmup=recipe.warmup)
             self._stepper.step(losses.sum() + extra, factor=rate)
             total += losses.detach()

@@ -13,7 +13,7 @@ from torch import Tensor
 from cupel.core.family import Cost, Family, UnitData
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
-from cupel.core.layers import Activation, Linear, Network, PooledDropout, generators_for
+from cupel.core.layers import Activation, Ensemble, Linear, Network, PooledDropout, generators_for
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task, TaskKind
@@ -112,6 +112,10 @@ def _build_remembering(shape: InputShape, *, n_outputs: int, task: Task, config:
     return Remembering(shape, config, n_outputs=n_outputs, seeds=seeds)
 
 
+def _build_several(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seeds: Sequence[int]) -> Network:
+    return Ensemble(lambda own: Tiny(shape, config, n_outputs=n_outputs, seeds=own), n_members=2, seeds=seeds)
+
+
 def _build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seeds: Sequence[int]) -> Network:
     return Tiny(shape, config, n_outputs=n_outputs, seeds=seeds)
 
@@ -136,3 +140,4 @@ TINY = Family(
     build=_build,
 )
 REMEMBERING = replace(TINY, name="Remembering", build=_build_remembering)
+SEVERAL = replace(TINY, name="Several", build=_build_several)
