@@ -39,6 +39,11 @@ class Candidate:
     def key(self) -> str:
         """sha256 over all that decides the result, the name left out; 16 hexadecimal digits."""
         content = {name: item for name, item in self.to_plain().items() if name != "name"}
+        if self.recipe is not None:
+            added = {each.name: each.default for each in dataclasses.fields(self.recipe) if each.metadata.get("added")}
+            content["recipe"] = {
+                name: item for name, item in content["recipe"].items() if name not in added or item != added[name]
+            }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_plain(self) -> dict[str, Any]:

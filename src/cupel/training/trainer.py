@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from cupel.core.layers import Network
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task
 from cupel.training.loop import Lesson, Loop
-from cupel.training.model import TargetScale, TrainedNetwork
+from cupel.training.model import MeanOfModels, TargetScale, TrainedNetwork
 from cupel.training.outcome import Outcome
 from cupel.training.stacking import Stack
 from cupel.training.watch import Watch
@@ -90,23 +90,32 @@ class Trainer:
         return Stack(parts, learned, self.shape, device=self.device)
 
     def _fitted(self, unit: UnitData, loop: Loop, *, rows: Rows, place: int, scale: TargetScale | None) -> FittedUnit:
-        """One model with the weights of its best epoch, and what it predicts."""
+        """One model with the weights of its best epoch, or the mean of its snapshots, and what it predicts."""
         outcome: Outcome = loop.outcomes[place]
-        network = self._build([unit.seed])
-        weights = loop.best.of(place)
-        network.load_state_dict(weights)
-        _show(network, rows)
-        network.eval()
-        model = TrainedNetwork(network, self.shape, unit.train.widths, scale)
+        snapshots = [loop.best.of(place, snapshot=number) for number in range(len(outcome.best_epochs))]
+        networks = tuple(self._trained(unit, weights, rows=rows, scale=scale) for weights in snapshots)
+        model = networks[0] if len(networks) == 1 else MeanOfModels(networks)
         return FittedUnit(
             model,
             model.predict(unit.valid),
             curve=outcome.curve,
-            best_epoch=outcome.best_epoch,
+            best_epoch=outcome.best_epochs[-1],
             seconds=outcome.seconds,
             cut_short=outcome.cut_short,
-            weights={name: np.ascontiguousarray(tensor[0].numpy()) for name, tensor in weights.items()},
+            weights={
+                f"snapshot_{number}.{name}" if len(snapshots) > 1 else name: np.ascontiguousarray(tensor[0].numpy())
+                for number, weights in enumerate(snapshots)
+                for name, tensor in weights.items()
+            },
         )
+
+    def _trained(self, unit: UnitData, weights: Mapping[str, Tensor], *, rows: Rows, scale: TargetScale | None) -> TrainedNetwork:
+        """A network of one model with these weights."""
+        network = self._build([unit.seed])
+        network.load_state_dict(weights)
+        _show(network, rows)
+        network.eval()
+        return TrainedNetwork(network, self.shape, unit.train.widths, scale)
 
 
 def _show(network: Network, rows: Rows) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cupel.core.graph import Graph
 from cupel.core.layers.dropout import PooledDropout
-
+from cupel.core.layers.normalisation import MOMENTUM, BatchNorm
 
 UNDECAYED = ("bias", "scale", "strength")
 NO_MATRICES = (*UNDECAYED, "phase")
@@ -92,6 +92,23 @@ class Network(nn.Module):
 
     def set_progress(self, fraction: float) -> None:
         """Told before every epoch how much of training is done, 0 to 1, for what is scheduled inside the network (dropout)."""
+
+    def normalisations(self) -> list[BatchNorm]:
+        """Layers whose statistics run along while training."""
+        return [module for module in self.modules() if isinstance(module, BatchNorm)]
+
+    @torch.no_grad()
+    def renew_statistics(self, blocks: Mapping[str, Tensor]) -> None:
+        """Set running statistics to what these rows (M, N, width) give with the weights as they are, dropout off."""
+        self.eval()
+        layers = self.normalisations()
+        for layer in layers:
+            layer.train()
+            layer.momentum = 1.0
+        self(blocks)
+        for layer in layers:
+            layer.eval()
+            layer.momentum = MOMENTUM
 
     def keep(self, models: Sequence[int]) -> None:
         """Go on with some of the stacked models only, in the given order."""
