@@ -83,9 +83,17 @@ class Schooling:
     generator: torch.Generator
     until: Deadline
 
-    def epochs(self, parameters: Iterable[nn.Parameter], loss_of: Callable[[Tensor], Tensor], *, n_epochs: int) -> bool:
+    def epochs(
+        self,
+        parameters: Iterable[nn.Parameter],
+        loss_of: Callable[[Tensor], Tensor],
+        *,
+        n_epochs: int,
+        rate_factor: float = 1.0,
+    ) -> bool:
         """So many times over all rows; `loss_of` is given the rows of a batch. Says whether there was time for all of it."""
-        optimizer = torch.optim.AdamW(parameters, lr=self.config.learning_rate, weight_decay=self.config.weight_decay, fused=True)
+        rate, decay = self.config.learning_rate * rate_factor, self.config.weight_decay
+        optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
         batch_size = Recipe().pace(self.n_rows).batch_size
         for _ in range(n_epochs):
             for rows in torch.split(torch.randperm(self.n_rows, generator=self.generator), batch_size):

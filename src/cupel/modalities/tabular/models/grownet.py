@@ -48,12 +48,14 @@ LARGEST_AIM = 4.0  # where a probability is near 0, its logit has no end
 class Config(BoostingConfig):
     """Each stage is fitted to gradients, of "second" order divided by curvatures, and added `shrinkage` times.
 
-    After each stage all of them, and the factors on them, are trained together for `corrective_epochs`.
+    After each stage all of them, and the factors on them, are trained together for `corrective_epochs`, at `corrective_factor`
+    times the rate: at the full one what was learned is undone (docs/log.md).
     """
 
     order: Annotated[str, Choice("second", "first")] = "second"
     shrinkage: Annotated[float, Range(0.05, 1.0, log=True)] = 0.3
     corrective_epochs: Annotated[int, Range(0, 3)] = 1
+    corrective_factor: Annotated[float, Range(0.03, 1.0, log=True)] = 0.3
 
 
 class GrowNet(nn.Module):
@@ -242,7 +244,8 @@ class _Growth:
             return losses_of(self._network(picked(self._train, rows))[0], self._target[rows]).mean()
 
         n_epochs = self._config.corrective_epochs
-        return self._school.epochs(self._network.parameters(), loss, n_epochs=n_epochs)
+        parameters = self._network.parameters()
+        return self._school.epochs(parameters, loss, n_epochs=n_epochs, rate_factor=self._config.corrective_factor)
 
 
 def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None, task: Task) -> Cost:

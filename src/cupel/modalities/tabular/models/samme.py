@@ -38,6 +38,7 @@ from cupel.modalities.tabular.preparation import FOR_NETWORKS, SEARCHED_FOR_NETW
 
 SHARPNESSES = np.geomspace(0.25, 64.0, 65)
 SMALLEST_PROBABILITY = 1e-12
+SMALLEST_ODDS = 1e-6  # a guess may come out of a sum as a little more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,15 +185,16 @@ class _Boosting:
         """Weigh the network's vote, and move attention to what it got wrong; says whether it is better than a guess.
 
         An error of zero would make one network all that counts: half a row is always taken to be wrong. The first network
-        stays whatever it is.
+        stays whatever it is; if it is a guess, attention stays too, and the next will be one.
         """
         smallest = 0.5 / len(is_wrong)
         error = float(np.clip(self._attention[is_wrong].sum(), smallest, 1 - smallest))
         odds = self._config.shrinkage * odds_of(error, n_classes=self._n_classes)
-        if odds <= 0:
+        if odds < SMALLEST_ODDS:
             if self._networks:
                 return False
-            odds = 1.0
+            self._odds.append(1.0)
+            return True
         self._odds.append(odds)
         self._attention = self._attention * np.exp(odds * is_wrong)
         self._attention /= self._attention.sum()
@@ -207,9 +209,9 @@ def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None,
 
 PRESETS = (
     Preset(config=Config(stage_epochs=6), preparation=FOR_NETWORKS),
-    Preset(config=Config(stage_epochs=3, width=16, shrinkage=0.2, n_stages=60, patience=10), preparation=FOR_NETWORKS),
+    Preset(config=Config(stage_epochs=12, width=64), preparation=FOR_NETWORKS),
 )
-"""Networks that know something alone, and many weak ones."""
+"""Networks that know something alone, and stronger ones for many classes; many weaker ones were worse (docs/log.md)."""
 
 
 def portfolio(task: Task) -> Sequence[Preset]:
