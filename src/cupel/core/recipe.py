@@ -46,9 +46,10 @@ class Recipe:
 
     Averages of weights: `ema` is how much of a moving average stays at each step, 0 is off; over the last `swa` of training,
     0 is off, the mean of the weights at the epochs' ends takes its place, at the rate that the schedule has come to.
-    Averages of predictions: `snapshots` above 1 runs the schedule so many times over, and each run's best network counts
-    (with "cosine" these are snapshot ensembles); `bags` above 1 trains so many networks, each on a bootstrap sample of the
-    rows. Before the last snapshot, or the mean of weights, has begun, nothing stops early.
+    Averages of predictions: `snapshots` above 1 runs the schedule so many times over and keeps the best network of each run;
+    those that serve the stop rows best are averaged (with "cosine" these are snapshot ensembles). `bags` above 1 trains so
+    many networks, each on a bootstrap sample of the rows. Before the last snapshot, or the mean of weights, has begun,
+    nothing stops early.
     Sources: Izmailov et al. 2018, arXiv:1803.05407; Huang et al. 2017, arXiv:1704.00109; Breiman 1996,
     doi:10.1007/BF00058655.
     """

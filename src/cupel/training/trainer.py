@@ -19,6 +19,7 @@ from cupel.core.task import Task
 from cupel.training.loop import Lesson, Loop
 from cupel.training.model import MeanOfModels, TargetScale, TrainedNetwork
 from cupel.training.outcome import Outcome
+from cupel.training.snapshots import best_run
 from cupel.training.stacking import Stack
 from cupel.training.watch import Watch
 
@@ -90,22 +91,25 @@ class Trainer:
         return Stack(parts, learned, self.shape, device=self.device)
 
     def _fitted(self, unit: UnitData, loop: Loop, *, rows: Rows, place: int, scale: TargetScale | None) -> FittedUnit:
-        """One model with the weights of its best epoch, or the mean of its snapshots, and what it predicts."""
+        """One model with the weights of its best epoch, or the mean of its best snapshots, and what it predicts."""
         outcome: Outcome = loop.outcomes[place]
         snapshots = [loop.best.of(place, snapshot=number) for number in range(len(outcome.best_epochs))]
-        networks = tuple(self._trained(unit, weights, rows=rows, scale=scale) for weights in snapshots)
-        model = networks[0] if len(networks) == 1 else MeanOfModels(networks)
+        networks = [self._trained(unit, weights, rows=rows, scale=scale) for weights in snapshots]
+        run = range(1)
+        if len(networks) > 1:
+            run = best_run([network.predict(unit.stop) for network in networks], unit.stop_target)
+        model = networks[run.start] if len(run) == 1 else MeanOfModels(tuple(networks[run.start : run.stop]))
         return FittedUnit(
             model,
             model.predict(unit.valid),
             curve=outcome.curve,
-            best_epoch=outcome.best_epochs[-1],
+            best_epoch=outcome.best_epochs[run[-1]],
             seconds=outcome.seconds,
             cut_short=outcome.cut_short,
             weights={
-                f"snapshot_{number}.{name}" if len(snapshots) > 1 else name: np.ascontiguousarray(tensor[0].numpy())
-                for number, weights in enumerate(snapshots)
-                for name, tensor in weights.items()
+                f"snapshot_{number}.{name}" if len(run) > 1 else name: np.ascontiguousarray(tensor[0].numpy())
+                for number in run
+                for name, tensor in snapshots[number].items()
             },
         )
 

@@ -17,11 +17,13 @@ from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task
+from cupel.training import trainer
 from cupel.training.averages import Averages
 from cupel.training.bagging import bags_of
 from cupel.training.cycles import Cycles
 from cupel.training.model import MeanOfModels
 from cupel.training.outcome import Outcome
+from cupel.training.snapshots import best_run
 from cupel.training.tests.making_units import BINARY, NORMALISED, REGRESSION, REMEMBERING, TASKS, TINY, Config, unit_of
 
 QUICK = Recipe(learning_rate=0.01, batch_size=64, epochs=12, schedule="cosine", patience=100)
@@ -146,8 +148,15 @@ def test_the_rows_that_statistics_are_taken_from_follow_the_models_that_stay() -
 # --- averages of predictions
 
 
+@pytest.fixture
+def all_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever serves best, all snapshots speak."""
+    monkeypatch.setattr(trainer, "best_run", lambda predictions, target: range(len(predictions)))
+
+
 @pytest.mark.parametrize("change", [{"snapshots": 3}, {"bags": 3}, {"snapshots": 2, "bags": 2, "swa": 0.4}], ids=str)
 @pytest.mark.parametrize("kind", TASKS)
+@pytest.mark.usefixtures("all_snapshots")
 def test_a_mean_of_predictions_leaves_as_onnx_and_repeats_itself_beside_other_folds(kind: str, change: dict) -> None:
     task = TASKS[kind]
     unit, other = unit_of(task), unit_of(task, fold=1, n_train=250)
@@ -161,18 +170,35 @@ def test_a_mean_of_predictions_leaves_as_onnx_and_repeats_itself_beside_other_fo
     assert all(np.allclose(result.weights[name], beside.weights[name], atol=5e-5) for name in result.weights)
 
 
+@pytest.mark.usefixtures("all_snapshots")
 def test_snapshots_are_the_best_of_each_cycle_and_differ() -> None:
     unit = unit_of(BINARY)
     result = fitted(unit, BINARY, replace(QUICK, snapshots=3, patience=1, learning_rate=0.03))
     losses = result.curve["stop_loss"]
     assert len(losses) > 8  # patience is for the last cycle alone
     assert isinstance(result.model, MeanOfModels)
-    for number, model in enumerate(result.model.models[:2]):
-        own = float(-np.log(model.predict(unit.stop)[np.arange(64), unit.stop_target]).mean())
-        assert own == pytest.approx(min(losses[4 * number : 4 * number + 4]), rel=1e-4)
+    own = [-np.log(model.predict(unit.stop)[np.arange(64), unit.stop_target]).mean() for model in result.model.models]
+    assert own == pytest.approx([min(losses[start : start + 4]) for start in (0, 4, 8)], rel=1e-4)
     first, second, third = (model.predict(unit.valid) for model in result.model.models)
     assert np.abs(first - second).max() > 1e-3
     assert np.abs(second - third).max() > 1e-3
+
+
+def test_what_is_kept_of_the_snapshots_is_no_worse_on_the_stop_rows_than_the_best_of_them() -> None:
+    unit = unit_of(BINARY)
+    result = fitted(unit, BINARY, replace(QUICK, snapshots=3, learning_rate=0.03))
+    assert stop_loss_of(result, unit) <= min(result.curve["stop_loss"]) + 1e-4
+
+
+def test_the_snapshots_that_speak_are_those_that_serve_best_together() -> None:
+    target = np.array([0.0, 0.0])
+    far, above, below = (np.array([[value], [value]]) for value in (5.0, 1.0, -1.0))
+    assert best_run([far, above, below], target) == range(1, 3)
+    assert best_run([above, below, far], target) == range(2)
+    assert best_run([far, far, above], target) == range(2, 3)
+    assert best_run([above, above, above], target) == range(1)
+    sure, wrong = np.array([[0.9, 0.1]]), np.array([[0.0, 1.0]])
+    assert best_run([wrong, sure], np.array([0])) == range(1, 2)
 
 
 def test_bags_differ_and_each_is_a_unit_of_its_own() -> None:
