@@ -231,7 +231,8 @@ class _Growth:
 
         def loss(rows: Tensor) -> Tensor:
             own, _ = stage(picked(self._train, rows), None if handed is None else handed[:, rows])
-            return (counts[:, rows] * (own - aims[:, rows]).square()).sum(dim=-1).mean()
+            off: Tensor = counts[:, rows] * (own - aims[:, rows]).square()
+            return off.sum(dim=-1).mean()
 
         is_done = self._school.epochs(stage.parameters(), loss, n_epochs=config.stage_epochs)
         self._network.add(stage, factor=config.shrinkage)
