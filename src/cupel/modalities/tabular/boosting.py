@@ -67,7 +67,7 @@ class Shallow(nn.Module):
         hidden: Tensor = self.hidden(x if handed is None else torch.cat([x, handed], dim=-1))
         return self.output(hidden), hidden
 
-    def emit(self, graph: Graph, blocks: Mapping[str, str], handed: str | None = None) -> tuple[str, str]:
+    def emit(self, graph: Graph, blocks: Mapping[str, str], *, handed: str | None = None) -> tuple[str, str]:
         """The same from plain operators, without the axis of models."""
         x = self.front.emit(graph, blocks, model=0)
         hidden = self.hidden.emit(graph, x if handed is None else graph.concat([x, handed]), model=0)
@@ -194,7 +194,7 @@ def _one_thread_within() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def boosting_cost(n_train: int, shape: InputShape, config: BoostingConfig, task: Task, *, passes: float) -> Cost:
+def boosting_cost(n_train: int, shape: InputShape, *, config: BoostingConfig, task: Task, passes: float) -> Cost:
     """One unit: `passes` are the trainings of one shallow network for `stage_epochs` that all stages together cost."""
     width_in = front_width(shape, numeric_width=1, category_width=config.category_width)
     n_weights = (width_in + config.width * config.depth + task.n_outputs) * config.width

@@ -92,7 +92,7 @@ class GrowNet(nn.Module):
         total, handed = graph.constant(self.start.numpy().astype(np.float64)), None
         for stage, factor in zip(self.stages, self.factors, strict=True):
             assert isinstance(stage, Shallow), "stages are shallow networks"
-            outputs, handed = stage.emit(graph, blocks, handed)
+            outputs, handed = stage.emit(graph, blocks, handed=handed)
             scaled = graph.op("Mul", outputs, graph.constant(float(factor.detach()), np.float32))
             total = graph.op("Add", total, graph.cast(scaled, np.float64))
         return total
@@ -254,7 +254,7 @@ def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None,
     del recipe
     n_stages = max(1.0, config.n_stages / 2)
     corrections = config.corrective_epochs / config.stage_epochs * n_stages / 2
-    return boosting_cost(n_train, shape, config, task, passes=n_stages * (1 + corrections))
+    return boosting_cost(n_train, shape, config=config, task=task, passes=n_stages * (1 + corrections))
 
 
 PRESETS = (

@@ -204,7 +204,7 @@ class _Boosting:
 def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None, task: Task) -> Cost:
     """Every network once; early stopping ends most after half of them."""
     del recipe
-    return boosting_cost(n_train, shape, config, task, passes=max(1.0, config.n_stages / 2))
+    return boosting_cost(n_train, shape, config=config, task=task, passes=max(1.0, config.n_stages / 2))
 
 
 PRESETS = (
