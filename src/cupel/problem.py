@@ -158,4 +158,6 @@ def _families(modality: Modality, settings: Settings, task: Task) -> tuple[Famil
     """The families to try; what is always needed as a yardstick is never left out."""
     wanted = {registry.family_named(modality, name).name for name in settings.families}
     families = [family for family in modality.families() if task.kind in family.tasks]
-    return tuple(family for family in families if not wanted or family.name in wanted or family.is_baseline)
+    if not wanted:
+        return tuple(family for family in families if not family.on_request)
+    return tuple(family for family in families if family.name in wanted or family.is_baseline)

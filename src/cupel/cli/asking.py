@@ -36,7 +36,7 @@ def add_question(parser: argparse.ArgumentParser, *, needs_target: bool = True) 
     )  # fmt: skip
     asked.add_argument("--folds", type=int, metavar="N", help="number of folds")
     asked.add_argument("--repeats", type=int, default=1, metavar="N", help="how often the folds are drawn anew")
-    asked.add_argument("--families", metavar="A,B", default="", help="try only these families (baselines always run)")
+    asked.add_argument("--families", metavar="A,B", default="", help="only these, and baselines; some families wait to be named")
     asked.add_argument("--search", default="auto", choices=SEARCHES, help="how candidates are chosen")
     asked.add_argument("--space", metavar="YAML", help="a file that narrows, fixes or extends what may be chosen, by family")
     asked.add_argument("--no-racing", action="store_true", help="train every candidate on all folds, however bad the first")

@@ -87,7 +87,8 @@ class Family:
 
     Exactly one of `fit` and `build` is given: a family that trains itself, or a network that the training loop
     trains, all folds as one. `source` cites the paper. `portfolio(task)` lists presets, best first. `space(task)` is what
-    the search makes more of them from. `cost(n_train, shape, config, recipe, task)` estimates one unit.
+    the search makes more of them from. `cost(n_train, shape, config, recipe, task)` estimates one unit. A family that is
+    `on_request` is tried only where it is asked for by name.
     """
 
     name: str
@@ -99,5 +100,6 @@ class Family:
     cost: Callable[[int, InputShape, Any, Recipe | None, Task], Cost]
     is_deep: bool = False
     is_baseline: bool = False
+    on_request: bool = False
     fit: FitFunction | None = None
     build: BuildFunction | None = None

@@ -40,9 +40,18 @@ class Recipe:
     `patience` counts epochs without improvement of the loss on the stop slice. `warmup` and the schedules are in fractions of
     all steps.
     Below `full_rate_rows` training rows the learning rate falls with the root of their number, to a quarter at the least: the
-    best epoch is then among the first, and should not be a matter of a dozen steps. `ema` 0 is off. `class_weights` balances
-    classes inversely to their frequency. `epochs_share` below 1 is a look at what a candidate promises: so much of the
-    epochs, schedule and all; 0 is one epoch.
+    best epoch is then among the first, and should not be a matter of a dozen steps. `class_weights` balances classes inversely
+    to their frequency. `epochs_share` below 1 is a look at what a candidate promises: so much of the epochs, schedule and all;
+    0 is one epoch.
+
+    Averages of weights: `ema` is how much of a moving average stays at each step, 0 is off; over the last `swa` of training,
+    0 is off, the mean of the weights at the epochs' ends takes its place, at the rate that the schedule has come to.
+    Averages of predictions: `snapshots` above 1 runs the schedule so many times over and keeps the best network of each run;
+    those that serve the stop rows best are averaged (with "cosine" these are snapshot ensembles). `bags` above 1 trains so
+    many networks, each on a bootstrap sample of the rows. Before the last snapshot, or the mean of weights, has begun,
+    nothing stops early.
+    Sources: Izmailov et al. 2018, arXiv:1803.05407; Huang et al. 2017, arXiv:1704.00109; Breiman 1996,
+    doi:10.1007/BF00058655.
     """
 
     optimizer: Annotated[str, Choice("adamw", "adam", "sgd", "rmsprop")] = "adamw"
@@ -66,6 +75,9 @@ class Recipe:
     ema: Annotated[float, Range(0.0, 0.9999)] = 0.0
     class_weights: Annotated[bool, Choice(False, True)] = False
     epochs_share: float = 1.0
+    swa: Annotated[float, Range(0.0, 0.5)] = 0.0
+    snapshots: Annotated[int, Range(1, 10)] = 1
+    bags: Annotated[int, Range(1, 16)] = 1
 
     def pace(self, n_rows: int) -> Pace:
         """Batch size, steps and epochs for a training set of `n_rows`; nothing else decides them.

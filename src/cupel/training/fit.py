@@ -12,6 +12,7 @@ from cupel.core.family import Family, FittedUnit, UnitData
 from cupel.core.inputs import InputShape
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task
+from cupel.training.bagging import as_one, bags_of
 from cupel.training.crew import divided, is_worth_a_thread, work_on
 from cupel.training.environment import settled, without_denormals
 from cupel.training.trainer import Trainer
@@ -47,16 +48,19 @@ def fit(
     cores = (threads or machine.usable_cores()) if device == "cpu" else 1
     if not is_worth_a_thread(trainer.seconds_per_step(units[0])):
         cores = 1
-    groups = divided([trainer.recipe.pace(unit.train.n_samples) for unit in units], cores=cores)
+    n_bags = trainer.recipe.bags
+    bags = [bag for unit in units for bag in bags_of(unit, n_bags=n_bags)]
+    groups = divided([trainer.recipe.pace(bag.train.n_samples) for bag in bags], cores=cores)
     fitted: dict[int, FittedUnit] = {}
 
     def teach(group: Sequence[int], watch: Watch) -> None:
         with without_denormals():
-            fitted.update(zip(group, trainer.fit([units[position] for position in group], watch=watch), strict=True))
+            fitted.update(zip(group, trainer.fit([bags[position] for position in group], watch=watch), strict=True))
 
     with settled(threads=max(1, cores // len(groups))):
         work_on(groups, teach, cores=cores, deadline=deadline, progress=progress)
-    return [fitted[position] for position in range(len(units))]
+    done = [fitted[position] for position in range(len(bags))]
+    return [as_one(done[start : start + n_bags]) for start in range(0, len(bags), n_bags)]
 
 
 def _check(units: Sequence[UnitData]) -> None:

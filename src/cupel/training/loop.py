@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from cupel.core.errors import TrainingError
 from cupel.core.layers import Network
 from cupel.core.recipe import Pace, Recipe
+from cupel.training.cycles import Cycles
 from cupel.training.loss import balancing_weights, judged_losses, penalty, sample_losses
 from cupel.training.optimiser import Stepper
 from cupel.training.outcome import BestWeights, Outcome
@@ -22,6 +24,7 @@ from cupel.training.watch import Watch
 
 PLATEAU_PATIENCE = 5
 ROWS_AT_ONCE = 512
+N_STATISTICS_ROWS = 2048
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,8 +41,9 @@ class Lesson:
 class Loop:
     """Trains one stacked network.
 
-    Each model keeps the weights of its best epoch on its own stop rows. One that has gone `patience` epochs without a gain
-    leaves the stack, so that the others go on faster.
+    Each model keeps the weights of its best epoch on its own stop rows, of each cycle where there are several. One that has gone
+    `patience` epochs without a gain leaves the stack, so that the others go on faster; not before its last snapshot has been
+    begun, and its average.
     """
 
     def __init__(self, network: Network, recipe: Recipe, *, pace: Pace, lesson: Lesson, watch: Watch) -> None:
@@ -51,7 +55,14 @@ class Loop:
         if recipe.class_weights and not targets[0].is_floating_point():
             self._class_weights = balancing_weights(targets, lesson.n_outputs)
         self._stepper = Stepper(network, recipe)
+        self._matrices = network.weight_matrices()
         self._places = list(range(network.n_models))  # where in the original stack each remaining model was
+        self._cycles = Cycles.of(recipe, n_epochs=pace.n_epochs)
+        self._sample: Tensor | None = None  # rows that statistics of averaged weights are taken from, (M, N)
+        if network.normalisations():
+            n_rows = min(N_STATISTICS_ROWS, pace.n_steps * pace.batch_size)
+            orders = [Order(size, seed=seed) for size, seed in zip(self._train.sizes, lesson.seeds, strict=True)]
+            self._sample = torch.stack([order.take(n_rows) for order in orders])
         self.outcomes = [Outcome() for _ in self._places]
         self.best = BestWeights(network)
 
@@ -63,6 +74,8 @@ class Loop:
         """
         n_epochs = self._pace.n_epochs
         for epoch in range(n_epochs):
+            if self._cycles.begins(epoch):
+                self._begin_cycle()
             self._network.set_progress(epoch / n_epochs)
             started = time.monotonic()
             train_losses, n_steps = self._epoch(epoch)
@@ -71,12 +84,26 @@ class Loop:
             if n_steps:
                 self._look(train_losses, epoch, share=(time.monotonic() - started) / self._network.n_models)
             if self._watch.is_over:
-                for place in self._places:
-                    self.outcomes[place].cut_short = epoch + 1 < n_epochs or n_steps < self._pace.n_steps
+                self._cut(epoch, is_whole=n_steps == self._pace.n_steps)
                 return
-            self._dismiss()
+            if self._cycles.may_end_training(epoch):
+                self._dismiss()
             if not self._places:
                 return
+
+    def _begin_cycle(self) -> None:
+        self._stepper.restart()
+        self.best.begin_snapshot()
+        for place in self._places:
+            self.outcomes[place].begin_snapshot()
+
+    def _cut(self, epoch: int, *, is_whole: bool) -> None:
+        """Note that time was up in this epoch, or after it; a snapshot of a cycle that was left early is none."""
+        if is_whole and epoch + 1 == self._pace.n_epochs:
+            return
+        n_whole = self._cycles.number(epoch) + (is_whole and self._cycles.ends(epoch))
+        for place in self._places:
+            self.outcomes[place].cut(n_whole=n_whole)
 
     def _epoch(self, epoch: int) -> tuple[Tensor, int]:
         """Steps up to the next evaluation; mean training loss of each model, and how many steps there were."""
@@ -85,15 +112,15 @@ class Loop:
         rows = torch.stack([order.take(n_steps * self._pace.batch_size) for order in self._orders])
         total = torch.zeros(self._network.n_models, device=self._train.device)
         for step, chosen in enumerate(torch.split(rows, self._pace.batch_size, dim=1)):
-            fraction = (epoch * n_steps + step) / (n_steps * n_epochs)
-            if self._watch.look(fraction):
+            if self._watch.look((epoch * n_steps + step) / (n_steps * n_epochs)):
                 return total / max(step, 1), step
             blocks, target = self._train.batch(chosen)
             self._network.set_rows(chosen)
             outputs = self._network(blocks)
             losses = sample_losses(outputs, target, smoothing=recipe.label_smoothing, class_weights=self._class_weights)
             losses = losses.mean(dim=1)
-            extra = penalty(self._stepper.parameters, l1=recipe.l1, l2=recipe.l2)
+            extra = penalty(self._matrices, l1=recipe.l1, l2=recipe.l2)
+            fraction = self._cycles.fraction(epoch, step=step, n_steps=n_steps)
             rate = self._pace.rate_factor * factor(recipe.schedule, fraction, warmup=recipe.warmup)
             self._stepper.step(losses.sum() + extra, factor=rate)
             total += losses.detach()
@@ -101,8 +128,18 @@ class Loop:
 
     def _look(self, train_losses: Tensor, epoch: int, *, share: float) -> None:
         """Evaluate on the stop rows, and keep what is best of each model."""
-        self._stepper.swap_averages()
-        stop_losses = evaluate(self._network, self._stop)
+        if self._cycles.averages(epoch):
+            self._stepper.averages.add_epoch()
+        if self._cycles.begins_to_average(epoch):
+            for place in self._places:
+                self.outcomes[place].since_best = 0
+        with self._averaged():
+            stop_losses = evaluate(self._network, self._stop)
+            improved = self._noted(train_losses, stop_losses, epoch, share=share)
+            self.best.store(self._network, models=improved, places=[self._places[model] for model in improved])
+
+    def _noted(self, train_losses: Tensor, stop_losses: Tensor, epoch: int, *, share: float) -> list[int]:
+        """Add an epoch to the outcomes; which models have never been better."""
         improved = []
         pairs = zip(self._places, train_losses.tolist(), stop_losses.tolist(), strict=True)
         for model, (place, train_loss, stop_loss) in enumerate(pairs):
@@ -113,8 +150,29 @@ class Loop:
                 improved.append(model)
             elif self._recipe.schedule == "plateau" and outcome.since_best % PLATEAU_PATIENCE == 0:
                 self._stepper.scales[model] *= PLATEAU_FACTOR
-        self.best.store(self._network, models=improved, places=[self._places[model] for model in improved])
-        self._stepper.swap_averages()
+        return improved
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The network with averaged weights, where there are any, and with statistics of activations that belong to them.
+
+        What runs along in training belongs to the weights of each step: with the mean of them it would be silently wrong
+        (Izmailov et al. 2018, section 3.2).
+        """
+        averages = self._stepper.averages
+        if not averages.are_judged:
+            yield
+            return
+        averages.swap()
+        running = [(tensor, tensor.clone()) for layer in self._network.normalisations() for tensor in layer.buffers()]
+        if self._sample is not None:
+            self._network.renew_statistics(self._train.batch(self._sample)[0])
+        try:
+            yield
+        finally:
+            for tensor, before in running:
+                tensor.copy_(before)
+            averages.swap()
 
     def _check(self, place: int, loss: float, epoch: int) -> None:
         if not math.isfinite(loss):
@@ -136,6 +194,8 @@ class Loop:
         self._train.keep(staying)
         self._stop.keep(staying)
         self._orders = [self._orders[model] for model in staying]
+        if self._sample is not None:
+            self._sample = self._sample[staying]
         if self._class_weights is not None:
             self._class_weights = self._class_weights[staying]
 

@@ -43,15 +43,14 @@ def judged_losses(
     return -mixed.gather(-1, target[..., None])[..., 0]
 
 
-def penalty(parameters: Sequence[nn.Parameter], *, l1: float, l2: float) -> Tensor | float:
+def penalty(matrices: Sequence[nn.Parameter], *, l1: float, l2: float) -> Tensor | float:
     """`l1 * sum |w| + l2 / 2 * sum w²` over weight matrices, summed over the stacked models."""
     total: Tensor | float = 0.0
-    for parameter in parameters:
-        if parameter.ndim >= 3:
-            if l1 > 0:
-                total = total + l1 * parameter.abs().sum()
-            if l2 > 0:
-                total = total + 0.5 * l2 * parameter.square().sum()
+    for matrix in matrices:
+        if l1 > 0:
+            total = total + l1 * matrix.abs().sum()
+        if l2 > 0:
+            total = total + 0.5 * l2 * matrix.square().sum()
     return total
 
 

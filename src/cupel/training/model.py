@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cupel.core.family import FittedModel
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
 from cupel.core.layers import Network
@@ -95,6 +96,22 @@ class TrainedNetwork:
             zeros = _zeros(graph, next(iter(blocks.values())), width - own, dtype)
             tensors[name] = graph.concat([blocks[name], zeros]) if own else zeros
         return tensors
+
+
+@dataclass(frozen=True)
+class MeanOfModels:
+    """Several models whose predictions are averaged: snapshots of one training, or bags."""
+
+    models: tuple[FittedModel, ...]
+
+    def predict(self, inputs: Inputs) -> NDArray[np.float64]:
+        """The mean of what they predict."""
+        return np.asarray(np.mean([model.predict(inputs) for model in self.models], axis=0))
+
+    def emit(self, graph: Graph, blocks: Mapping[str, str]) -> str:
+        """All models side by side in one graph."""
+        total = graph.op("Sum", *[graph.cast(model.emit(graph, blocks), np.float64) for model in self.models])
+        return graph.op("Mul", total, graph.constant(1 / len(self.models), np.float64))
 
 
 def _zeros(graph: Graph, like: str, width: int, dtype: type) -> str:

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from cupel.core.layers import Network
 from cupel.core.recipe import Recipe
+from cupel.training.averages import Averages
 
 
 class Stepper:
-    """Applies gradients with a recipe's optimiser, clipping and moving average.
+    """Applies gradients with a recipe's optimiser, clipping and averages.
 
     `scales` are factors on each model's own step: 1, less after a plateau.
     """
@@ -31,8 +32,7 @@ class Stepper:
             for group in groups
         ]
         self._optimizer = _optimizer(settings, recipe)
-        self._averages = [parameter.detach().clone() for parameter in self.parameters] if recipe.ema > 0 else []
-        self._n_steps = 0
+        self.averages = Averages(self.parameters, ema=recipe.ema)
         self.scales = [1.0] * network.n_models
 
     def step(self, loss: Tensor, *, factor: float) -> None:
@@ -50,17 +50,12 @@ class Stepper:
             scales = torch.tensor(self.scales, device=self.parameters[0].device)
             for parameter, old in zip(self.parameters, before, strict=False):
                 parameter.copy_(torch.lerp(old, parameter, _per_model(scales, parameter)))
-            if self._averages:
-                self._n_steps += 1
-                # Until enough has been seen the average is over what there is: else the first weights would linger.
-                weight = max(1 - self._recipe.ema, 1 / (self._n_steps + 1))
-                torch._foreach_lerp_(self._averages, [p.detach() for p in self.parameters], weight)
+        self.averages.add_step()
 
-    def swap_averages(self) -> None:
-        """Exchange the parameters with their moving averages, where there are any; a second call undoes it."""
-        for position, average in enumerate(self._averages):
-            parameter = self.parameters[position]
-            self._averages[position], parameter.data = parameter.data, average
+    def restart(self) -> None:
+        """Begin a new cycle: every model at its full rate again, no mean over epochs yet."""
+        self.scales = [1.0] * len(self.scales)
+        self.averages.end_mean()
 
     def keep(self, models: Sequence[int]) -> None:
         """Go on with some of the stacked models only, once the network has been told."""
@@ -69,7 +64,7 @@ class Stepper:
             for name, value in state.items():
                 if isinstance(value, Tensor) and value.ndim > 0:
                     state[name] = value.index_select(0, chosen)
-        self._averages = [average.index_select(0, chosen) for average in self._averages]
+        self.averages.keep(chosen)
         self.scales = [self.scales[model] for model in models]
 
 

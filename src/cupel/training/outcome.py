@@ -16,14 +16,26 @@ SMALLEST_GAIN = 1e-7
 
 @dataclass(eq=False)
 class Outcome:
-    """One model's training as seen from outside. `seconds` is its share of the time, until it stopped."""
+    """One model's training as seen from outside: `best_epochs` has the best of each snapshot, `best_loss` is the latest one's.
+
+    `seconds` is its share of the time, until it stopped.
+    """
 
     curve: dict[str, list[float]] = field(default_factory=lambda: {"train_loss": [], "stop_loss": []})
     best_loss: float = math.inf
-    best_epoch: int = 0
+    best_epochs: list[int] = field(default_factory=list)
     since_best: int = 0
     seconds: float = 0.0
     cut_short: bool = False
+
+    def begin_snapshot(self) -> None:
+        """From now on the best of another snapshot is sought."""
+        self.best_loss, self.since_best = math.inf, 0
+
+    def cut(self, *, n_whole: int) -> None:
+        """Time was up when so many snapshots were whole: what began later is dropped, unless there is nothing else."""
+        self.cut_short = True
+        del self.best_epochs[max(n_whole, 1) :]
 
     def add(self, *, train_loss: float, stop_loss: float) -> bool:
         """Note an epoch; says whether it is the best so far."""
@@ -31,17 +43,24 @@ class Outcome:
         self.curve["stop_loss"].append(stop_loss)
         is_best = stop_loss < self.best_loss - SMALLEST_GAIN * abs(stop_loss)
         if is_best:
-            self.best_loss, self.best_epoch, self.since_best = stop_loss, len(self.curve["stop_loss"]) - 1, 0
+            if math.isinf(self.best_loss):
+                self.best_epochs.append(0)
+            self.best_loss, self.best_epochs[-1], self.since_best = stop_loss, len(self.curve["stop_loss"]) - 1, 0
         else:
             self.since_best += 1
         return is_best
 
 
 class BestWeights:
-    """The weights and buffers of each model's best epoch, by name, with the models' axis in front."""
+    """The weights and buffers of each model's best epoch, one set per snapshot, by name, with the models' axis in front."""
 
     def __init__(self, network: Network) -> None:
-        self._tensors = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        self._empty = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        self._snapshots: list[dict[str, Tensor]] = []
+
+    def begin_snapshot(self) -> None:
+        """Keep what is stored so far, and make room for another set."""
+        self._snapshots.append({name: tensor.clone() for name, tensor in self._empty.items()})
 
     @torch.no_grad()
     def store(self, network: Network, *, models: Sequence[int], places: Sequence[int]) -> None:
@@ -49,8 +68,8 @@ class BestWeights:
         if not models:
             return
         for name, tensor in network.state_dict().items():
-            self._tensors[name][list(places)] = tensor[list(models)]
+            self._snapshots[-1][name][list(places)] = tensor[list(models)]
 
-    def of(self, place: int) -> Mapping[str, Tensor]:
+    def of(self, place: int, *, snapshot: int) -> Mapping[str, Tensor]:
         """One model's weights on the CPU, each with a first axis of 1, as a network of one model holds them."""
-        return {name: tensor[place : place + 1].cpu().clone() for name, tensor in self._tensors.items()}
+        return {name: tensor[place : place + 1].cpu().clone() for name, tensor in self._snapshots[snapshot].items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,9 @@ from cupel.core.layers import Network
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task
 from cupel.training.loop import Lesson, Loop
-from cupel.training.model import TargetScale, TrainedNetwork
+from cupel.training.model import MeanOfModels, TargetScale, TrainedNetwork
 from cupel.training.outcome import Outcome
+from cupel.training.snapshots import best_run
 from cupel.training.stacking import Stack
 from cupel.training.watch import Watch
 
@@ -90,23 +91,35 @@ class Trainer:
         return Stack(parts, learned, self.shape, device=self.device)
 
     def _fitted(self, unit: UnitData, loop: Loop, *, rows: Rows, place: int, scale: TargetScale | None) -> FittedUnit:
-        """One model with the weights of its best epoch, and what it predicts."""
+        """One model with the weights of its best epoch, or the mean of its best snapshots, and what it predicts."""
         outcome: Outcome = loop.outcomes[place]
-        network = self._build([unit.seed])
-        weights = loop.best.of(place)
-        network.load_state_dict(weights)
-        _show(network, rows)
-        network.eval()
-        model = TrainedNetwork(network, self.shape, unit.train.widths, scale)
+        snapshots = [loop.best.of(place, snapshot=number) for number in range(len(outcome.best_epochs))]
+        networks = [self._trained(unit, weights, rows=rows, scale=scale) for weights in snapshots]
+        run = range(1)
+        if len(networks) > 1:
+            run = best_run([network.predict(unit.stop) for network in networks], unit.stop_target)
+        model = networks[run.start] if len(run) == 1 else MeanOfModels(tuple(networks[run.start : run.stop]))
         return FittedUnit(
             model,
             model.predict(unit.valid),
             curve=outcome.curve,
-            best_epoch=outcome.best_epoch,
+            best_epoch=outcome.best_epochs[run[-1]],
             seconds=outcome.seconds,
             cut_short=outcome.cut_short,
-            weights={name: np.ascontiguousarray(tensor[0].numpy()) for name, tensor in weights.items()},
+            weights={
+                f"snapshot_{number}.{name}" if len(run) > 1 else name: np.ascontiguousarray(tensor[0].numpy())
+                for number in run
+                for name, tensor in snapshots[number].items()
+            },
         )
+
+    def _trained(self, unit: UnitData, weights: Mapping[str, Tensor], *, rows: Rows, scale: TargetScale | None) -> TrainedNetwork:
+        """A network of one model with these weights."""
+        network = self._build([unit.seed])
+        network.load_state_dict(weights)
+        _show(network, rows)
+        network.eval()
+        return TrainedNetwork(network, self.shape, unit.train.widths, scale)
 
 
 def _show(network: Network, rows: Rows) -> None:

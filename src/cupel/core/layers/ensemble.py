@@ -27,6 +27,7 @@ class Ensemble(Network):
         super().__init__()
         self.n_models, self._n_members = len(seeds), n_members
         self.inner = build([seed + SEEDS_BETWEEN_MEMBERS * member for seed in seeds for member in range(n_members)])
+        self._matrices = self.inner.weight_matrices()  # asked before members' axes make matrices of vectors
         for module in self.inner.modules():
             for parameter in module.parameters(recurse=False):
                 parameter.data = self._by_model(parameter.data)
@@ -50,6 +51,10 @@ class Ensemble(Network):
     def parameter_groups(self) -> list[ParameterGroup]:
         """Those of the members."""
         return self.inner.parameter_groups()
+
+    def weight_matrices(self) -> list[nn.Parameter]:
+        """Those of the members."""
+        return self._matrices
 
     def keep_generators(self, models: Sequence[int]) -> None:
         """Go on with the random numbers of some models' members only."""

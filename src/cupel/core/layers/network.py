@@ -12,6 +12,11 @@ from torch import Tensor, nn
 
 from cupel.core.graph import Graph
 from cupel.core.layers.dropout import PooledDropout
+from cupel.core.layers.normalisation import MOMENTUM, BatchNorm
+
+UNDECAYED = ("bias", "scale", "strength")
+NO_MATRICES = (*UNDECAYED, "phase")
+"""What names of parameters end in that are no weights, whatever their shape."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,14 +76,39 @@ class Network(nn.Module):
         decayed: list[nn.Parameter] = []
         free: list[nn.Parameter] = []
         for name, parameter in self.named_parameters():
-            (free if name.endswith(("bias", "scale", "strength")) else decayed).append(parameter)
+            (free if name.endswith(UNDECAYED) else decayed).append(parameter)
         return [
             ParameterGroup(tuple(decayed)),
             ParameterGroup(tuple(free), weight_decay_factor=0.0),
         ]
 
+    def weight_matrices(self) -> list[nn.Parameter]:
+        """What a recipe's penalties are on: per model at least two axes, and neither biases nor factors by name.
+
+        Biases of members have an axis more than others, so the shape alone does not tell.
+        """
+        named = self.named_parameters()
+        return [parameter for name, parameter in named if parameter.ndim >= 3 and not name.endswith(NO_MATRICES)]
+
     def set_progress(self, fraction: float) -> None:
         """Told before every epoch how much of training is done, 0 to 1, for what is scheduled inside the network (dropout)."""
+
+    def normalisations(self) -> list[BatchNorm]:
+        """Layers whose statistics run along while training."""
+        return [module for module in self.modules() if isinstance(module, BatchNorm)]
+
+    @torch.no_grad()
+    def renew_statistics(self, blocks: Mapping[str, Tensor]) -> None:
+        """Set running statistics to what these rows (M, N, width) give with the weights as they are, dropout off."""
+        self.eval()
+        layers = self.normalisations()
+        for layer in layers:
+            layer.train()
+            layer.momentum = 1.0
+        self(blocks)
+        for layer in layers:
+            layer.eval()
+            layer.momentum = MOMENTUM
 
     def keep(self, models: Sequence[int]) -> None:
         """Go on with some of the stacked models only, in the given order."""

@@ -18,7 +18,8 @@ class BatchNorm(nn.Module):
     """Each neuron to mean 0 and deviation 1 over the batch while training, by running statistics at prediction.
 
     scale and bias (M, width) are learned; mean and variance (M, width) run. A batch of one row says nothing of deviations and
-    is normalised by what has run so far. A moving average of weights does not reach the statistics: leave `ema` at 0.
+    is normalised by what has run so far. Averages of weights have no running statistics of their own: `Network.renew_statistics`
+    takes them anew.
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167.
     """
 
@@ -27,6 +28,7 @@ class BatchNorm(nn.Module):
 
     def __init__(self, width: int, *, n_models: int) -> None:
         super().__init__()
+        self.momentum = MOMENTUM
         self.scale = nn.Parameter(torch.ones(n_models, width))
         self.bias = nn.Parameter(torch.zeros(n_models, width))
         self.register_buffer("mean", torch.zeros(n_models, width))
@@ -42,7 +44,7 @@ class BatchNorm(nn.Module):
             self.scale.view(-1),
             self.bias.view(-1),
             training=self.training and n_rows > 1,
-            momentum=MOMENTUM,
+            momentum=self.momentum,
             eps=EPSILON,
         )
         return normed.view(n_rows, n_models, width).transpose(0, 1)

@@ -16,11 +16,19 @@ SHARE_OF_EPOCHS = 0.6
 
 def network_cost(n_train: int, recipe: Recipe | None, *, n_weights: int, n_activations: int) -> Cost:
     """One unit of a network that multiplies `n_weights` and stores `n_activations` numbers per sample."""
-    pace = (recipe or Recipe()).pace(n_train)
-    steps = pace.n_steps * pace.n_epochs * SHARE_OF_EPOCHS
+    recipe = recipe or Recipe()
+    pace = recipe.pace(n_train)
+    steps = pace.n_steps * pace.n_epochs * _share_of_epochs(recipe)
     flops = steps * pace.batch_size * (6.0 * n_weights + 40.0 * n_activations)
-    memory = 4.0 * (4 * n_weights + 3 * pace.batch_size * n_activations) + 100.0 * n_train
-    return Cost(seconds=flops / FLOPS_PER_SECOND + steps * SECONDS_PER_STEP, memory_bytes=memory)
+    memory = 4.0 * ((3 + recipe.snapshots) * n_weights + 3 * pace.batch_size * n_activations) + 100.0 * n_train
+    seconds = flops / FLOPS_PER_SECOND + steps * SECONDS_PER_STEP
+    return Cost(seconds=recipe.bags * seconds, memory_bytes=recipe.bags * memory)
+
+
+def _share_of_epochs(recipe: Recipe) -> float:
+    """How much of the epochs is trained for: nothing stops before its last snapshot, or its average, has begun."""
+    surely = 1 - (1 if recipe.swa == 0 else recipe.swa) / recipe.snapshots
+    return surely + (1 - surely) * SHARE_OF_EPOCHS
 
 
 def network_space(default: Preset, rates: Range) -> Space:

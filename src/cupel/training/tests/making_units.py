@@ -13,7 +13,7 @@ from torch import Tensor
 from cupel.core.family import Cost, Family, UnitData
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
-from cupel.core.layers import Activation, Linear, Network, PooledDropout, generators_for
+from cupel.core.layers import Activation, BatchNorm, Ensemble, Linear, Network, PooledDropout, generators_for
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task, TaskKind
@@ -108,8 +108,34 @@ class Remembering(Tiny):
         return super().forward(blocks)
 
 
+class Normalised(Tiny):
+    """Normalises over the batch behind its hidden layer; without dropout statistics can be worked out by hand."""
+
+    def __init__(self, shape: InputShape, config: Config, *, n_outputs: int, seeds: Sequence[int]) -> None:
+        super().__init__(shape, config, n_outputs=n_outputs, seeds=seeds)
+        self.norm = BatchNorm(config.width, n_models=len(seeds))
+
+    def forward(self, blocks: Mapping[str, Tensor]) -> Tensor:
+        x = torch.cat([blocks[name] for name in ("numeric", "binary") if name in blocks], dim=-1)
+        return self.output(self.activation(self.norm(self.hidden(x))))[:, None]
+
+    def emit(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
+        x = graph.concat([blocks[name] for name in ("numeric", "binary") if name in blocks])
+        x = self.norm.emit(graph, self.hidden.emit(graph, x, model=model), model=model)
+        x = self.output.emit(graph, self.activation.emit(graph, x), model=model)
+        return graph.op("Unsqueeze", x, graph.constant(np.array([0], np.int64)))
+
+
+def _build_normalised(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seeds: Sequence[int]) -> Network:
+    return Normalised(shape, config, n_outputs=n_outputs, seeds=seeds)
+
+
 def _build_remembering(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seeds: Sequence[int]) -> Network:
     return Remembering(shape, config, n_outputs=n_outputs, seeds=seeds)
+
+
+def _build_several(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seeds: Sequence[int]) -> Network:
+    return Ensemble(lambda own: Tiny(shape, config, n_outputs=n_outputs, seeds=own), n_members=2, seeds=seeds)
 
 
 def _build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seeds: Sequence[int]) -> Network:
@@ -136,3 +162,5 @@ TINY = Family(
     build=_build,
 )
 REMEMBERING = replace(TINY, name="Remembering", build=_build_remembering)
+NORMALISED = replace(TINY, name="Normalised", build=_build_normalised)
+SEVERAL = replace(TINY, name="Several", build=_build_several)

@@ -16,7 +16,7 @@ from cupel.core.family import FittedUnit, UnitData
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task
 from cupel.training import crew, environment
-from cupel.training.tests.making_units import BINARY, MULTICLASS, REGRESSION, REMEMBERING, TASKS, TINY, Config, unit_of
+from cupel.training.tests.making_units import BINARY, MULTICLASS, REGRESSION, REMEMBERING, SEVERAL, TASKS, TINY, Config, unit_of
 
 QUICK = Recipe(learning_rate=0.01, batch_size=64, epochs=12)
 
@@ -120,6 +120,9 @@ def test_every_schedule_lowers_the_loss(schedule: str) -> None:
         {"label_smoothing": 0.1},
         {"gradient_clip": 0.01},
         {"ema": 0.9},
+        {"swa": 0.5},
+        {"snapshots": 3, "schedule": "cosine"},
+        {"bags": 2},
         {"class_weights": True},
         {"nesterov": False, "optimizer": "sgd", "learning_rate": 0.05},
         {"momentum": 0.0, "optimizer": "sgd", "learning_rate": 0.1},
@@ -129,7 +132,7 @@ def test_every_schedule_lowers_the_loss(schedule: str) -> None:
 def test_every_way_to_regularise_changes_the_weights_and_lets_it_learn(change: dict) -> None:
     unit = unit_of(MULTICLASS)
     plain, changed = (fitted([unit], MULTICLASS, recipe)[0] for recipe in (QUICK, replace(QUICK, **change)))
-    assert not is_same(plain, changed, tolerance=1e-6)
+    assert not np.allclose(plain.predictions, changed.predictions, atol=1e-6)
     assert changed.curve["stop_loss"][-1] < changed.curve["stop_loss"][0]
 
 
@@ -140,6 +143,20 @@ def test_penalties_make_weights_smaller() -> None:
         for recipe in (QUICK, replace(QUICK, l1=1e-3), replace(QUICK, l2=1e-2), replace(QUICK, weight_decay=0.1))
     )
     assert all(size < plain for size in punished)
+
+
+def test_penalties_leave_biases_alone() -> None:
+    """Biases of layers of members have as many axes as matrices of others have; a penalty must not draw them to zero."""
+    unit = unit_of(REGRESSION)
+    recipe = replace(QUICK, optimizer="sgd", momentum=0.0, learning_rate=1e-3, epochs=1, batch_size=256)
+    plain, punished = (
+        training.fit(SEVERAL, [unit], config=Config(dropout=0.0), recipe=r, task=REGRESSION, threads=1)[0].weights
+        for r in (recipe, replace(recipe, l1=1.0, l2=1.0))
+    )
+    for layer in ("hidden", "output"):
+        assert plain[f"inner.{layer}.bias"].ndim == 2
+        assert np.array_equal(plain[f"inner.{layer}.bias"], punished[f"inner.{layer}.bias"])
+        assert np.abs(punished[f"inner.{layer}.weight"]).sum() < np.abs(plain[f"inner.{layer}.weight"]).sum()
 
 
 def test_each_fold_keeps_its_own_best_epoch() -> None:

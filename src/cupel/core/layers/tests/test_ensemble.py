@@ -10,7 +10,18 @@ import torch
 from torch import Tensor
 
 from cupel.core.graph import Graph
-from cupel.core.layers import Ensemble, Linear, Network, PiecewiseLinearEmbedding, PooledDropout, generators_for
+from cupel.core.layers import (
+    BatchEnsembleLinear,
+    Ensemble,
+    Linear,
+    MemberLinear,
+    MemberScale,
+    Network,
+    PeriodicEmbedding,
+    PiecewiseLinearEmbedding,
+    PooledDropout,
+    generators_for,
+)
 
 SEEDS, N_MEMBERS, N_ROWS, WIDTH = (1, 2, 3), 2, 40, 4
 
@@ -63,6 +74,24 @@ def test_every_tensor_has_the_models_in_front_and_gets_a_gradient_from_its_own()
         assert parameter.grad is not None
         assert parameter.grad[1].any()
         assert not parameter.grad[[0, 2]].any()
+
+
+def test_only_weight_matrices_are_penalised_however_many_axes_biases_have() -> None:
+    def names(network: Network) -> set[str]:
+        matrices = {id(matrix) for matrix in network.weight_matrices()}
+        return {name for name, parameter in network.named_parameters() if id(parameter) in matrices}
+
+    assert names(Ensemble(Binned, n_members=N_MEMBERS, seeds=SEEDS)) == {
+        "inner.bins.weight",
+        "inner.bins.linear_weight",
+        "inner.output.weight",
+    }
+    members, generators = Network(), generators_for(SEEDS)
+    members.scale = MemberScale([1] * WIDTH, N_MEMBERS, generators)
+    members.shared = BatchEnsembleLinear((WIDTH, 3), N_MEMBERS, generators)
+    members.heads = MemberLinear((3, 2), N_MEMBERS, generators)
+    members.numeric = PeriodicEmbedding(WIDTH, generators, n_frequencies=2, width=3, sigma=1.0)
+    assert names(members) == {"shared.weight", "heads.weight", "numeric.frequency", "numeric.weight"}
 
 
 def test_it_goes_on_with_some_of_its_models() -> None:

@@ -19,6 +19,8 @@ MODELS = (
     "resnet",
     "knn",
     "ft_transformer",
+    "grownet",
+    "samme",
 )
 """In the order in which a search tries them first: what gave most for its time on the development tables comes early."""
 
