@@ -63,6 +63,7 @@ def fit(
     observer = observer or Silent()
     try:
         problem = understand(source, target, settings=settings or Settings(), observer=observer)
+        tuning.strategy_named(problem.settings.search, _ground(problem, budget.effort))  # refused before a folder is made
         asked = question(problem, source, budget=budget)
         with execution.RunFolder(folder_for(out, source)) as folder:
             if folder.settle_question(asked):

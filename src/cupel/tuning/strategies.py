@@ -268,6 +268,12 @@ def _fits(space: Space, name: str, *, wish: Any) -> bool:
 
 def _check_wishes(ground: Ground) -> None:
     """Every wish is for a family that is tried and a field that there is."""
+    wishes = ground.wishes
+    if not isinstance(wishes, Mapping) or not all(isinstance(fields, Mapping) for fields in wishes.values()):
+        raise UsageError(
+            f"the space {wishes!r} does not name families with fields; "
+            f"expected for example {{'RealMLP': {{'width': [128, 512], 'dropout': 0.1}}}}."
+        )
     known = {family.name.casefold(): family for family in ground.fitting}
     for name in ground.wishes:
         if name != EVERY_FAMILY and name.casefold() not in known:
