@@ -28,6 +28,10 @@ from cupel.version import __version__
 
 Array = NDArray[Any]
 SHARE_TO_CONCLUDE = 0.03
+SHARE_OF_MEMORY = 0.75
+"""Of what is available when the search begins: what a candidate may take. Estimates are not sure, and others need some too."""
+SHARE_FOR_PREPARED = 0.1
+"""Of the same: prepared folds that are kept for the candidates to come."""
 
 
 def fit(
@@ -103,6 +107,11 @@ def plan(problem: Problem, *, effort: str | None = None, seconds: float | None =
     return [(each.candidate, each.family, estimate(each.candidate, each.family)) for each in planned]
 
 
+def memory_for_candidates() -> float:
+    """Bytes that a candidate may take here and now; what is estimated to need more is skipped."""
+    return SHARE_OF_MEMORY * machine.usable_memory_bytes()
+
+
 def question(problem: Problem, source: Any, *, budget: Budget) -> dict[str, Any]:
     """Everything needed to repeat a run, for `run.yaml`."""
     return {
@@ -156,6 +165,7 @@ def _search(
         train=partial(_train, task=problem.task, device=training.choose_device(problem.settings.device)),
         export=partial(_export, problem),
         seed=problem.settings.seed,
+        kept_bytes=SHARE_FOR_PREPARED * machine.usable_memory_bytes(),
     )
     ground, score = _ground(problem, budget.effort), scorer(problem)
     strategy = tuning.strategy_named(problem.settings.search, ground)
@@ -174,6 +184,7 @@ def _search(
         observer=observer,
         racing=tuning.Racing(comparer(problem)) if problem.settings.racing else None,
         log=folder.journal.append,
+        memory_bytes=memory_for_candidates(),
     )
     tried = tuning.search(strategy, setup=setup, deadline=deadline.minus(_seconds_to_conclude(problem, budget)))
     tuning.write_study(folder.path / "study.log", tried, ground=ground)

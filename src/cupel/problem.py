@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel import data, ensembling, evaluation
-from cupel.core import registry
+from cupel.core import machine, registry
 from cupel.core.candidate import Candidate
 from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError
@@ -27,6 +27,7 @@ from cupel.core.task import Task
 Array = NDArray[Any]
 N_GOLDEN = 32
 N_SHAPE_ROWS = 1000
+BYTES_PER_CELL = 4.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,8 +72,13 @@ class Problem:
         return 1.0 if self.task.is_classification else max(float(np.std(self.target)), 1e-12)
 
     def estimator(self) -> Callable[[Candidate, Family], Cost]:
-        """A function that estimates all units of a candidate, from the families' own cost functions."""
+        """A function that estimates all units of a candidate, from the families' own cost functions.
+
+        Memory is that at the peak: the prepared folds and the model's own copy of them, and what the units take that are
+        trained at once, which are all of a network and one for each core of what trains itself.
+        """
         n_train = int(np.mean([len(fold.train) for fold in self.splits.folds]))
+        n_folds = len(self.splits.folds)
         shapes: dict[Any, InputShape] = {}
 
         def estimate(candidate: Candidate, family: Family) -> Cost:
@@ -80,8 +86,9 @@ class Problem:
             if shape is None:
                 shape = shapes[candidate.preparation] = self._shape(candidate.preparation)
             unit = family.cost(n_train, shape, candidate.config, candidate.recipe, self.task)
-            n_folds = len(self.splits.folds)
-            return Cost(seconds=unit.seconds * n_folds, memory_bytes=unit.memory_bytes * n_folds)
+            prepared = 2 * BYTES_PER_CELL * n_folds * self.dataset.n_samples * sum(shape.widths.values())
+            at_once = n_folds if family.build is not None else min(machine.usable_cores(), n_folds)
+            return Cost(seconds=unit.seconds * n_folds, memory_bytes=prepared + unit.memory_bytes * at_once)
 
         return estimate
 

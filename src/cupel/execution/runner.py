@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -68,6 +69,7 @@ class Runner:
     """Everything that is the same for all candidates of a run.
 
     `golden` are row indices whose predictions by the trained model are kept, to be compared with every later form of it.
+    Prepared folds are kept for later candidates, up to `kept_bytes`.
     """
 
     dataset: Dataset
@@ -78,6 +80,7 @@ class Runner:
     train: Trainer
     export: Exporter
     seed: int = 0
+    kept_bytes: float = math.inf
     _prepared: dict[Any, Prepared] = field(default_factory=dict)
 
     def unit_key(self, candidate: Candidate, fold: Fold, *, share: float = 1.0) -> str:
@@ -172,9 +175,7 @@ class Runner:
                 raise TrainingError("time was up before its data were prepared; give the run more time.")
             rows = self._some(fold, share)
             prepared = candidate.preparation.fit(self.dataset, rows, seed=self._seed("preparation", fold))
-            while len(self._prepared) >= N_CACHED_PREPARATIONS * len(self.splits.folds):
-                self._prepared.pop(next(iter(self._prepared)))
-            self._prepared[key] = prepared
+            self._keep(key, prepared)
         unit = UnitData(
             fold=fold.index,
             seed=self._seed(candidate.key, fold),
@@ -185,6 +186,15 @@ class Runner:
             valid=prepared.fitted.transform(self.dataset, fold.valid),
         )
         return PreparedFold(prepared, unit)
+
+    def _keep(self, key: Any, prepared: Prepared) -> None:
+        """For candidates to come; the oldest make room."""
+        self._prepared[key] = prepared
+        while self._prepared and (
+            len(self._prepared) > N_CACHED_PREPARATIONS * len(self.splits.folds)
+            or sum(map(_n_bytes, self._prepared.values())) > self.kept_bytes
+        ):
+            self._prepared.pop(next(iter(self._prepared)))
 
     def _some(self, fold: Fold, share: float) -> Array:
         """A share of the fold's training rows: the same for all candidates, a smaller share within a larger one."""
@@ -210,6 +220,10 @@ class Runner:
             reason="time was up before training ended; the best epoch so far is used" if cut_short else "",
             n_bytes=sum((unit.folder / "model.onnx").stat().st_size for unit in units),
         )
+
+
+def _n_bytes(prepared: Prepared) -> int:
+    return sum(block.nbytes for block in prepared.inputs.blocks.values())
 
 
 def out_of_fold(units: Sequence[UnitResult], n_samples: int) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ class Config:
     fanciness: Annotated[float, Range(0.0, 1.0), When("kind", "fancy")] = 0.1
 
 
-def family(name, *, n_presets=1, seconds=1.0, deep=False, baseline=False, recipe=None):
+def family(name, *, n_presets=1, seconds=1.0, deep=False, baseline=False, recipe=None, memory_bytes=1):
     presets = [Preset(config=Config(width=10 + i), preparation=None, recipe=recipe) for i in range(n_presets)]
     return Family(
         name=name,
@@ -33,7 +33,7 @@ def family(name, *, n_presets=1, seconds=1.0, deep=False, baseline=False, recipe
         config=Config,
         portfolio=lambda task: presets,
         space=lambda task: Space.around(presets[0]),
-        cost=lambda *given: Cost(seconds=seconds, memory_bytes=1),
+        cost=lambda *given: Cost(seconds=seconds, memory_bytes=memory_bytes),
         is_deep=deep,
         is_baseline=baseline,
         fit=lambda units, **given: [],
