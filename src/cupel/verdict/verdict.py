@@ -107,7 +107,7 @@ class Verdict:
     """What won, by how much, how sure, at what cost, and what is wrong with the data.
 
     `optimism` is how much better the best looked than it is, positive whatever the metric's sense. `tied` names candidates
-    that are not significantly worse than the pick. `simplest` is the cheapest among pick and tied. Margins are None
+    that are not significantly worse than the pick. `simplest` is the smallest of those no slower, or the pick. Margins are None
     where there is nothing else to compare with; `margin_over_single` is the ensemble's, packed or not,
     over `best_single`. `metrics` are all that fit the task, for the pick's own predictions.
     `leaderboard` has one row per candidate, best first (see `leaderboard`).

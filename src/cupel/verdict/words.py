@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 WIDTH = 92
 N_FINDINGS = 4
 LABEL = 11
+NOTABLE = 1.5  # so many times faster or smaller is worth a word
 COARSEST = 3.2  # an uncertainty of 0.0032 to 0.032 is written with three decimals
 
 
@@ -183,13 +184,22 @@ def baseline_words(verdict: Verdict) -> str:
 
 
 def simplest_words(verdict: Verdict) -> str:
-    """The cheapest candidate that is not measurably worse."""
+    """The smallest candidate that is not measurably worse, and what it saves."""
     simplest, pick = verdict.simplest, verdict.pick
     if simplest is None or simplest.name == pick.name:
         return ""
-    gains = _times(pick, simplest, ("faster", "smaller"))
-    costs = f" and is {' and '.join(gains)}" if gains else ""
-    return f"{simplest.name} alone is not measurably worse ({score_words(simplest.score)}){costs}."
+    saved = " and ".join(gains(pick, simplest))
+    return f"{simplest.name} alone is not measurably worse ({score_words(simplest.score)}) and is {saved}."
+
+
+def gains(pick: Contender, other: Contender) -> list[str]:
+    """How many times faster and smaller than the pick another is, where that is notable."""
+    return _times(pick, other, ("faster", "smaller"))
+
+
+def losses(pick: Contender, other: Contender) -> list[str]:
+    """How many times slower and larger."""
+    return _times(other, pick, ("slower", "larger"))
 
 
 def ensemble_words(verdict: Verdict) -> str:
@@ -209,7 +219,7 @@ def _times(larger: Contender, smaller: Contender, words: tuple[str, str]) -> lis
     return [
         f"{ours / theirs:.3g} times {word}"
         for (ours, theirs), word in zip(sizes, words, strict=True)
-        if theirs > 0 and math.isfinite(ours) and ours / theirs >= 1.5
+        if theirs > 0 and math.isfinite(ours) and ours / theirs >= NOTABLE
     ]
 
 
