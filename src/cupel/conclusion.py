@@ -20,6 +20,7 @@ from cupel.core.errors import NoModelError
 from cupel.core.feeds import feeds_of
 from cupel.core.observer import Observer
 from cupel.core.schema import ColumnKind
+from cupel.core.stopwatch import Stopwatch
 from cupel.core.storage import write_json, write_text
 from cupel.core.trial import Ensemble, Trial
 from cupel.problem import Problem
@@ -90,7 +91,13 @@ def show_score(problem: Problem, score: float) -> str:
 
 
 def conclude(
-    problem: Problem, folder: execution.RunFolder, trials: Sequence[Trial], *, deadline: Deadline, observer: Observer
+    problem: Problem,
+    folder: execution.RunFolder,
+    trials: Sequence[Trial],
+    *,
+    deadline: Deadline,
+    observer: Observer,
+    stopwatch: Stopwatch,
 ) -> Run:
     """Combine what was found, judge it, pack the best and write the report.
 
@@ -103,27 +110,37 @@ def conclude(
     if not usable:
         raise _nothing_found(folder, trials)
     seconds_each = min(LATENCY_SECONDS, LATENCY_SECONDS_IN_ALL / len(usable))
-    trials = [_with_latency(problem, folder, trial, seconds=seconds_each) for trial in trials]
+    with stopwatch.stage("measuring speed"):
+        trials = [_with_latency(problem, folder, trial, seconds=seconds_each) for trial in trials]
     usable = [trial for trial in trials if trial.out_of_fold is not None]
+    left = deadline.remaining
+    with stopwatch.stage("choosing"):
+        pick, ensemble, select, seconds_to_choose = _chosen(problem, usable)
+    with stopwatch.stage("proving"):
+        judged = verdict.judge(
+            trials,
+            ensemble,
+            dataset=problem.dataset,
+            splits=problem.splits,
+            findings=problem.findings,
+            select=select,
+            pick=pick,
+            most_corrections=_affordable_corrections(left, seconds_to_choose),
+        )
+    return _publish(problem, folder, trials, pick=pick, judged=judged, deadline=deadline, stopwatch=stopwatch)
+
+
+def _chosen(problem: Problem, usable: Sequence[Trial]) -> tuple[Ensemble, Ensemble | None, verdict.Select, float]:
+    """What is packed, the ensemble, how it was chosen, and how many seconds combining took."""
     score, rows = scorer(problem), problem.splits.covered
     predictions = [trial.out_of_fold for trial in usable if trial.out_of_fold is not None]
     best = usable[int(np.argmax([score(prediction[rows], rows) for prediction in predictions]))]
     method, evidence = ensembling.method_named(problem.settings.ensemble), _evidence(problem, predictions)
-    left, started = deadline.remaining, time.monotonic()
+    started = time.monotonic()
     ensemble = ensembling.combine(usable, evidence, rows=rows, method=method)
-    seconds_to_choose = time.monotonic() - started
+    seconds = time.monotonic() - started
     pick = _pick(problem, ensembling.single(best), ensemble)
-    judged = verdict.judge(
-        trials,
-        ensemble,
-        dataset=problem.dataset,
-        splits=problem.splits,
-        findings=problem.findings,
-        select=ensembling.selector(evidence, method=method, max_rows=MAX_SELECTION_ROWS),
-        pick=pick,
-        most_corrections=_affordable_corrections(left, seconds_to_choose),
-    )
-    return _publish(problem, folder, trials, pick=pick, judged=judged, deadline=deadline)
+    return pick, ensemble, ensembling.selector(evidence, method=method, max_rows=MAX_SELECTION_ROWS), seconds
 
 
 def _affordable_corrections(seconds_left: float, seconds_to_choose: float) -> int:
@@ -154,18 +171,41 @@ def _publish(
     pick: Ensemble,
     judged: verdict.Verdict,
     deadline: Deadline,
+    stopwatch: Stopwatch,
 ) -> Run:
     """Write the artifact, then what tells about it: a verdict never names a model that is not there."""
-    model = _packed_model(folder, pick)
-    latency = packing.measure_latency(model, _latency_feeds(problem), seconds=LATENCY_SECONDS)
+    with stopwatch.stage("measuring speed"):
+        model = _packed_model(folder, pick)
+        latency = packing.measure_latency(model, _latency_feeds(problem), seconds=LATENCY_SECONDS)
+    with stopwatch.stage("explaining"):
+        importance = _importance(problem, folder, pick)
     judged = judged.completed(
-        seconds=deadline.elapsed,
-        seed=problem.settings.seed,
-        latency_ms=latency,
-        n_bytes=len(model),
-        importance=_importance(problem, folder, pick),
+        seconds=deadline.elapsed, seed=problem.settings.seed, latency_ms=latency, n_bytes=len(model), importance=importance
     )
-    package = packing.Package(
+    with stopwatch.stage("packing"):
+        n_bytes = packing.pack(folder.path / "model.cupel", _package(problem, folder, pick, model=model, judged=judged))
+    judged = judged.completed(seconds=deadline.elapsed, seconds_by_stage=stopwatch.seconds, n_bytes=n_bytes)
+    with stopwatch.stage("reporting"):
+        write_text(folder.path / "leaderboard.csv", verdict.leaderboard_csv(judged.leaderboard))
+        verdict.write_report(
+            folder.path / "report.html",
+            judged,
+            trials=trials,
+            pick=pick,
+            dataset=problem.dataset,
+            profile=problem.profile,
+            timeline=_timeline(problem, trials),
+        )
+    judged = judged.completed(seconds=deadline.elapsed, seconds_by_stage=stopwatch.seconds)
+    write_json(folder.path / "verdict.json", judged.to_json())
+    folder.journal.append("concluded", pick=pick.name, seconds=deadline.elapsed, seconds_by_stage=judged.seconds_by_stage)
+    return Run(folder.path)
+
+
+def _package(
+    problem: Problem, folder: execution.RunFolder, pick: Ensemble, *, model: bytes, judged: verdict.Verdict
+) -> packing.Package:
+    return packing.Package(
         model=model,
         schema=problem.dataset.schema,
         task=problem.task,
@@ -176,21 +216,6 @@ def _publish(
         card=verdict.model_card(judged, problem.dataset),
         facts={"words": str(judged), "metric": judged.metric, "fingerprint": problem.dataset.fingerprint},
     )
-    n_bytes = packing.pack(folder.path / "model.cupel", package)
-    judged = judged.completed(seconds=deadline.elapsed, n_bytes=n_bytes)
-    write_text(folder.path / "leaderboard.csv", verdict.leaderboard_csv(judged.leaderboard))
-    verdict.write_report(
-        folder.path / "report.html",
-        judged,
-        trials=trials,
-        pick=pick,
-        dataset=problem.dataset,
-        profile=problem.profile,
-        timeline=_timeline(problem, trials),
-    )
-    write_json(folder.path / "verdict.json", judged.to_json())
-    folder.journal.append("concluded", pick=pick.name, seconds=deadline.elapsed)
-    return Run(folder.path)
 
 
 def _timeline(problem: Problem, trials: Sequence[Trial]) -> list[tuple[float, str, float]]:

@@ -20,6 +20,7 @@ from cupel.core.family import Cost, Family, FittedModel, FittedUnit, UnitData
 from cupel.core.observer import Observer, Silent
 from cupel.core.preparation import FittedPreparation
 from cupel.core.settings import Settings
+from cupel.core.stopwatch import Stopwatch
 from cupel.core.task import Task
 from cupel.core.trial import Trial
 from cupel.problem import Problem, understand
@@ -64,16 +65,17 @@ def fit(
     """
     seconds = seconds_in(time)
     budget, deadline = Budget(effort_named(effort, seconds), seconds), Deadline(seconds)
-    observer = observer or Silent()
+    observer, stopwatch = observer or Silent(), Stopwatch()
     try:
-        problem = understand(source, target, settings=settings or Settings(), observer=observer)
+        problem = understand(source, target, settings=settings or Settings(), observer=observer, stopwatch=stopwatch)
         tuning.strategy_named(problem.settings.search, _ground(problem, budget.effort))  # refused before a folder is made
         asked = question(problem, source, budget=budget)
         with execution.RunFolder(folder_for(out, source)) as folder:
             if folder.settle_question(asked):
                 observer.message(f"going on with the run in {folder.path}")
-            trials = _search(problem, folder, budget=budget, deadline=deadline, observer=observer)
-            return conclude(problem, folder, trials, deadline=deadline, observer=observer)
+            with stopwatch.stage("searching"):
+                trials = _search(problem, folder, budget=budget, deadline=deadline, observer=observer, stopwatch=stopwatch)
+            return conclude(problem, folder, trials, deadline=deadline, observer=observer, stopwatch=stopwatch)
     finally:
         observer.close()
 
@@ -153,7 +155,13 @@ def folder_for(out: str | Path | None, source: Any) -> Path:
 
 
 def _search(
-    problem: Problem, folder: execution.RunFolder, *, budget: Budget, deadline: Deadline, observer: Observer
+    problem: Problem,
+    folder: execution.RunFolder,
+    *,
+    budget: Budget,
+    deadline: Deadline,
+    observer: Observer,
+    stopwatch: Stopwatch,
 ) -> list[Trial]:
     observer.stage("training candidates")
     runner = execution.Runner(
@@ -165,6 +173,7 @@ def _search(
         train=partial(_train, task=problem.task, device=training.choose_device(problem.settings.device)),
         export=partial(_export, problem),
         seed=problem.settings.seed,
+        stopwatch=stopwatch,
         kept_bytes=SHARE_FOR_PREPARED * machine.usable_memory_bytes(),
     )
     ground, score = _ground(problem, budget.effort), scorer(problem)

@@ -22,6 +22,7 @@ from cupel.core.observer import Observer, Silent
 from cupel.core.profile import Profile
 from cupel.core.settings import Settings
 from cupel.core.split import Splits
+from cupel.core.stopwatch import Stopwatch
 from cupel.core.task import Task
 
 Array = NDArray[Any]
@@ -99,33 +100,37 @@ class Problem:
         return InputShape.covering([preparation.fit(self.dataset, rows, seed=0).inputs])
 
 
-def understand(source: Any, target: str, *, settings: Settings, observer: Observer | None = None) -> Problem:
+def understand(
+    source: Any, target: str, *, settings: Settings, observer: Observer | None = None, stopwatch: Stopwatch | None = None
+) -> Problem:
     """Read the data, find the task, the faults and the splits.
 
     Raises:
         DataError: the data cannot be read or learned from.
         UsageError: a setting does not fit the data.
     """
-    observer = observer or Silent()
+    observer, stopwatch = observer or Silent(), stopwatch or Stopwatch()
     ensembling.method_named(settings.ensemble)  # an unknown one is refused before any work
     observer.stage("reading the data")
-    dataset = read(source, target, settings=settings)
+    with stopwatch.stage("reading"):
+        dataset = read(source, target, settings=settings)
     assert dataset.task is not None, "a target was given"
     modality = registry.recognise(dataset.schema)
     reason = modality.unusable(dataset)
     if reason:
         raise DataError(reason)
     observer.stage("looking for faults in the data")
-    profile = data.profile(dataset)
-    return Problem(
-        dataset=dataset,
-        modality=modality,
-        profile=profile,
-        splits=divide(dataset, settings),
-        findings=data.judge_quality(dataset, profile),
-        families=_families(modality, settings, dataset.task),
-        settings=settings,
-    )
+    with stopwatch.stage("understanding"):
+        profile = data.profile(dataset)
+        return Problem(
+            dataset=dataset,
+            modality=modality,
+            profile=profile,
+            splits=divide(dataset, settings),
+            findings=data.judge_quality(dataset, profile),
+            families=_families(modality, settings, dataset.task),
+            settings=settings,
+        )
 
 
 def read(source: Any, target: str | None, *, settings: Settings) -> Dataset:

@@ -21,6 +21,7 @@ from cupel.core.feeds import feeds_of
 from cupel.core.modality import GraphInput
 from cupel.core.preparation import FittedPreparation, Prepared
 from cupel.core.split import Fold, Splits
+from cupel.core.stopwatch import Stopwatch
 from cupel.core.trial import Status, Trial, UnitResult
 from cupel.execution.folder import RunFolder
 from cupel.execution.units import UnitFiles
@@ -81,6 +82,7 @@ class Runner:
     export: Exporter
     seed: int = 0
     kept_bytes: float = math.inf
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
     _prepared: dict[Any, Prepared] = field(default_factory=dict)
 
     def unit_key(self, candidate: Candidate, fold: Fold, *, share: float = 1.0) -> str:
@@ -137,33 +139,42 @@ class Runner:
     ) -> list[UnitResult]:
         if not splits:
             return []
-        folds = [self._prepared_fold(candidate, split, share, deadline) for split in splits]
-        fitted = self.train(family, [fold.unit for fold in folds], candidate=candidate, deadline=deadline, progress=progress)
-        feeds = feeds_of(self.dataset, self.golden, self.inputs)
-        results = []
-        for split, fold, unit in zip(splits, folds, fitted, strict=True):
-            preparation = fold.prepared.fitted
-            golden = unit.model.predict(preparation.transform(self.dataset, self.golden))
-            if not (np.isfinite(unit.predictions).all() and np.isfinite(golden).all()):
-                raise TrainingError(f"fold {split.index + 1} predicts values that are not finite; the model diverged.")
-            model = self.export(preparation, unit.model, feeds=feeds, expected=golden)
-            files = UnitFiles(
-                rows=split.valid,
-                predictions=unit.predictions,
-                golden=golden,
-                model=model,
-                weights=unit.weights,
-                facts={
-                    "fold": split.index,
-                    "candidate": candidate.name,
-                    "seconds": unit.seconds,
-                    "best_epoch": unit.best_epoch,
-                    "cut_short": unit.cut_short,
-                    "curve": unit.curve,
-                },
-            )
-            results.append(self.folder.units.save(self.unit_key(candidate, split, share=share), files))
-        return results
+        with self.stopwatch.stage("preparing"):
+            folds = [self._prepared_fold(candidate, split, share, deadline) for split in splits]
+        with self.stopwatch.stage("training"):
+            fitted = self.train(family, [fold.unit for fold in folds], candidate=candidate, deadline=deadline, progress=progress)
+        with self.stopwatch.stage("exporting"):
+            feeds = feeds_of(self.dataset, self.golden, self.inputs)
+            return [
+                self._exported(candidate, split, fold, unit, feeds=feeds, share=share)
+                for split, fold, unit in zip(splits, folds, fitted, strict=True)
+            ]
+
+    def _exported(
+        self, candidate: Candidate, split: Fold, fold: PreparedFold, unit: FittedUnit, *, feeds: Mapping[str, Array], share: float
+    ) -> UnitResult:
+        """A trained unit as it is kept: its predictions, and its model as ONNX."""
+        preparation = fold.prepared.fitted
+        golden = unit.model.predict(preparation.transform(self.dataset, self.golden))
+        if not (np.isfinite(unit.predictions).all() and np.isfinite(golden).all()):
+            raise TrainingError(f"fold {split.index + 1} predicts values that are not finite; the model diverged.")
+        model = self.export(preparation, unit.model, feeds=feeds, expected=golden)
+        files = UnitFiles(
+            rows=split.valid,
+            predictions=unit.predictions,
+            golden=golden,
+            model=model,
+            weights=unit.weights,
+            facts={
+                "fold": split.index,
+                "candidate": candidate.name,
+                "seconds": unit.seconds,
+                "best_epoch": unit.best_epoch,
+                "cut_short": unit.cut_short,
+                "curve": unit.curve,
+            },
+        )
+        return self.folder.units.save(self.unit_key(candidate, split, share=share), files)
 
     def _prepared_fold(self, candidate: Candidate, fold: Fold, share: float, deadline: Deadline) -> PreparedFold:
         target = self.dataset.target
