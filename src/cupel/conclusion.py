@@ -32,7 +32,9 @@ N_LATENCY_ROWS = 200
 LATENCY_SECONDS = 0.3
 LATENCY_SECONDS_IN_ALL = 1.5
 MAX_IMPORTANCE_COLUMNS = 400
-IMPORTANCE_CELLS = 40_000
+IMPORTANCE_CELLS, FEWEST_IMPORTANCE_CELLS = 40_000, 10_000
+SECONDS_TO_EXPLAIN = 10.0
+"""Where less is left of the time, importance is measured on the fewest cells: wider intervals, and the cap holds."""
 LOG_LOSS_SHARE = 0.02
 N_RACING_RESAMPLES = 200
 SHARE_FOR_CORRECTIONS = 0.4
@@ -178,7 +180,7 @@ def _publish(
         model = _packed_model(folder, pick)
         latency = packing.measure_latency(model, _latency_feeds(problem), seconds=LATENCY_SECONDS)
     with stopwatch.stage("explaining"):
-        importance = _importance(problem, folder, pick)
+        importance = _importance(problem, folder, pick, seconds_left=deadline.remaining)
     judged = judged.completed(
         seconds=deadline.elapsed, seed=problem.settings.seed, latency_ms=latency, n_bytes=len(model), importance=importance
     )
@@ -237,20 +239,23 @@ def _nothing_found(folder: execution.RunFolder, trials: Sequence[Trial]) -> NoMo
     return NoModelError(f"no candidate gave a usable model ({reasons}). Mend the first reason and run again.")
 
 
-def _importance(problem: Problem, folder: execution.RunFolder, pick: Ensemble) -> list[evaluation.Importance]:
+def _importance(
+    problem: Problem, folder: execution.RunFolder, pick: Ensemble, *, seconds_left: float
+) -> list[evaluation.Importance]:
     """Of the pick's heaviest member, by the models of its folds on the rows that each had not seen."""
     member = pick.members[int(np.argmax(pick.weights))]
     parts = [(unit.rows, partial(packing.run, packing.session(folder.units.model(unit.key)))) for unit in member.units]
     n_columns = sum(len(graph_input.columns) for graph_input in problem.inputs)
     if n_columns > MAX_IMPORTANCE_COLUMNS:
         return []
+    n_cells = IMPORTANCE_CELLS if seconds_left > SECONDS_TO_EXPLAIN else FEWEST_IMPORTANCE_CELLS
     return evaluation.permutation_importance(
         parts,
         problem.dataset,
         problem.task.metric,
         inputs=problem.inputs,
         seed=problem.settings.seed,
-        max_rows=max(200, min(2000, IMPORTANCE_CELLS // n_columns)),
+        max_rows=max(200, min(2000, n_cells // n_columns)),
     )
 
 
