@@ -54,6 +54,7 @@ MORE_ARGUMENTS: dict[str, str] = {
     "verdict/judge.py::judge": "what was tried, what was chosen, and how: each is a thing of its own",
     "training/fit.py::fit": "the door of training: what, how, on which machine, until when, and whom to tell",
     "evaluation/selection.py::corrected_for_selection": "what was said, how it was chosen, and all that a resample depends on",
+    "estimators.py::_CupelEstimator.__init__": "scikit-learn demands one plain constructor argument per setting",
     "data/reading.py::read": "the door of reading: one keyword for each thing that a user may say about the data",
 }
 MORE_POSITIONAL: dict[str, str] = {

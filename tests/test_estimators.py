@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import inspect
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from cupel import CupelClassifier, CupelRegressor
+from cupel.core.errors import UsageError
 
 CHEAP = {"effort": "quick", "families": ("linear",)}
 
@@ -76,6 +79,35 @@ def test_a_clone_has_the_settings_and_nothing_learned(classifier: CupelClassifie
 def test_one_class_is_refused_in_words(frame: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="one class only"):
         CupelClassifier(**CHEAP).fit(frame, np.zeros(len(frame), int))
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"ensemble": "choir"}, "ensemble 'choir' is unknown; choose none, greedy"),
+        ({"search": "lucky"}, "search 'lucky' is unknown; choose auto"),
+        ({"space": {"linear": {"colour": [1, 2]}}}, "colour"),
+        ({"space": {"Forest": {"depth": 3}}}, "names 'Forest', which is not tried"),
+        ({"space": ["linear"]}, "does not name families with fields"),
+        ({"space": {"linear": 0.1}}, "does not name families with fields"),
+    ],
+)
+def test_a_setting_that_cannot_be_met_is_refused_before_a_folder_is_made(
+    frame: pd.DataFrame, tmp_path: Path, setting: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        CupelClassifier(**CHEAP, **setting, out=tmp_path / "run").fit(frame, frame["count"] > 4)
+    assert not (tmp_path / "run").exists()
+
+
+def test_search_space_racing_and_ensemble_reach_the_run(frame: pd.DataFrame, tmp_path: Path) -> None:
+    wishes = {"linear": {"strongest": 100.0, "n_strengths": [2, 3]}}
+    asked = {"search": "random", "space": wishes, "racing": False, "ensemble": "soft-vote"}
+    model = CupelClassifier(**CHEAP, **asked, out=tmp_path / "run").fit(frame, frame["count"] > 4)
+    settings = yaml.safe_load((tmp_path / "run" / "run.yaml").read_text())["settings"]
+    assert {name: settings[name] for name in asked} == asked
+    assert {name: model.get_params()[name] for name in asked} == asked
+    assert all(name in ("constant", "linear") for name in model.leaderboard_["family"])
 
 
 def test_sample_weights_are_not_taken() -> None:

@@ -24,7 +24,7 @@ def problem():
     return understand({"x": x, "z": z, "y": y}, "y", settings=Settings(n_folds=3))
 
 
-def runner_in(folder, problem):
+def runner_in(folder, problem, **given):
     return execution.Runner(
         dataset=problem.dataset,
         splits=problem.splits,
@@ -33,6 +33,7 @@ def runner_in(folder, problem):
         folder=folder,
         train=partial(pipeline._train, task=problem.task, device="cpu"),
         export=partial(pipeline._export, problem),
+        **given,
     )
 
 
@@ -85,3 +86,15 @@ def test_a_share_of_the_rows_is_another_unit_and_shares_are_nested(problem, tmp_
     assert third < half < set(fold.train.tolist())
     assert screened.status is full.status is Status.DONE
     assert {unit.key for unit in screened.units}.isdisjoint(unit.key for unit in full.units)
+
+
+def test_prepared_folds_are_kept_as_far_as_memory_is_given_and_change_nothing(problem, tmp_path):
+    candidate, family = candidate_of(problem, "linear")
+    found = []
+    for number, (kept_bytes, n_kept) in enumerate([(np.inf, 3), (4 * 240 * 2, 1), (0, 0)]):
+        with execution.RunFolder(tmp_path / str(number)) as folder:
+            runner = runner_in(folder, problem, kept_bytes=kept_bytes)
+            found.append(run(runner, candidate, family).out_of_fold)
+            assert len(runner._prepared) == n_kept
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], found[2])

@@ -49,6 +49,17 @@ def test_the_verdict_has_the_names_that_machines_read(finished):
     assert facts["pick"]["score"]["estimate"] > 0.7
 
 
+def test_where_the_time_went_stands_in_verdict_journal_and_report(finished, capsys):
+    facts, stages = finished.facts, finished.facts["seconds_by_stage"]
+    names = ("reading", "understanding", "preparing", "training", "exporting", "choosing", "proving", "packing", "reporting")
+    assert set(names) <= set(stages)
+    assert 0.9 * facts["seconds"] <= sum(stages.values()) <= 1.01 * facts["seconds"]
+    assert "of it on candidates" in facts["words"]
+    assert "training" in finished.report.read_text().partition("How it was measured")[2]
+    assert main(["status", str(finished.folder)]) == 0
+    assert "where the time went:" in capsys.readouterr().out
+
+
 def test_a_pick_by_ranks_keeps_its_probabilities(finished):
     pick, constant = finished.facts["metrics"]["log_loss"]["estimate"], np.log(2)
     assert pick < constant - 0.05

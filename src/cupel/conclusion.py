@@ -20,6 +20,7 @@ from cupel.core.errors import NoModelError
 from cupel.core.feeds import feeds_of
 from cupel.core.observer import Observer
 from cupel.core.schema import ColumnKind
+from cupel.core.stopwatch import Stopwatch
 from cupel.core.storage import write_json, write_text
 from cupel.core.trial import Ensemble, Trial
 from cupel.problem import Problem
@@ -29,9 +30,11 @@ Array = NDArray[Any]
 MAX_SELECTION_ROWS = 4000
 N_LATENCY_ROWS = 200
 LATENCY_SECONDS = 0.3
-LATENCY_SECONDS_IN_ALL = 3.0
+LATENCY_SECONDS_IN_ALL = 1.5
 MAX_IMPORTANCE_COLUMNS = 400
-IMPORTANCE_CELLS = 40_000
+IMPORTANCE_CELLS, FEWEST_IMPORTANCE_CELLS = 40_000, 10_000
+SECONDS_TO_EXPLAIN = 10.0
+"""Where less is left of the time, importance is measured on the fewest cells: wider intervals, and the cap holds."""
 LOG_LOSS_SHARE = 0.02
 N_RACING_RESAMPLES = 200
 SHARE_FOR_CORRECTIONS = 0.4
@@ -90,7 +93,13 @@ def show_score(problem: Problem, score: float) -> str:
 
 
 def conclude(
-    problem: Problem, folder: execution.RunFolder, trials: Sequence[Trial], *, deadline: Deadline, observer: Observer
+    problem: Problem,
+    folder: execution.RunFolder,
+    trials: Sequence[Trial],
+    *,
+    deadline: Deadline,
+    observer: Observer,
+    stopwatch: Stopwatch,
 ) -> Run:
     """Combine what was found, judge it, pack the best and write the report.
 
@@ -103,29 +112,39 @@ def conclude(
     if not usable:
         raise _nothing_found(folder, trials)
     seconds_each = min(LATENCY_SECONDS, LATENCY_SECONDS_IN_ALL / len(usable))
-    trials = [_with_latency(problem, folder, trial, seconds=seconds_each) for trial in trials]
+    with stopwatch.stage("measuring speed"):
+        trials = [_with_latency(problem, folder, trial, seconds=seconds_each) for trial in trials]
     usable = [trial for trial in trials if trial.out_of_fold is not None]
+    left = deadline.remaining
+    with stopwatch.stage("choosing"):
+        pick, ensemble, select, seconds_to_choose = _chosen(problem, usable)
+    with stopwatch.stage("proving"):
+        judged = verdict.judge(
+            trials,
+            ensemble,
+            dataset=problem.dataset,
+            splits=problem.splits,
+            findings=problem.findings,
+            select=select,
+            pick=pick,
+            most_corrections=_affordable_corrections(left, seconds_to_choose),
+        )
+    return _publish(problem, folder, trials, pick=pick, judged=judged, deadline=deadline, stopwatch=stopwatch)
+
+
+def _chosen(problem: Problem, usable: Sequence[Trial]) -> tuple[Ensemble, Ensemble | None, verdict.Select, float]:
+    """What is packed, the ensemble, how it was chosen, and how many seconds combining took."""
     score, rows = scorer(problem), problem.splits.covered
     predictions = [trial.out_of_fold for trial in usable if trial.out_of_fold is not None]
     best = usable[int(np.argmax([score(prediction[rows], rows) for prediction in predictions]))]
     method, evidence = ensembling.method_named(problem.settings.ensemble), _evidence(problem, predictions)
     ensemble = ensembling.combine(usable, evidence, rows=rows, method=method)
     select = ensembling.selector(evidence, method=method, max_rows=MAX_SELECTION_ROWS)
-    left, started = deadline.remaining, time.monotonic()
+    started = time.monotonic()
     select(rows)
-    seconds_to_choose = time.monotonic() - started
+    seconds = time.monotonic() - started
     pick = _pick(problem, ensembling.single(best), ensemble)
-    judged = verdict.judge(
-        trials,
-        ensemble,
-        dataset=problem.dataset,
-        splits=problem.splits,
-        findings=problem.findings,
-        select=select,
-        pick=pick,
-        most_corrections=_affordable_corrections(left, seconds_to_choose),
-    )
-    return _publish(problem, folder, trials, pick=pick, judged=judged, deadline=deadline)
+    return pick, ensemble, select, seconds
 
 
 def _affordable_corrections(seconds_left: float, seconds_to_choose: float) -> int:
@@ -156,18 +175,41 @@ def _publish(
     pick: Ensemble,
     judged: verdict.Verdict,
     deadline: Deadline,
+    stopwatch: Stopwatch,
 ) -> Run:
     """Write the artifact, then what tells about it: a verdict never names a model that is not there."""
-    model = _packed_model(folder, pick)
-    latency = packing.measure_latency(model, _latency_feeds(problem), seconds=LATENCY_SECONDS)
+    with stopwatch.stage("measuring speed"):
+        model = _packed_model(folder, pick)
+        latency = packing.measure_latency(model, _latency_feeds(problem), seconds=LATENCY_SECONDS)
+    with stopwatch.stage("explaining"):
+        importance = _importance(problem, folder, pick, seconds_left=deadline.remaining)
     judged = judged.completed(
-        seconds=deadline.elapsed,
-        seed=problem.settings.seed,
-        latency_ms=latency,
-        n_bytes=len(model),
-        importance=_importance(problem, folder, pick),
+        seconds=deadline.elapsed, seed=problem.settings.seed, latency_ms=latency, n_bytes=len(model), importance=importance
     )
-    package = packing.Package(
+    with stopwatch.stage("packing"):
+        n_bytes = packing.pack(folder.path / "model.cupel", _package(problem, folder, pick, model=model, judged=judged))
+    judged = judged.completed(seconds=deadline.elapsed, seconds_by_stage=stopwatch.seconds, n_bytes=n_bytes)
+    with stopwatch.stage("reporting"):
+        write_text(folder.path / "leaderboard.csv", verdict.leaderboard_csv(judged.leaderboard))
+        verdict.write_report(
+            folder.path / "report.html",
+            judged,
+            trials=trials,
+            pick=pick,
+            dataset=problem.dataset,
+            profile=problem.profile,
+            timeline=_timeline(problem, trials),
+        )
+    judged = judged.completed(seconds=deadline.elapsed, seconds_by_stage=stopwatch.seconds)
+    write_json(folder.path / "verdict.json", judged.to_json())
+    folder.journal.append("concluded", pick=pick.name, seconds=deadline.elapsed, seconds_by_stage=judged.seconds_by_stage)
+    return Run(folder.path)
+
+
+def _package(
+    problem: Problem, folder: execution.RunFolder, pick: Ensemble, *, model: bytes, judged: verdict.Verdict
+) -> packing.Package:
+    return packing.Package(
         model=model,
         schema=problem.dataset.schema,
         task=problem.task,
@@ -178,21 +220,6 @@ def _publish(
         card=verdict.model_card(judged, problem.dataset),
         facts={"words": str(judged), "metric": judged.metric, "fingerprint": problem.dataset.fingerprint},
     )
-    n_bytes = packing.pack(folder.path / "model.cupel", package)
-    judged = judged.completed(seconds=deadline.elapsed, n_bytes=n_bytes)
-    write_text(folder.path / "leaderboard.csv", verdict.leaderboard_csv(judged.leaderboard))
-    verdict.write_report(
-        folder.path / "report.html",
-        judged,
-        trials=trials,
-        pick=pick,
-        dataset=problem.dataset,
-        profile=problem.profile,
-        timeline=_timeline(problem, trials),
-    )
-    write_json(folder.path / "verdict.json", judged.to_json())
-    folder.journal.append("concluded", pick=pick.name, seconds=deadline.elapsed)
-    return Run(folder.path)
 
 
 def _timeline(problem: Problem, trials: Sequence[Trial]) -> list[tuple[float, str, float]]:
@@ -214,20 +241,23 @@ def _nothing_found(folder: execution.RunFolder, trials: Sequence[Trial]) -> NoMo
     return NoModelError(f"no candidate gave a usable model ({reasons}). Mend the first reason and run again.")
 
 
-def _importance(problem: Problem, folder: execution.RunFolder, pick: Ensemble) -> list[evaluation.Importance]:
+def _importance(
+    problem: Problem, folder: execution.RunFolder, pick: Ensemble, *, seconds_left: float
+) -> list[evaluation.Importance]:
     """Of the pick's heaviest member, by the models of its folds on the rows that each had not seen."""
     member = pick.members[int(np.argmax(pick.weights))]
     parts = [(unit.rows, partial(packing.run, packing.session(folder.units.model(unit.key)))) for unit in member.units]
     n_columns = sum(len(graph_input.columns) for graph_input in problem.inputs)
     if n_columns > MAX_IMPORTANCE_COLUMNS:
         return []
+    n_cells = IMPORTANCE_CELLS if seconds_left > SECONDS_TO_EXPLAIN else FEWEST_IMPORTANCE_CELLS
     return evaluation.permutation_importance(
         parts,
         problem.dataset,
         problem.task.metric,
         inputs=problem.inputs,
         seed=problem.settings.seed,
-        max_rows=max(200, min(2000, IMPORTANCE_CELLS // n_columns)),
+        max_rows=max(200, min(2000, n_cells // n_columns)),
     )
 
 

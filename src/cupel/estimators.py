@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -48,6 +49,10 @@ class _CupelEstimator(BaseEstimator):
         time: str | float | None = None,
         metric: str | None = None,
         families: tuple[str, ...] | list[str] | None = None,
+        search: str = "auto",
+        space: Mapping[str, Mapping[str, Any]] | None = None,
+        racing: bool = True,
+        ensemble: str = "auto",
         out: str | Path | None = None,
         seed: int = 0,
     ) -> None:
@@ -55,6 +60,10 @@ class _CupelEstimator(BaseEstimator):
         self.time = time
         self.metric = metric
         self.families = families
+        self.search = search
+        self.space = space
+        self.racing = racing
+        self.ensemble = ensemble
         self.out = out
         self.seed = seed
 
@@ -108,6 +117,10 @@ class _CupelEstimator(BaseEstimator):
             metric=self.metric,
             positive=positive,
             families=tuple(self.families or ()),
+            search=self.search,
+            space={} if self.space is None else self.space,
+            racing=self.racing,
+            ensemble=self.ensemble,
             kinds={column: "number" for column, cells in columns.items() if cells.dtype.kind in "fiu"},
             seed=self.seed,
         )
@@ -124,13 +137,16 @@ class CupelClassifier(ClassifierMixin, _CupelEstimator):
     """Finds the best model for classes, within `effort` and `time`.
 
     `X` is an array or a data frame; a frame's text columns are categories, and missing cells are allowed. `effort`, `time` and
-    `metric` are as in `cupel.fit`; `families` restricts what is tried; `out` keeps the run folder (report, leaderboard).
+    `metric` are as in `cupel.fit`; `families` restricts what is tried. As in `Settings`, `search` is how candidates are chosen,
+    `space` narrows, fixes or extends what may be chosen, `racing` drops who is clearly worse on the first fold, and `ensemble`
+    names how they are combined. `out` keeps the run folder (report, leaderboard).
 
     After fitting: `classes_`, `verdict_` (in words), `leaderboard_`, `artifact_` (the bytes of `model.cupel`).
 
     ```python
     model = CupelClassifier(effort="quick", time="2min").fit(X, y)
     model.predict_proba(X)
+    CupelClassifier(search="random", space={"LightGBM": {"num_leaves": [7, 31]}}, ensemble="none").fit(X, y)
     ```
     """
 

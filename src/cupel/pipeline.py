@@ -20,6 +20,7 @@ from cupel.core.family import Cost, Family, FittedModel, FittedUnit, UnitData
 from cupel.core.observer import Observer, Silent
 from cupel.core.preparation import FittedPreparation
 from cupel.core.settings import Settings
+from cupel.core.stopwatch import Stopwatch
 from cupel.core.task import Task
 from cupel.core.trial import Trial
 from cupel.problem import Problem, understand
@@ -28,6 +29,10 @@ from cupel.version import __version__
 
 Array = NDArray[Any]
 SHARE_TO_CONCLUDE = 0.03
+SHARE_OF_MEMORY = 0.75
+"""Of what is available when the search begins: what a candidate may take. Estimates are not sure, and others need some too."""
+SHARE_FOR_PREPARED = 0.1
+"""Of the same: prepared folds that are kept for the candidates to come."""
 
 
 def fit(
@@ -60,15 +65,17 @@ def fit(
     """
     seconds = seconds_in(time)
     budget, deadline = Budget(effort_named(effort, seconds), seconds), Deadline(seconds)
-    observer = observer or Silent()
+    observer, stopwatch = observer or Silent(), Stopwatch()
     try:
-        problem = understand(source, target, settings=settings or Settings(), observer=observer)
+        problem = understand(source, target, settings=settings or Settings(), observer=observer, stopwatch=stopwatch)
+        tuning.strategy_named(problem.settings.search, _ground(problem, budget.effort))  # refused before a folder is made
         asked = question(problem, source, budget=budget)
         with execution.RunFolder(folder_for(out, source)) as folder:
             if folder.settle_question(asked):
                 observer.message(f"going on with the run in {folder.path}")
-            trials = _search(problem, folder, budget=budget, deadline=deadline, observer=observer)
-            return conclude(problem, folder, trials, deadline=deadline, observer=observer)
+            with stopwatch.stage("searching"):
+                trials = _search(problem, folder, budget=budget, deadline=deadline, observer=observer, stopwatch=stopwatch)
+            return conclude(problem, folder, trials, deadline=deadline, observer=observer, stopwatch=stopwatch)
     finally:
         observer.close()
 
@@ -100,6 +107,11 @@ def plan(problem: Problem, *, effort: str | None = None, seconds: float | None =
     ground = _ground(problem, effort_named(effort, seconds))
     planned = tuning.strategy_named(problem.settings.search, ground).planned
     return [(each.candidate, each.family, estimate(each.candidate, each.family)) for each in planned]
+
+
+def memory_for_candidates() -> float:
+    """Bytes that a candidate may take here and now; what is estimated to need more is skipped."""
+    return SHARE_OF_MEMORY * machine.usable_memory_bytes()
 
 
 def question(problem: Problem, source: Any, *, budget: Budget) -> dict[str, Any]:
@@ -143,7 +155,13 @@ def folder_for(out: str | Path | None, source: Any) -> Path:
 
 
 def _search(
-    problem: Problem, folder: execution.RunFolder, *, budget: Budget, deadline: Deadline, observer: Observer
+    problem: Problem,
+    folder: execution.RunFolder,
+    *,
+    budget: Budget,
+    deadline: Deadline,
+    observer: Observer,
+    stopwatch: Stopwatch,
 ) -> list[Trial]:
     observer.stage("training candidates")
     runner = execution.Runner(
@@ -155,6 +173,8 @@ def _search(
         train=partial(_train, task=problem.task, device=training.choose_device(problem.settings.device)),
         export=partial(_export, problem),
         seed=problem.settings.seed,
+        stopwatch=stopwatch,
+        kept_bytes=SHARE_FOR_PREPARED * machine.usable_memory_bytes(),
     )
     ground, score = _ground(problem, budget.effort), scorer(problem)
     strategy = tuning.strategy_named(problem.settings.search, ground)
@@ -173,6 +193,7 @@ def _search(
         observer=observer,
         racing=tuning.Racing(comparer(problem)) if problem.settings.racing else None,
         log=folder.journal.append,
+        memory_bytes=memory_for_candidates(),
     )
     tried = tuning.search(strategy, setup=setup, deadline=deadline.minus(_seconds_to_conclude(problem, budget)))
     tuning.write_study(folder.path / "study.log", tried, ground=ground)
@@ -198,6 +219,7 @@ def _ground(problem: Problem, effort: Effort) -> tuning.Ground:
         n_candidates=max(n_candidates, len(problem.families)) if problem.settings.families else n_candidates,
         seed=problem.settings.seed,
         wishes=problem.settings.space,
+        every_family_first=bool(problem.settings.families),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel import data, ensembling, evaluation
-from cupel.core import registry
+from cupel.core import machine, registry
 from cupel.core.candidate import Candidate
 from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError
@@ -22,11 +22,13 @@ from cupel.core.observer import Observer, Silent
 from cupel.core.profile import Profile
 from cupel.core.settings import Settings
 from cupel.core.split import Splits
+from cupel.core.stopwatch import Stopwatch
 from cupel.core.task import Task
 
 Array = NDArray[Any]
 N_GOLDEN = 32
 N_SHAPE_ROWS = 1000
+BYTES_PER_CELL = 4.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,8 +73,13 @@ class Problem:
         return 1.0 if self.task.is_classification else max(float(np.std(self.target)), 1e-12)
 
     def estimator(self) -> Callable[[Candidate, Family], Cost]:
-        """A function that estimates all units of a candidate, from the families' own cost functions."""
+        """A function that estimates all units of a candidate, from the families' own cost functions.
+
+        Memory is that at the peak: the prepared folds and the model's own copy of them, and what the units take that are
+        trained at once, which are all of a network and one for each core of what trains itself.
+        """
         n_train = int(np.mean([len(fold.train) for fold in self.splits.folds]))
+        n_folds = len(self.splits.folds)
         shapes: dict[Any, InputShape] = {}
 
         def estimate(candidate: Candidate, family: Family) -> Cost:
@@ -80,8 +87,9 @@ class Problem:
             if shape is None:
                 shape = shapes[candidate.preparation] = self._shape(candidate.preparation)
             unit = family.cost(n_train, shape, candidate.config, candidate.recipe, self.task)
-            n_folds = len(self.splits.folds)
-            return Cost(seconds=unit.seconds * n_folds, memory_bytes=unit.memory_bytes * n_folds)
+            prepared = 2 * BYTES_PER_CELL * n_folds * self.dataset.n_samples * sum(shape.widths.values())
+            at_once = n_folds if family.build is not None else min(machine.usable_cores(), n_folds)
+            return Cost(seconds=unit.seconds * n_folds, memory_bytes=prepared + unit.memory_bytes * at_once)
 
         return estimate
 
@@ -92,33 +100,37 @@ class Problem:
         return InputShape.covering([preparation.fit(self.dataset, rows, seed=0).inputs])
 
 
-def understand(source: Any, target: str, *, settings: Settings, observer: Observer | None = None) -> Problem:
+def understand(
+    source: Any, target: str, *, settings: Settings, observer: Observer | None = None, stopwatch: Stopwatch | None = None
+) -> Problem:
     """Read the data, find the task, the faults and the splits.
 
     Raises:
         DataError: the data cannot be read or learned from.
         UsageError: a setting does not fit the data.
     """
-    observer = observer or Silent()
+    observer, stopwatch = observer or Silent(), stopwatch or Stopwatch()
     ensembling.method_named(settings.ensemble)  # an unknown one is refused before any work
     observer.stage("reading the data")
-    dataset = read(source, target, settings=settings)
+    with stopwatch.stage("reading"):
+        dataset = read(source, target, settings=settings)
     assert dataset.task is not None, "a target was given"
     modality = registry.recognise(dataset.schema)
     reason = modality.unusable(dataset)
     if reason:
         raise DataError(reason)
     observer.stage("looking for faults in the data")
-    profile = data.profile(dataset)
-    return Problem(
-        dataset=dataset,
-        modality=modality,
-        profile=profile,
-        splits=divide(dataset, settings),
-        findings=data.judge_quality(dataset, profile),
-        families=_families(modality, settings, dataset.task),
-        settings=settings,
-    )
+    with stopwatch.stage("understanding"):
+        profile = data.profile(dataset)
+        return Problem(
+            dataset=dataset,
+            modality=modality,
+            profile=profile,
+            splits=divide(dataset, settings),
+            findings=data.judge_quality(dataset, profile),
+            families=_families(modality, settings, dataset.task),
+            settings=settings,
+        )
 
 
 def read(source: Any, target: str | None, *, settings: Settings) -> Dataset:

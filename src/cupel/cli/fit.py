@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ensemble",
         metavar="METHOD",
         default=Settings().ensemble,
-        help="how candidates are combined: greedy (the default), bagged-greedy, soft-vote, weighted-vote, hard-vote, stack, "
-        "network-stack, two-layer-stack, auto (the simplest that is as good as the best), or none",
+        help="how candidates are combined: auto (the default: the simplest that is as good as the best), greedy, bagged-greedy, "
+        "soft-vote, weighted-vote, hard-vote, stack, network-stack, two-layer-stack, or none",
     )
     spent = parser.add_argument_group("what may be spent")
     add_budget(spent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from itertools import accumulate
 
 from cupel.cli.asking import add_question, settings_from
 from cupel.cli.fit import add_budget
@@ -28,15 +29,18 @@ def run(arguments: argparse.Namespace) -> int:
     cap = seconds_in(arguments.time)
     problem = understand(arguments.source, arguments.target, settings=settings_from(arguments))
     steps = pipeline.plan(problem, effort=arguments.effort, seconds=cap)
+    most_bytes = pipeline.memory_for_candidates()
+    fits = [cost.memory_bytes <= most_bytes for _, _, cost in steps]
+    sums = list(accumulate(cost.seconds if is_small else 0.0 for (_, _, cost), is_small in zip(steps, fits, strict=True)))
+    total = sums[-1]
     table = Table(box=None, pad_edge=False)
-    for heading, justify in (("candidate", "left"), ("family", "left"), ("time", "right"), ("sum", "right"), ("memory", "right")):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
-    total = 0.0
-    for candidate, family, cost in steps:
-        total += cost.seconds
-        late = cap is not None and total > cap
-        row = (candidate.name, family.name, in_words(cost.seconds), in_words(total), f"{cost.memory_bytes / 1e6:.0f} MB")
-        table.add_row(*row, style="dim" if late else None)
+    for heading in ("candidate", "family", "time", "sum", "memory", ""):
+        table.add_column(heading, justify="right" if heading in ("time", "sum", "memory") else "left")
+    for (candidate, family, cost), is_small, so_far in zip(steps, fits, sums, strict=True):
+        memory, note = f"{cost.memory_bytes / 1e6:,.0f} MB", "" if is_small else "too large"
+        is_left_out = not is_small or (cap is not None and so_far > cap)
+        row = (candidate.name, family.name, in_words(cost.seconds), in_words(so_far), memory, note)
+        table.add_row(*row, style="dim" if is_left_out else None)
     console = Console(highlight=False)
     console.print(
         f"{problem.dataset.n_samples} rows, {len(problem.dataset.schema.features)} features; {problem.task.kind.value}, ", end=""
@@ -48,6 +52,11 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(f"In all about {in_words(total)} on this machine; estimates are corrected while a run goes on.")
     if arguments.search != "portfolio" and arguments.effort != "quick":
         console.print("What the search adds after these depends on what it finds; it is not in the sum.")
+    if not all(fits):
+        console.print(
+            f"Those too large do not fit into the {most_bytes / 1e6:,.0f} MB that a candidate may take, and would be skipped; "
+            f"leave columns out with --drop, use fewer --folds, or a machine with more memory."
+        )
     if cap is not None and total > cap:
         console.print(f"With --time {arguments.time} the dim ones would not be reached, or be cut short.")
     return 0

@@ -20,12 +20,18 @@ def run(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.run_folder)
     asked = read_run(folder)
     last: dict[str, dict[str, Any]] = {}
+    concluded: dict[str, Any] = {}
     for record in Journal(folder / "journal" / "journal.jsonl").read():
         if "candidate" in record:
             last.setdefault(record["candidate"], {}).update(record)
+        concluded = record if record["event"] == "concluded" else concluded
     print(f"{folder}: {asked['target']} ({asked['task']['kind']}), effort {asked['effort']}, version {asked['version']}")
     for name, record in last.items():
         print(f"  {name:<18} {_state(record):<9} {_times(record):<24} {record.get('reason', '')}".rstrip())
+    if concluded.get("seconds_by_stage"):
+        from cupel.verdict import stage_words
+
+        print(f"  where the time went: {stage_words(concluded['seconds_by_stage'])}")
     print("  verdict written" if (folder / "verdict.json").exists() else "  no verdict yet")
     return 0
 

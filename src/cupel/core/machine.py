@@ -25,16 +25,41 @@ def _cgroup_cores() -> int:
 
 
 def usable_memory_bytes() -> int:
-    """Memory that this process may use: the least of what the machine has available and the cgroup's limit."""
+    """Memory that this process may still take: the least of what the machine has available and what its cgroups leave.
+
+    What the process already holds is no part of it; files that the kernel keeps in memory and can drop are.
+    """
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for line in _lines("/proc/meminfo"):
         if line.startswith("MemAvailable:"):
             available = int(line.split()[1]) * 1024
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        limit = _first_line(path)
-        if limit.isdigit():
-            available = min(available, int(limit))
-    return available
+    left = [found for folder in _memory_cgroups() if (found := _left_in(folder)) is not None]
+    return max(0, min([available, *left]))
+
+
+def _memory_cgroups() -> list[Path]:
+    """Folders of the cgroups that may limit this process: its own and all above it, of either version."""
+    found = [Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory")]
+    for line in _lines("/proc/self/cgroup"):
+        number, controllers, name = line.split(":", maxsplit=2)
+        if number == "0" or "memory" in controllers.split(","):
+            root = found[0] if number == "0" else found[1]
+            own = Path(name.lstrip("/"))
+            found += [root / part for part in (own, *own.parents) if part != Path()]
+    return found
+
+
+def _left_in(cgroup: Path) -> int | None:
+    """What a memory cgroup leaves; None where there is none, or no limit."""
+    for limit_name, used_name, droppable in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        limit, used = _first_line(str(cgroup / limit_name)), _first_line(str(cgroup / used_name))
+        if limit.isdigit() and used.isdigit():
+            counts = dict(line.split(maxsplit=1) for line in _lines(str(cgroup / "memory.stat")))
+            return int(limit) - int(used) + int(counts.get(droppable, 0))
+    return None
 
 
 def has_flag(name: str) -> bool:

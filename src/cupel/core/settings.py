@@ -38,7 +38,7 @@ class Settings:
     search: str = "auto"
     space: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     racing: bool = True
-    ensemble: str = "greedy"
+    ensemble: str = "auto"
     device: str = "auto"
     seed: int = 0
 

@@ -128,15 +128,34 @@ def is_beyond_noise(new: Array, old: Array, *, score: Score, rows: Rows) -> bool
     """
     if not score(new, rows) > score(old, rows):
         return False
-    if len(rows) < N_BLOCKS * MIN_BLOCK_ROWS:
-        return True
-    blocks = blocks_of(rows, n_blocks=N_BLOCKS)
-    gains = np.array(
-        [
-            score(new[inside], rows[inside]) - score(old[inside], rows[inside])
-            for inside in (blocks == b for b in np.unique(blocks))
-        ]
-    )
+    blocks = Blocks.of(rows)
+    return are_gains_beyond_noise(blocks.scores(new, score), blocks.scores(old, score))
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Rows in blocks on which a gain must show; there are none where rows are too few."""
+
+    rows: tuple[Rows, ...]
+    places: tuple[NDArray[np.int64], ...]
+
+    @classmethod
+    def of(cls, rows: Rows) -> Blocks:
+        """Blocks of these rows, of which equal ones are together."""
+        if len(rows) < N_BLOCKS * MIN_BLOCK_ROWS:
+            return cls((), ())
+        blocks = blocks_of(rows, n_blocks=N_BLOCKS)
+        places = tuple(np.flatnonzero(blocks == block) for block in np.unique(blocks))
+        return cls(tuple(rows[inside] for inside in places), places)
+
+    def scores(self, predictions: Array, score: Score) -> NDArray[np.float64]:
+        """The score on each block of predictions for all the rows."""
+        return np.array([score(predictions[inside], rows) for inside, rows in zip(self.places, self.rows, strict=True)])
+
+
+def are_gains_beyond_noise(new: Array, old: Array) -> bool:
+    """Whether the scores on blocks are better by more than `NOISE` standard errors; so they are where there are few."""
+    gains = new - old
     gains = gains[np.isfinite(gains)]
     if len(gains) < N_BLOCKS // 2:
         return True

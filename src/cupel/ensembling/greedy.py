@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel.ensembling.evidence import Array, Choice, Evidence, Rows, Score, is_beyond_noise
+from cupel.ensembling.evidence import Array, Blocks, Choice, Evidence, Rows, Score, are_gains_beyond_noise
 
 N_BAGS = 20
 MAX_BAG_ROWS = 4000
@@ -30,7 +30,8 @@ def greedy_weights(
     taken = [np.asarray(candidate)[rows] for candidate in predictions]
     counts = np.zeros(len(taken))
     total = np.zeros_like(taken[0])
-    best: Array | None = None
+    blocks = Blocks.of(rows)
+    best_blocks: Array | None = None
     best_score, best_counts, since_gain = -np.inf, counts, 0
     for n_added in range(1, n_rounds + 1):
         scores = np.array([score((total + candidate) / n_added, rows) for candidate in taken])
@@ -39,9 +40,10 @@ def greedy_weights(
         counts[chosen] += 1
         total = total + taken[chosen]
         since_gain += 1
-        gains = best is None or (scores[chosen] > best_score and is_beyond_noise(total / n_added, best, score=score, rows=rows))
-        if gains:
-            best, best_score, best_counts, since_gain = total / n_added, scores[chosen], counts, 0
+        if best_blocks is None or scores[chosen] > best_score:
+            new_blocks = blocks.scores(total / n_added, score)
+            if best_blocks is None or are_gains_beyond_noise(new_blocks, best_blocks):
+                best_blocks, best_score, best_counts, since_gain = new_blocks, scores[chosen], counts, 0
         if since_gain >= patience:
             break
     weights: Array = best_counts / best_counts.sum()

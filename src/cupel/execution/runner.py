@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from cupel.core.feeds import feeds_of
 from cupel.core.modality import GraphInput
 from cupel.core.preparation import FittedPreparation, Prepared
 from cupel.core.split import Fold, Splits
+from cupel.core.stopwatch import Stopwatch
 from cupel.core.trial import Status, Trial, UnitResult
 from cupel.execution.folder import RunFolder
 from cupel.execution.units import UnitFiles
@@ -68,6 +70,7 @@ class Runner:
     """Everything that is the same for all candidates of a run.
 
     `golden` are row indices whose predictions by the trained model are kept, to be compared with every later form of it.
+    Prepared folds are kept for later candidates, up to `kept_bytes`.
     """
 
     dataset: Dataset
@@ -78,6 +81,8 @@ class Runner:
     train: Trainer
     export: Exporter
     seed: int = 0
+    kept_bytes: float = math.inf
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
     _prepared: dict[Any, Prepared] = field(default_factory=dict)
 
     def unit_key(self, candidate: Candidate, fold: Fold, *, share: float = 1.0) -> str:
@@ -134,33 +139,42 @@ class Runner:
     ) -> list[UnitResult]:
         if not splits:
             return []
-        folds = [self._prepared_fold(candidate, split, share, deadline) for split in splits]
-        fitted = self.train(family, [fold.unit for fold in folds], candidate=candidate, deadline=deadline, progress=progress)
-        feeds = feeds_of(self.dataset, self.golden, self.inputs)
-        results = []
-        for split, fold, unit in zip(splits, folds, fitted, strict=True):
-            preparation = fold.prepared.fitted
-            golden = unit.model.predict(preparation.transform(self.dataset, self.golden))
-            if not (np.isfinite(unit.predictions).all() and np.isfinite(golden).all()):
-                raise TrainingError(f"fold {split.index + 1} predicts values that are not finite; the model diverged.")
-            model = self.export(preparation, unit.model, feeds=feeds, expected=golden)
-            files = UnitFiles(
-                rows=split.valid,
-                predictions=unit.predictions,
-                golden=golden,
-                model=model,
-                weights=unit.weights,
-                facts={
-                    "fold": split.index,
-                    "candidate": candidate.name,
-                    "seconds": unit.seconds,
-                    "best_epoch": unit.best_epoch,
-                    "cut_short": unit.cut_short,
-                    "curve": unit.curve,
-                },
-            )
-            results.append(self.folder.units.save(self.unit_key(candidate, split, share=share), files))
-        return results
+        with self.stopwatch.stage("preparing"):
+            folds = [self._prepared_fold(candidate, split, share, deadline) for split in splits]
+        with self.stopwatch.stage("training"):
+            fitted = self.train(family, [fold.unit for fold in folds], candidate=candidate, deadline=deadline, progress=progress)
+        with self.stopwatch.stage("exporting"):
+            feeds = feeds_of(self.dataset, self.golden, self.inputs)
+            return [
+                self._exported(candidate, split, fold, unit, feeds=feeds, share=share)
+                for split, fold, unit in zip(splits, folds, fitted, strict=True)
+            ]
+
+    def _exported(
+        self, candidate: Candidate, split: Fold, fold: PreparedFold, unit: FittedUnit, *, feeds: Mapping[str, Array], share: float
+    ) -> UnitResult:
+        """A trained unit as it is kept: its predictions, and its model as ONNX."""
+        preparation = fold.prepared.fitted
+        golden = unit.model.predict(preparation.transform(self.dataset, self.golden))
+        if not (np.isfinite(unit.predictions).all() and np.isfinite(golden).all()):
+            raise TrainingError(f"fold {split.index + 1} predicts values that are not finite; the model diverged.")
+        model = self.export(preparation, unit.model, feeds=feeds, expected=golden)
+        files = UnitFiles(
+            rows=split.valid,
+            predictions=unit.predictions,
+            golden=golden,
+            model=model,
+            weights=unit.weights,
+            facts={
+                "fold": split.index,
+                "candidate": candidate.name,
+                "seconds": unit.seconds,
+                "best_epoch": unit.best_epoch,
+                "cut_short": unit.cut_short,
+                "curve": unit.curve,
+            },
+        )
+        return self.folder.units.save(self.unit_key(candidate, split, share=share), files)
 
     def _prepared_fold(self, candidate: Candidate, fold: Fold, share: float, deadline: Deadline) -> PreparedFold:
         target = self.dataset.target
@@ -172,9 +186,7 @@ class Runner:
                 raise TrainingError("time was up before its data were prepared; give the run more time.")
             rows = self._some(fold, share)
             prepared = candidate.preparation.fit(self.dataset, rows, seed=self._seed("preparation", fold))
-            while len(self._prepared) >= N_CACHED_PREPARATIONS * len(self.splits.folds):
-                self._prepared.pop(next(iter(self._prepared)))
-            self._prepared[key] = prepared
+            self._keep(key, prepared)
         unit = UnitData(
             fold=fold.index,
             seed=self._seed(candidate.key, fold),
@@ -185,6 +197,15 @@ class Runner:
             valid=prepared.fitted.transform(self.dataset, fold.valid),
         )
         return PreparedFold(prepared, unit)
+
+    def _keep(self, key: Any, prepared: Prepared) -> None:
+        """For candidates to come; the oldest make room."""
+        self._prepared[key] = prepared
+        while self._prepared and (
+            len(self._prepared) > N_CACHED_PREPARATIONS * len(self.splits.folds)
+            or sum(map(_n_bytes, self._prepared.values())) > self.kept_bytes
+        ):
+            self._prepared.pop(next(iter(self._prepared)))
 
     def _some(self, fold: Fold, share: float) -> Array:
         """A share of the fold's training rows: the same for all candidates, a smaller share within a larger one."""
@@ -210,6 +231,10 @@ class Runner:
             reason="time was up before training ended; the best epoch so far is used" if cut_short else "",
             n_bytes=sum((unit.folder / "model.onnx").stat().st_size for unit in units),
         )
+
+
+def _n_bytes(prepared: Prepared) -> int:
+    return sum(block.nbytes for block in prepared.inputs.blocks.values())
 
 
 def out_of_fold(units: Sequence[UnitResult], n_samples: int) -> NDArray[np.float64]:

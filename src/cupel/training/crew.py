@@ -11,6 +11,9 @@ from cupel.training.watch import Watch
 Group = list[int]
 Teach = Callable[[Sequence[int], Watch], None]
 
+N_STACKS = 2
+"""On a processor, however many cores it has: who shares a stack with whom decides the last bits of what is learned, and a seed
+should give the same models everywhere. Further cores work within the products of a stack."""
 SECONDS_WORTH_A_THREAD = 1e-3
 SECONDS_BETWEEN_REPORTS = 0.1
 
@@ -20,28 +23,26 @@ def is_worth_a_thread(seconds_per_step: float) -> bool:
     return seconds_per_step >= SECONDS_WORTH_A_THREAD
 
 
-def divided(keys: Sequence[Hashable], *, cores: int) -> list[Group]:
+def divided(keys: Sequence[Hashable], *, n_stacks: int) -> list[Group]:
     """Positions of models that are trained as one stack each; models of different keys cannot share one.
 
-    There is a stack for each core: threads that only meet at the end wait for one another far less than the threads
-    within a matrix product, above all while other programs run.
+    Two stacks at a time use two cores better than two threads within a matrix product, which wait for one another, above all
+    while other programs run.
     """
     alike: dict[Hashable, Group] = {}
     for position, key in enumerate(keys):
         alike.setdefault(key, []).append(position)
-    groups = [group[part::cores] for group in alike.values() for part in range(min(cores, len(group)))]
+    groups = [group[part::n_stacks] for group in alike.values() for part in range(min(n_stacks, len(group)))]
     return sorted(groups, key=len, reverse=True)
 
 
-def work_on(
-    groups: Sequence[Group], teach: Teach, *, cores: int, deadline: Deadline, progress: Callable[[float], None] | None
-) -> None:
-    """Call `teach` for each group, in as many threads as there are cores; what one raises ends all and is raised here."""
+def work_on(groups: Sequence[Group], teach: Teach, *, deadline: Deadline, progress: Callable[[float], None] | None) -> None:
+    """Call `teach` for each group, all at the same time, so that a deadline finds none untrained; what one raises is raised."""
     if len(groups) == 1:
         teach(groups[0], Watch(deadline, report=progress))
         return
     watches = [Watch(deadline) for _ in groups]
-    with ThreadPoolExecutor(min(cores, len(groups)), thread_name_prefix="training") as threads:
+    with ThreadPoolExecutor(len(groups), thread_name_prefix="training") as threads:
         futures = [threads.submit(teach, group, watch) for group, watch in zip(groups, watches, strict=True)]
         try:
             _wait(futures, lambda: _done(groups, watches), progress)

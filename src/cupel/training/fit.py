@@ -13,7 +13,7 @@ from cupel.core.inputs import InputShape
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task
 from cupel.training.bagging import as_one, bags_of
-from cupel.training.crew import divided, is_worth_a_thread, work_on
+from cupel.training.crew import N_STACKS, divided, is_worth_a_thread, work_on
 from cupel.training.environment import settled, without_denormals
 from cupel.training.trainer import Trainer
 from cupel.training.watch import Watch
@@ -46,19 +46,18 @@ def fit(
     shape = InputShape.covering([part for unit in units for part in (unit.train, unit.stop, unit.valid)])
     trainer = Trainer(family, config, recipe or Recipe(), task, shape, device)
     cores = (threads or machine.usable_cores()) if device == "cpu" else 1
-    if not is_worth_a_thread(trainer.seconds_per_step(units[0])):
-        cores = 1
+    is_divided = device == "cpu" and is_worth_a_thread(trainer.seconds_per_step(units[0]))
     n_bags = trainer.recipe.bags
     bags = [bag for unit in units for bag in bags_of(unit, n_bags=n_bags)]
-    groups = divided([trainer.recipe.pace(bag.train.n_samples) for bag in bags], cores=cores)
+    groups = divided([trainer.recipe.pace(bag.train.n_samples) for bag in bags], n_stacks=N_STACKS if is_divided else 1)
     fitted: dict[int, FittedUnit] = {}
 
     def teach(group: Sequence[int], watch: Watch) -> None:
         with without_denormals():
             fitted.update(zip(group, trainer.fit([bags[position] for position in group], watch=watch), strict=True))
 
-    with settled(threads=max(1, cores // len(groups))):
-        work_on(groups, teach, cores=cores, deadline=deadline, progress=progress)
+    with settled(threads=max(1, cores // N_STACKS) if is_divided else 1):
+        work_on(groups, teach, deadline=deadline, progress=progress)
     done = [fitted[position] for position in range(len(bags))]
     return [as_one(done[start : start + n_bags]) for start in range(0, len(bags), n_bags)]
 

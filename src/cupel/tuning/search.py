@@ -36,7 +36,8 @@ class Search:
     """What the loop needs beside the strategy.
 
     `score` judges predictions, of all rows or some (larger is better), and `show` writes such a score out for people;
-    `log` keeps what was decided. Without `racing` every candidate gets all folds.
+    `log` keeps what was decided. Without `racing` every candidate gets all folds. What is estimated to need more than
+    `memory_bytes` is skipped.
     """
 
     run: RunTrial
@@ -47,6 +48,7 @@ class Search:
     observer: Observer
     racing: Racing | None = None
     log: Callable[..., None] = lambda *_, **__: None
+    memory_bytes: float = math.inf
 
 
 @dataclass(eq=False)
@@ -200,9 +202,19 @@ def _cost(setup: Search, proposal: Proposal) -> float:
 
 
 def _reason_to_skip(setup: Search, proposal: Proposal, *, trials: Sequence[Trial], deadline: Deadline) -> str | None:
-    """Why a candidate is not worth starting. Something is always tried: the first usable model, then one deep one."""
+    """Why a candidate is not started: memory or time is too short.
+
+    Something is always tried: the first baseline, whatever its memory; the first usable model and then one deep one, whatever
+    their time.
+    """
     has_model = any(trial.is_usable for trial in trials)
     has_deep = any(trial.is_usable and trial.is_deep for trial in trials)
+    memory_bytes = setup.time_model.cost(proposal.candidate, proposal.family).memory_bytes
+    if memory_bytes > setup.memory_bytes and (has_model or not proposal.family.is_baseline):
+        return (
+            f"it needs about {memory_bytes / 1e9:.1f} GB of memory and {setup.memory_bytes / 1e9:.1f} GB may be taken; "
+            f"leave columns out with --drop, use fewer --folds, or a machine with more memory."
+        )
     needed = _cost(setup, proposal)
     enough = deadline.remaining >= MIN_SHARE * needed
     if has_model and not enough and (has_deep or not proposal.family.is_deep):

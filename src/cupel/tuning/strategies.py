@@ -28,7 +28,10 @@ MOST_SURVIVORS = 9  # of one bracket: who asks for more gets more brackets, and 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ground:
-    """What every strategy starts from. `wishes` narrow spaces: by family name, `*` for all that have such a field."""
+    """What every strategy starts from. `wishes` narrow spaces: by family name, `*` for all that have such a field.
+
+    With `every_family_first` each family's first preset comes before any second, whatever their places.
+    """
 
     families: Sequence[Family]
     task: Task
@@ -36,6 +39,7 @@ class Ground:
     n_candidates: int
     seed: int
     wishes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    every_family_first: bool = False
 
     @property
     def fitting(self) -> list[Family]:
@@ -93,12 +97,17 @@ class Sequential:
     def _fixed(self, with_portfolio: bool) -> Iterator[Proposal]:
         """Baselines, then presets by their places, then those without one, a first of every family before any second."""
         families = self._ground.fitting if with_portfolio else [f for f in self._ground.fitting if f.is_baseline]
+        firsts = self._ground.every_family_first
         presets = [
-            (not family.is_baseline, math.inf if preset.place is None else preset.place, position, number, preset)
+            (
+                (not family.is_baseline, firsts and position > 0, math.inf if preset.place is None else preset.place, position),
+                number,
+                preset,
+            )
             for number, family in enumerate(families)
             for position, preset in enumerate(self._ground.presets(family))
         ]
-        for *_, number, preset in sorted(presets, key=lambda entry: entry[:4]):
+        for _, number, preset in sorted(presets, key=lambda entry: entry[:2]):
             candidate = self._namer.candidate(families[number], preset)
             if candidate is not None:
                 yield Proposal(candidate=candidate, family=families[number])
@@ -277,6 +286,12 @@ def _fits(space: Space, name: str, *, wish: Any) -> bool:
 
 def _check_wishes(ground: Ground) -> None:
     """Every wish is for a family that is tried and a field that there is."""
+    wishes = ground.wishes
+    if not isinstance(wishes, Mapping) or not all(isinstance(fields, Mapping) for fields in wishes.values()):
+        raise UsageError(
+            f"the space {wishes!r} does not name families with fields; "
+            f"expected for example {{'RealMLP': {{'width': [128, 512], 'dropout': 0.1}}}}."
+        )
     known = {family.name.casefold(): family for family in ground.fitting}
     for name in ground.wishes:
         if name != EVERY_FAMILY and name.casefold() not in known:

@@ -4,21 +4,24 @@
 """
 
 from cupel.verdict.card import model_card
-from cupel.verdict.court import N_CORRECTIONS
+from cupel.verdict.court import N_CORRECTIONS, Select
 from cupel.verdict.judge import judge
 from cupel.verdict.leaderboard import leaderboard, leaderboard_csv
 from cupel.verdict.report import write_report
 from cupel.verdict.verdict import Contender, Margin, Score, Verdict
+from cupel.verdict.words import stage_words
 
 __all__ = [
     "N_CORRECTIONS",
     "Contender",
     "Margin",
     "Score",
+    "Select",
     "Verdict",
     "judge",
     "leaderboard",
     "leaderboard_csv",
     "model_card",
+    "stage_words",
     "write_report",
 ]

@@ -153,7 +153,7 @@ def _key(styles: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str:
 def _board_line(row: Mapping[str, Any], verdict: Verdict, scale: Any, style: str, *, starts_group: bool) -> str:
     labels = tag("pick", "pick") if row["name"] == verdict.pick.name else ""
     if verdict.simplest is not None and row["name"] == verdict.simplest.name != verdict.pick.name:
-        labels += tag("cheapest of the tied")
+        labels += tag("simplest of the tied")
     if row["family"] == "ensemble":
         labels += tag("ensemble", "ensemble")
     name = f'<td class="name">{escape(row["name"])}{labels}</td>'

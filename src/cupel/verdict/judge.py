@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import platform
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core import machine
@@ -19,7 +19,7 @@ from cupel.core.trial import GAVE_UP, Ensemble, Status, Trial
 from cupel.verdict.court import N_CORRECTIONS, Court, Select, open_court, predictions_of
 from cupel.verdict.leaderboard import leaderboard
 from cupel.verdict.verdict import Contender, Failure, Margin, Score, Verdict
-from cupel.verdict.words import worth_it_words
+from cupel.verdict.words import gains, losses, worth_it_words
 from cupel.version import __version__
 
 CONSTANT = "constant"  # the family that always gives the same answer: the one yardstick that every task has
@@ -71,7 +71,7 @@ def judge(
         margin_over_single=None if mixed is None or ensemble is None else _margin(court, mixed, ensemble.out_of_fold, single),
         **rest,
         **_margins(court, picked, chosen, rest, groups=groups),
-        simplest=_cheapest([picked, *[_named(name, court, scores) for name in tied]]),
+        simplest=_simplest(picked, [_named(name, court, scores) for name in tied]),
         naive_score=measured.measured,
         optimism=court.sign * (measured.measured - picked.score.estimate),
         tied=tied,
@@ -218,13 +218,13 @@ def _tied(court: Court, groups: dict[str, int], picked: Contender, scores: dict[
     return tuple(name for name in names if name != picked.name)
 
 
-def _cheapest(contenders: Sequence[Contender]) -> Contender:
-    """The one that answers soonest; by size, then training time, where speed was not measured."""
-    if all(np.isfinite(contender.latency_one) for contender in contenders):
-        return min(contenders, key=lambda contender: contender.latency_one)
-    if all(contender.n_bytes for contender in contenders):
-        return min(contenders, key=lambda contender: contender.n_bytes)
-    return min(contenders, key=lambda contender: contender.fit_seconds)
+def _simplest(picked: Contender, tied: Sequence[Contender]) -> Contender:
+    """Of the tied, the smallest that is notably smaller or faster than the pick and not notably slower; the pick where none is.
+
+    Size comes first since it is the same on every machine; speed, measured in fractions of a millisecond, is not.
+    """
+    better = [other for other in tied if gains(picked, other) and not losses(picked, other)]
+    return min(better, key=lambda other: (other.n_bytes or math.inf, other.latency_one, other.fit_seconds), default=picked)
 
 
 def _failures(trials: Sequence[Trial], court: Court) -> tuple[Failure, ...]:

@@ -123,6 +123,7 @@ def method_section(verdict: Verdict) -> Section:
         "data": verdict.fingerprint,
         "splits": verdict.splits.get("key"),
         "seed": verdict.seed,
+        **({"time": words.stage_words(verdict.seconds_by_stage)} if verdict.seconds_by_stage else {}),
         "versions": ", ".join(f"{name} {version}" for name, version in verdict.versions.items()),
         **{name: _machine_words(name, value) for name, value in verdict.machine.items()},
     }

@@ -107,9 +107,10 @@ class Verdict:
     """What won, by how much, how sure, at what cost, and what is wrong with the data.
 
     `optimism` is how much better the best looked than it is, positive whatever the metric's sense. `tied` names candidates
-    that are not significantly worse than the pick. `simplest` is the cheapest among pick and tied. Margins are None
+    that are not significantly worse than the pick. `simplest` is the smallest of those no slower, or the pick. Margins are None
     where there is nothing else to compare with; `margin_over_single` is the ensemble's, packed or not,
     over `best_single`. `metrics` are all that fit the task, for the pick's own predictions.
+    `seconds_by_stage` says where the time went, in the order of the stages; after a resumption that of the last session.
     `leaderboard` has one row per candidate, best first (see `leaderboard`).
     """
 
@@ -145,6 +146,7 @@ class Verdict:
     fingerprint: str
     seed: int = 0
     seconds: float = 0.0
+    seconds_by_stage: Mapping[str, float] = field(default_factory=dict)
     importance: tuple[Mapping[str, Any], ...] = ()
     leaderboard: tuple[Mapping[str, Any], ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -154,6 +156,7 @@ class Verdict:
         self,
         *,
         seconds: float | None = None,
+        seconds_by_stage: Mapping[str, float] | None = None,
         seed: int | None = None,
         latency_ms: Mapping[str, float] | None = None,
         n_bytes: int | None = None,
@@ -173,6 +176,7 @@ class Verdict:
             self,
             pick=pick,
             seconds=self.seconds if seconds is None else seconds,
+            seconds_by_stage=dict(seconds_by_stage or self.seconds_by_stage),
             seed=self.seed if seed is None else seed,
             importance=tuple(sorted(rows, key=lambda row: -row["drop"])) or self.importance,
         )
@@ -199,6 +203,7 @@ class Verdict:
             "n_skipped": self.n_skipped,
             "n_dropped": self.n_dropped,
             "seconds": self.seconds,
+            "seconds_by_stage": dict(self.seconds_by_stage),
             "latency_ms": {"one": self.pick.latency_one, "thousand": self.pick.latency_thousand},
             "bytes": self.pick.n_bytes,
             "task": plain(self.task),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+from cupel.core.stopwatch import share_on_candidates
 
 if TYPE_CHECKING:
     from cupel.core.finding import Finding
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
 WIDTH = 92
 N_FINDINGS = 4
 LABEL = 11
+NOTABLE = 1.5  # so many times faster or smaller is worth a word
 COARSEST = 3.2  # an uncertainty of 0.0032 to 0.032 is written with three decimals
 
 
@@ -183,13 +187,22 @@ def baseline_words(verdict: Verdict) -> str:
 
 
 def simplest_words(verdict: Verdict) -> str:
-    """The cheapest candidate that is not measurably worse."""
+    """The smallest candidate that is not measurably worse, and what it saves."""
     simplest, pick = verdict.simplest, verdict.pick
     if simplest is None or simplest.name == pick.name:
         return ""
-    gains = _times(pick, simplest, ("faster", "smaller"))
-    costs = f" and is {' and '.join(gains)}" if gains else ""
-    return f"{simplest.name} alone is not measurably worse ({score_words(simplest.score)}){costs}."
+    saved = " and ".join(gains(pick, simplest))
+    return f"{simplest.name} alone is not measurably worse ({score_words(simplest.score)}) and is {saved}."
+
+
+def gains(pick: Contender, other: Contender) -> list[str]:
+    """How many times faster and smaller than the pick another is, where that is notable."""
+    return _times(pick, other, ("faster", "smaller"))
+
+
+def losses(pick: Contender, other: Contender) -> list[str]:
+    """How many times slower and larger."""
+    return _times(other, pick, ("slower", "larger"))
 
 
 def ensemble_words(verdict: Verdict) -> str:
@@ -209,7 +222,7 @@ def _times(larger: Contender, smaller: Contender, words: tuple[str, str]) -> lis
     return [
         f"{ours / theirs:.3g} times {word}"
         for (ours, theirs), word in zip(sizes, words, strict=True)
-        if theirs > 0 and math.isfinite(ours) and ours / theirs >= 1.5
+        if theirs > 0 and math.isfinite(ours) and ours / theirs >= NOTABLE
     ]
 
 
@@ -225,8 +238,22 @@ def cost_words(verdict: Verdict) -> str:
         parts.append(size_words(pick.n_bytes))
     parts.append(f"trained in {duration_words(pick.fit_seconds)}")
     if verdict.seconds:
-        parts.append(f"the whole run took {duration_words(verdict.seconds)}")
+        share = f" ({share_words(verdict)})" if verdict.seconds_by_stage else ""
+        parts.append(f"the whole run took {duration_words(verdict.seconds)}{share}")
     return f"{', '.join(parts)}."
+
+
+def share_words(verdict: Verdict) -> str:
+    """How much of the time went to the candidates."""
+    return f"{share_on_candidates(verdict.seconds_by_stage):.0%} of it on candidates"
+
+
+def stage_words(seconds_by_stage: Mapping[str, float]) -> str:
+    """Where the time went: `training 41 s (76%), proving 5.0 s (9%)`, the longest first."""
+    total = sum(seconds_by_stage.values())
+    longest = sorted(seconds_by_stage.items(), key=lambda stage: -stage[1])
+    shown = [f"{name} {duration_words(seconds)} ({seconds / total:.0%})" for name, seconds in longest if seconds > total / 200]
+    return ", ".join(shown)
 
 
 def _placed(finding: Finding) -> str:

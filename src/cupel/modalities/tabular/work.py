@@ -14,13 +14,27 @@ SHARE_OF_EPOCHS = 0.6
 """Of two cores with AVX2, in products of the sizes that occur here; early stopping ends most runs before their last epoch."""
 
 
-def network_cost(n_train: int, recipe: Recipe | None, *, n_weights: int, n_activations: int) -> Cost:
-    """One unit of a network that multiplies `n_weights` and stores `n_activations` numbers per sample."""
+def network_cost(
+    n_train: int,
+    recipe: Recipe | None,
+    *,
+    n_weights: int,
+    n_activations: int,
+    n_parameters: int | None = None,
+    n_stored: int | None = None,
+) -> Cost:
+    """One unit of a network that multiplies `n_weights` and passes over `n_activations` numbers per sample.
+
+    Where these say little about memory, as in attention, `n_parameters` are the weights that there are, and `n_stored` the
+    numbers per sample that stay until gradients are known.
+    """
     recipe = recipe or Recipe()
     pace = recipe.pace(n_train)
     steps = pace.n_steps * pace.n_epochs * _share_of_epochs(recipe)
     flops = steps * pace.batch_size * (6.0 * n_weights + 40.0 * n_activations)
-    memory = 4.0 * ((3 + recipe.snapshots) * n_weights + 3 * pace.batch_size * n_activations) + 100.0 * n_train
+    held = n_weights if n_parameters is None else n_parameters
+    stored = n_activations if n_stored is None else n_stored
+    memory = 4.0 * ((3 + recipe.snapshots) * held + 3 * pace.batch_size * stored) + 100.0 * n_train
     seconds = flops / FLOPS_PER_SECOND + steps * SECONDS_PER_STEP
     return Cost(seconds=recipe.bags * seconds, memory_bytes=recipe.bags * memory)
 

@@ -92,9 +92,9 @@ def test_folds_trained_in_threads_are_those_trained_in_one() -> None:
 
 
 def test_threads_are_only_for_what_is_worth_them() -> None:
-    assert crew.divided([0] * 5, cores=2) == [[0, 2, 4], [1, 3]]
-    assert crew.divided([0] * 5, cores=1) == [[0, 1, 2, 3, 4]]
-    assert crew.divided([0, 1, 0], cores=1) == [[0, 2], [1]]
+    assert crew.divided([0] * 5, n_stacks=2) == [[0, 2, 4], [1, 3]]
+    assert crew.divided([0] * 5, n_stacks=1) == [[0, 1, 2, 3, 4]]
+    assert crew.divided([0, 1, 0], n_stacks=1) == [[0, 2], [1]]
     assert not crew.is_worth_a_thread(1e-5)
 
 

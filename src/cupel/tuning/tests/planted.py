@@ -24,7 +24,7 @@ class Config:
     fanciness: Annotated[float, Range(0.0, 1.0), When("kind", "fancy")] = 0.1
 
 
-def family(name, *, n_presets=1, seconds=1.0, deep=False, baseline=False, recipe=None, places=()):
+def family(name, *, n_presets=1, seconds=1.0, deep=False, baseline=False, recipe=None, places=(), memory_bytes=1):
     placed = [*places, *[None] * n_presets][:n_presets]
     presets = [Preset(config=Config(width=10 + i), preparation=None, recipe=recipe, place=p) for i, p in enumerate(placed)]
     return Family(
@@ -34,7 +34,7 @@ def family(name, *, n_presets=1, seconds=1.0, deep=False, baseline=False, recipe
         config=Config,
         portfolio=lambda task: presets,
         space=lambda task: Space.around(presets[0]),
-        cost=lambda *given: Cost(seconds=seconds, memory_bytes=1),
+        cost=lambda *given: Cost(seconds=seconds, memory_bytes=memory_bytes),
         is_deep=deep,
         is_baseline=baseline,
         fit=lambda units, **given: [],
@@ -45,8 +45,8 @@ FAMILIES = [family("deep", n_presets=2, deep=True), family("constant", baseline=
 WITH_RECIPE = [family("constant", baseline=True), family("deep", deep=True, recipe=Recipe(epochs=90))]
 
 
-def ground(n_candidates=8, *, seed=0, families=FAMILIES, wishes=None):
-    return Ground(families=families, task=TASK, modality="m", n_candidates=n_candidates, seed=seed, wishes=wishes or {})
+def ground(n_candidates=8, *, seed=0, families=FAMILIES, wishes=None, **given):
+    return Ground(families=families, task=TASK, modality="m", n_candidates=n_candidates, seed=seed, wishes=wishes or {}, **given)
 
 
 def quality(config):

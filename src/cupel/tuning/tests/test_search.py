@@ -1,3 +1,4 @@
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -22,16 +23,17 @@ def strategy(n_candidates=8, seed=0, name="auto", **given):
     return strategy_named(name, ground(n_candidates, seed=seed, **given))
 
 
-def setup_of(run=done, *, seconds=1.0, racing=None, n_folds=1, score=None, log=None):
+def setup_of(run=done, *, seconds=1.0, racing=None, n_folds=1, score=None, log=None, memory_bytes=math.inf):
     return Search(
         run=run,
         score=score or (lambda trial: float(trial.out_of_fold[0, 0])),
         show=str,
         n_folds=n_folds,
-        time_model=TimeModel(lambda candidate, family: Cost(seconds=seconds, memory_bytes=1)),
+        time_model=TimeModel(lambda candidate, family: Cost(seconds=seconds, memory_bytes=family.cost().memory_bytes)),
         observer=Silent(),
         racing=racing,
         log=log or (lambda *_, **__: None),
+        memory_bytes=memory_bytes,
     )
 
 
@@ -53,6 +55,8 @@ def test_presets_with_a_place_come_in_its_order_before_those_without():
     ]
     names = [proposal.candidate.name for proposal in strategy(8, families=families).planned]
     assert names == ["constant-1", "a-1", "b-1", "b-2", "a-2", "new-1", "new-2", "a-3"]
+    asked_for = [p.candidate.family for p in strategy(4, families=families, every_family_first=True).planned]
+    assert asked_for == ["constant", "b", "a", "new"]
 
 
 @pytest.mark.parametrize("name", DRAWING_SEARCHES)
@@ -224,6 +228,29 @@ def test_an_open_search_ends_soon_after_its_time():
     trials = run_all(strategy(10_000, name="random"), deadline=Deadline(0.3))
     assert sum(trial.status is Status.DONE for trial in trials) > 5
     assert sum(trial.status is Status.SKIPPED for trial in trials) <= 40
+
+
+def test_what_does_not_fit_into_memory_is_skipped_with_a_remedy_and_never_started():
+    started = []
+
+    def run(proposal, **given):
+        started.append(proposal.family.name)
+        return done(proposal)
+
+    families = [family("constant", baseline=True), family("small"), family("huge", deep=True, memory_bytes=5e9)]
+    tried = search(strategy(families=families), setup=setup_of(run, memory_bytes=2e9), deadline=Deadline())
+    ended = {each.trial.candidate.family: each.trial for each in tried}
+    assert "huge" not in started
+    assert ended["small"].status is Status.DONE
+    assert ended["huge"].status is Status.SKIPPED
+    assert "about 5.0 GB of memory and 2.0 GB may be taken" in ended["huge"].reason
+    assert "--drop" in ended["huge"].reason
+
+
+def test_the_first_baseline_is_tried_whatever_its_memory():
+    families = [family("constant", baseline=True, memory_bytes=5e9), family("second", baseline=True, memory_bytes=5e9)]
+    tried = search(strategy(families=families), setup=setup_of(memory_bytes=2e9), deadline=Deadline())
+    assert [each.trial.status for each in tried[:2]] == [Status.DONE, Status.SKIPPED]
 
 
 def test_estimates_are_corrected_by_what_was_observed():

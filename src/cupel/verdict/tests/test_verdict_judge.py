@@ -11,6 +11,7 @@ from cupel.core.errors import DataError
 from cupel.core.task import TaskKind
 from cupel.core.trial import Ensemble, Status
 from cupel.verdict import Verdict, judge
+from cupel.verdict.judge import _simplest
 from cupel.verdict.tests.verdict_examples import (
     always,
     constant_predictions,
@@ -23,6 +24,7 @@ from cupel.verdict.tests.verdict_examples import (
     make_trials,
     predictions,
 )
+from cupel.verdict.verdict import Contender, Score
 
 NAMES = {
     *("metric", "higher_is_better", "pick", "best_single", "ensemble", "best_classical", "constant", "naive_score", "optimism"),
@@ -116,7 +118,7 @@ def test_luck_of_choosing_among_equals_is_taken_off() -> None:
     assert "luck of choosing" in str(verdict)
 
 
-def test_equal_candidates_are_tied_and_the_cheapest_is_named() -> None:
+def test_equal_candidates_are_tied_and_the_faster_is_named() -> None:
     dataset = make_dataset(TaskKind.BINARY, n_rows=300)
     splits = make_splits(dataset)
     answer = predictions(dataset, skill=0.5, seed=1)
@@ -128,6 +130,32 @@ def test_equal_candidates_are_tied_and_the_cheapest_is_named() -> None:
     assert verdict.simplest.name == "quick"
     assert "times faster" in str(verdict)
     assert "tie" in verdict.worth_it
+
+
+@pytest.mark.parametrize(
+    ("pick", "others", "simplest"),
+    [
+        ((9.0, 900), {"small": (1.0, 10), "fast": (0.5, 90)}, "small"),  # the smallest, though another is measured faster
+        ((9.0, 900), {"small but slow": (90.0, 10), "middling": (8.0, 90)}, "middling"),
+        ((9.0, 900), {"small but slow": (90.0, 10)}, "pick"),
+        ((9.0, 900), {"much the same": (8.0, 800)}, "pick"),
+        ((9.0, 900), {"as large, and fast": (1.0, 900)}, "as large, and fast"),
+        ((9.0, 900), {"fast and larger": (1.0, 9000)}, "pick"),
+        ((float("nan"), 900), {"small": (float("nan"), 10), "smaller": (float("nan"), 9)}, "smaller"),
+    ],
+)
+def test_simpler_is_the_smallest_of_the_tied_that_costs_nothing_else(
+    pick: tuple[float, int], others: dict[str, tuple[float, int]], simplest: str
+) -> None:
+    def contender(name: str, cost: tuple[float, int]) -> Contender:
+        score, (latency, n_bytes) = Score(estimate=0.8, low=0.7, high=0.9), cost
+        latencies = {"one": latency}
+        return Contender(
+            name=name, family="f", score=score, measured=0.8, is_deep=False, latency_ms=latencies, n_bytes=1000 * n_bytes
+        )
+
+    found = _simplest(contender("pick", pick), [contender(name, cost) for name, cost in others.items()])
+    assert found.name == simplest
 
 
 def test_deep_learning_that_loses_is_said_to_lose() -> None:

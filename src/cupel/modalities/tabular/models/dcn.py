@@ -109,7 +109,7 @@ DEFAULT = Preset(config=Config(), preparation=FOR_NETWORKS, recipe=RECIPE)
 
 def portfolio(task: Task) -> Sequence[Preset]:
     """What was learned."""
-    return presets(spec.name, DEFAULT, task)
+    return presets(spec.name, DEFAULT, task=task)
 
 
 def space(task: Task) -> Space:

@@ -27,6 +27,8 @@ from cupel.modalities.tabular.preparation import FOR_TREES
 MAX_LEAF_VALUES = 400_000
 """Trees × leaves × classes of one fold: about 8 MB in the packed model. Where there are many classes, leaves are fewer."""
 N_AT_ONCE = 25
+BYTES_PER_NODE = 400.0
+"""In the forest, and most of it while the trees are written as a graph."""
 """Trees grown between two looks at the clock."""
 
 
@@ -141,8 +143,9 @@ def cost(n_train: int, shape: InputShape, config: Any, recipe: Recipe | None, ta
     n_levels = np.log2(min(config.max_leaves, max(n_train, 2))) + 1
     n_leaves = min(config.max_leaves, n_train)
     seconds = config.n_trees * (3e-9 * n_train * width * n_levels + 3e-6 * n_leaves * width)
-    n_nodes = 2.0 * config.n_trees * n_leaves
-    return Cost(seconds=0.05 + seconds, memory_bytes=4.0 * n_train * width + n_nodes * (64.0 + 8.0 * task.n_outputs))
+    n_nodes = 2.0 * config.n_trees * min(n_leaves, _n_leaves(config, task))
+    per_node = BYTES_PER_NODE + 8.0 * task.n_outputs
+    return Cost(seconds=0.05 + seconds, memory_bytes=8.0 * n_train * sum(shape.widths.values()) + n_nodes * per_node)
 
 
 def default(task: Task) -> Preset:
@@ -152,7 +155,7 @@ def default(task: Task) -> Preset:
 
 def portfolio(task: Task) -> Sequence[Preset]:
     """What was learned."""
-    return presets(spec.name, default(task), task)
+    return presets(spec.name, default(task), task=task)
 
 
 def space(task: Task) -> Space:

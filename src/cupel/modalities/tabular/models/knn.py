@@ -215,7 +215,7 @@ DEFAULT = Preset(config=Config(), preparation=PREPARATION)
 
 def portfolio(task: Task) -> Sequence[Preset]:
     """What was learned."""
-    return presets(spec.name, DEFAULT, task)
+    return presets(spec.name, DEFAULT, task=task)
 
 
 def space(task: Task) -> Space:

@@ -25,6 +25,8 @@ from cupel.core.trees import emit_trees, from_lightgbm
 from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import FOR_TREES
 
+MOST_BINS = 255
+"""Of a column: LightGBM's own default, with at least three rows in each."""
 OBJECTIVES = {TaskKind.BINARY: "binary", TaskKind.MULTICLASS: "multiclass", TaskKind.REGRESSION: "regression"}
 
 
@@ -173,13 +175,14 @@ def _parameters(config: Config, task: Task, *, seed: int) -> dict[str, Any]:
 
 
 def cost(n_train: int, shape: InputShape, config: Any, recipe: Recipe | None, task: Task) -> Cost:
-    """Histogram building per round, and a fixed cost per leaf."""
+    """Histogram building per round, and a fixed cost per leaf; LightGBM keeps a histogram of every column for every leaf."""
     del recipe
     width = sum(shape.widths.values())
     rounds = min(config.max_rounds, (15.0 if task.is_classification else 40.0) / config.learning_rate)
     per_round = 1.2e-8 * n_train * width + 1.5e-5 * config.num_leaves * (1 + width / 50)
     n_models = task.n_outputs if task.kind is TaskKind.MULTICLASS else 1
-    return Cost(seconds=0.05 + rounds * n_models * per_round, memory_bytes=10.0 * n_train * width + 2e7)
+    histograms = 16.0 * min(MOST_BINS, n_train / 3) * width * config.num_leaves
+    return Cost(seconds=0.05 + rounds * n_models * per_round, memory_bytes=10.0 * n_train * width + histograms + 1e7)
 
 
 MANY_CLASSES = 8
@@ -194,7 +197,7 @@ def default(task: Task) -> Preset:
 
 def portfolio(task: Task) -> Sequence[Preset]:
     """What was learned."""
-    found = presets(spec.name, Preset(config=Config(), preparation=FOR_TREES), task)
+    found = presets(spec.name, Preset(config=Config(), preparation=FOR_TREES), task=task)
     return [replace(preset, config=_paced(preset.config, task)) for preset in found]
 
 

@@ -258,12 +258,21 @@ def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None,
     others = shape.widths.get("binary", 0) + config.category_width * len(shape.cardinalities.get("codes", ()))
     width_in = n_numeric * config.numeric_width + others
     encoder = width_in * config.width + 2 * config.n_blocks * config.width * config.block_width
-    encoded = 1 + config.n_sampled / (recipe or Recipe()).pace(n_train).batch_size
+    batch_size = (recipe or Recipe()).pace(n_train).batch_size
+    encoded = 1 + config.n_sampled / batch_size
     # A stop row for every seven training rows; forward alone is a third of the work, float64 twice.
     looked_up = config.n_sampled + min(n_train, MOST_CANDIDATES) * 2 / (3 * 7)
     n_weights = round(encoder * encoded + looked_up * (config.width + task.n_outputs))
     n_embedded = width_in + 2 * n_numeric * config.n_frequencies + config.width * (1 + config.n_blocks)
-    return network_cost(n_train, recipe, n_weights=n_weights, n_activations=round(n_embedded * encoded + looked_up * N_PASSES))
+    # At evaluation all voters are encoded at once; without gradients, so that half as much of each stays.
+    at_once = max(encoded, min(n_train, MOST_CANDIDATES) / (2 * batch_size))
+    return network_cost(
+        n_train,
+        recipe,
+        n_weights=n_weights,
+        n_activations=round(n_embedded * encoded + looked_up * N_PASSES),
+        n_stored=round(n_embedded * at_once + looked_up * N_PASSES),
+    )
 
 
 RECIPE = Recipe(
@@ -281,7 +290,7 @@ DEFAULT = Preset(config=Config(), preparation=FOR_NETWORKS, recipe=RECIPE)
 
 def portfolio(task: Task) -> Sequence[Preset]:
     """What was learned."""
-    return presets(spec.name, DEFAULT, task)
+    return presets(spec.name, DEFAULT, task=task)
 
 
 def space(task: Task) -> Space:

@@ -19,7 +19,7 @@ from cupel.core.task import Task
 Entry = Mapping[str, Any]
 
 
-def presets(family: str, default: Preset, task: Task) -> tuple[Preset, ...]:
+def presets(family: str, default: Preset, *, task: Task) -> tuple[Preset, ...]:
     """The family's learned presets with their places over all families; the default without one where it earned none."""
     found = tuple(
         replace(preset_of(entry, default), place=place)

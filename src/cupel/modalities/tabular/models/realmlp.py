@@ -225,7 +225,7 @@ def default(task: Task) -> Preset:
 
 def portfolio(task: Task) -> Sequence[Preset]:
     """What was learned."""
-    return presets(spec.name, default(task), task)
+    return presets(spec.name, default(task), task=task)
 
 
 def space(task: Task) -> Space:

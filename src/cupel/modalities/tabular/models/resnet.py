@@ -129,7 +129,7 @@ The paper trains long at a constant rate of 1e-4 or so; here a cosine falls from
 
 def portfolio(task: Task) -> Sequence[Preset]:
     """What was learned."""
-    return presets(spec.name, DEFAULT, task)
+    return presets(spec.name, DEFAULT, task=task)
 
 
 def space(task: Task) -> Space:

@@ -53,8 +53,8 @@ def test_the_classical_bar_comes_first_and_deep_ones_soon(kind):
 
 def test_who_earned_no_place_keeps_its_default():
     default = FAMILIES["MLP"].space(TASKS["regression"]).default
-    assert presets("a family that nobody learned about", default, TASKS["regression"]) == (default,)
-    assert presets("a family that nobody learned about", default, TASKS["regression"])[0].place is None
+    assert presets("a family that nobody learned about", default, task=TASKS["regression"]) == (default,)
+    assert presets("a family that nobody learned about", default, task=TASKS["regression"])[0].place is None
 
 
 def test_an_entry_changes_what_it_names_and_nothing_else():

@@ -1,0 +1,57 @@
+"""Where the time of a run goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+CANDIDATES = ("preparing", "training", "exporting")
+"""Stages that are work on candidates: folds prepared, models trained and predicting, each written as ONNX and compared."""
+
+
+class Stopwatch:
+    """Seconds by stage. Where one stage is within another, the time counts for the inner one alone.
+
+    >>> stopwatch = Stopwatch()
+    >>> with stopwatch.stage("judging"), stopwatch.stage("reading"):
+    ...     pass
+    >>> list(stopwatch.seconds)
+    ['judging', 'reading']
+    """
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._open: list[str] = []
+        self._since = time.monotonic()
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """Of each stage so far, in the order in which they first began."""
+        self._settle()
+        return dict(self._seconds)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Whatever happens within counts for this stage."""
+        self._settle()
+        self._seconds.setdefault(name, 0.0)
+        self._open.append(name)
+        try:
+            yield
+        finally:
+            self._settle()
+            self._open.pop()
+
+    def _settle(self) -> None:
+        """Count what has passed for the innermost open stage."""
+        now = time.monotonic()
+        if self._open:
+            self._seconds[self._open[-1]] += now - self._since
+        self._since = now
+
+
+def share_on_candidates(seconds: Mapping[str, float]) -> float:
+    """The part of all time, 0 to 1, that was work on candidates; 0 where nothing was timed."""
+    total = sum(seconds.values())
+    return sum(seconds.get(name, 0.0) for name in CANDIDATES) / total if total > 0 else 0.0
