@@ -33,7 +33,7 @@ def runner_in(folder, problem, **given):
         folder=folder,
         train=partial(pipeline._train, task=problem.task, device="cpu"),
         export=partial(pipeline._export, problem),
-        **given,
+        **{"measure": lambda model, feeds: {"one": 2.0, "thousand": 10.0}, **given},
     )
 
 
@@ -62,6 +62,21 @@ def test_the_first_fold_and_then_the_rest_is_the_same_as_all_at_once(problem, tm
     seen = np.isfinite(first.out_of_fold).all(axis=1)
     assert np.array_equal(np.flatnonzero(seen), np.sort(problem.splits.folds[0].valid))
     assert np.array_equal(first.out_of_fold[seen], plain.out_of_fold[seen])
+
+
+def test_speed_is_measured_on_one_fold_and_kept(problem, tmp_path):
+    candidate, family = candidate_of(problem, "linear")
+    measured = []
+
+    def measure(model, feeds):
+        measured.append(len(model))
+        return {"one": 2.0, "thousand": 10.0}
+
+    with execution.RunFolder(tmp_path) as folder:
+        runner = runner_in(folder, problem, measure=measure)
+        trials = [run(runner, candidate, family, n_folds=1), run(runner, candidate, family), run(runner, candidate, family)]
+    assert len(measured) == 1
+    assert [trial.latency_ms["one"] for trial in trials] == [2.0, 6.0, 6.0]
 
 
 def test_finished_folds_are_not_trained_again(problem, tmp_path):

@@ -130,6 +130,7 @@ def _at(cells: dict[Key, Cell], budget: float) -> list[str]:
         ),
         _costs("MB, median", names, tables, lambda cell: (cell.facts.get("bytes") or np.nan) / 1e6, found),
     ]
+    lines += ["", *_promises(names, tables, found)]
     if len(complete) < len(tables):
         lines += ["", f"Ranks and normalised scores are over the {len(complete)} tables on which every system was run."]
     return lines
@@ -213,6 +214,23 @@ def _costs(title: str, names: Sequence[str], tables: Sequence[Table], value: Any
         known = [float(v) for v in values if v is not None and np.isfinite(v)]
         shown.append("" if not known else f"{(max(known) if most else float(np.median(known))):.4g}")
     return f"| *{title}* | | {' | '.join(shown)} |"
+
+
+def _promises(names: Sequence[str], tables: Sequence[Table], found: dict[tuple[str, str], Cell | None]) -> list[str]:
+    """How often the test score lay within the interval that the verdict had stated."""
+    lines = []
+    for name in (name for name in OURS if name in names):
+        held = [
+            float(expected["low"]) <= cell.score <= float(expected["high"])
+            for table in tables
+            if (cell := found[table.name, name]) is not None
+            and cell.score is not None
+            and (expected := cell.facts.get("expected"))
+        ]
+        lines.append(
+            f"The test score lay within the 95% interval that {name}'s verdict had stated on {sum(held)} of {len(held)} tables."
+        )
+    return lines
 
 
 # The picture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 
 from cupel import ensembling, evaluation, execution, packing, verdict
 from cupel.core.budget import Deadline
-from cupel.core.combination import WeightedMean
 from cupel.core.dataset import Dataset
 from cupel.core.errors import NoModelError
 from cupel.core.feeds import feeds_of
@@ -30,10 +28,9 @@ Array = NDArray[Any]
 MAX_SELECTION_ROWS = 4000
 N_LATENCY_ROWS = 200
 LATENCY_SECONDS = 0.3
-LATENCY_SECONDS_IN_ALL = 1.5
 MAX_IMPORTANCE_COLUMNS = 400
-IMPORTANCE_CELLS, FEWEST_IMPORTANCE_CELLS = 40_000, 10_000
-SECONDS_TO_EXPLAIN = 10.0
+IMPORTANCE_CELLS, FEWEST_IMPORTANCE_ROWS, N_SHUFFLES = 40_000, 100, 3
+SHARE_TO_EXPLAIN = 0.15
 """Where less is left of the time, importance is measured on the fewest cells: wider intervals, and the cap holds."""
 LOG_LOSS_SHARE = 0.02
 N_RACING_RESAMPLES = 200
@@ -111,10 +108,6 @@ def conclude(
     usable = [trial for trial in trials if trial.out_of_fold is not None]
     if not usable:
         raise _nothing_found(folder, trials)
-    seconds_each = min(LATENCY_SECONDS, LATENCY_SECONDS_IN_ALL / len(usable))
-    with stopwatch.stage("measuring speed"):
-        trials = [_with_latency(problem, folder, trial, seconds=seconds_each) for trial in trials]
-    usable = [trial for trial in trials if trial.out_of_fold is not None]
     left = deadline.remaining
     with stopwatch.stage("choosing"):
         pick, ensemble, select, seconds_to_choose = _chosen(problem, usable)
@@ -250,14 +243,17 @@ def _importance(
     n_columns = sum(len(graph_input.columns) for graph_input in problem.inputs)
     if n_columns > MAX_IMPORTANCE_COLUMNS:
         return []
-    n_cells = IMPORTANCE_CELLS if seconds_left > SECONDS_TO_EXPLAIN else FEWEST_IMPORTANCE_CELLS
+    seconds_a_row = 1e-6 * member.latency_ms.get("thousand", 0.0) / len(member.units) * (1 + N_SHUFFLES * n_columns)
+    affordable = SHARE_TO_EXPLAIN * max(seconds_left, 0.0) / max(seconds_a_row, 1e-9)
+    most = max(200, min(2000, IMPORTANCE_CELLS // n_columns))
     return evaluation.permutation_importance(
         parts,
         problem.dataset,
         problem.task.metric,
         inputs=problem.inputs,
         seed=problem.settings.seed,
-        max_rows=max(200, min(2000, n_cells // n_columns)),
+        n_repeats=N_SHUFFLES,
+        max_rows=int(np.clip(affordable, FEWEST_IMPORTANCE_ROWS, most)),
     )
 
 
@@ -284,19 +280,6 @@ def _pick(problem: Problem, best: Ensemble, ensemble: Ensemble | None) -> Ensemb
 def _groups(problem: Problem) -> Array | None:
     groups = problem.splits.groups
     return None if groups is None else groups[problem.splits.covered]
-
-
-def _with_latency(problem: Problem, folder: execution.RunFolder, trial: Trial, *, seconds: float) -> Trial:
-    if not trial.units:
-        return trial
-    model = _trial_model(folder, trial)
-    latency = packing.measure_latency(model, _latency_feeds(problem), seconds=seconds)
-    return replace(trial, latency_ms=latency, n_bytes=len(model))
-
-
-def _trial_model(folder: execution.RunFolder, trial: Trial) -> bytes:
-    models = [folder.units.model(unit.key) for unit in trial.units]
-    return packing.combine([models], WeightedMean((1.0,)))
 
 
 def _packed_model(folder: execution.RunFolder, pick: Ensemble) -> bytes:

@@ -29,6 +29,7 @@ from cupel.version import __version__
 
 Array = NDArray[Any]
 SHARE_TO_CONCLUDE = 0.03
+SECONDS_TO_MEASURE = 0.04
 SHARE_OF_MEMORY = 0.75
 """Of what is available when the search begins: what a candidate may take. Estimates are not sure, and others need some too."""
 SHARE_FOR_PREPARED = 0.1
@@ -172,6 +173,7 @@ def _search(
         folder=folder,
         train=partial(_train, task=problem.task, device=training.choose_device(problem.settings.device)),
         export=partial(_export, problem),
+        measure=partial(packing.measure_latency, seconds=SECONDS_TO_MEASURE),
         seed=problem.settings.seed,
         stopwatch=stopwatch,
         kept_bytes=SHARE_FOR_PREPARED * machine.usable_memory_bytes(),
@@ -227,7 +229,8 @@ def _seconds_to_conclude(problem: Problem, budget: Budget) -> float:
     """Time kept back for ensemble, verdict, report and packing; never more than half of what was given."""
     if budget.seconds is None:
         return 0.0
-    needed = 4.0 + problem.dataset.n_samples / 5_000 + SHARE_TO_CONCLUDE * budget.seconds
+    n_samples, n_outputs = problem.dataset.n_samples, problem.task.n_outputs
+    needed = 4.0 + n_samples / 5_000 + n_samples * n_outputs / 40_000 + SHARE_TO_CONCLUDE * budget.seconds
     return min(needed, budget.seconds / 2)
 
 

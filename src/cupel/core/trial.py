@@ -34,7 +34,8 @@ GAVE_UP = frozenset({Status.SKIPPED, Status.DROPPED, Status.SCREENED})
 class UnitResult:
     """A finished unit as the run folder keeps it: predictions for the fold's validation rows, and files.
 
-    `folder` holds `predictions.npy`, `curve.json`, `model.onnx` and, for networks, `weights.safetensors`.
+    `latency_ms` ("one" row, a "thousand") is measured for the first fold's unit alone. `folder` holds `predictions.npy`,
+    `curve.json`, `model.onnx` and, for networks, `weights.safetensors`.
     """
 
     key: str
@@ -46,6 +47,7 @@ class UnitResult:
     curve: Mapping[str, Sequence[float]] = field(default_factory=dict)
     best_epoch: int | None = None
     cut_short: bool = False
+    latency_ms: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

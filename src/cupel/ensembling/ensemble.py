@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,9 +53,11 @@ def selector(evidence: Evidence, *, method: Method, max_rows: int) -> Callable[[
     """The whole choice as a function of the rows it may look at, for bootstrapping it.
 
     With more than `max_rows` rows (fewer for a method that is much work) a seeded sample of them is used: choosing on
-    fewer rows overfits more, so the optimism found this way is not too small.
+    fewer rows overfits more, so the optimism found this way is not too small. Where a choice cross-fits, it does so over two
+    parts here.
     """
     generator = np.random.default_rng(evidence.seed)
+    evidence = replace(evidence, parts=np.where(evidence.parts < 0, -1, evidence.parts % 2))
     most = max(max_rows // method.work, 1)
 
     def select(rows: Rows) -> Combination:

@@ -33,8 +33,10 @@ def choose_best(evidence: Evidence, rows: Rows) -> Choice:
 
 
 def choose_auto(evidence: Evidence, rows: Rows) -> Choice:
-    """By the simplest of the cheap methods that none other beats beyond noise, all judged cross-fitted on `MAX_AUTO_ROWS`."""
-    few = rows if len(rows) <= MAX_AUTO_ROWS else np.random.default_rng(evidence.seed).choice(rows, MAX_AUTO_ROWS, replace=False)
+    """By the simplest of the cheap methods that none other beats beyond noise, all judged cross-fitted, on some of many rows."""
+    n_numbers = len(evidence.predictions) * np.shape(evidence.predictions[0])[1]
+    most = min(MAX_AUTO_ROWS, max(MAX_AUTO_NUMBERS // n_numbers, MIN_AUTO_ROWS))
+    few = rows if len(rows) <= most else np.random.default_rng(evidence.seed).choice(rows, most, replace=False)
     judged = [cross_fitted(METHODS[name].choose, evidence, rows=few) for name in SIMPLEST_FIRST]
     scores = np.array([evidence.score(predictions, few) for predictions in judged])
     best = judged[int(np.argmax(np.where(np.isfinite(scores), scores, -np.inf)))]
@@ -43,7 +45,7 @@ def choose_auto(evidence: Evidence, rows: Rows) -> Choice:
     return replace(METHODS[name].choose(evidence, rows), method=name)
 
 
-MAX_AUTO_ROWS = 4_000
+MIN_AUTO_ROWS, MAX_AUTO_ROWS, MAX_AUTO_NUMBERS = 500, 4_000, 500_000
 SIMPLEST_FIRST = ("none", "soft-vote", "weighted-vote", "greedy", "stack")
 """Of the cheap methods; the best is as good as itself, so one is always found."""
 

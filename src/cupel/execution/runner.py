@@ -70,6 +70,7 @@ class Runner:
     """Everything that is the same for all candidates of a run.
 
     `golden` are row indices whose predictions by the trained model are kept, to be compared with every later form of it.
+    `measure` gives the milliseconds that an exported model takes for one row and for a thousand.
     Prepared folds are kept for later candidates, up to `kept_bytes`.
     """
 
@@ -80,6 +81,7 @@ class Runner:
     folder: RunFolder
     train: Trainer
     export: Exporter
+    measure: Callable[[bytes, Mapping[str, Array]], Mapping[str, float]]
     seed: int = 0
     kept_bytes: float = math.inf
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
@@ -229,12 +231,19 @@ class Runner:
             units=tuple(units),
             out_of_fold=out_of_fold(units, self.dataset.n_samples),
             reason="time was up before training ended; the best epoch so far is used" if cut_short else "",
+            latency_ms=_latency(units),
             n_bytes=sum((unit.folder / "model.onnx").stat().st_size for unit in units),
         )
 
 
 def _n_bytes(prepared: Prepared) -> int:
     return sum(block.nbytes for block in prepared.inputs.blocks.values())
+
+
+def _latency(units: Sequence[UnitResult]) -> dict[str, float]:
+    """Of all units, from those that were measured."""
+    known = [unit.latency_ms for unit in units if unit.latency_ms]
+    return {name: len(units) * float(np.mean([each[name] for each in known])) for name in known[0]} if known else {}
 
 
 def out_of_fold(units: Sequence[UnitResult], n_samples: int) -> NDArray[np.float64]:

@@ -102,6 +102,7 @@ class UnitStore:
             curve=curve,
             best_epoch=facts.get("best_epoch"),
             cut_short=bool(facts.get("cut_short")),
+            latency_ms=facts.get("latency_ms") or {},
         )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 OUTPUT = "prediction"
 TOLERANCE = 1e-4
+MAX_RUNS = 200
 
 
 def export_unit(
@@ -111,11 +112,18 @@ def measure_latency(model: bytes, feeds: Mapping[str, Array], *, seconds: float 
 
 
 def _median_ms(opened: Any, feeds: Mapping[str, Array], seconds: float) -> float:
-    run(opened, feeds)
-    times: list[float] = []
+    """The first run is left out, unless it alone takes all the time."""
+    times = [_seconds_of_a_run(opened, feeds)]
+    if times[0] > seconds:
+        return 1000 * times[0]
+    times.clear()
     until = time.perf_counter() + seconds
-    while not times or (time.perf_counter() < until and len(times) < 200):
-        started = time.perf_counter()
-        run(opened, feeds)
-        times.append(time.perf_counter() - started)
+    while not times or (time.perf_counter() < until and len(times) < MAX_RUNS):
+        times.append(_seconds_of_a_run(opened, feeds))
     return float(np.median(times) * 1000)
+
+
+def _seconds_of_a_run(opened: Any, feeds: Mapping[str, Array]) -> float:
+    started = time.perf_counter()
+    run(opened, feeds)
+    return time.perf_counter() - started

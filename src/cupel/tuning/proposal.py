@@ -53,13 +53,13 @@ class Tried:
 class Strategy(Protocol):
     """Decides what to try next from what has been tried: the seam where every search method fits."""
 
-    def propose(self, tried: Sequence[Tried]) -> Proposal | None:
-        """The next proposal, or None when the search is over. Depends on the seed and on `tried` alone."""
-        ...
-
     @property
     def planned(self) -> Sequence[Proposal]:
-        """What is certain to be proposed, in order; what depends on results is not in it."""
+        """What is tried first whatever comes of it, in order."""
+        ...
+
+    def propose(self, tried: Sequence[Tried]) -> Proposal | None:
+        """The next after what was planned, or None when the search is over. Depends on the seed and on `tried` alone."""
         ...
 
 

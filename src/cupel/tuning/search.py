@@ -17,6 +17,8 @@ from cupel.tuning.racing import Racing
 
 MIN_SHARE = 0.5
 """A candidate that would get less than this share of the time it needs is skipped once something deep has finished."""
+LARGEST_SHARE = 1 / 3
+"""A planned candidate that needs more than this share of the whole time waits until cheaper ones are done."""
 MAX_SKIPPED_IN_A_ROW = 40
 """So many proposals in a row that do not fit into the time left end the search."""
 
@@ -75,19 +77,24 @@ def _score(tried: Tried | None) -> float:
 
 
 def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tried]:
-    """Everything that was tried, in the order in which it was proposed, failed and skipped trials among it.
+    """Everything that was tried, in the order in which it was tried, failed and skipped trials among it.
 
-    The first baseline is run even when time is up already: there is always a model.
+    First what the strategy plans, in its order but for what is too dear for the time there is, then what it proposes. The first
+    baseline is run even when time is up already: there is always a model.
     """
-    state = _State()
-    while state.n_skipped < MAX_SKIPPED_IN_A_ROW and (proposal := strategy.propose(state.tried)) is not None:
+    state, waiting, whole = _State(), list(strategy.planned), deadline.remaining
+    while state.n_skipped < MAX_SKIPPED_IN_A_ROW:
         n_done = len(state.tried)
         if deadline.passed and state.best is not None:
-            state.tried += [_not_reached(planned) for planned in strategy.planned[n_done:]]
+            state.tried += [_not_reached(planned) for planned in waiting]
             setup.observer.message(f"time is up after {n_done} candidates")
             break
-        left = min(sum(_cost(setup, planned) for planned in strategy.planned[n_done:]), max(deadline.remaining, 0.0))
-        total = max(len(strategy.planned), n_done + 1)
+        planned = waiting.pop(_next_in(waiting, setup, deadline, whole=whole)) if waiting else None
+        proposal = planned or strategy.propose(state.tried)
+        if proposal is None:
+            break
+        left = min(sum(_cost(setup, each) for each in [proposal, *waiting]), max(deadline.remaining, 0.0))
+        total = n_done + 1 + len(waiting)
         setup.observer.trial_started(proposal.candidate.name, number=n_done + 1, total=total, seconds_left=left)
         tried = _timed(setup, proposal, state, deadline)
         state.add(tried)
@@ -100,6 +107,18 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
             best_score=setup.show(best.score) if best and best.score is not None else "",
         )
     return state.tried
+
+
+def _next_in(waiting: Sequence[Proposal], setup: Search, deadline: Deadline, *, whole: float) -> int:
+    """The position of the first that is worth its time: within its share of the whole, else within what is left, else any."""
+    if math.isinf(whole) or waiting[0].family.is_baseline:
+        return 0
+    costs = [_cost(setup, proposal) for proposal in waiting]
+    for most in (min(LARGEST_SHARE * whole, deadline.remaining), deadline.remaining):
+        fitting = [position for position, cost in enumerate(costs) if cost <= most]
+        if fitting:
+            return fitting[0]
+    return 0
 
 
 def estimates_in_words(tried: Sequence[Tried]) -> str:

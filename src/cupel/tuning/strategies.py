@@ -81,18 +81,12 @@ class Sequential:
         self._n_draws = 0
         self._exhausted: set[str] = set()
         self.planned: list[Proposal] = list(itertools.islice(self._fixed(with_portfolio), max(ground.n_candidates, 1)))
-        self._asked = list(self.planned)
 
     def propose(self, tried: Sequence[Tried]) -> Proposal | None:
-        """The next of the fixed sequence, then the next draw."""
-        if len(tried) < len(self._asked):
-            return self._asked[len(tried)]
+        """The next draw."""
         if len(tried) >= self._ground.n_candidates or self._sampler is None:
             return None
-        proposal = self._drawn(tried)
-        if proposal is not None:
-            self._asked.append(proposal)
-        return proposal
+        return self._drawn(tried)
 
     def _fixed(self, with_portfolio: bool) -> Iterator[Proposal]:
         """Baselines, then presets by their places, then those without one, a first of every family before any second."""
@@ -167,19 +161,13 @@ class Halving:
             for family in self._searched
         }
         self.planned: list[Proposal] = list(self._baselines())
-        self._asked = list(self.planned)
         self._steps = self._walk(max(ground.n_candidates - len(self.planned), 1), brackets)
         self._tried: Sequence[Tried] = ()
 
     def propose(self, tried: Sequence[Tried]) -> Proposal | None:
         """The next step of the current bracket."""
-        if len(tried) < len(self._asked):
-            return self._asked[len(tried)]
         self._tried = tried
-        proposal = next(self._steps, None) if self._searched else None
-        if proposal is not None:
-            self._asked.append(proposal)
-        return proposal
+        return next(self._steps, None) if self._searched else None
 
     def _baselines(self) -> Iterator[Proposal]:
         for family in self._ground.fitting:
@@ -195,7 +183,7 @@ class Halving:
     def _bracket(self, n_survivors: int, *, lowest: int) -> Iterator[Proposal]:
         rung = list(self._entrants(n_survivors * self._eta**lowest))
         for level in range(lowest, 0, -1):
-            started = len(self._asked)
+            started = len(self._tried)
             for proposal in rung:
                 yield self._reduced(proposal, share=self._eta**-level)
             scores = [tried.score for tried in self._tried[started:]]

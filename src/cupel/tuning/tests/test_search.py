@@ -149,7 +149,7 @@ def test_halving_keeps_the_best_of_those_it_looked_at():
 @pytest.mark.parametrize("name", ["halving-epochs", "halving-rows", "one-epoch", "hyperband"])
 def test_halving_without_an_end_soon_trains_something_whole(name):
     chosen = strategy_named(name, ground(10_000, families=WITH_RECIPE))
-    tried = []
+    tried = [Tried(proposal=proposal, trial=done(proposal), score=0.0) for proposal in chosen.planned]
     while len(tried) < 200:
         proposal = chosen.propose(tried)
         tried.append(Tried(proposal=proposal, trial=done(proposal), score=0.0))
@@ -216,6 +216,22 @@ def test_when_time_is_up_the_rest_is_skipped_with_a_reason_and_one_deep_model_is
     trials = run_all(strategy(), run=slow, deadline=Deadline(0.1), seconds=100.0)
     assert [trial.status for trial in trials] == [Status.DONE, Status.DONE, Status.SKIPPED, Status.SKIPPED, Status.SKIPPED]
     assert all("--time" in trial.reason for trial in trials[2:])
+
+
+def as_long_as_estimated(proposal, **given):
+    return replace(done(proposal), units=(unit_that_took(proposal.family.cost().seconds),))
+
+
+def test_what_takes_a_third_of_the_time_waits_until_cheaper_ones_are_done():
+    families = [
+        family("constant", baseline=True),
+        family("dear", n_presets=1, seconds=40.0, places=[0]),
+        family("cheap", n_presets=2, seconds=1.0, places=[1, 2]),
+    ]
+    for seconds, names in ((100.0, ["cheap-1", "cheap-2", "dear-1"]), (None, ["dear-1", "cheap-1", "cheap-2"])):
+        setup = replace(setup_of(run=as_long_as_estimated), time_model=TimeModel(lambda candidate, f: f.cost()))
+        tried = search(strategy(4, families=families), setup=setup, deadline=Deadline(seconds))
+        assert [each.trial.candidate.name for each in tried] == ["constant-1", *names]
 
 
 def test_something_is_tried_even_when_time_was_up_before_it_began():
