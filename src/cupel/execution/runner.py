@@ -174,6 +174,7 @@ class Runner:
                 "best_epoch": unit.best_epoch,
                 "cut_short": unit.cut_short,
                 "curve": unit.curve,
+                "latency_ms": dict(self.measure(model, feeds)) if split.index == 0 else {},
             },
         )
         return self.folder.units.save(self.unit_key(candidate, split, share=share), files)
