@@ -200,7 +200,10 @@ def _measure_one(table: Table, dataset: Dataset, folds: Sequence[Fold], entry: E
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What every configuration did on one table. `errors` of ensembles are scaled: 0 the best single, 1 the median one."""
+    """What every configuration did on one table. Errors of ensembles are scaled: 0 the best single, 1 the median one.
+
+    `judged` is what losses look at: the probability of the true class, or the value.
+    """
 
     name: str
     metric: str
@@ -208,6 +211,7 @@ class Measured:
     target: Array
     n_fitted: int
     predictions: dict[str, Array]
+    judged: dict[str, Array]
     seconds: dict[str, float]
     best: float
     median: float
@@ -219,22 +223,20 @@ class Measured:
 
     def error(self, chosen: Sequence[str]) -> float:
         """The scaled test error of a greedy ensemble of these, chosen on the out-of-fold rows."""
-        members = [self.predictions[name] for name in chosen if name in self.predictions]
+        members = [self.judged[name] for name in chosen if name in self.judged]
         if not members:
             return 3.0
         stacked = np.stack(members)
         weights = _greedy(stacked[:, : self.n_fitted], self.target[: self.n_fitted], self.is_classification)
-        mixed = np.tensordot(weights, stacked[:, self.n_fitted :], axes=1)
-        raw = float(_loss(mixed, self.target[self.n_fitted :], self.is_classification))
+        raw = float(_loss(weights @ stacked[:, self.n_fitted :], self.target[self.n_fitted :], self.is_classification))
         return float(np.clip((raw - self.best) / max(self.median - self.best, 1e-9), -3.0, 3.0))
 
 
-def _loss(predictions: Array, target: Array, is_classification: bool) -> Array:
-    """Log loss, or mean squared error; `predictions` may have leading axes."""
+def _loss(judged: Array, target: Array, is_classification: bool) -> Array:
+    """Log loss of probabilities of the true classes, or mean squared error of values; `judged` may have leading axes."""
     if is_classification:
-        picked = predictions[..., np.arange(len(target)), target]
-        return np.asarray(-np.log(np.clip(picked, 1e-7, 1.0)).mean(axis=-1))
-    return np.asarray(((predictions[..., 0] - target) ** 2).mean(axis=-1))
+        return np.asarray(-np.log(np.clip(judged, 1e-7, 1.0)).mean(axis=-1))
+    return np.asarray(((judged - target) ** 2).mean(axis=-1))
 
 
 def _greedy(stacked: Array, target: Array, is_classification: bool) -> Array:
@@ -268,7 +270,9 @@ def _measured(table: Table, work: Path, data_folder: Path) -> Measured | None:
     assert dataset.target is not None, "tables are read with a target"
     is_classification, head = dataset.task.is_classification, dataset.n_samples - n_test
     predictions = {name: file["predictions"].astype(np.float64) for name, file in kept.items()}
-    losses = [float(_loss(made[head:], dataset.target[head:], is_classification)) for made in predictions.values()]
+    places = np.arange(dataset.n_samples), dataset.target.astype(np.int64) if is_classification else 0
+    judged = {name: made[places] for name, made in predictions.items()}
+    losses = [float(_loss(made[head:], dataset.target[head:], is_classification)) for made in judged.values()]
     return Measured(
         name=table.name,
         metric=table.metric,
@@ -276,6 +280,7 @@ def _measured(table: Table, work: Path, data_folder: Path) -> Measured | None:
         target=dataset.target,
         n_fitted=head,
         predictions=predictions,
+        judged=judged,
         seconds={name: float(file["seconds"]) for name, file in kept.items()},
         best=min(losses),
         median=float(np.median(losses)),
@@ -336,10 +341,8 @@ def learned_order(tables: Sequence[Measured]) -> list[str]:
     return sequence(tables, names, given=given)
 
 
-def learn(arguments: argparse.Namespace) -> None:
-    tables = measured_tables(Path(arguments.work), Path(arguments.data), arguments.only)
-    names, given = _names_of(tables)
-    print(f"{len(tables)} tables, {len(names)} configurations\n")
+def _check(tables: Sequence[Measured], names: Sequence[str], given: Sequence[str]) -> None:
+    """What is learned without a table does there, beside the order by hand and orders drawn at random."""
     by_hand = [*given, *(name for name in _by_hand(names) if name not in given)]
     generator = np.random.default_rng(0)
     print("left out            learned     by hand  random order   (mean scaled error over log time; lower is better)")
@@ -359,6 +362,14 @@ def learn(arguments: argparse.Namespace) -> None:
     print(
         f"{'mean':20}" + "".join(f"{value:{width}.3f}" for value, width in zip(np.mean(rows, axis=0), (7, 12, 14), strict=True))
     )
+
+
+def learn(arguments: argparse.Namespace) -> None:
+    tables = measured_tables(Path(arguments.work), Path(arguments.data), arguments.only)
+    names, given = _names_of(tables)
+    print(f"{len(tables)} tables, {len(names)} configurations\n")
+    if not arguments.unchecked:
+        _check(tables, names, given)
     order = sequence(tables, names, given=given)
     print("\nthe sequence, learned from all:")
     for position, name in enumerate(order, 1):
@@ -399,10 +410,15 @@ def _described(entry: Entry, task: Task) -> dict[str, Any]:
     default, preset = plain(entry.family.space(task).default), plain(entry.preset)
     described: dict[str, Any] = {"family": entry.family.name}
     for part in PARTS:
-        changed = {name: value for name, value in (preset[part] or {}).items() if value != default[part][name]}
+        changed = {name: _short(value) for name, value in (preset[part] or {}).items() if value != default[part][name]}
         if changed:
             described[part] = changed
     return described
+
+
+def _short(value: Any) -> Any:
+    """A number as somebody would write it: a drawn value means nothing beyond its third digit."""
+    return float(f"{value:.3g}") if isinstance(value, float) else value
 
 
 def main() -> None:
@@ -415,6 +431,7 @@ def main() -> None:
             command.add_argument("--families", default="", help="only these; cheap ones first are a good beginning")
         if name == "learn":
             command.add_argument("--write", action="store_true", help="ship the sequence with the package")
+            command.add_argument("--unchecked", action="store_true", help="do not learn without each table in turn")
         command.add_argument("--work", required=True)
         command.add_argument("--only", default="")
         command.add_argument("--data", default="../shared/data")

@@ -34,7 +34,7 @@ def add_budget(parser: Any) -> None:
     parser.add_argument(
         "--effort",
         choices=["quick", "standard", "thorough", "open"],
-        help="how many candidates: 7, 24, 72, or as many as --time allows (default: open with --time, else standard)",
+        help="how many candidates: 10, 24, 72, or as many as --time allows (default: open with --time, else standard)",
     )
     parser.add_argument("--time", metavar="TIME", help="a cap on wall time, such as 90s, 10min, 2h; the best so far is kept")
 

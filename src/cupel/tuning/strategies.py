@@ -18,7 +18,7 @@ from cupel.core.task import Task
 from cupel.tuning.proposal import Namer, Proposal, Strategy, Tried
 from cupel.tuning.samplers import MAX_DRAWS, Sampler, derived_seed, sampler_named
 
-N_CANDIDATES = {Effort.QUICK: 7, Effort.STANDARD: 24, Effort.THOROUGH: 72, Effort.OPEN: 10_000}
+N_CANDIDATES = {Effort.QUICK: 10, Effort.STANDARD: 24, Effort.THOROUGH: 72, Effort.OPEN: 10_000}
 EVERY_FAMILY = "*"
 MERIT = 0.5  # a family whose best is next in rank is drawn half as often
 ETA = 3

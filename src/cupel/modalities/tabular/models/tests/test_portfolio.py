@@ -4,10 +4,12 @@ from importlib.resources import files
 import pytest
 
 from cupel.core import registry
+from cupel.core.budget import Effort
 from cupel.core.presets import PARTS, Preset
 from cupel.core.space import space_of
 from cupel.core.task import Task, TaskKind
 from cupel.modalities.tabular.models.portfolio import preset_of, presets
+from cupel.tuning import N_CANDIDATES
 
 TASKS = {
     "classification": Task(kind=TaskKind.BINARY, target="y", metric="roc_auc", classes=("a", "b")),
@@ -45,10 +47,11 @@ def test_every_field_is_within_its_declared_range(kind):
 
 
 @pytest.mark.parametrize("kind", TASKS)
-def test_the_classical_bar_comes_first_and_deep_ones_soon(kind):
+def test_the_classical_bar_comes_first_and_deep_ones_within_the_smallest_effort(kind):
     families = [family for _, family, _ in placed(TASKS[kind])]
+    n_baselines = sum(family.is_baseline for family in FAMILIES.values())
     assert families[0].name == "LightGBM"
-    assert sum(family.is_deep for family in families[:5]) >= 2
+    assert len({family.name for family in families[: N_CANDIDATES[Effort.QUICK] - n_baselines] if family.is_deep}) >= 2
 
 
 def test_who_earned_no_place_keeps_its_default():
