@@ -11,7 +11,7 @@ import pytest
 
 import cupel
 from cupel.cli.main import main
-from cupel.core.errors import RunConflictError, UsageError
+from cupel.core.errors import DataError, RunConflictError, UsageError
 
 QUICK = cupel.Settings(families=("linear", "lightgbm"), split="stratified", n_folds=3)
 
@@ -128,6 +128,26 @@ def test_the_ensemble_that_was_asked_for_is_judged_and_packed_beside_the_best_si
         assert facts["margin_over_single"]["against"] == facts["best_single"]["name"]
     assert (facts["ensemble"] is None) >= (ensemble == "none")
     assert run.predictor.predict_proba(table(5, seed=1).drop("y")).shape == (5, 2)
+
+
+def test_cells_that_training_could_not_read_are_missing_at_prediction_too(tmp_path):
+    frame = table(300).with_columns(polars.col("age").cast(polars.String))
+    spoiled = with_text_in_every(frame, 40, column="age", text="20 - 30")
+    run = cupel.fit(spoiled, "y", effort="quick", out=tmp_path / "run", settings=QUICK)
+    rows = table(20, seed=1).drop("y").with_columns(polars.col("age").cast(polars.String))
+    first, second = (with_text_in_every(rows, 10, column="age", text=text) for text in ("40 - 50", ""))
+    predictor = run.predictor
+    assert np.array_equal(predictor.predict_proba(first), predictor.predict_proba(second))
+    predictor.predict(first)
+    assert "age: 2 cells cannot be read and were taken as missing" in "\n".join(predictor.notes)
+    with pytest.raises(DataError, match="income"):
+        predictor.predict(rows.with_columns(polars.lit("much").alias("income")))
+
+
+def with_text_in_every(frame, n, *, column, text):
+    """The frame with this text in every n-th cell of a column."""
+    every = polars.int_range(polars.len()) % n == 0
+    return frame.with_columns(polars.when(every).then(polars.lit(text)).otherwise(polars.col(column)).alias(column))
 
 
 def test_an_unknown_ensemble_is_refused_before_any_work(tmp_path):

@@ -34,8 +34,8 @@ SHARE_TO_EXPLAIN = 0.15
 """Where less is left of the time, importance is measured on the fewest cells: wider intervals, and the cap holds."""
 LOG_LOSS_SHARE = 0.02
 N_RACING_RESAMPLES = 200
-SHARE_FOR_CORRECTIONS = 0.4
-MIN_CORRECTIONS = 15
+SHARE_FOR_CORRECTIONS = 0.25
+MIN_CORRECTIONS = 10
 MAX_DOUBT = 0.1
 """The ensemble is packed only where the probability that it is worse than its best member is below this."""
 

@@ -230,7 +230,7 @@ def _seconds_to_conclude(problem: Problem, budget: Budget) -> float:
     if budget.seconds is None:
         return 0.0
     n_samples, n_outputs = problem.dataset.n_samples, problem.task.n_outputs
-    needed = 4.0 + n_samples / 5_000 + n_samples * n_outputs / 40_000 + SHARE_TO_CONCLUDE * budget.seconds
+    needed = 4.0 + n_samples / 5_000 + n_samples * n_outputs / 30_000 + SHARE_TO_CONCLUDE * budget.seconds
     return min(needed, budget.seconds / 2)
 
 

@@ -34,7 +34,8 @@ class Column:
     `levels` are the known categories in canonical spelling, most frequent first (for a boolean: its
     false and true spelling). `markers` are cell texts that mean "missing" here beside the empty cell.
     `datetime_format` is a strptime format, or "" for ISO 8601. `decimal` is the decimal mark of numbers written
-    as text, "." or ",". `low` and `high` are the range seen.
+    as text, "." or ",". `low` and `high` are the range seen. `had_unreadable` says that training held cells that are not of
+    the kind and were read as missing; so are those of later rows.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Column:
     low: float | None = None
     high: float | None = None
     overridden: bool = False
+    had_unreadable: bool = False
 
     @property
     def is_feature(self) -> bool:

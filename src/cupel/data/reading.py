@@ -63,7 +63,9 @@ def read(
         typed = _with_a_feature(typed, raw, goal)
     decoded = {name: decode(values, typed[name].column) for name, values in raw.items()}
     columns = {name: _stored(cells.values, typed[name].column) for name, cells in decoded.items()}
-    described = tuple(_with_range(typed[name].column, columns[name]) for name in raw)
+    described = tuple(
+        replace(_with_range(typed[name].column, columns[name]), had_unreadable=len(decoded[name].unreadable) > 0) for name in raw
+    )
     _check_time(time, typed, columns)
     findings = [*table.findings, *(goal.findings if goal else ()), *_markers(typed.values())]
     for name in raw:

@@ -97,7 +97,9 @@ class Contract:
         if column.kind is ColumnKind.DATETIME and cells.dtype.kind == "O":
             cells = array_of(cells.tolist())
         decoded = decode(cells, column)
-        if len(decoded.unreadable):
+        if len(decoded.unreadable) and column.had_unreadable:
+            notes.unreadable(column, len(decoded.unreadable))
+        elif len(decoded.unreadable):
             raise DataError(_unreadable_message(column, cells, decoded.unreadable, first_row=first_row))
         if len(decoded.infinite):
             notes.infinite(column, len(decoded.infinite))

@@ -22,6 +22,7 @@ class Notes:
         self._examples: dict[str, dict[str, None]] = {}
         self._outside: Counter[Column] = Counter()
         self._infinite: Counter[str] = Counter()
+        self._unreadable: Counter[str] = Counter()
 
     def ignored(self, names: Iterable[str]) -> None:
         """Columns that the model does not know."""
@@ -44,6 +45,10 @@ class Notes:
         """Infinite numbers, read as missing."""
         self._infinite[column.name] += count
 
+    def unreadable(self, column: Column, count: int) -> None:
+        """Cells that are not of the column's kind, read as missing as in training."""
+        self._unreadable[column.name] += count
+
     def sentences(self) -> tuple[str, ...]:
         """The notes for people, one per oddity and column."""
         found = []
@@ -55,6 +60,7 @@ class Notes:
             found.append(f"{name}: {count} cells hold categories not seen in training ({examples})")
         for column, count in self._outside.items():
             found.append(f"{column.name}: {count} values outside the range seen in training ({_range(column)})")
+        found += [f"{name}: {count} cells cannot be read and were taken as missing" for name, count in self._unreadable.items()]
         found += [f"{name}: {count} infinite values were read as missing" for name, count in self._infinite.items()]
         return tuple(found)
 
