@@ -217,18 +217,23 @@ def _costs(title: str, names: Sequence[str], tables: Sequence[Table], value: Any
 
 
 def _promises(names: Sequence[str], tables: Sequence[Table], found: dict[tuple[str, str], Cell | None]) -> list[str]:
-    """How often the test score lay within the interval that the verdict had stated."""
+    """Where the test score lay against the interval that the verdict had stated."""
     lines = []
     for name in (name for name in OURS if name in names):
-        held = [
-            float(expected["low"]) <= cell.score <= float(expected["high"])
-            for table in tables
-            if (cell := found[table.name, name]) is not None
-            and cell.score is not None
-            and (expected := cell.facts.get("expected"))
-        ]
+        places = []
+        for table in tables:
+            cell = found[table.name, name]
+            expected = None if cell is None else cell.facts.get("expected")
+            if cell is None or cell.score is None or not expected:
+                continue
+            low, high = sorted(_better(table, float(expected[end])) for end in ("low", "high"))
+            score = _better(table, cell.score)
+            places.append("worse" if score < low else "better" if score > high else "within")
+        within, better, worse = (places.count(place) for place in ("within", "better", "worse"))
         lines.append(
-            f"The test score lay within the 95% interval that {name}'s verdict had stated on {sum(held)} of {len(held)} tables."
+            f"{name}: the test score lay within the 95% interval that its verdict had stated on {within} tables, was better on "
+            f"{better} and worse on {worse}. (The interval is of the folds' models; what is packed is their mean, and the test part "
+            "has luck of its own.)"
         )
     return lines
 
