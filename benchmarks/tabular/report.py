@@ -232,8 +232,8 @@ def _promises(names: Sequence[str], tables: Sequence[Table], found: dict[tuple[s
         within, better, worse = (places.count(place) for place in ("within", "better", "worse"))
         lines.append(
             f"{name}: the test score lay within the 95% interval that its verdict had stated on {within} tables, was better on "
-            f"{better} and worse on {worse}. (The interval is of the folds' models; what is packed is their mean, and the test part "
-            "has luck of its own.)"
+            f"{better} and worse on {worse}. (The interval is of the folds' models; what is packed is their mean, and the test "
+            "part has luck of its own.)"
         )
     return lines
 
