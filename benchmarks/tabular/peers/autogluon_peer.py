@@ -16,11 +16,14 @@ def main() -> None:
     features, target, test = read(given)
     train = pandas.concat([features, target.rename(given.target)], axis=1)
     folder = Path(given.out) / "model"
-    predictor = TabularPredictor(label=given.target, eval_metric=NAMES[given.metric], path=str(folder), verbosity=1)
+    is_regression = given.metric == "rmse"
+    kind = "regression" if is_regression else None
+    predictor = TabularPredictor(
+        label=given.target, eval_metric=NAMES[given.metric], problem_type=kind, path=str(folder), verbosity=1
+    )
     predictor.fit(train, presets="best_quality", time_limit=given.seconds, num_cpus=given.cores, num_gpus=0)
     fitted = time.monotonic()
     predictor = TabularPredictor.load(str(folder), verbosity=0)
-    is_regression = given.metric == "rmse"
     classes = None if is_regression else list(predictor.class_labels)
     predict = predictor.predict if is_regression else lambda rows: predictor.predict_proba(rows)[classes].to_numpy()
     finish(given, test, predict=predict, classes=classes, fitted=fitted, folder=folder)
