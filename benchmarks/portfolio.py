@@ -86,7 +86,8 @@ def pool(task: Task) -> list[Entry]:
 
 
 def _families(task: Task) -> list[Family]:
-    return [family for family in registry.modality_named("tabular").families() if task.kind in family.tasks]
+    families = registry.modality_named("tabular").families()
+    return [family for family in families if task.kind in family.tasks and not family.on_request]
 
 
 def folds_of(n_rows: int, n_test: int) -> list[Fold]:
