@@ -58,7 +58,7 @@ def judge(
     measured = _contender(court, chosen, scores)
     picked = single if _is_just(chosen, best) else replace(measured, score=corrected["pick"])
     rest = _others(court, scores, picked=picked, single=single)
-    mixed = _ensemble(court, ensemble, chosen, picked, scores)
+    mixed = _ensemble(court, ensemble, chosen, scores, picked=picked, single=single)
     tied = _tied(court, groups, picked, scores)
     return Verdict(
         task=court.task,
@@ -164,11 +164,15 @@ def _contender(court: Court, ensemble: Ensemble, scores: dict[str, Score]) -> Co
 
 
 def _ensemble(
-    court: Court, ensemble: Ensemble | None, chosen: Ensemble, picked: Contender, scores: dict[str, Score]
+    court: Court, ensemble: Ensemble | None, chosen: Ensemble, scores: dict[str, Score], *, picked: Contender, single: Contender
 ) -> Contender | None:
+    """The ensemble; where it is not what was packed, with what choosing took off the single one, else it would look better."""
     if ensemble is None:
         return None
-    return picked if ensemble is chosen else _contender(court, ensemble, scores)
+    if ensemble is chosen:
+        return picked
+    found = _contender(court, ensemble, scores)
+    return replace(found, score=found.score.moved(single.score.estimate - single.measured))
 
 
 def _others(court: Court, scores: dict[str, Score], *, picked: Contender, single: Contender) -> dict[str, Any]:

@@ -61,6 +61,24 @@ def test_an_ensemble_is_told_with_its_gain_over_the_best_single_and_what_that_co
     assert verdict_on(TaskKind.BINARY, with_ensemble=False).margin_over_single is None
 
 
+def test_an_ensemble_that_is_not_packed_is_not_flattered_by_what_choosing_took_off_the_single() -> None:
+    dataset = make_dataset(TaskKind.BINARY, n_rows=200, n_classes=4)
+    splits = make_splits(dataset)
+    trials = make_trials(dataset, splits, n_candidates=6)
+    ensemble = make_ensemble(trials)
+    name = verdict_on(TaskKind.BINARY).best_single.name
+    best = next(trial for trial in trials if trial.candidate.name == name)
+    assert best.out_of_fold is not None
+    pick = Ensemble(name=name, members=(best,), weights=(1.0,), out_of_fold=best.out_of_fold)
+    select = always(trials, ensemble)
+    verdict = judge(trials, ensemble, dataset=dataset, splits=splits, findings=make_findings(), select=select, pick=pick)
+    single, mixed, margin = verdict.best_single, verdict.ensemble, verdict.margin_over_single
+    assert mixed is not None
+    assert margin is not None
+    assert single.score.estimate < single.measured
+    assert margin.estimate == pytest.approx(mixed.measured - single.measured)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_json_has_the_names_that_machines_read(kind: TaskKind) -> None:
     facts = json.loads(json.dumps(verdict_on(kind).completed(seconds=3.0).to_json(), allow_nan=False))
