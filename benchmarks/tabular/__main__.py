@@ -139,7 +139,8 @@ def main() -> None:
     running.add_argument("--systems", default="")
     running.add_argument("--only", default="")
     reporting = commands.add_parser("report")
-    reporting.set_defaults(act=lambda arguments: report(Path(arguments.work), Path(arguments.out)))
+    reporting.set_defaults(act=lambda arguments: report(Path(arguments.work), Path(arguments.out), note=arguments.note))
+    reporting.add_argument("--note", default="", help="a sentence for the head of the page")
     reporting.add_argument("--out", default="benchmarks/results/tabular.md")
     for command in (running, reporting):
         command.add_argument("--work", required=True)

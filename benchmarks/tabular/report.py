@@ -38,13 +38,13 @@ class Cell:
         return float(self.facts.get("seconds") or np.nan)
 
 
-def report(work: Path, out: Path) -> None:
+def report(work: Path, out: Path, *, note: str = "") -> None:
     """Write the comparison of all cells that are there, and the picture beside it."""
     cells = dict(_cells(work))
     if not cells:
         raise SystemExit(f"there are no results in {work}; run first")
     budgets = sorted({budget for _, _, budget in cells if budget is not None})
-    lines = [*_head(cells), ""]
+    lines = [*_head(cells), *([note] if note else []), ""]
     for budget in budgets:
         lines += [*_at(cells, budget), ""]
     picture = out.with_suffix(".svg")

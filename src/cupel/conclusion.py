@@ -31,7 +31,7 @@ LATENCY_SECONDS = 0.3
 MAX_IMPORTANCE_COLUMNS = 400
 IMPORTANCE_CELLS, FEWEST_IMPORTANCE_ROWS, N_SHUFFLES = 40_000, 100, 3
 SHARE_TO_EXPLAIN = 0.15
-"""Where less is left of the time, importance is measured on the fewest cells: wider intervals, and the cap holds."""
+"""Of the time that is left: on so many rows as fit into it importance is measured, so that the cap holds."""
 LOG_LOSS_SHARE = 0.02
 N_RACING_RESAMPLES = 200
 SHARE_FOR_CORRECTIONS = 0.25
@@ -108,9 +108,9 @@ def conclude(
     usable = [trial for trial in trials if trial.out_of_fold is not None]
     if not usable:
         raise _nothing_found(folder, trials)
-    left = deadline.remaining
     with stopwatch.stage("choosing"):
-        pick, ensemble, select, seconds_to_choose = _chosen(problem, usable)
+        pick, ensemble, select = _chosen(problem, usable)
+        most_corrections = _affordable_corrections(select, problem.splits.covered, deadline)
     with stopwatch.stage("proving"):
         judged = verdict.judge(
             trials,
@@ -120,31 +120,30 @@ def conclude(
             findings=problem.findings,
             select=select,
             pick=pick,
-            most_corrections=_affordable_corrections(left, seconds_to_choose),
+            most_corrections=most_corrections,
         )
     return _publish(problem, folder, trials, pick=pick, judged=judged, deadline=deadline, stopwatch=stopwatch)
 
 
-def _chosen(problem: Problem, usable: Sequence[Trial]) -> tuple[Ensemble, Ensemble | None, verdict.Select, float]:
-    """What is packed, the ensemble, how it was chosen, and how many seconds combining took."""
+def _chosen(problem: Problem, usable: Sequence[Trial]) -> tuple[Ensemble, Ensemble | None, verdict.Select]:
+    """What is packed, the ensemble, and the choice as a function of rows, to be repeated."""
     score, rows = scorer(problem), problem.splits.covered
     predictions = [trial.out_of_fold for trial in usable if trial.out_of_fold is not None]
     best = usable[int(np.argmax([score(prediction[rows], rows) for prediction in predictions]))]
     method, evidence = ensembling.method_named(problem.settings.ensemble), _evidence(problem, predictions)
     ensemble = ensembling.combine(usable, evidence, rows=rows, method=method)
     select = ensembling.selector(evidence, method=method, max_rows=MAX_SELECTION_ROWS)
+    return _pick(problem, ensembling.single(best), ensemble), ensemble, select
+
+
+def _affordable_corrections(select: verdict.Select, rows: Array, deadline: Deadline) -> int:
+    """How often the choice may be repeated in a part of the time that is left; as often as is useful without a cap."""
+    if math.isinf(deadline.remaining):
+        return verdict.N_CORRECTIONS
     started = time.monotonic()
     select(rows)
-    seconds = time.monotonic() - started
-    pick = _pick(problem, ensembling.single(best), ensemble)
-    return pick, ensemble, select, seconds
-
-
-def _affordable_corrections(seconds_left: float, seconds_to_choose: float) -> int:
-    """How often the choice may be repeated in a part of the time that is left; as often as is useful without a cap."""
-    if math.isinf(seconds_left):
-        return verdict.N_CORRECTIONS
-    affordable = SHARE_FOR_CORRECTIONS * max(seconds_left, 0.0) / max(seconds_to_choose, 1e-3)
+    seconds = max(time.monotonic() - started, 1e-3)
+    affordable = SHARE_FOR_CORRECTIONS * max(deadline.remaining, 0.0) / seconds
     return int(np.clip(affordable, MIN_CORRECTIONS, verdict.N_CORRECTIONS))
 
 

@@ -69,13 +69,17 @@ def fit(
     observer, stopwatch = observer or Silent(), Stopwatch()
     try:
         problem = understand(source, target, settings=settings or Settings(), observer=observer, stopwatch=stopwatch)
-        tuning.strategy_named(problem.settings.search, _ground(problem, budget.effort))  # refused before a folder is made
+        ground = _ground(problem, budget.effort)
+        strategy = tuning.strategy_named(problem.settings.search, ground)  # one that cannot be is refused before a folder is made
         asked = question(problem, source, budget=budget)
         with execution.RunFolder(folder_for(out, source)) as folder:
             if folder.settle_question(asked):
                 observer.message(f"going on with the run in {folder.path}")
             with stopwatch.stage("searching"):
-                trials = _search(problem, folder, budget=budget, deadline=deadline, observer=observer, stopwatch=stopwatch)
+                until = deadline.minus(_seconds_to_conclude(problem, budget))
+                tried = _search(problem, folder, strategy, deadline=until, observer=observer, stopwatch=stopwatch)
+                tuning.write_study(folder.path / "study.log", tried, ground=ground)
+            trials = [each.trial for each in tried]
             return conclude(problem, folder, trials, deadline=deadline, observer=observer, stopwatch=stopwatch)
     finally:
         observer.close()
@@ -158,12 +162,12 @@ def folder_for(out: str | Path | None, source: Any) -> Path:
 def _search(
     problem: Problem,
     folder: execution.RunFolder,
+    strategy: tuning.Strategy,
     *,
-    budget: Budget,
     deadline: Deadline,
     observer: Observer,
     stopwatch: Stopwatch,
-) -> list[Trial]:
+) -> list[tuning.Tried]:
     observer.stage("training candidates")
     runner = execution.Runner(
         dataset=problem.dataset,
@@ -178,8 +182,7 @@ def _search(
         stopwatch=stopwatch,
         kept_bytes=SHARE_FOR_PREPARED * machine.usable_memory_bytes(),
     )
-    ground, score = _ground(problem, budget.effort), scorer(problem)
-    strategy = tuning.strategy_named(problem.settings.search, ground)
+    score = scorer(problem)
 
     def run(proposal: tuning.Proposal, *, n_folds: int | None, deadline: Deadline, progress: Callable[[float], None]) -> Trial:
         return runner.run(
@@ -197,11 +200,10 @@ def _search(
         log=folder.journal.append,
         memory_bytes=memory_for_candidates(),
     )
-    tried = tuning.search(strategy, setup=setup, deadline=deadline.minus(_seconds_to_conclude(problem, budget)))
-    tuning.write_study(folder.path / "study.log", tried, ground=ground)
+    tried = tuning.search(strategy, setup=setup, deadline=deadline)
     if words := tuning.estimates_in_words(tried):
         observer.message(words)
-    return [each.trial for each in tried]
+    return tried
 
 
 def _score_of(trial: Trial, score: Callable[[Array, Array], float]) -> float:

@@ -22,7 +22,7 @@ MODELS = (
     "grownet",
     "samme",
 )
-"""In the order in which a search tries them first: what gave most for its time on the development tables comes early."""
+"""Baselines first; presets with a learned place (`portfolio.json`) are tried in its order, the others in this one."""
 
 __all__ = ["MODELS", "families"]
 
