@@ -29,6 +29,8 @@ from cupel.version import __version__
 
 Array = NDArray[Any]
 SHARE_TO_CONCLUDE = 0.03
+MOST_ROWS_TO_PROVE = 50_000
+"""With more rows there are fewer resamples."""
 SECONDS_TO_MEASURE = 0.04
 SHARE_OF_MEMORY = 0.75
 """Of what is available when the search begins: what a candidate may take. Estimates are not sure, and others need some too."""
@@ -232,7 +234,9 @@ def _seconds_to_conclude(problem: Problem, budget: Budget) -> float:
     if budget.seconds is None:
         return 0.0
     n_samples, n_outputs = problem.dataset.n_samples, problem.task.n_outputs
-    needed = 4.0 + n_samples / 5_000 + n_samples * n_outputs / 30_000 + SHARE_TO_CONCLUDE * budget.seconds
+    needed = (
+        4.0 + min(n_samples, MOST_ROWS_TO_PROVE) / 10_000 + n_samples * n_outputs / 80_000 + SHARE_TO_CONCLUDE * budget.seconds
+    )
     return min(needed, budget.seconds / 2)
 
 

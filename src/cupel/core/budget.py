@@ -67,6 +67,10 @@ class Deadline:
         """Whether time is up."""
         return self.remaining <= 0
 
+    def within(self, seconds: float) -> Deadline:
+        """This deadline, or one so many seconds from now where that is earlier."""
+        return self if seconds >= self.remaining else Deadline(seconds)
+
     def minus(self, seconds: float) -> Deadline:
         """An earlier deadline, to leave time for what must still follow."""
         return Deadline(None if math.isinf(self._seconds) else self.remaining - seconds)

@@ -37,6 +37,9 @@ class UnitData:
     valid: Inputs
 
 
+LEAST_SHARE, LEAST_SHARE_IN_A_HURRY = 0.5, 0.25
+
+
 class FittedModel(Protocol):
     """A trained model of one fold."""
 
@@ -88,7 +91,8 @@ class Family:
     Exactly one of `fit` and `build` is given: a family that trains itself, or a network that the training loop
     trains, all folds as one. `source` cites the paper. `portfolio(task)` lists presets, best first. `space(task)` is what
     the search makes more of them from. `cost(n_train, shape, config, recipe, task)` estimates one unit. A family that is
-    `on_request` is tried only where it is asked for by name.
+    `on_request` is tried only where it is asked for by name. One that `hurries` ends its training in order when time is short, as
+    every network does: steps grow, schedules shrink.
     """
 
     name: str
@@ -101,5 +105,11 @@ class Family:
     is_deep: bool = False
     is_baseline: bool = False
     on_request: bool = False
+    hurries: bool = False
     fit: FitFunction | None = None
     build: BuildFunction | None = None
+
+    @property
+    def least_share(self) -> float:
+        """The share of the time it needs with which it is still worth its while."""
+        return LEAST_SHARE_IN_A_HURRY if self.hurries or self.build is not None else LEAST_SHARE

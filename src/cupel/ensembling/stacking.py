@@ -26,7 +26,7 @@ MIN_SHARE = 0.03
 N_HIDDEN = 8
 MAX_STEPS = 200
 MAX_NETWORK_STEPS = 60
-MAX_ROWS, MAX_NUMBERS = 20_000, 1_000_000
+MAX_ROWS, MAX_NUMBERS = 20_000, 400_000
 """A few weights are learned as well from fewer rows; numbers of all members count, so that many classes take no minutes."""
 
 

@@ -231,7 +231,7 @@ class Runner:
             status=Status.CUT_SHORT if cut_short else Status.DONE,
             units=tuple(units),
             out_of_fold=out_of_fold(units, self.dataset.n_samples),
-            reason="time was up before training ended; the best epoch so far is used" if cut_short else "",
+            reason="time was short: training ended early, or took larger steps" if cut_short else "",
             latency_ms=_latency(units),
             n_bytes=sum((unit.folder / "model.onnx").stat().st_size for unit in units),
         )

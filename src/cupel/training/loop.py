@@ -69,14 +69,22 @@ class Loop:
     def run(self) -> None:
         """Train until every model has stopped, the epochs are done, or time is up; fills `outcomes` and `best`.
 
+        Models whose schedule followed the clock count as cut short: with more time they would be others.
+
         Raises:
             TrainingError: a loss is not finite, or time was up before the first step.
         """
+        self._run()
+        if self._watch.is_behind:
+            for outcome in self.outcomes:
+                outcome.cut_short = True
+
+    def _run(self) -> None:
         n_epochs = self._pace.n_epochs
         for epoch in range(n_epochs):
             if self._cycles.begins(epoch):
                 self._begin_cycle()
-            self._network.set_progress(epoch / n_epochs)
+            self._network.set_progress(self._hurried(epoch / n_epochs))
             started = time.monotonic()
             train_losses, n_steps = self._epoch(epoch)
             if n_steps == 0 and epoch == 0:
@@ -90,6 +98,10 @@ class Loop:
                 self._dismiss()
             if not self._places:
                 return
+
+    def _hurried(self, fraction: float) -> float:
+        """How far the schedule is; one that runs several times over is left as it is."""
+        return fraction if self._recipe.snapshots > 1 else self._watch.hurried(fraction)
 
     def _begin_cycle(self) -> None:
         self._stepper.restart()
@@ -120,7 +132,7 @@ class Loop:
             losses = sample_losses(outputs, target, smoothing=recipe.label_smoothing, class_weights=self._class_weights)
             losses = losses.mean(dim=1)
             extra = penalty(self._matrices, l1=recipe.l1, l2=recipe.l2)
-            fraction = self._cycles.fraction(epoch, step=step, n_steps=n_steps)
+            fraction = self._hurried(self._cycles.fraction(epoch, step=step, n_steps=n_steps))
             rate = self._pace.rate_factor * factor(recipe.schedule, fraction, warmup=recipe.warmup)
             self._stepper.step(losses.sum() + extra, factor=rate)
             total += losses.detach()

@@ -7,20 +7,43 @@ from collections.abc import Callable
 
 from cupel.core.budget import Deadline
 
+PRESSING = 1.25
+"""Training is behind where the share of the time that has gone by is so many times the share of the steps that are done."""
+SETTLED = 0.1
+"""Not before this share of the time has gone by: the first steps are slow."""
+IN_HAND = 0.05
+"""Of the time, kept for the last evaluation."""
+
 
 class Watch:
-    """Says when a loop must end: at the deadline, or because it was called off. Also how far the loop is."""
+    """Says when a loop must end: at the deadline, or because it was called off. Also how far the loop is.
+
+    `is_behind` once its schedule had to follow the clock.
+    """
 
     def __init__(self, deadline: Deadline, *, report: Callable[[float], None] | None = None) -> None:
         self._deadline = deadline
         self._report = report
         self._called_off = threading.Event()
+        self.is_behind = False
+        self._begun = deadline.elapsed
         self.fraction = 0.0
 
     @property
     def is_over(self) -> bool:
         """Whether the loop must end."""
         return self._deadline.passed or self._called_off.is_set()
+
+    def hurried(self, fraction: float) -> float:
+        """How far a schedule should be, 0 to 1, when `fraction` of the steps is done.
+
+        So far, unless time will be up long before the last step: then as far as the time is, so that the rate has fallen
+        to its end when time is up. Whoever has time enough never hears of the clock.
+        """
+        gone = self._deadline.elapsed - self._begun
+        share = gone / max(gone + self._deadline.remaining, 1e-9) / (1 - IN_HAND)
+        self.is_behind = self.is_behind or share > max(SETTLED, PRESSING * fraction)
+        return min(max(fraction, share), 1.0) if self.is_behind else fraction
 
     def look(self, fraction: float) -> bool:
         """Tell how much is done, 0 to 1; says whether the loop must end."""

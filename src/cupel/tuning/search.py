@@ -15,10 +15,12 @@ from cupel.tuning.estimate import TimeModel
 from cupel.tuning.proposal import Proposal, Strategy, Tried
 from cupel.tuning.racing import Racing
 
-MIN_SHARE = 0.5
-"""A candidate that would get less than this share of the time it needs is skipped once something deep has finished."""
 LARGEST_SHARE = 1 / 3
 """A planned candidate that needs more than this share of the whole time waits until cheaper ones are done."""
+HOPELESS_SHARE = 0.1
+"""With less than this share of the time it needs not even the first deep candidate is begun."""
+HURRIED_SHARE = 0.4
+"""One that can hurry waits only where this share of the whole time would be too little even so; it gets no more."""
 MAX_SKIPPED_IN_A_ROW = 40
 """So many proposals in a row that do not fit into the time left end the search."""
 
@@ -89,14 +91,14 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
             state.tried += [_not_reached(planned) for planned in waiting]
             setup.observer.message(f"time is up after {n_done} candidates")
             break
-        planned = waiting.pop(_next_in(waiting, setup, deadline, whole=whole)) if waiting else None
-        proposal = planned or strategy.propose(state.tried)
+        position, seconds = _next_in(waiting, setup, deadline, whole=whole) if waiting else (0, math.inf)
+        proposal = waiting.pop(position) if waiting else strategy.propose(state.tried)
         if proposal is None:
             break
         left = min(sum(_cost(setup, each) for each in [proposal, *waiting]), max(deadline.remaining, 0.0))
         total = n_done + 1 + len(waiting)
         setup.observer.trial_started(proposal.candidate.name, number=n_done + 1, total=total, seconds_left=left)
-        tried = _timed(setup, proposal, state, deadline)
+        tried = _timed(setup, proposal, state, deadline.within(seconds))
         state.add(tried)
         shown = "" if tried.score is None else setup.show(tried.score)
         best = state.best
@@ -109,16 +111,21 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
     return state.tried
 
 
-def _next_in(waiting: Sequence[Proposal], setup: Search, deadline: Deadline, *, whole: float) -> int:
-    """The position of the first that is worth its time: within its share of the whole, else within what is left, else any."""
+def _next_in(waiting: Sequence[Proposal], setup: Search, deadline: Deadline, *, whole: float) -> tuple[int, float]:
+    """The position of the first that is worth its time, and the seconds that it may take.
+
+    That is one within its share of the whole, or one that can hurry to be; else one within what is left, else any.
+    """
     if math.isinf(whole) or waiting[0].family.is_baseline:
-        return 0
+        return 0, math.inf
     costs = [_cost(setup, proposal) for proposal in waiting]
-    for most in (min(LARGEST_SHARE * whole, deadline.remaining), deadline.remaining):
-        fitting = [position for position, cost in enumerate(costs) if cost <= most]
-        if fitting:
-            return fitting[0]
-    return 0
+    left = deadline.remaining
+    for position, (proposal, cost) in enumerate(zip(waiting, costs, strict=True)):
+        if cost <= min(LARGEST_SHARE * whole, left):
+            return position, math.inf
+        if proposal.family.hurries and proposal.family.least_share * cost <= min(HURRIED_SHARE * whole, left):
+            return position, HURRIED_SHARE * whole
+    return next((position for position, cost in enumerate(costs) if cost <= left), 0), math.inf
 
 
 def estimates_in_words(tried: Sequence[Tried]) -> str:
@@ -223,8 +230,8 @@ def _cost(setup: Search, proposal: Proposal) -> float:
 def _reason_to_skip(setup: Search, proposal: Proposal, *, trials: Sequence[Trial], deadline: Deadline) -> str | None:
     """Why a candidate is not started: memory or time is too short.
 
-    Something is always tried: the first baseline, whatever its memory; the first usable model and then one deep one, whatever
-    their time.
+    Something is always tried: the first baseline, whatever its memory and time; the first usable model, whatever its time; and
+    one deep one, as long as there is some time for it.
     """
     has_model = any(trial.is_usable for trial in trials)
     has_deep = any(trial.is_usable and trial.is_deep for trial in trials)
@@ -235,8 +242,9 @@ def _reason_to_skip(setup: Search, proposal: Proposal, *, trials: Sequence[Trial
             f"leave columns out with --drop, use fewer --folds, or a machine with more memory."
         )
     needed = _cost(setup, proposal)
-    enough = deadline.remaining >= MIN_SHARE * needed
-    if has_model and not enough and (has_deep or not proposal.family.is_deep):
+    is_first_deep = proposal.family.is_deep and not has_deep
+    least = HOPELESS_SHARE if is_first_deep else proposal.family.least_share
+    if has_model and deadline.remaining < least * needed:
         return (
             f"it needs about {needed:.0f} s and {max(deadline.remaining, 0):.0f} s were left; give the run more time with --time."
         )

@@ -30,6 +30,7 @@ SEED = 0
 MIN_COVERED = 0.5  # a trial with predictions for fewer of the covered rows is left out, else it would take rows from all
 MAX_DRAWN = 8_000_000  # rows drawn for all intervals of one kind together
 MIN_RESAMPLES, MAX_RESAMPLES = 100, 1000
+FEWEST_RESAMPLES = 40  # for metrics beside the one that decides, some of which rank the rows once for each class
 N_CORRECTIONS, FEWEST_CORRECTIONS = 200, 60
 ROWS_IN_CORRECTIONS = 250_000  # the more rows, the smaller and surer is the optimism, and the dearer each resample
 N_METRICS = 8
@@ -86,13 +87,13 @@ class Court:
             )
         )
 
-    def _affordable(self, n_scores: int) -> int:
+    def _affordable(self, n_scores: int, *, at_least: int = MIN_RESAMPLES) -> int:
         """Resamples for each of so many scores: ranking 20,000 rows takes a millisecond or two, and the run's cap is near."""
-        return int(np.clip(MAX_DRAWN // (len(self.rows) * n_scores), MIN_RESAMPLES, MAX_RESAMPLES))
+        return int(np.clip(MAX_DRAWN // (len(self.rows) * n_scores), at_least, MAX_RESAMPLES))
 
     def table(self, predictions: Array) -> dict[str, Score]:
         """Every metric that fits the task, by name."""
-        n_resamples = self._affordable(N_METRICS)
+        n_resamples = self._affordable(N_METRICS * self.task.n_outputs, at_least=FEWEST_RESAMPLES)
         table = evaluation.table(self.task, self.target, self.seen(predictions), seed=SEED, n_resamples=n_resamples)
         return {name: _score(found) for name, found in table.items()}
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -15,10 +14,9 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cupel.core import machine
 from cupel.core.budget import Deadline
 from cupel.core.errors import TrainingError
-from cupel.core.family import Cost, FittedUnit, UnitData
+from cupel.core.family import Cost
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
 from cupel.core.layers import HiddenLayers, Linear, PooledDropout, generators_for
@@ -175,17 +173,9 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
 
 
-def fit_each(units: Sequence[UnitData], fit_unit: Callable[[UnitData], FittedUnit], *, threads: int | None) -> list[FittedUnit]:
-    """Units side by side, as many as there are threads, each on one thread: threads within such small products only wait."""
-    with (
-        _one_thread_within(),
-        ThreadPoolExecutor(min(threads or machine.usable_cores(), len(units)), thread_name_prefix="boosting") as pool,
-    ):
-        return list(pool.map(fit_unit, units))
-
-
 @contextmanager
-def _one_thread_within() -> Iterator[None]:
+def one_thread_within() -> Iterator[None]:
+    """Units are trained side by side, each on one thread: threads within such small products only wait."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

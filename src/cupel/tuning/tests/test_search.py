@@ -213,7 +213,10 @@ def test_when_time_is_up_the_rest_is_skipped_with_a_reason_and_one_deep_model_is
         time.sleep(0.06)
         return done(proposal)
 
-    trials = run_all(strategy(), run=slow, deadline=Deadline(0.1), seconds=100.0)
+    hopeless = run_all(strategy(), run=slow, deadline=Deadline(0.1), seconds=100.0)
+    assert hopeless[0].status is Status.DONE
+    assert {trial.status for trial in hopeless[1:]} == {Status.SKIPPED}
+    trials = run_all(strategy(), run=slow, deadline=Deadline(0.1), seconds=0.15)
     assert [trial.status for trial in trials] == [Status.DONE, Status.DONE, Status.SKIPPED, Status.SKIPPED, Status.SKIPPED]
     assert all("--time" in trial.reason for trial in trials[2:])
 
@@ -232,6 +235,27 @@ def test_what_takes_a_third_of_the_time_waits_until_cheaper_ones_are_done():
         setup = replace(setup_of(run=as_long_as_estimated), time_model=TimeModel(lambda candidate, f: f.cost()))
         tried = search(strategy(4, families=families), setup=setup, deadline=Deadline(seconds))
         assert [each.trial.candidate.name for each in tried] == ["constant-1", *names]
+
+
+def test_what_can_hurry_is_tried_in_its_turn_within_a_share_of_the_time():
+    given = {}
+
+    def run(proposal, *, deadline, **others):
+        given[proposal.family.name] = deadline.remaining
+        return as_long_as_estimated(proposal)
+
+    families = [
+        family("constant", baseline=True),
+        replace(family("hurries", seconds=80.0, places=[0]), hurries=True),
+        replace(family("cannot", seconds=300.0, places=[1]), hurries=True),
+        family("cheap", seconds=1.0, places=[2]),
+    ]
+    setup = replace(setup_of(run=run), time_model=TimeModel(lambda candidate, f: f.cost()))
+    tried = search(strategy(4, families=families), setup=setup, deadline=Deadline(100.0))
+    assert [each.trial.candidate.name for each in tried] == ["constant-1", "hurries-1", "cheap-1", "cannot-1"]
+    assert given["hurries"] == pytest.approx(40.0, abs=1)
+    assert given["cheap"] == pytest.approx(100.0, abs=1)
+    assert given["cannot"] == pytest.approx(100.0, abs=1)
 
 
 def test_something_is_tried_even_when_time_was_up_before_it_began():

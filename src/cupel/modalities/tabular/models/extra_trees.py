@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel.core import machine
+from cupel.core.abreast import fit_each
 from cupel.core.budget import Deadline
 from cupel.core.family import Cost, Family, FittedUnit, UnitData
 from cupel.core.graph import Graph
@@ -98,9 +97,7 @@ def fit(
     units: Sequence[UnitData], *, config: Config, task: Task, threads: int | None = None, deadline: Deadline | None = None
 ) -> list[FittedUnit]:
     """One forest per fold, as many at a time as there are threads, each on one."""
-    until = deadline or Deadline()
-    with ThreadPoolExecutor(min(threads or machine.usable_cores(), len(units)), thread_name_prefix="forest") as pool:
-        return list(pool.map(lambda unit: _fit_unit(unit, config, task, until=until), units))
+    return fit_each(units, lambda unit, until: _fit_unit(unit, config, task, until=until), threads=threads, deadline=deadline)
 
 
 def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline) -> FittedUnit:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cupel.core.abreast import fit_each
 from cupel.core.budget import Deadline
 from cupel.core.family import Cost, Family, FittedUnit, UnitData
 from cupel.core.graph import Graph
@@ -32,7 +33,7 @@ from cupel.modalities.tabular.boosting import (
     Schooling,
     Shallow,
     boosting_cost,
-    fit_each,
+    one_thread_within,
     outputs_of,
     picked,
     softmax,
@@ -157,8 +158,8 @@ def fit(
     units: Sequence[UnitData], *, config: Config, task: Task, threads: int | None = None, deadline: Deadline | None = None
 ) -> list[FittedUnit]:
     """One boosted network per fold, as many at a time as there are threads."""
-    until = deadline or Deadline()
-    return fit_each(units, lambda unit: _fit_unit(unit, config, task, until=until), threads=threads)
+    with one_thread_within():
+        return fit_each(units, lambda unit, until: _fit_unit(unit, config, task, until=until), threads=threads, deadline=deadline)
 
 
 def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline) -> FittedUnit:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel.core.abreast import fit_each
 from cupel.core.budget import Deadline
 from cupel.core.family import Cost, Family, FittedUnit, UnitData
 from cupel.core.graph import Graph
@@ -118,13 +119,13 @@ class Neighbours:
 def fit(
     units: Sequence[UnitData], *, config: Config, task: Task, threads: int | None = None, deadline: Deadline | None = None
 ) -> list[FittedUnit]:
-    """One model per fold."""
+    """One model per fold, as many at a time as there are threads, each on one."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    del threads
-    deadline = deadline or Deadline()
     with threadpool_limits(1):  # as in the linear models
-        return [_fit_unit(unit, config, task, deadline=deadline) for unit in units]
+        return fit_each(
+            units, lambda unit, until: _fit_unit(unit, config, task, deadline=until), threads=threads, deadline=deadline
+        )
 
 
 def _fit_unit(unit: UnitData, config: Config, task: Task, *, deadline: Deadline) -> FittedUnit:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel.core import machine
+from cupel.core.abreast import fit_each
 from cupel.core.budget import Deadline
 from cupel.core.errors import TrainingError
 from cupel.core.family import Cost, Family, FittedUnit, UnitData
@@ -92,9 +91,7 @@ def fit(
     Threads within a booster meet after every leaf: where another program holds a core, 150 rounds took 63 s on two threads and
     0.6 s on one. Threads that each grow their own never wait.
     """
-    until = deadline or Deadline()
-    with ThreadPoolExecutor(min(threads or machine.usable_cores(), len(units)), thread_name_prefix="boosting") as pool:
-        return list(pool.map(lambda unit: _fit_unit(unit, config, task, until=until), units))
+    return fit_each(units, lambda unit, until: _fit_unit(unit, config, task, until=until), threads=threads, deadline=deadline)
 
 
 def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline) -> FittedUnit:
@@ -107,7 +104,7 @@ def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline) ->
     train = lightgbm.Dataset(unit.train.matrix(), (unit.train_target - centre) / spread, free_raw_data=True)
     stop = train.create_valid(unit.stop.matrix(), (unit.stop_target - centre) / spread)
     history: dict[str, dict[str, list[float]]] = {}
-    cut = _Cut(until)
+    cut, pace = _Cut(until), _Pace(until, rate=config.learning_rate, n_rounds=_rounds(config, task))
     booster = lightgbm.train(
         _parameters(config, task, seed=unit.seed),
         train,
@@ -117,6 +114,7 @@ def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline) ->
         callbacks=[
             lightgbm.record_evaluation(history),
             lightgbm.early_stopping(config.patience, verbose=False),
+            pace,
             cut,
         ],
     )
@@ -131,7 +129,7 @@ def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline) ->
         curve={"stop_loss": losses},
         best_epoch=n_rounds - 1,
         seconds=time.monotonic() - started,
-        cut_short=cut.happened,
+        cut_short=cut.happened or pace.is_hurried,
     )
 
 
@@ -150,6 +148,28 @@ class _Cut:
 
             self.happened = True
             raise EarlyStopException(environment.iteration, environment.evaluation_result_list)
+
+
+class _Pace:
+    """A LightGBM callback that takes larger steps where time would be up long before the rounds are done."""
+
+    order = 90
+
+    def __init__(self, until: Deadline, *, rate: float, n_rounds: float) -> None:
+        self._until, self._rate, self._n_rounds = until, rate, n_rounds
+        self._begun = 0.0
+        self.is_hurried = False
+
+    def __call__(self, environment: Any) -> None:
+        if environment.iteration == 0:
+            self._begun = self._until.elapsed
+        if environment.iteration != ROUNDS_TO_TIME:
+            return
+        affordable = self._until.remaining / max(self._until.elapsed - self._begun, 1e-6) * ROUNDS_TO_TIME
+        if affordable < self._n_rounds:
+            self.is_hurried = True
+            rate = self._rate * self._n_rounds / max(affordable, 1.0)
+            environment.model.reset_parameter({"learning_rate": min(rate, max(FASTEST_RATE, self._rate))})
 
 
 def _parameters(config: Config, task: Task, *, seed: int) -> dict[str, Any]:
@@ -178,13 +198,20 @@ def cost(n_train: int, shape: InputShape, config: Any, recipe: Recipe | None, ta
     """Histogram building per round, and a fixed cost per leaf; LightGBM keeps a histogram of every column for every leaf."""
     del recipe
     width = sum(shape.widths.values())
-    rounds = min(config.max_rounds, (15.0 if task.is_classification else 40.0) / config.learning_rate)
+    rounds = _rounds(config, task)
     per_round = 1.2e-8 * n_train * width + 1.5e-5 * config.num_leaves * (1 + width / 50)
     n_models = task.n_outputs if task.kind is TaskKind.MULTICLASS else 1
     histograms = 16.0 * min(MOST_BINS, n_train / 3) * width * config.num_leaves
     return Cost(seconds=0.05 + rounds * n_models * per_round, memory_bytes=10.0 * n_train * width + histograms + 1e7)
 
 
+def _rounds(config: Config, task: Task) -> float:
+    """What early stopping leaves, roughly: the smaller the steps, the more."""
+    return min(config.max_rounds, (15.0 if task.is_classification else 40.0) / config.learning_rate)
+
+
+ROUNDS_TO_TIME = 5
+FASTEST_RATE = 0.25
 MANY_CLASSES = 8
 MAX_ROUNDS_MANY_CLASSES = 120
 """Each round grows a tree per class: on letter 300 rounds at a rate of 0.1 took 13 s a fold, 100 at 0.15 took 5 s, for a log
@@ -227,5 +254,6 @@ spec = Family(
     portfolio=portfolio,
     space=space,
     cost=cost,
+    hurries=True,
     fit=fit,
 )

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel.core.abreast import fit_each
 from cupel.core.budget import Deadline
 from cupel.core.family import Cost, Family, FittedUnit, UnitData
 from cupel.core.graph import Graph
@@ -68,15 +69,15 @@ def softmax(logits: Matrix) -> Matrix:
 def fit(
     units: Sequence[UnitData], *, config: Config, task: Task, threads: int | None = None, deadline: Deadline | None = None
 ) -> list[FittedUnit]:
-    """One model per fold."""
+    """One model per fold, as many at a time as there are threads, each on one."""
+    import sklearn.linear_model  # noqa: F401 what is loaded later than the limit is not limited
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    del threads
-    deadline = deadline or Deadline()
-    with threadpool_limits(
-        1
-    ):  # sums in one order on any machine; and threads that wait for one another cost up to ten times more
-        return [_fit_unit(unit, config, task, deadline=deadline) for unit in units]
+    # Sums in one order on any machine; and threads that wait for one another cost up to ten times more.
+    with threadpool_limits(1):
+        return fit_each(
+            units, lambda unit, until: _fit_unit(unit, config, task, deadline=until), threads=threads, deadline=deadline
+        )
 
 
 def _fit_unit(unit: UnitData, config: Config, task: Task, *, deadline: Deadline) -> FittedUnit:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -116,6 +118,19 @@ def test_lightgbm_ends_when_time_is_up_with_what_it_has():
     result = lightgbm.spec.fit([unit], config=config, task=TASKS[0], threads=1, deadline=Deadline(0.3))[0]
     assert result.cut_short
     assert result.seconds < 2
+
+
+def test_lightgbm_takes_larger_steps_where_its_rounds_would_not_fit_into_the_time():
+    unit, _ = unit_for(TASKS[0], n=20_000)
+    config = lightgbm.Config(learning_rate=0.01, max_rounds=3000, num_leaves=63)
+    hurried, slow = (
+        lightgbm.spec.fit([unit], config=replace(config, max_rounds=n_rounds), task=TASKS[0], threads=1, deadline=until)[0]
+        for n_rounds, until in ((3000, Deadline(1.0)), (60, Deadline()))
+    )
+    assert hurried.cut_short
+    assert not slow.cut_short
+    assert hurried.curve["stop_loss"][40] < slow.curve["stop_loss"][40]
+    assert hurried.curve["stop_loss"][:5] == slow.curve["stop_loss"][:5]
 
 
 def test_early_stopping_keeps_the_best_round():

@@ -1,0 +1,78 @@
+"""What a loop is told of the time: when to end, and how far its schedule should be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cupel import training
+from cupel.core.budget import Deadline
+from cupel.core.recipe import Recipe
+from cupel.training.tests.making_units import BINARY, TINY, Config, unit_of
+from cupel.training.watch import Watch
+
+
+class Clock(Deadline):
+    """A deadline whose time a test sets."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.now = 0.0
+
+    @property
+    def elapsed(self) -> float:
+        return self.now
+
+
+class Asked(Deadline):
+    """A clock that moves by a millisecond whenever somebody looks at it."""
+
+    n_asked = 0
+
+    @property
+    def elapsed(self) -> float:
+        self.n_asked += 1
+        return 0.001 * self.n_asked
+
+
+def test_a_schedule_that_fits_into_the_time_never_hears_of_the_clock() -> None:
+    clock = Clock(100.0)
+    watch = Watch(clock)
+    for step in range(100):
+        clock.now = 0.9 * step
+        assert watch.hurried(step / 100) == step / 100
+    assert not watch.is_behind
+
+
+def test_one_that_does_not_follows_the_clock_to_its_end() -> None:
+    clock = Clock(100.0)
+    watch = Watch(clock)
+    said = []
+    for step in range(20):
+        clock.now = 5.0 * step
+        said.append(watch.hurried(step / 200))
+    assert said == sorted(said)
+    assert said[:2] == [0.0, 0.005]  # the first steps are slow, and tell nothing
+    assert said[10] == pytest.approx(0.5, abs=0.05)
+    assert said[-1] == 1.0
+    assert watch.is_behind
+
+
+def test_time_that_was_gone_before_training_began_does_not_count() -> None:
+    clock = Clock(100.0)
+    clock.now = 50.0
+    watch = Watch(clock)
+    clock.now = 60.0
+    assert watch.hurried(0.2) == 0.2
+    clock.now = 75.0
+    assert watch.hurried(0.3) == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_network_in_a_hurry_ends_its_schedule_and_says_that_it_was_cut_short() -> None:
+    unit = unit_of(BINARY)
+    recipe = Recipe(learning_rate=0.01, batch_size=64, epochs=20_000, schedule="cosine", patience=20_000)
+    hurried = training.fit(TINY, [unit], config=Config(), recipe=recipe, task=BINARY, deadline=Asked(3.0))[0]
+    assert hurried.cut_short
+    losses = np.array(hurried.curve["stop_loss"])
+    # With the rate fallen to nothing the last epochs change next to nothing; at its full height they would jump about.
+    assert np.abs(np.diff(losses[-len(losses) // 50 :])).max() < 0.1 * np.abs(np.diff(losses[: len(losses) // 2])).max()
