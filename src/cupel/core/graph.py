@@ -73,11 +73,14 @@ class Graph:
         return self.ops(kind, *inputs, n_outputs=1, domain=domain, **attributes)[0]
 
     def ops(self, kind: str, *inputs: str, n_outputs: int, domain: str = "", **attributes: Any) -> tuple[str, ...]:
-        """Add a node with several outputs."""
+        """Add a node with several outputs. Attributes may be arrays: of integers, floats, or bytes for texts."""
         from onnx import helper
 
         outputs = tuple(self.name(kind.lower()) for _ in range(n_outputs))
-        self._nodes.append(helper.make_node(kind, list(inputs), list(outputs), domain=domain, **attributes))
+        plain = {name: value for name, value in attributes.items() if not isinstance(value, np.ndarray)}
+        node = helper.make_node(kind, list(inputs), list(outputs), domain=domain, **plain)
+        node.attribute.extend(_attribute(name, attributes[name]) for name in attributes if name not in plain)
+        self._nodes.append(node)
         return outputs
 
     def cast(self, tensor: str, dtype: type | np.dtype[Any]) -> str:
@@ -124,6 +127,24 @@ class Graph:
         model = helper.make_model(graph, opset_imports=opsets, producer_name="cupel", ir_version=IR_VERSION)
         onnx.checker.check_model(model)
         return model
+
+
+def _attribute(name: str, values: NDArray[Any]) -> Any:
+    """Many numbers at once; the library's own function looks at each of them."""
+    from onnx import AttributeProto
+
+    attribute = AttributeProto(name=name)
+    match values.dtype.kind:
+        case "i":
+            attribute.type = AttributeProto.INTS
+            attribute.ints.extend(values.tolist())
+        case "f":
+            attribute.type = AttributeProto.FLOATS
+            attribute.floats.extend(values.tolist())
+        case _:
+            attribute.type = AttributeProto.STRINGS
+            attribute.strings.extend(values.tolist())
+    return attribute
 
 
 def _element_type(dtype: type | np.dtype[Any]) -> int:

@@ -14,6 +14,7 @@ from cupel.core.graph import Graph
 Array = NDArray[Any]
 LARGEST = float(np.finfo(np.float32).max)
 TREES_PER_NODE = 128
+_OF_BRANCHES = ("decision_type", "threshold", "left_child", "right_child", "split_feature")
 _CATEGORICAL, _DEFAULT_LEFT, _MISSING_TYPE, _MISSING_IS_NAN = 1, 2, 12, 8
 
 
@@ -85,8 +86,27 @@ def from_lightgbm(booster: Any, *, n_rounds: int) -> Trees:
     """
     n_targets = booster.num_model_per_iteration()
     text = booster.model_to_string(num_iteration=n_rounds, importance_type="split")
-    blocks = text.split("\nTree=")[1:]
-    return Trees.joined([_of_lightgbm(_fields(block), number % n_targets) for number, block in enumerate(blocks)])
+    blocks = [_fields(block) for block in text.split("\nTree=")[1:]]
+    branches = {name: _numbers([block.get(name, "") for block in blocks]) for name in _OF_BRANCHES}
+    decision = branches["decision_type"].astype(np.int64)
+    if (decision & _CATEGORICAL).any():
+        raise NotImplementedError("a LightGBM tree splits on native categories; prepare them as ordinal numbers.")
+    # Where no value was missing in training LightGBM reads NaN as zero at prediction.
+    knows_missing = (decision & _MISSING_TYPE) == _MISSING_IS_NAN
+    branches["missing_left"] = np.where(knows_missing, (decision & _DEFAULT_LEFT) > 0, branches["threshold"] >= 0.0)
+    weight = _numbers([block["leaf_value"] for block in blocks])
+    n_leaves = np.array([block["leaf_value"].count(" ") + 1 for block in blocks])
+    ends = np.cumsum(n_leaves)
+    return Trees.joined(
+        [
+            _of_lightgbm(
+                {name: values[end - n - number : end - number - 1] for name, values in branches.items()},
+                weight[end - n : end],
+                target=number % n_targets,
+            )
+            for number, (end, n) in enumerate(zip(ends.tolist(), n_leaves.tolist(), strict=True))
+        ]
+    )
 
 
 def _fields(block: str) -> dict[str, str]:
@@ -94,37 +114,26 @@ def _fields(block: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
-def _of_lightgbm(fields: Mapping[str, str], target: int) -> _Tree:
-    weight = _numbers(fields["leaf_value"])
+def _of_lightgbm(branches: Mapping[str, Array], weight: Array, *, target: int) -> _Tree:
     n_leaves, n_branches = len(weight), len(weight) - 1
-    decision = _integers(fields.get("decision_type", ""))
-    if (decision & _CATEGORICAL).any():
-        raise NotImplementedError("a LightGBM tree splits on native categories; prepare them as ordinal numbers.")
-    threshold = _numbers(fields.get("threshold", ""))
-    # Where no value was missing in training LightGBM reads NaN as zero at prediction.
-    knows_missing = (decision & _MISSING_TYPE) == _MISSING_IS_NAN
-    missing_left = np.where(knows_missing, (decision & _DEFAULT_LEFT) > 0, threshold >= 0.0)
-    children = [_integers(fields.get(name, "")) for name in ("left_child", "right_child")]
+    children = [branches[name].astype(np.int64) for name in ("left_child", "right_child")]
     left, right = (np.where(child >= 0, child, n_branches + ~child) for child in children)
     none = np.full(n_leaves, -1)
     return _Tree(
-        feature=np.concatenate([_integers(fields.get("split_feature", "")), np.zeros(n_leaves, np.int64)]),
-        threshold=np.concatenate([threshold, np.zeros(n_leaves)]),
+        feature=np.concatenate([branches["split_feature"].astype(np.int64), np.zeros(n_leaves, np.int64)]),
+        threshold=np.concatenate([branches["threshold"], np.zeros(n_leaves)]),
         left=np.concatenate([left, none]),
         right=np.concatenate([right, none]),
-        missing_left=np.concatenate([missing_left, np.zeros(n_leaves, np.bool_)]),
+        missing_left=np.concatenate([branches["missing_left"], np.zeros(n_leaves, np.bool_)]),
         leaf=n_branches + np.arange(n_leaves),
         target=np.full(n_leaves, target),
         weight=weight,
     )
 
 
-def _numbers(text: str) -> Array:
-    return np.array(text.split(), dtype=np.float64)
-
-
-def _integers(text: str) -> Array:
-    return np.array(text.split(), dtype=np.int64)
+def _numbers(texts: Sequence[str]) -> NDArray[np.float64]:
+    """All numbers of many texts, at once: a thousand trees are as many small arrays otherwise."""
+    return np.fromstring(" ".join(texts), dtype=np.float64, sep=" ")
 
 
 def from_sklearn_forest(forest: Any) -> Trees:
@@ -192,18 +201,18 @@ def _emit_part(graph: Graph, matrix: str, trees: Trees, between: tuple[int, int]
         n_targets=n_targets,
         aggregate_function="SUM",
         post_transform="NONE",
-        nodes_treeids=trees.tree[nodes].tolist(),
-        nodes_nodeids=trees.node[nodes].tolist(),
-        nodes_featureids=trees.feature[nodes].tolist(),
-        nodes_values=rounded_down(trees.threshold[nodes]).tolist(),
-        nodes_modes=np.where(is_leaf, "LEAF", "BRANCH_LEQ").tolist(),
-        nodes_truenodeids=np.maximum(trees.left[nodes], 0).tolist(),
-        nodes_falsenodeids=np.maximum(trees.right[nodes], 0).tolist(),
-        nodes_missing_value_tracks_true=trees.missing_left[nodes].astype(np.int64).tolist(),
-        target_treeids=trees.tree[position].tolist(),
-        target_nodeids=trees.node[position].tolist(),
-        target_ids=trees.leaf_target[leaves].tolist(),
-        target_weights=trees.leaf_weight[leaves].tolist(),
+        nodes_treeids=trees.tree[nodes],
+        nodes_nodeids=trees.node[nodes],
+        nodes_featureids=trees.feature[nodes],
+        nodes_values=rounded_down(trees.threshold[nodes]),
+        nodes_modes=np.where(is_leaf, np.bytes_(b"LEAF"), np.bytes_(b"BRANCH_LEQ")),
+        nodes_truenodeids=np.maximum(trees.left[nodes], 0),
+        nodes_falsenodeids=np.maximum(trees.right[nodes], 0),
+        nodes_missing_value_tracks_true=trees.missing_left[nodes].astype(np.int64),
+        target_treeids=trees.tree[position],
+        target_nodeids=trees.node[position],
+        target_ids=trees.leaf_target[leaves],
+        target_weights=trees.leaf_weight[leaves],
     )
 
 
