@@ -32,6 +32,7 @@ SHARE_TO_CONCLUDE = 0.03
 MOST_ROWS_TO_PROVE = 50_000
 """With more rows there are fewer resamples."""
 SECONDS_TO_MEASURE = 0.04
+SECONDS_TO_PACK_A_BYTE = 2.5e-7
 SHARE_OF_MEMORY = 0.75
 """Of what is available when the search begins: what a candidate may take. Estimates are not sure, and others need some too."""
 SHARE_FOR_PREPARED = 0.1
@@ -78,8 +79,10 @@ def fit(
             if folder.settle_question(asked):
                 observer.message(f"going on with the run in {folder.path}")
             with stopwatch.stage("searching"):
-                until = deadline.minus(_seconds_to_conclude(problem, budget))
-                tried = _search(problem, folder, strategy, deadline=until, observer=observer, stopwatch=stopwatch)
+                reserve = partial(_seconds_to_conclude, problem, budget)
+                tried = _search(
+                    problem, folder, strategy, deadline=deadline, reserve=reserve, observer=observer, stopwatch=stopwatch
+                )
                 tuning.write_study(folder.path / "study.log", tried, ground=ground)
             trials = [each.trial for each in tried]
             return conclude(problem, folder, trials, deadline=deadline, observer=observer, stopwatch=stopwatch)
@@ -167,6 +170,7 @@ def _search(
     strategy: tuning.Strategy,
     *,
     deadline: Deadline,
+    reserve: Callable[[Sequence[Trial]], float],
     observer: Observer,
     stopwatch: Stopwatch,
 ) -> list[tuning.Tried]:
@@ -201,6 +205,7 @@ def _search(
         racing=tuning.Racing(comparer(problem)) if problem.settings.racing else None,
         log=folder.journal.append,
         memory_bytes=memory_for_candidates(),
+        to_conclude=reserve,
     )
     tried = tuning.search(strategy, setup=setup, deadline=deadline)
     if words := tuning.estimates_in_words(tried):
@@ -229,14 +234,17 @@ def _ground(problem: Problem, effort: Effort) -> tuning.Ground:
     )
 
 
-def _seconds_to_conclude(problem: Problem, budget: Budget) -> float:
-    """Time kept back for ensemble, verdict, report and packing; never more than half of what was given."""
+def _seconds_to_conclude(problem: Problem, budget: Budget, trials: Sequence[Trial]) -> float:
+    """Time kept back for ensemble, verdict, report and packing; never more than half of what was given.
+
+    Models of many trees take long to combine, check and compress; two of the largest may be packed.
+    """
     if budget.seconds is None:
         return 0.0
     n_samples, n_outputs = problem.dataset.n_samples, problem.task.n_outputs
-    needed = (
-        4.0 + min(n_samples, MOST_ROWS_TO_PROVE) / 10_000 + n_samples * n_outputs / 80_000 + SHARE_TO_CONCLUDE * budget.seconds
-    )
+    needed = 4.0 + min(n_samples, MOST_ROWS_TO_PROVE) / 10_000 + n_samples * n_outputs / 80_000
+    needed += SHARE_TO_CONCLUDE * budget.seconds
+    needed += SECONDS_TO_PACK_A_BYTE * sum(sorted(trial.n_bytes for trial in trials)[-2:])
     return min(needed, budget.seconds / 2)
 
 

@@ -41,7 +41,7 @@ class Search:
 
     `score` judges predictions, of all rows or some (larger is better), and `show` writes such a score out for people;
     `log` keeps what was decided. Without `racing` every candidate gets all folds. What is estimated to need more than
-    `memory_bytes` is skipped.
+    `memory_bytes` is skipped. `to_conclude` is how many seconds of the time must be left after these trials.
     """
 
     run: RunTrial
@@ -53,6 +53,7 @@ class Search:
     racing: Racing | None = None
     log: Callable[..., None] = lambda *_, **__: None
     memory_bytes: float = math.inf
+    to_conclude: Callable[[Sequence[Trial]], float] = lambda _: 0.0
 
 
 @dataclass(eq=False)
@@ -81,12 +82,14 @@ def _score(tried: Tried | None) -> float:
 def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tried]:
     """Everything that was tried, in the order in which it was tried, failed and skipped trials among it.
 
-    First what the strategy plans, in its order but for what is too dear for the time there is, then what it proposes. The first
-    baseline is run even when time is up already: there is always a model.
+    `deadline` is that of the whole run. First what the strategy plans, in its order but for what is too dear for the time there
+    is, then what it proposes. The first baseline is run even when time is up already: there is always a model.
     """
-    state, waiting, whole = _State(), list(strategy.planned), deadline.remaining
+    state, waiting, end = _State(), list(strategy.planned), deadline
+    whole = end.remaining - setup.to_conclude([])
     while state.n_skipped < MAX_SKIPPED_IN_A_ROW:
         n_done = len(state.tried)
+        deadline = end.minus(setup.to_conclude(state.trials))
         if deadline.passed and state.best is not None:
             state.tried += [_not_reached(planned) for planned in waiting]
             setup.observer.message(f"time is up after {n_done} candidates")

@@ -258,6 +258,20 @@ def test_what_can_hurry_is_tried_in_its_turn_within_a_share_of_the_time():
     assert given["cannot"] == pytest.approx(100.0, abs=1)
 
 
+def test_time_that_concluding_will_take_is_left_however_large_the_models_become():
+    given = []
+
+    def run(proposal, *, deadline, **others):
+        given.append(deadline.remaining)
+        return replace(done(proposal), n_bytes=10)
+
+    setup = replace(setup_of(run), to_conclude=lambda trials: 5.0 + sum(trial.n_bytes for trial in trials))
+    search(strategy(4), setup=setup, deadline=Deadline(100.0))
+    assert [round(left) for left in given[1:]] == [85, 75, 65]  # the first baseline is always run
+    short = search(strategy(4), setup=setup, deadline=Deadline(12.0))
+    assert [each.trial.status for each in short][:2] == [Status.DONE, Status.SKIPPED]
+
+
 def test_something_is_tried_even_when_time_was_up_before_it_began():
     trials = run_all(strategy(), deadline=Deadline(0.0))
     assert trials[0].status is Status.DONE
