@@ -166,7 +166,7 @@ def _try(setup: Search, proposal: Proposal, state: _State, deadline: Deadline) -
     until = deadline if any(trial.is_usable for trial in state.trials) or not family.is_baseline else Deadline()
     if proposal.is_screening:
         return _screened(setup, proposal, until)
-    racing = _racing(setup, proposal, state)
+    racing = _racing(setup, proposal, state) if _cost(setup, proposal) <= until.remaining else None
     dropped = None if racing is None else _raced_out(setup, proposal, racing, until)
     if dropped is not None:
         return dropped
@@ -195,7 +195,10 @@ class _Race:
 
 
 def _racing(setup: Search, proposal: Proposal, state: _State) -> _Race | None:
-    """Whom the candidate races against; None where it does not. No clock decides it: a second run drops the same."""
+    """Whom the candidate races against; None where it does not. No clock decides it: a second run drops the same.
+
+    (But for what the time left is too short: that hurries through all folds at once, else the first would take all of it.)
+    """
     racing, family, best = setup.racing, proposal.family, state.best
     if racing is None or best is None or family.is_baseline:
         return None

@@ -258,6 +258,26 @@ def test_what_can_hurry_is_tried_in_its_turn_within_a_share_of_the_time():
     assert given["cannot"] == pytest.approx(100.0, abs=1)
 
 
+def test_what_has_to_hurry_does_not_race_first_lest_one_fold_takes_all_the_time():
+    asked = []
+
+    def run(proposal, *, n_folds, **others):
+        asked.append((proposal.family.name, n_folds))
+        return as_long_as_estimated(proposal)
+
+    families = [
+        family("constant", baseline=True),
+        family("rival", n_presets=2, seconds=5.0, places=[0, 1]),
+        family("fits", seconds=20.0, places=[2]),
+        replace(family("hurries", seconds=120.0, places=[3]), hurries=True),
+    ]
+    racing = Racing(lambda *given, rows: 0.0, min_seconds=0.0)
+    setup = replace(setup_of(run), time_model=TimeModel(lambda candidate, f: f.cost()), racing=racing)
+    search(strategy(5, families=families), setup=setup, deadline=Deadline(100.0))
+    assert [n_folds for name, n_folds in asked if name == "hurries"] == [None]
+    assert 1 in [n_folds for name, n_folds in asked if name == "fits"]
+
+
 def test_time_that_concluding_will_take_is_left_however_large_the_models_become():
     given = []
 
