@@ -272,7 +272,7 @@ def test_what_has_to_hurry_does_not_race_first_lest_one_fold_takes_all_the_time(
         replace(family("hurries", seconds=120.0, places=[3]), hurries=True),
     ]
     racing = Racing(lambda *given, rows: 0.0, min_seconds=0.0)
-    setup = replace(setup_of(run), time_model=TimeModel(lambda candidate, f: f.cost()), racing=racing)
+    setup = replace(setup_of(run, n_folds=3), time_model=TimeModel(lambda candidate, f: f.cost()), racing=racing)
     search(strategy(5, families=families), setup=setup, deadline=Deadline(100.0))
     assert [n_folds for name, n_folds in asked if name == "hurries"] == [None]
     assert 1 in [n_folds for name, n_folds in asked if name == "fits"]
