@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +14,11 @@ from cupel import data, ensembling, evaluation
 from cupel.core import machine, registry
 from cupel.core.candidate import Candidate
 from cupel.core.dataset import Dataset
-from cupel.core.errors import DataError
+from cupel.core.errors import DataError, UsageError
 from cupel.core.family import Cost, Family
 from cupel.core.finding import Finding
 from cupel.core.inputs import InputShape
-from cupel.core.modality import GraphInput, Modality
+from cupel.core.modality import GraphInput, Inspection, Modality
 from cupel.core.observer import Observer, Silent
 from cupel.core.profile import Profile
 from cupel.core.settings import Settings
@@ -87,8 +88,11 @@ class Problem:
             if shape is None:
                 shape = shapes[candidate.preparation] = self._shape(candidate.preparation)
             unit = family.cost(n_train, shape, candidate.config, candidate.recipe, self.task)
-            prepared = 2 * BYTES_PER_CELL * n_folds * self.dataset.n_samples * sum(shape.widths.values())
-            at_once = n_folds if family.build is not None else min(machine.usable_cores(), n_folds)
+            prepared = 2 * n_folds * self.dataset.n_samples * _bytes_of_row(shape)
+            if family.build is None:
+                at_once = min(machine.usable_cores(), n_folds)
+            else:
+                at_once = 1 if family.folds_apart else n_folds
             return Cost(seconds=unit.seconds * n_folds, memory_bytes=prepared + unit.memory_bytes * at_once)
 
         return estimate
@@ -100,10 +104,16 @@ class Problem:
         return InputShape.covering([preparation.fit(self.dataset, rows, seed=0).inputs])
 
 
+def _bytes_of_row(shape: InputShape) -> float:
+    """Prepared: numbers, and pixels of a byte each."""
+    pixels = sum(shape.widths[name] * math.prod(extents) for name, extents in shape.extents.items())
+    return pixels + BYTES_PER_CELL * sum(width for name, width in shape.widths.items() if name not in shape.extents)
+
+
 def understand(
-    source: Any, target: str, *, settings: Settings, observer: Observer | None = None, stopwatch: Stopwatch | None = None
+    source: Any, target: str | None, *, settings: Settings, observer: Observer | None = None, stopwatch: Stopwatch | None = None
 ) -> Problem:
-    """Read the data, find the task, the faults and the splits.
+    """Read the data, find the task, the faults and the splits; without a target the one that the source itself names.
 
     Raises:
         DataError: the data cannot be read or learned from.
@@ -113,27 +123,29 @@ def understand(
     ensembling.method_named(settings.ensemble)  # an unknown one is refused before any work
     observer.stage("reading the data")
     with stopwatch.stage("reading"):
-        dataset = read(source, target, settings=settings)
-    assert dataset.task is not None, "a target was given"
+        dataset = read(source, target, settings=settings, progress=observer.stage_progress)
+    if dataset.task is None:
+        known = ", ".join(dataset.schema.names[:20])
+        raise UsageError(f"which column is to be predicted was not said; the columns are {known}. Name one with --target.")
     modality = registry.recognise(dataset.schema)
     reason = modality.unusable(dataset)
     if reason:
         raise DataError(reason)
     observer.stage("looking for faults in the data")
     with stopwatch.stage("understanding"):
-        profile = data.profile(dataset)
+        profile, inspection = data.profile(dataset), inspect(dataset, modality)
         return Problem(
             dataset=dataset,
             modality=modality,
             profile=profile,
-            splits=divide(dataset, settings),
-            findings=data.judge_quality(dataset, profile),
+            splits=divide(dataset, settings, twins=inspection.twins),
+            findings=findings_of(dataset, profile, inspection=inspection),
             families=_families(modality, settings, dataset.task),
             settings=settings,
         )
 
 
-def read(source: Any, target: str | None, *, settings: Settings) -> Dataset:
+def read(source: Any, target: str | None, *, settings: Settings, progress: Callable[[float], None] = lambda _: None) -> Dataset:
     """The data as the settings ask for them.
 
     Raises:
@@ -151,19 +163,40 @@ def read(source: Any, target: str | None, *, settings: Settings) -> Dataset:
         time=settings.time,
         query=settings.query,
         sheet=settings.sheet,
+        readers=registry.readers(),
+        progress=progress,
     ).without(settings.drop)
     if dataset.task is not None:
         evaluation.metric_named(dataset.task.metric, dataset.task)
     return dataset
 
 
-def divide(dataset: Dataset, settings: Settings) -> Splits:
-    """The folds that the settings ask for.
+def inspect(dataset: Dataset, modality: Modality) -> Inspection:
+    """What the modality sees in its own columns; nothing where it does not look."""
+    return Inspection() if modality.inspect is None else modality.inspect(dataset)
+
+
+def findings_of(dataset: Dataset, profile: Profile, *, inspection: Inspection) -> tuple[Finding, ...]:
+    """What was found while reading, in every table's way and in the modality's, which knows more where both have a word."""
+    said = {finding.code for finding in inspection.findings}
+    found = data.judge_quality(dataset, profile)
+    return (*(finding for finding in found if finding.code not in said), *inspection.findings)
+
+
+def divide(dataset: Dataset, settings: Settings, *, twins: Array | None = None) -> Splits:
+    """The folds that the settings ask for; rows that share a number in `twins` stay together.
 
     Raises:
         DataError: the rows cannot be divided so.
     """
-    return data.split(dataset, scheme=settings.split, n_folds=settings.n_folds, repeats=settings.n_repeats, seed=settings.seed)
+    return data.split(
+        dataset,
+        scheme=settings.split,
+        n_folds=settings.n_folds,
+        repeats=settings.n_repeats,
+        seed=settings.seed,
+        twins=twins,
+    )
 
 
 def _families(modality: Modality, settings: Settings, task: Task) -> tuple[Family, ...]:

@@ -24,11 +24,13 @@ class Dataset:
     `columns` maps each column name to an array over samples (rows), decoded by kind:
     number, boolean, date-time -> float64, NaN is missing (boolean 0/1, date-time seconds since 1970 UTC);
     category, constant -> int32 index into `schema[name].levels`, -1 is missing;
-    text, identifier -> object array of str, None is missing.
+    text, identifier -> object array of str, None is missing;
+    image -> object array of uint8 arrays (height, width, channels), of one or many sizes, None is missing.
 
     `target` is set once the task is known: int64 class index, or float64. `fingerprint` is a sha256 over schema
     and cells: the same data read from CSV or Parquet have the same fingerprint. `row_numbers` are the positions in the
-    source (rows without a target were left out). `findings` are those made while reading.
+    source (rows without a target were left out). `findings` are those made while reading. `names` maps columns whose cells
+    came from files to object arrays of the files' names, None where there is none.
     """
 
     schema: Schema
@@ -39,6 +41,7 @@ class Dataset:
     row_numbers: Array = field(default_factory=lambda: np.empty(0, np.int64))
     findings: tuple[Finding, ...] = ()
     source: str = ""
+    names: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def n_samples(self) -> int:
@@ -57,7 +60,14 @@ class Dataset:
                 raise UsageError(f"column {name!r} cannot be dropped: it is the target or not there. The columns are {known}.")
         schema = replace(self.schema, columns=tuple(c for c in self.schema.columns if c.name not in names))
         columns = {name: values for name, values in self.columns.items() if name not in names}
-        return replace(self, schema=schema, columns=columns)
+        kept = {name: files for name, files in self.names.items() if name in columns}
+        return replace(self, schema=schema, columns=columns, names=kept)
+
+    def name_of(self, row: int) -> str:
+        """What people know a row by: its file where it came from one, else its place in the source, counted from 1."""
+        files = (names[row] for names in self.names.values())
+        place = int(self.row_numbers[row]) if len(self.row_numbers) else row
+        return next((str(name) for name in files if name is not None), f"row {place + 1:,}")
 
     def numeric(self, rows: Array | None = None) -> NDArray[np.float64]:
         """Numeric features in schema order, float64, shape (rows, numeric features)."""

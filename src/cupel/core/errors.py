@@ -14,6 +14,19 @@ class DataError(CupelError, ValueError):
     """The data cannot be read or cannot be learned from."""
 
 
+class PictureError(DataError):
+    """A picture cannot be read.
+
+    `fault` says how, in one word: "unreadable" (no such file, no right to read it), "empty", "foreign" (no picture, or of a
+    format that is not read), "truncated", "corrupt", "too-large", "unusable" (an array of a shape or range that no picture
+    has), or "refused" (a path, where none is opened).
+    """
+
+    def __init__(self, message: str, *, fault: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
 class UsageError(CupelError, ValueError):
     """An argument, option or setting is not one that Cupel takes."""
 

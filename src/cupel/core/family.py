@@ -92,7 +92,8 @@ class Family:
     trains, all folds as one. `source` cites the paper. `portfolio(task)` lists presets, best first. `space(task)` is what
     the search makes more of them from. `cost(n_train, shape, config, recipe, task)` estimates one unit. A family that is
     `on_request` is tried only where it is asked for by name. One that `hurries` ends its training in order when time is short, as
-    every network does: steps grow, schedules shrink.
+    every network does: steps grow, schedules shrink. `folds_apart` networks are so large that folds are trained one after
+    another, each on all cores.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Family:
     is_baseline: bool = False
     on_request: bool = False
     hurries: bool = False
+    folds_apart: bool = False
     fit: FitFunction | None = None
     build: BuildFunction | None = None
 

@@ -42,18 +42,26 @@ class Graph:
 
     def input(self, name: str, dtype: type | np.dtype[Any], *, width: int) -> str:
         """Declare an input of shape (rows, width), once; asking again gives the same tensor. `np.str_` is text."""
+        return self.input_of_shape(name, dtype, axes=(width,))
+
+    def input_of_shape(self, name: str, dtype: type | np.dtype[Any], *, axes: Sequence[int | str]) -> str:
+        """Declare an input with these axes behind its rows, once; an axis that has a name instead of a size is free."""
         if name not in self._inputs:
             from onnx import helper
 
-            self._inputs[name] = helper.make_tensor_value_info(name, _element_type(dtype), ["rows", width])
+            self._inputs[name] = helper.make_tensor_value_info(name, _element_type(dtype), ["rows", *axes])
         return name
 
     def output(self, name: str, tensor: str, dtype: type | np.dtype[Any], *, width: int) -> None:
         """Declare `tensor` as an output of shape (rows, width) under the given name."""
+        self.output_of_shape(name, tensor, dtype, axes=(width,))
+
+    def output_of_shape(self, name: str, tensor: str, dtype: type | np.dtype[Any], *, axes: Sequence[int | str]) -> None:
+        """Declare `tensor` as an output with these axes behind its rows, as inputs are declared."""
         from onnx import helper
 
         self._nodes.append(helper.make_node("Identity", [tensor], [name]))
-        self._outputs.append(helper.make_tensor_value_info(name, _element_type(dtype), ["rows", width]))
+        self._outputs.append(helper.make_tensor_value_info(name, _element_type(dtype), ["rows", *axes]))
 
     def constant(self, value: NDArray[Any] | float | int, dtype: type | None = None) -> str:
         """A constant tensor; equal constants are stored once."""

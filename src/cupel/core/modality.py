@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
 from cupel.core.family import Family
-from cupel.core.schema import Schema
+from cupel.core.finding import Finding
+from cupel.core.schema import Column, ColumnKind, Schema
+from cupel.core.task import TaskKind
+
+Array = NDArray[Any]
+INPUT_KINDS = ("numbers", "strings", "pixels")
+"""What a packed graph can read; `GraphInput` says what each is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +25,8 @@ class GraphInput:
     """One input of a packed graph: which columns, decoded how.
 
     `kind` "numbers": double tensor (rows, columns), NaN is missing. `kind` "strings": string tensor
-    (rows, columns) of canonical category spellings, the empty string is missing.
+    (rows, columns) of canonical category spellings, the empty string is missing. `kind` "pixels": uint8 tensor
+    (rows, height, width, channels) of one column; all pictures of one call have one size.
     """
 
     name: str
@@ -23,12 +34,76 @@ class GraphInput:
     columns: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Source:
+    """What a source that is no table holds: raw columns of equal length; `target` is the one to predict, where that is plain."""
+
+    columns: Mapping[str, Array]
+    target: str | None
+    folder: Path
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReadColumn:
+    """A column of the reader's kind, decoded as `Dataset.columns` holds it, and what was amiss.
+
+    `names` are the files that its cells came from, None where a cell came from none; no array where no cell did.
+    """
+
+    column: Column
+    values: Array
+    findings: tuple[Finding, ...] = ()
+    names: Array | None = None
+
+
+class Reader(Protocol):
+    """Reads what tables cannot hold: sources of its own, and columns whose cells are files, bytes or arrays."""
+
+    @property
+    def kind(self) -> ColumnKind:
+        """What its columns hold."""
+        ...
+
+    def opens(self, source: Any) -> bool:
+        """Whether it is the one to read this source."""
+        ...
+
+    def table(self, source: Any) -> Source:
+        """Raw columns of a source that it opens."""
+        ...
+
+    def claims(self, cells: Array, *, folder: Path) -> bool:
+        """Whether raw cells are of its kind; paths among them are relative to `folder`."""
+        ...
+
+    def decode(self, name: str, cells: Array, *, folder: Path, progress: Callable[[float], None]) -> ReadColumn:
+        """Decode the cells of one column; what cannot be read is missing, and found."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Inspection:
+    """What a modality sees in its own columns before anything is trained.
+
+    A finding here stands in the place of those of the same code that hold for every table. `twins` has a number for each
+    row: rows of one number are so alike that none may judge a model that has seen another. `facts` are (what, words), for
+    people.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    twins: Array | None = None
+    facts: tuple[tuple[str, str], ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Modality:
     """A kind of data: how it is recognised, what a packed model of it reads, and which families serve it.
 
     `recognises(schema)` is how well it fits, 0 (not at all) to 1. `families()` imports the models on first use, so that
-    looking at data needs no training library. `graph_inputs(schema)` declares what `Preparation.emit` may read.
+    looking at data needs no training library. `graph_inputs(schema)` declares what `Preparation.emit` may read. `reader`
+    reads what a table cannot hold, and `inspect` looks for what only this kind of data can be wrong with; tables need neither.
+    `example(kind)` makes a small dataset of its kind, task and target set, that can be learned from: what it is checked on.
     """
 
     name: str
@@ -36,3 +111,6 @@ class Modality:
     families: Callable[[], Sequence[Family]]
     graph_inputs: Callable[[Schema], Sequence[GraphInput]]
     unusable: Callable[[Dataset], str | None]
+    reader: Reader | None = None
+    example: Callable[[TaskKind], Dataset] | None = None
+    inspect: Callable[[Dataset], Inspection] | None = None

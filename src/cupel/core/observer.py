@@ -14,6 +14,10 @@ class Observer(Protocol):
         """A stage of the run begins: a short phrase such as "reading churn.csv"."""
         ...
 
+    def stage_progress(self, fraction: float) -> None:
+        """How much of a long stage is done, 0 to 1: pictures are decoded one by one."""
+        ...
+
     def message(self, text: str) -> None:
         """Something that a person should read now."""
         ...
@@ -39,6 +43,9 @@ class Silent:
     """An observer that shows nothing."""
 
     def stage(self, name: str) -> None:
+        """Nothing."""
+
+    def stage_progress(self, fraction: float) -> None:
         """Nothing."""
 
     def message(self, text: str) -> None:

@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 
 from cupel.core.errors import UsageError
 from cupel.core.family import Family
-from cupel.core.modality import Modality
+from cupel.core.modality import Modality, Reader
 from cupel.core.schema import Schema
 
 GROUP = "cupel.modalities"
@@ -18,6 +18,11 @@ def modalities() -> tuple[Modality, ...]:
     """Every installed modality, sorted by name."""
     found = [point.load() for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)]
     return tuple(found)
+
+
+def readers() -> tuple[Reader, ...]:
+    """Readers of all modalities that have one."""
+    return tuple(modality.reader for modality in modalities() if modality.reader is not None)
 
 
 def recognise(schema: Schema) -> Modality:

@@ -20,6 +20,7 @@ class ColumnKind(StrEnum):
     TEXT = "text"
     IDENTIFIER = "identifier"
     CONSTANT = "constant"
+    IMAGE = "image"
 
     @property
     def is_numeric(self) -> bool:
@@ -35,7 +36,7 @@ class Column:
     false and true spelling). `markers` are cell texts that mean "missing" here beside the empty cell.
     `datetime_format` is a strptime format, or "" for ISO 8601. `decimal` is the decimal mark of numbers written
     as text, "." or ",". `low` and `high` are the range seen. `had_unreadable` says that training held cells that are not of
-    the kind and were read as missing; so are those of later rows.
+    the kind and were read as missing; so are those of later rows. Pictures have `channels`: 1 is grey, 3 is colour.
     """
 
     name: str
@@ -48,11 +49,12 @@ class Column:
     high: float | None = None
     overridden: bool = False
     had_unreadable: bool = False
+    channels: int = 0
 
     @property
     def is_feature(self) -> bool:
         """Whether a model may read the column: constants, identifiers and raw text carry nothing it can use."""
-        return self.kind.is_numeric or self.kind is ColumnKind.CATEGORY
+        return self.kind.is_numeric or self.kind in (ColumnKind.CATEGORY, ColumnKind.IMAGE)
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,16 @@ class Schema:
     def category_features(self) -> tuple[Column, ...]:
         """Features decoded to text categories."""
         return tuple(c for c in self.features if c.kind is ColumnKind.CATEGORY)
+
+    @property
+    def image_features(self) -> tuple[Column, ...]:
+        """Features decoded to pixels."""
+        return tuple(c for c in self.features if c.kind is ColumnKind.IMAGE)
+
+    @property
+    def plain_features(self) -> tuple[Column, ...]:
+        """Features whose cells are one number or category each."""
+        return tuple(c for c in self.features if c.kind is not ColumnKind.IMAGE)
 
     def replacing(self, columns: Iterable[Column]) -> Schema:
         """The same schema with the columns of the same names exchanged."""

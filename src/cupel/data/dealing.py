@@ -20,6 +20,20 @@ def compact(labels: Array) -> Integers:
     return np.unique(labels, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
+def joined(first: Integers, second: Integers) -> Integers:
+    """Numbers from 0 for rows; two rows share one if either numbering puts them together, directly or through others."""
+    parts = np.arange(len(first), dtype=np.int64)
+    groupings = (compact(first), compact(second))
+    while True:
+        before = parts
+        for grouping in groupings:
+            least = np.full(int(grouping.max(initial=-1)) + 1, len(parts), np.int64)
+            np.minimum.at(least, grouping, parts)
+            parts = least[grouping]
+        if np.array_equal(parts, before):
+            return compact(parts)
+
+
 def deal(units: Integers, strata: Integers, *, n_parts: int, generator: np.random.Generator) -> Integers:
     """A part number for each row: units whole, parts of like size, strata in like proportions.
 

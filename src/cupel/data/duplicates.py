@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +88,11 @@ def _is_expected(dataset: Dataset, features: list[str], rows: Array) -> NDArray[
     log_expected = np.full(len(rows), np.log(n_rows))
     for name in features:
         values = dataset.columns[name]
+        if values.dtype == object:
+            is_missing = np.array([cell is None for cell in values.tolist()])
+            share = max(float(is_missing[sampled].mean()), 1 / len(sampled))
+            log_expected += np.where(is_missing[rows], np.log(share), -np.inf)  # pictures are never equal by chance
+            continue
         ordered = np.sort(values[sampled])
         counts = np.searchsorted(ordered, values[rows], "right") - np.searchsorted(ordered, values[rows], "left")
         log_expected += np.log(np.maximum(counts, 1) / len(sampled))
@@ -106,12 +112,21 @@ def _by_target(dataset: Dataset, hashes: Array, patterns: Integers) -> tuple[NDA
 
 
 def _bits(values: Array) -> NDArray[np.uint64]:
-    """Cells as 64 bits, equal for equal cells: one NaN, one zero."""
+    """Cells as 64 bits, equal for equal cells: one NaN, one zero; of pictures a hash."""
+    if values.dtype == object:
+        return np.array([_hash_of(cell) for cell in values.tolist()], np.uint64)
     if values.dtype.kind == "f":
         plain = values.astype(np.float64) + 0.0
         plain[np.isnan(plain)] = np.nan
         return plain.view(np.uint64)
     return values.astype(np.int64).view(np.uint64)
+
+
+def _hash_of(picture: Array | None) -> int:
+    if picture is None:
+        return 0
+    digest = hashlib.blake2b(repr(picture.shape).encode() + np.ascontiguousarray(picture).tobytes(), digest_size=8)
+    return int.from_bytes(digest.digest(), "little")
 
 
 def _mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -6,7 +6,8 @@ import difflib
 import gzip
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import polars as pl
 
 from cupel.core.errors import DataError, MissingDependencyError
 from cupel.core.finding import Finding, Severity
+from cupel.core.modality import Reader
 from cupel.data.databases import read_postgres, read_sqlite
 from cupel.data.delimited import read_delimited
 from cupel.data.frames import columns_of_polars, table_of
@@ -48,12 +50,18 @@ def read_columns(source: Any, *, query: str | None = None, sheet: str | None = N
     return dict(read_table(source, query=query, sheet=sheet).columns)
 
 
-def read_table(source: Any, *, query: str | None = None, sheet: str | None = None) -> RawTable:
-    """As `read_columns`, with what was found amiss on the way."""
+def read_table(source: Any, *, query: str | None = None, sheet: str | None = None, readers: Sequence[Reader] = ()) -> RawTable:
+    """As `read_columns`, with what was found amiss on the way; `readers` open what is no table."""
+    reader = next((reader for reader in readers if reader.opens(source)), None)
+    if reader is not None:
+        _refuse(query=query, sheet=sheet, source=str(source))
+        found = reader.table(source)
+        table = RawTable.of(list(found.columns), list(found.columns.values()), source=str(source), findings=found.findings)
+        return replace(table, folder=found.folder, target=found.target)
     if isinstance(source, str) and "://" in source:
         return _read_url(source, query=query, sheet=sheet)
     if isinstance(source, str | Path):
-        return _read_file(Path(source), query=query, sheet=sheet)
+        return replace(_read_file(Path(source), query=query, sheet=sheet), folder=Path(source).parent)
     _refuse(query=query, sheet=sheet, source="a table in memory")
     return table_of(source)
 

@@ -71,7 +71,7 @@ def find_leaks(dataset: Dataset, profile: Profile) -> list[Finding]:
 
 
 def _telling(dataset: Dataset, profile: Profile) -> list[str]:
-    features = {column.name for column in dataset.schema.features}
+    features = {column.name for column in dataset.schema.plain_features}
     by_association = sorted((-(c.association or 0.0), c.name) for c in profile.columns if c.name in features)
     return [name for negative, name in by_association[:N_TRIED] if -negative >= MIN_ASSOCIATION]
 
@@ -81,7 +81,7 @@ def _alone(dataset: Dataset, bench: Bench, alone: dict[str, float]) -> list[Find
     suspects = [name for name, skill in alone.items() if skill >= limit]
     if not suspects:
         return []
-    rest = [column.name for column in dataset.schema.features if column.name not in suspects][:N_TRIED]
+    rest = [column.name for column in dataset.schema.plain_features if column.name not in suspects][:N_TRIED]
     others, _, _ = bench.together(rest)
     found = []
     for name in sorted(suspects, key=lambda name: -alone[name]):
@@ -126,7 +126,7 @@ def _untold(dataset: Dataset, bench: Bench, suspects: list[_Pure], *, besides: s
     """Findings for the suspects whose settled class the columns not in `besides` cannot tell."""
     if not suspects:
         return []
-    rest = [column.name for column in dataset.schema.features if column.name not in besides][:N_TRIED]
+    rest = [column.name for column in dataset.schema.plain_features if column.name not in besides][:N_TRIED]
     _, used, predicted = bench.together(rest)
     found = []
     for suspect in suspects:
@@ -195,7 +195,7 @@ def _state_words(dataset: Dataset, suspect: _Pure) -> str:
 def _companions(dataset: Dataset, bench: Bench, alone: dict[str, float], suspect: _Pure) -> set[str]:
     """Columns that are filled in almost only where the suspect does not settle the class."""
     found = set()
-    for column in dataset.schema.features:
+    for column in dataset.schema.plain_features:
         present = np.asarray(bench.states(column.name) > -np.inf)
         is_partly_missing = present.any() and present.mean() < 1 - MIN_PURE_SHARE
         if column.name != suspect.column and column.name in alone and is_partly_missing:

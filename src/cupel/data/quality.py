@@ -132,7 +132,7 @@ def _columns_not_used(dataset: Dataset, profile: Profile) -> Iterator[Finding]:
 def _columns_alike(dataset: Dataset, profile: Profile) -> Iterator[Finding]:
     same: dict[tuple[str, int], list[str]] = {}
     uniques = {column.name: column.n_unique for column in profile.columns}
-    for column in dataset.schema.features:
+    for column in dataset.schema.plain_features:
         values = dataset.columns[column.name]
         is_coded = 1 < uniques[column.name] <= min(MAX_CODED, profile.n_samples // 4)
         if is_coded:

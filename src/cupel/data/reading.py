@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import repeat
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from cupel.core.dataset import Dataset
 from cupel.core.decoding import Decoded, decode, spelled
 from cupel.core.errors import DataError
 from cupel.core.finding import Finding, Severity
+from cupel.core.modality import ReadColumn, Reader
 from cupel.core.schema import Column, ColumnKind, Schema
 from cupel.data.files import read_table
 from cupel.data.kinds import Typed, examples, infer
@@ -23,6 +25,7 @@ from cupel.data.overrides import impose, kind_named
 from cupel.data.table import Array, RawTable
 from cupel.data.targets import Target, find_target
 
+N_PROBED = 1000
 _CODED = (ColumnKind.CATEGORY, ColumnKind.CONSTANT)
 
 
@@ -38,18 +41,22 @@ def read(
     time: str | None = None,
     query: str | None = None,
     sheet: str | None = None,
+    readers: Sequence[Reader] = (),
+    progress: Callable[[float], None] = lambda _: None,
 ) -> Dataset:
-    """A dataset from a path, a database URL or a table in memory; without a target it has no task.
+    """A dataset from a path, a database URL or a table in memory; without a target, and if the source names none, it has no task.
 
     `kinds` sets the kind of single columns; all others are inferred from their cells. Rows whose target is missing are
-    left out. `Dataset.findings` says what was seen and done on the way.
+    left out. `Dataset.findings` says what was seen and done on the way. `readers` open sources that are no tables, and
+    decode columns that tables cannot hold; `progress` is told how far they are.
 
     Raises:
         DataError: the table cannot be read, a named column is not there, or the target cannot be learned.
         UsageError: `task`, `positive` or a kind is unknown or does not fit.
     """
     target, group, time = (None if name is None else str(name) for name in (target, group, time))
-    table = read_table(source, query=query, sheet=sheet)
+    table = read_table(source, query=query, sheet=sheet, readers=readers)
+    target = table.target if target is None else target
     wanted = {str(name): kind_named(name, kind) for name, kind in (kinds or {}).items()}
     _check_names(table, target=target, group=group, time=time, others=wanted)
     if not table.n_rows:
@@ -57,18 +64,18 @@ def read(
     goal = None if target is None else _goal(table, target, wanted.get(target), task=task, metric=metric, positive=positive)
     kept = np.arange(table.n_rows) if goal is None else np.flatnonzero(goal.is_present)
     raw = {name: values if len(kept) == table.n_rows else values[kept] for name, values in table.columns.items()}
-    typed = {name: _typed(name, values, wanted.get(name), group, time) for name, values in raw.items() if name != target}
+    special = _special(raw, wanted, readers, folder=table.folder, but=(target, group, time), progress=progress)
+    plain = {name: values for name, values in raw.items() if name not in special}
+    typed = {name: _typed(name, values, wanted.get(name), group, time) for name, values in plain.items() if name != target}
     if goal is not None:
         typed[goal.column.name] = Typed(goal.column)
-        typed = _with_a_feature(typed, raw, goal)
-    decoded = {name: decode(values, typed[name].column) for name, values in raw.items()}
-    columns = {name: _stored(cells.values, typed[name].column) for name, cells in decoded.items()}
-    described = tuple(
-        replace(_with_range(typed[name].column, columns[name]), had_unreadable=len(decoded[name].unreadable) > 0) for name in raw
-    )
+        typed = typed if special else _with_a_feature(typed, raw, goal)
+    decoded = {name: decode(values, typed[name].column) for name, values in plain.items()}
+    columns, described = _described(raw, special, typed, decoded)
     _check_time(time, typed, columns)
     findings = [*table.findings, *(goal.findings if goal else ()), *_markers(typed.values())]
-    for name in raw:
+    findings += [finding for each in special.values() for finding in each.findings]
+    for name in plain:
         findings += [*(typed[name].findings if name != target else ()), *_losses(typed[name].column, decoded[name], raw[name])]
     schema = Schema(described, target, group, time)
     return Dataset(
@@ -80,7 +87,44 @@ def read(
         row_numbers=kept,
         findings=tuple(findings),
         source=table.source,
+        names={name: each.names for name, each in special.items() if each.names is not None},
     )
+
+
+def _special(
+    raw: Mapping[str, Array],
+    wanted: Mapping[str, ColumnKind],
+    readers: Sequence[Reader],
+    *,
+    folder: Path,
+    but: Sequence[str | None],
+    progress: Callable[[float], None],
+) -> dict[str, ReadColumn]:
+    """Columns that a reader decodes: those said to be of its kind, and those that it claims."""
+    found = {}
+    for name, values in raw.items():
+        for reader in readers if name not in but else ():
+            is_asked = name in wanted
+            if wanted[name] is reader.kind if is_asked else values.dtype == object and reader.claims(values, folder=folder):
+                found[name] = reader.decode(name, values, folder=folder, progress=progress)
+                break
+    return found
+
+
+def _described(
+    raw: Mapping[str, Array], special: Mapping[str, ReadColumn], typed: Mapping[str, Typed], decoded: Mapping[str, Decoded]
+) -> tuple[dict[str, Array], tuple[Column, ...]]:
+    """Every column as `Dataset.columns` holds it, and what it is, in the order of the source."""
+    columns: dict[str, Array] = {}
+    described: list[Column] = []
+    for name in raw:
+        if name in special:
+            columns[name], column = special[name].values, special[name].column
+        else:
+            columns[name] = _stored(decoded[name].values, typed[name].column)
+            column = replace(_with_range(typed[name].column, columns[name]), had_unreadable=len(decoded[name].unreadable) > 0)
+        described.append(column)
+    return columns, tuple(described)
 
 
 def _check_names(table: RawTable, *, target: str | None, group: str | None, time: str | None, others: Iterable[str]) -> None:
@@ -233,7 +277,15 @@ def _fingerprint(schema: Schema, columns: Mapping[str, Array], goal: Target | No
     return digest.hexdigest()
 
 
+def _digest_of(cell: Array | None) -> bytes:
+    if cell is None:
+        return bytes(32)
+    return hashlib.sha256(repr(cell.shape).encode() + np.ascontiguousarray(cell).tobytes()).digest()
+
+
 def _bytes_of(values: NDArray[Any]) -> bytes:
+    if values.dtype.kind == "O" and any(isinstance(cell, np.ndarray) for cell in values[:N_PROBED].tolist()):
+        return b"".join(_digest_of(cell) for cell in values.tolist())
     if values.dtype.kind == "O":
         cells = values.tolist()
         lengths = np.array([-1 if cell is None else len(cell) for cell in cells], dtype="<i8")

@@ -15,7 +15,7 @@ from cupel.core.errors import DataError, UsageError
 from cupel.core.split import Fold, Splits
 from cupel.data import ordering
 from cupel.data.association import average_ranks
-from cupel.data.dealing import Integers, compact, deal, draw, draw_like_whole
+from cupel.data.dealing import Integers, compact, deal, draw, draw_like_whole, joined
 from cupel.data.duplicates import find_duplicates
 
 Array = NDArray[Any]
@@ -56,13 +56,15 @@ def split(
     repeats: int = 1,
     holdout: float = 0.2,
     seed: int = 0,
+    twins: Integers | None = None,
 ) -> Splits:
     """Folds of a dataset, the same for the same seed.
 
     `scheme` auto orders by the time column or keeps groups whole where the schema names one, else stratifies by
     class or by quantiles of the target; it repeats below 300 rows and makes one holdout above 500,000. Rows that are equal
-    in every feature (see `Duplicates.twins`) are in one fold. An eighth of each training part becomes its `stop`
-    slice, drawn by the same principle (for time: the latest rows).
+    in every feature (see `Duplicates.twins`), or share a number in `twins`, are in one fold, unless groups or time say
+    otherwise. An eighth of each training part becomes its `stop` slice, drawn by the same principle (for time: the latest
+    rows).
 
     Raises:
         UsageError: what is asked for cannot be done with this table.
@@ -77,7 +79,7 @@ def split(
         )
         chosen = "holdout" if scheme == "holdout" else "time"
     else:
-        plan = _plan(dataset, scheme, n_folds=n_folds, groups=groups)
+        plan = _plan(dataset, scheme, n_folds=n_folds, groups=groups, twins=twins)
         plan = _with_repeats(replace(plan, repeats=repeats, holdout=holdout, seed=seed), scheme, len(plan.units))
         folds, reason, chosen = list(_folds(dataset, plan)), plan.reason, plan.scheme
     _check_folds(dataset, folds)
@@ -123,7 +125,7 @@ def _groups(dataset: Dataset) -> Integers | None:
     return compact(values)
 
 
-def _plan(dataset: Dataset, scheme: str, *, n_folds: int | None, groups: Integers | None) -> _Plan:
+def _plan(dataset: Dataset, scheme: str, *, n_folds: int | None, groups: Integers | None, twins: Integers | None) -> _Plan:
     n_rows, notes = dataset.n_samples, ""
     if groups is not None:
         units = groups
@@ -134,13 +136,15 @@ def _plan(dataset: Dataset, scheme: str, *, n_folds: int | None, groups: Integer
             f"rows with one value of {dataset.schema.group!r} stay together",
         )
     else:
-        duplicates = find_duplicates(dataset)
-        units = compact(duplicates.twins)
+        units = compact(find_duplicates(dataset).twins)
+        units = units if twins is None else joined(units, twins)
         chosen = {"auto": "stratified"}.get(scheme, scheme)
         n_units = int(units.max()) + 1
         what, whole = "different rows", ""
         if n_units < n_rows:
-            notes = f"; {duplicates.n_twins:,} rows that equal others in every feature stay with them"
+            n_kept = int((np.bincount(units)[units] > 1).sum())
+            alike = "in every feature" if twins is None else "in every feature, or look like them,"
+            notes = f"; {n_kept:,} rows that equal others {alike} stay with them"
     if n_units < 2 or (n_folds or 0) > n_units:
         error = UsageError if n_units >= 2 else DataError
         raise error(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,13 +25,16 @@ class RawTable:
     """Columns of equal length in file order, not yet typed.
 
     An array is of numbers, booleans or moments (datetime64), or an object array of str and None. `repeated` are the
-    column names that stood more than once in the header. `source` describes where it came from, without passwords.
+    column names that stood more than once in the header. `source` describes where it came from, without passwords; `folder` is
+    where relative paths in cells begin. `target` is the column to predict where the source itself says.
     """
 
     columns: Mapping[str, Array]
     source: str
     findings: tuple[Finding, ...] = ()
     repeated: frozenset[str] = field(default_factory=frozenset)
+    folder: Path = Path()
+    target: str | None = None
 
     @property
     def n_rows(self) -> int:
