@@ -1,0 +1,187 @@
+"""What stands in the bytes of a picture file, as numbers, before channels are settled."""
+
+from __future__ import annotations
+
+import io
+import stat
+import struct
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel.core.errors import PictureError
+from cupel.core.pillow import silent_and_strict
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Array = NDArray[Any]
+
+MOST_PIXELS = 100_000_000
+MOST_BYTES = 1_000_000_000
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
+READABLE = "JPEG, PNG, WebP, GIF, TIFF or BMP"
+
+_OURS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\x00", b"MM\x00*")
+_FOREIGN = {
+    b"8BPS": "a Photoshop document",
+    b"%!PS": "PostScript",
+    b"%PDF": "a PDF document",
+    b"PK\x03\x04": "a zip archive; unpack it",
+    b"\x1f\x8b": "a gzip archive; unpack it",
+    b"\x00\x00\x01\x00": "an icon",
+    b"\x00\x00\x00\x0cjP": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"<svg": "a drawing in SVG",
+    b"<?xml": "XML",
+    b"<!do": "a web page, as a failed download leaves",
+    b"<html": "a web page, as a failed download leaves",
+    b"version https://git-lfs": "a pointer of Git LFS; fetch the file itself with git lfs pull",
+}
+# All that Pillow's readers were seen to raise on damaged files; none derives from anything narrower.
+_DAMAGE = (
+    *(OSError, SyntaxError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError),
+    *(EOFError, RuntimeError, MemoryError, struct.error, zlib.error),
+)
+_ORIENTATION = 0x0112
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        PictureError: it is absent, no plain file, empty, beyond a gigabyte, or may not be read.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise PictureError(f"{path} is no file; expected a picture.", fault="unreadable")
+        if status.st_size > MOST_BYTES:
+            raise PictureError(
+                f"{path} has {status.st_size:,} bytes; pictures of up to {MOST_BYTES:,} are read.", fault="too-large"
+            )
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise PictureError(f"{path} does not exist; check the path.", fault="unreadable") from error
+    except (OSError, ValueError) as error:
+        raise PictureError(
+            f"{path} cannot be opened ({_first_line(error)}); check the path and its rights.", fault="unreadable"
+        ) from error
+
+
+def raw_pixels(content: bytes, *, name: str) -> Array:
+    """The first frame of a picture, turned as its EXIF says.
+
+    Gives uint8 (H, W), (H, W, 3) or (H, W, 4), the last with alpha; uint16 (H, W) of 16-bit grey; or uint8 (H, W) of 32-bit
+    grey, whose own finite range was stretched over 0 to 255. `name` is what messages call it. Of a JPEG whose end is missing
+    but for a marker of its end, which some tools put there, nothing tells that it is not whole.
+
+    Raises:
+        PictureError: there are no bytes, they are no picture of `FORMATS`, damaged, cut off, or of more than `MOST_PIXELS`.
+    """
+    if not content:
+        raise PictureError(f"{name} has no bytes; expected a picture. Was its download interrupted?", fault="empty")
+    with silent_and_strict():
+        from PIL import Image, UnidentifiedImageError
+
+        try:
+            with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+                _check_size(picture, name)
+                return _numbers_of(picture)
+        except PictureError:
+            raise
+        except UnidentifiedImageError as error:
+            raise _unidentified(content, name) from error
+        except Image.DecompressionBombError as error:
+            raise _too_large(name, "too many") from error
+        except _DAMAGE as error:
+            raise _damaged(error, name) from error
+
+
+def _check_size(picture: Image.Image, name: str) -> None:
+    width, height = picture.size
+    if width * height > MOST_PIXELS:
+        raise _too_large(name, f"{height} x {width}")
+    if width < 1 or height < 1:
+        raise PictureError(f"{name} says that it has {height} x {width} pixels; it is damaged.", fault="corrupt")
+
+
+def _numbers_of(picture: Image.Image) -> Array:
+    picture.load()
+    orientation = _orientation(picture)
+    if picture.mode in ("I", "F"):
+        numbers = _stretched(np.asarray(picture))
+    elif picture.mode.startswith("I;16"):
+        numbers = np.asarray(picture).astype(np.uint16)
+    elif picture.has_transparency_data:
+        numbers = np.asarray(picture.convert("RGBA"))
+    elif picture.mode in ("1", "L"):
+        numbers = np.asarray(picture.convert("L"))
+    else:
+        numbers = np.asarray(picture.convert("RGB"))
+    return _turned(numbers, orientation)
+
+
+def _orientation(picture: Image.Image) -> int:
+    """1 to 8; 1 where EXIF is absent, or too damaged to say."""
+    try:
+        found = picture.getexif().get(_ORIENTATION, 1)
+    except _DAMAGE:
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def _turned(pixels: Array, orientation: int) -> Array:
+    """Upright pixels. Source: EXIF 2.32 (CIPA DC-008), tag 0x0112: where the first row and the first column lie."""
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+def _stretched(values: Array) -> Array:
+    """Least to greatest finite value as 0 to 255; all 0 where they are equal or none is finite. What is not a number is 0."""
+    halves = values.astype(np.float64) / 2  # the difference of halves cannot overflow
+    is_finite = np.isfinite(halves)
+    low = halves.min(initial=np.inf, where=is_finite)
+    high = halves.max(initial=-np.inf, where=is_finite)
+    if low >= high:
+        return np.zeros(values.shape, np.uint8)
+    shares = (np.clip(np.where(np.isnan(halves), low, halves), low, high) - low) / (high - low)
+    return np.asarray(np.rint(shares * 255), np.uint8)
+
+
+def _too_large(name: str, size: str) -> PictureError:
+    return PictureError(
+        f"{name} has {size} pixels; pictures of up to {MOST_PIXELS:,} are read. Make it smaller, or cut it into tiles.",
+        fault="too-large",
+    )
+
+
+def _unidentified(content: bytes, name: str) -> PictureError:
+    start = content[:32].lstrip().lower()
+    for magic, what in _FOREIGN.items():
+        if start.startswith(magic.lower()) or content.startswith(magic):
+            return PictureError(f"{name} is {what}; expected {READABLE}.", fault="foreign")
+    if content[4:8] == b"ftyp":
+        return PictureError(f"{name} is HEIC, AVIF or a film; expected {READABLE}. Convert it.", fault="foreign")
+    if content.startswith(_OURS) or (content[:4] == b"RIFF" and content[8:12] == b"WEBP"):
+        return PictureError(f"{name} begins like a picture, but its header is damaged or cut off. Get it anew.", fault="corrupt")
+    return PictureError(f"{name} is no picture; expected {READABLE}.", fault="foreign")
+
+
+def _damaged(error: BaseException, name: str) -> PictureError:
+    reason = _first_line(error) or type(error).__name__
+    if isinstance(error, EOFError) or "truncated" in reason.lower():
+        return PictureError(f"{name} is cut off: a part of its pixels is missing ({reason}). Get it anew.", fault="truncated")
+    return PictureError(f"{name} is damaged and cannot be decoded ({reason}). Get it anew.", fault="corrupt")
+
+
+def _first_line(error: BaseException) -> str:
+    return " ".join(str(getattr(error, "strerror", None) or error).split())[:200]

@@ -1,0 +1,167 @@
+"""One picture as an array of 0 to 255, whatever it was."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel.core.errors import PictureError, UsageError
+from cupel.core.picture_files import content_of, raw_pixels
+from cupel.core.pillow import silent_and_strict
+
+Array = NDArray[Any]
+Pixels = NDArray[np.uint8]
+
+WORKING_PIXELS = 512 * 512
+"""What a picture is reduced to before anything else where it has more, in training and at prediction alike."""
+
+_LUMA = (19595, 38470, 7471)  # of 65,536
+_PROBED_PIXELS = 32
+
+
+def decoded(source: bytes | Path | str | Array, *, n_channels: int | None = None, most_pixels: int | None = None) -> Pixels:
+    """A picture as uint8, shape (height, width, channels); channels are red, green, blue, or one of grey.
+
+    `source` is the content of a file, a path, or an array. Of a file the first frame is read, upright as its EXIF says.
+    16-bit grey is divided by 257, so that 65,535 becomes 255; of 32-bit grey the picture's own range is stretched over 0 to
+    255. What is transparent is laid on white. An array has shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), the fourth
+    channel being alpha, and is of uint8, uint16 (0 to 65,535), bool, or floats from 0 to 1.
+
+    `n_channels` 3 repeats grey; 1 weighs colours by 0.299, 0.587 and 0.114 (ITU-R BT.601). None gives 1 where red, green and
+    blue are equal in every pixel, else 3. The array is contiguous, and not the caller's own.
+
+    A picture of more than `most_pixels` becomes smaller by the least whole number that suffices: k x k pixels become their
+    mean. So a column of large photographs need not be kept in full; who predicts must give the same number as who trained.
+
+    Raises:
+        PictureError: it cannot be read, or has more than 100 million pixels, which its header tells before any is decoded.
+        UsageError: `n_channels` is neither 1 nor 3, or `most_pixels` is not positive.
+    """
+    if n_channels not in (None, 1, 3):
+        raise UsageError(f"n_channels={n_channels!r} was given; a picture has 1 channel (grey) or 3 (colour).")
+    if most_pixels is not None and most_pixels < 1:
+        raise UsageError(f"most_pixels={most_pixels!r} was given; expected 1 or more.")
+    if isinstance(source, np.ndarray):
+        pixels = _of_array(source)
+    elif isinstance(source, bytes | bytearray | memoryview):
+        pixels = _bytes_from(raw_pixels(bytes(source), name=f"a picture of {len(source):,} bytes"))
+    else:
+        pixels = _bytes_from(raw_pixels(content_of(Path(source)), name=str(source)))
+    coloured = pixels[:, :, None] if pixels.ndim == 2 else _on_white(pixels)
+    wanted = _with_channels(_reduced(coloured, most_pixels), n_channels)
+    is_shared = isinstance(source, np.ndarray) and np.may_share_memory(wanted, source)
+    return wanted.copy() if is_shared else np.require(wanted, requirements=["C", "W"])
+
+
+def is_grey(pixels: Pixels) -> bool:
+    """Whether red, green and blue are equal in every pixel, or there is one channel only."""
+    if pixels.shape[2] == 1:
+        return True
+    steps = [max(1, side // _PROBED_PIXELS) for side in pixels.shape[:2]]
+    probed = pixels[:: steps[0], :: steps[1]]  # a coloured picture shows it here already
+    return _channels_agree(probed) and _channels_agree(pixels)
+
+
+def _channels_agree(pixels: Pixels) -> bool:
+    return np.array_equal(pixels[:, :, 0], pixels[:, :, 1]) and np.array_equal(pixels[:, :, 0], pixels[:, :, 2])
+
+
+def _with_channels(pixels: Pixels, n_channels: int | None) -> Pixels:
+    if n_channels is None:
+        return pixels[:, :, :1] if is_grey(pixels) else pixels
+    if n_channels == pixels.shape[2]:
+        return pixels
+    if n_channels == 3:
+        return np.repeat(pixels, 3, axis=2)
+    red, green, blue = (pixels[:, :, channel].astype(np.uint32) * weight for channel, weight in enumerate(_LUMA))
+    return ((red + green + blue + 0x8000) >> 16).astype(np.uint8)[:, :, None]
+
+
+def _reduced(pixels: Pixels, most_pixels: int | None) -> Pixels:
+    """Means of squares, rounded half up; at the last row and column of what is left there."""
+    height, width = pixels.shape[:2]
+    if most_pixels is None or height * width <= most_pixels:
+        return pixels
+    step = math.isqrt((height * width - 1) // most_pixels) or 1
+    while math.ceil(height / step) * math.ceil(width / step) > most_pixels:
+        step += 1
+    sums = _sums_of(_sums_of(pixels, step).swapaxes(0, 1), step).swapaxes(0, 1)
+    tops, lefts = np.arange(0, height, step), np.arange(0, width, step)
+    counts = np.outer(np.diff(tops, append=height), np.diff(lefts, append=width))[:, :, None]
+    return np.asarray((2 * sums + counts) // (2 * counts), np.uint8)
+
+
+def _sums_of(values: Array, step: int) -> NDArray[np.int64]:
+    """Each `step` rows added up, the last ones as far as there are any; ten times as fast as `np.add.reduceat`."""
+    sums = values[::step].astype(np.int64)
+    for first in range(1, step):
+        part = values[first::step]
+        sums[: len(part)] += part
+    return sums
+
+
+def _on_white(pixels: Pixels) -> Pixels:
+    """Without the fourth channel, alpha."""
+    if pixels.shape[2] != 4:
+        return pixels
+    alpha = pixels[:, :, 3:].astype(np.uint16)
+    if alpha.min(initial=255) == 255:
+        return pixels[:, :, :3]
+    mixed = pixels[:, :, :3] * alpha + 255 * (255 - alpha)  # at most 65,025
+    return ((mixed + 127) // 255).astype(np.uint8)
+
+
+def _bytes_from(numbers: Array) -> Pixels:
+    """uint8 as it is; uint16 with its whole range scaled to that of uint8, to the nearest."""
+    if numbers.dtype.itemsize == 2:
+        return ((numbers.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return numbers
+
+
+def _of_array(array: Array) -> Pixels:
+    """uint8 (H, W) or (H, W, 1 | 3 | 4)."""
+    shape = " x ".join(map(str, array.shape))
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise PictureError(
+            f"an array of shape {shape} is no picture; expected (height, width) or (height, width, channels) "
+            f"with 1, 3 or 4 channels in the last place.",
+            fault="unusable",
+        )
+    if 0 in array.shape:
+        raise PictureError(f"an array of shape {shape} has no pixels; leave it out, or mark it as missing.", fault="empty")
+    if array.dtype.kind == "u" and array.dtype.itemsize <= 2:
+        return _bytes_from(array)
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255)
+    if array.dtype.kind != "f":
+        raise PictureError(
+            f"an array of {array.dtype} is no picture; expected uint8, uint16, bool, or floats from 0 to 1. Convert it.",
+            fault="unusable",
+        )
+    low, high = float(array.min()), float(array.max())
+    if not (low >= 0 and high <= 1):  # also where either is not a number
+        raise PictureError(
+            f"an array of floats holds values from {low:.4g} to {high:.4g}; expected 0 to 1. Scale it, or give uint8.",
+            fault="unusable",
+        )
+    return np.rint(array.astype(np.float64) * 255).astype(np.uint8)
+
+
+def data_url(pixels: Pixels) -> str:
+    """The picture as PNG in a data URL: exact, and plain text.
+
+    Raises:
+        MissingDependencyError: Pillow is not installed.
+    """
+    stream = io.BytesIO()
+    with silent_and_strict():
+        from PIL import Image
+
+        Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(stream, "PNG")
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
