@@ -1,0 +1,1 @@
+"""Models that read plain numbers, whatever they were made from; modalities say how their data become such numbers."""

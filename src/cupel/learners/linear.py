@@ -1,0 +1,175 @@
+"""Logistic and ridge regression: the simplest model that reads the features."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel.core.abreast import fit_each
+from cupel.core.budget import Deadline
+from cupel.core.family import Cost, FittedUnit, UnitData
+from cupel.core.graph import Graph
+from cupel.core.inputs import Inputs, InputShape
+from cupel.core.recipe import Recipe
+from cupel.core.space import Range
+from cupel.core.task import Task
+
+Matrix = NDArray[np.float64]
+WORTH_WHILE = 1e-4
+"""The share of the loss that a weaker penalty must take off for the next, slower one to be tried."""
+MAX_NEWTON = 300
+"""Coefficients up to which Newton's steps, each costing their square, are faster than a quasi-Newton method."""
+MIN_STRENGTHS = 4
+"""Tried in any case: of few rows the strongest penalties leave nothing to tell apart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Penalties are tried from strong to weak, at most `n_strengths` powers of ten, until the stop rows gain no more."""
+
+    strongest: Annotated[float, Range(10.0, 1e5, log=True)] = 1e4
+    n_strengths: Annotated[int, Range(2, 8)] = 7
+    max_iterations: Annotated[int, Range(50, 500, log=True)] = 150
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """`matrix @ coefficients + intercept`; softmax of it for classes. Coefficients have shape (features, outputs)."""
+
+    coefficients: Matrix
+    intercept: Matrix
+    is_classification: bool
+
+    def predict(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Probabilities, or values."""
+        logits = inputs.matrix().astype(np.float64) @ self.coefficients + self.intercept
+        return softmax(logits) if self.is_classification else logits
+
+    def emit(self, graph: Graph, blocks: Mapping[str, str]) -> str:
+        """MatMul, Add and Softmax in double."""
+        matrix = graph.concat([graph.cast(block, np.float64) for block in blocks.values()])
+        logits = graph.op("Add", graph.op("MatMul", matrix, graph.constant(self.coefficients)), graph.constant(self.intercept))
+        return graph.op("Softmax", logits, axis=1) if self.is_classification else logits
+
+
+def softmax(logits: Matrix) -> Matrix:
+    """Probabilities of each row's logits."""
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+
+
+def fit(
+    units: Sequence[UnitData], *, config: Config, task: Task, threads: int | None = None, deadline: Deadline | None = None
+) -> list[FittedUnit]:
+    """One model per fold, as many at a time as there are threads, each on one."""
+    import sklearn.linear_model  # noqa: F401 what is loaded later than the limit is not limited
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    # Sums in one order on any machine; and threads that wait for one another cost up to ten times more.
+    with threadpool_limits(1):
+        return fit_each(
+            units, lambda unit, until: _fit_unit(unit, config, task, deadline=until), threads=threads, deadline=deadline
+        )
+
+
+def _fit_unit(unit: UnitData, config: Config, task: Task, *, deadline: Deadline) -> FittedUnit:
+    started = time.monotonic()
+    penalties = [config.strongest / 10.0**step for step in range(config.n_strengths)]
+    fit_one = _fit_logistic if task.is_classification else _fit_ridge
+    train, stop = unit.train.matrix().astype(np.float64), unit.stop.matrix().astype(np.float64)
+    losses: list[float] = []
+    models: list[Linear] = []
+    for penalty in penalties:
+        warm = models[-1] if models else None
+        models.append(fit_one(train, unit.train_target, penalty, config=config, task=task, warm=warm))
+        losses.append(_loss(models[-1], unit.stop, unit.stop_target))
+        gains = len(losses) < MIN_STRENGTHS or losses[-1] < losses[-2] * (1 - WORTH_WHILE)
+        if deadline.passed or not gains:
+            break
+    cut_short = deadline.passed and gains and len(losses) < len(penalties)
+    best = int(np.argmin(losses))
+    model = models[best]
+    if not deadline.passed:
+        both, target = np.concatenate([train, stop]), np.concatenate([unit.train_target, unit.stop_target])
+        model = fit_one(both, target, penalties[best], config=config, task=task, warm=model)
+    return FittedUnit(
+        model,
+        model.predict(unit.valid),
+        curve={"stop_loss": losses},
+        best_epoch=best,
+        seconds=time.monotonic() - started,
+        cut_short=cut_short,
+    )
+
+
+def _fit_logistic(matrix: Matrix, target: Any, penalty: float, *, config: Config, task: Task, warm: Linear | None) -> Linear:
+    from scipy.linalg import LinAlgWarning
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    present = np.unique(target)
+    coefficients, intercept = np.zeros((matrix.shape[1], task.n_outputs)), np.full(task.n_outputs, -30.0)
+    if len(present) < 2:
+        intercept[present] = 0.0
+        return Linear(coefficients, intercept, True)
+    n_unknowns = matrix.shape[1] * _n_free_outputs(len(present))
+    solver = "newton-cholesky" if n_unknowns <= MAX_NEWTON else "lbfgs"
+    model = LogisticRegression(C=1.0 / penalty, max_iter=config.max_iterations, warm_start=warm is not None, solver=solver)
+    if warm is not None:
+        start_coefficients, start_intercept = warm.coefficients[:, present].T, warm.intercept[present]
+        if len(present) == 2:  # scikit-learn keeps one row for two classes: the difference of the two logits
+            start_coefficients = np.diff(start_coefficients, axis=0)
+            start_intercept = np.diff(start_intercept)
+        model.coef_, model.intercept_, model.classes_ = start_coefficients.copy(), start_intercept.copy(), present
+    with warnings.catch_warnings():
+        # Where it has not converged, or not by Newton's steps, a stronger penalty is as good.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", LinAlgWarning)
+        model.fit(matrix, target)
+    if len(present) == 2:
+        coefficients[:, present] = np.stack([np.zeros(matrix.shape[1]), model.coef_[0]], axis=1)
+        intercept[present] = 0.0, model.intercept_[0]
+    else:
+        coefficients[:, present], intercept[present] = model.coef_.T, model.intercept_
+    return Linear(coefficients, intercept, True)
+
+
+def _fit_ridge(matrix: Matrix, target: Any, penalty: float, *, config: Config, task: Task, warm: Linear | None) -> Linear:
+    del config, task, warm
+    from sklearn.linear_model import Ridge
+
+    model = Ridge(alpha=penalty, solver="cholesky" if matrix.shape[1] < 3000 else "lsqr")
+    model.fit(matrix, target)
+    return Linear(np.asarray(model.coef_).reshape(-1, 1), np.atleast_1d(np.float64(model.intercept_)), False)
+
+
+def _loss(model: Linear, inputs: Inputs, target: Any) -> float:
+    predictions = model.predict(inputs)
+    if model.is_classification:
+        return float(-np.log(np.maximum(predictions[np.arange(len(target)), target], 1e-15)).mean())
+    return float(np.mean((predictions[:, 0] - target) ** 2))
+
+
+def cost(n_train: int, shape: InputShape, config: Any, recipe: Recipe | None, task: Task) -> Cost:
+    """Passes over the matrix, per penalty; measured on tables of 1,000 to 50,000 rows, one thread."""
+    del recipe
+    width = sum(shape.widths.values()) + 1
+    n_unknowns = width * _n_free_outputs(task.n_outputs)
+    cells = n_train * width
+    if not task.is_classification:
+        seconds = 2.5e-9 * cells * (width / 2 + 5 * config.n_strengths)
+    elif n_unknowns <= MAX_NEWTON:
+        seconds = 3e-10 * cells * config.n_strengths * (n_unknowns + 20)
+    else:
+        seconds = 8e-10 * cells * config.max_iterations * config.n_strengths * (1 + task.n_outputs / 8)
+    return Cost(seconds=0.02 + seconds, memory_bytes=24.0 * cells)
+
+
+def _n_free_outputs(n_classes: int) -> int:
+    return 1 if n_classes == 2 else n_classes
