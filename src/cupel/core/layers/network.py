@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from cupel.core.graph import Graph
 from cupel.core.layers.dropout import PooledDropout
-from cupel.core.layers.normalisation import MOMENTUM, BatchNorm
+from cupel.core.layers.normalisation import BatchNorm, MapBatchNorm
 
 UNDECAYED = ("bias", "scale", "strength")
 NO_MATRICES = (*UNDECAYED, "phase")
@@ -68,6 +68,13 @@ class Network(nn.Module):
     def set_rows(self, rows: Tensor) -> None:
         """Told before every step which training rows (M, B) the batch holds, so that none is looked up as its own answer."""
 
+    def changed(
+        self, blocks: Mapping[str, Tensor], target: Shaped[Tensor, "model batch"], *, n_outputs: int
+    ) -> tuple[dict[str, Tensor], Shaped[Tensor, "model batch ..."]]:
+        """A training batch as the network wants it: augmented. Targets of classes may become probabilities (M, B, outputs)."""
+        del n_outputs
+        return dict(blocks), target
+
     def parameter_groups(self) -> list[ParameterGroup]:
         """All parameters, grouped by the factors on learning rate and weight decay.
 
@@ -93,22 +100,23 @@ class Network(nn.Module):
     def set_progress(self, fraction: float) -> None:
         """Told before every epoch how much of training is done, 0 to 1, for what is scheduled inside the network (dropout)."""
 
-    def normalisations(self) -> list[BatchNorm]:
+    def normalisations(self) -> list[BatchNorm | MapBatchNorm]:
         """Layers whose statistics run along while training."""
-        return [module for module in self.modules() if isinstance(module, BatchNorm)]
+        return [module for module in self.modules() if isinstance(module, BatchNorm | MapBatchNorm)]
 
     @torch.no_grad()
     def renew_statistics(self, blocks: Mapping[str, Tensor]) -> None:
         """Set running statistics to what these rows (M, N, width) give with the weights as they are, dropout off."""
         self.eval()
         layers = self.normalisations()
+        momenta = [layer.momentum for layer in layers]
         for layer in layers:
             layer.train()
             layer.momentum = 1.0
         self(blocks)
-        for layer in layers:
+        for layer, momentum in zip(layers, momenta, strict=True):
             layer.eval()
-            layer.momentum = MOMENTUM
+            layer.momentum = momentum
 
     def keep(self, models: Sequence[int]) -> None:
         """Go on with some of the stacked models only, in the given order."""

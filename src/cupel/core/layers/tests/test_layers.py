@@ -227,6 +227,19 @@ def test_tokens_of_a_model_are_moved_by_its_own_rows_alone_also_with_dropout() -
         assert not parameter.grad[[0, 2]].any()
 
 
+def test_no_token_looks_at_itself_where_attention_is_local() -> None:
+    generators = generators_for(SEEDS)
+    local = Attention(8, generators, n_heads=2, dropout=off(), n_local_tokens=2).eval()
+    plain = Attention(8, generators_for(SEEDS), n_heads=2, dropout=off()).eval()
+    x = torch.randn(len(SEEDS), 5, 2, 8, generator=torch.Generator().manual_seed(2))
+    other = x.clone()
+    other[:, :, 0] += 3.0
+    with torch.no_grad():
+        assert torch.allclose(local(other)[:, :, 0], local(x)[:, :, 0], atol=1e-5)
+        assert not torch.allclose(local(other)[:, :, 1], local(x)[:, :, 1], atol=1e-2)
+        assert not torch.allclose(plain(other)[:, :, 0], plain(x)[:, :, 0], atol=1e-2)
+
+
 def test_attention_with_dropout_is_on_average_what_it_is_without() -> None:
     x, block = tokens_and_block(rate=0.1)
     attention = block.attention
