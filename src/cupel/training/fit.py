@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from cupel.core import machine
@@ -46,6 +47,9 @@ def fit(
     shape = InputShape.covering([part for unit in units for part in (unit.train, unit.stop, unit.valid)])
     trainer = Trainer(family, config, recipe or Recipe(), task, shape, device)
     cores = (threads or machine.usable_cores()) if device == "cpu" else 1
+    if family.folds_apart:
+        with settled(threads=max(cores, N_STACKS)):  # how many share a sum decides its last bits: the same on one core as on two
+            return _one_by_one(trainer, units, deadline=deadline, progress=progress)
     is_divided = device == "cpu" and is_worth_a_thread(trainer.seconds_per_step(units[0]))
     n_bags = trainer.recipe.bags
     bags = [bag for unit in units for bag in bags_of(unit, n_bags=n_bags)]
@@ -60,6 +64,23 @@ def fit(
         work_on(groups, teach, deadline=deadline, progress=progress)
     done = [fitted[position] for position in range(len(bags))]
     return [as_one(done[start : start + n_bags]) for start in range(0, len(bags), n_bags)]
+
+
+def _one_by_one(
+    trainer: Trainer, units: Sequence[UnitData], *, deadline: Deadline, progress: Callable[[float], None] | None
+) -> list[FittedUnit]:
+    """Each unit's bags as a network of their own; those to come share what time is left."""
+    fitted = []
+    for number, unit in enumerate(units):
+        until = deadline.within(deadline.remaining / (len(units) - number))
+        report = None if progress is None else partial(_report, progress, number, len(units))
+        with without_denormals():
+            fitted.append(as_one(trainer.fit(bags_of(unit, n_bags=trainer.recipe.bags), watch=Watch(until, report=report))))
+    return fitted
+
+
+def _report(progress: Callable[[float], None], number: int, total: int, fraction: float) -> None:
+    progress((number + fraction) / total)
 
 
 def _check(units: Sequence[UnitData]) -> None:

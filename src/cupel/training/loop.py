@@ -50,6 +50,7 @@ class Loop:
         self._network, self._recipe, self._pace, self._watch = network, recipe, pace, watch
         self._train, self._stop, self._folds = lesson.train, lesson.stop, list(lesson.folds)
         self._orders = [Order(size, seed=seed) for size, seed in zip(self._train.sizes, lesson.seeds, strict=True)]
+        self._n_outputs = lesson.n_outputs
         self._class_weights: Tensor | None = None
         targets = self._train.targets()
         if recipe.class_weights and not targets[0].is_floating_point():
@@ -128,6 +129,7 @@ class Loop:
                 return total / max(step, 1), step
             blocks, target = self._train.batch(chosen)
             self._network.set_rows(chosen)
+            blocks, target = self._network.changed(blocks, target, n_outputs=self._n_outputs)
             outputs = self._network(blocks)
             losses = sample_losses(outputs, target, smoothing=recipe.label_smoothing, class_weights=self._class_weights)
             losses = losses.mean(dim=1)

@@ -13,15 +13,19 @@ from torch.nn import functional
 
 def sample_losses(
     outputs: Float[Tensor, "model member batch output"],
-    target: Shaped[Tensor, "model batch"],
+    target: Shaped[Tensor, "model batch ..."],
     *,
     smoothing: float = 0.0,
     class_weights: Float[Tensor, "model output"] | None = None,
 ) -> Float[Tensor, "model batch"]:
     """Cross entropy for integer targets, squared error for others; the mean over members of each member's own loss.
 
+    Targets (M, B, outputs) are probabilities of classes.
+
     Averaging losses, not predictions, keeps the members different: Gorishniy et al. 2024, arXiv:2410.24210, section 3.
     """
+    if target.ndim == 3:
+        return _cross_entropy(outputs, target, smoothing=smoothing, class_weights=class_weights)
     if target.is_floating_point():
         return (outputs.float()[..., 0] - target[:, None]).square().mean(dim=1)
     log_probabilities = functional.log_softmax(outputs.float(), dim=-1)
@@ -31,6 +35,19 @@ def sample_losses(
         losses = torch.lerp(losses, -log_probabilities.mean(dim=-1), smoothing)
     losses = losses.mean(dim=1)
     return losses if class_weights is None else losses * class_weights.gather(1, target)
+
+
+def _cross_entropy(
+    outputs: Float[Tensor, "model member batch output"],
+    target: Float[Tensor, "model batch output"],
+    *,
+    smoothing: float,
+    class_weights: Float[Tensor, "model output"] | None,
+) -> Float[Tensor, "model batch"]:
+    log_probabilities = functional.log_softmax(outputs.float(), dim=-1).mean(dim=1)
+    wanted = torch.lerp(target, target.new_full((), 1 / target.shape[-1]), smoothing) if smoothing > 0 else target
+    losses = -(wanted * log_probabilities).sum(dim=-1)
+    return losses if class_weights is None else losses * (target * class_weights[:, None]).sum(dim=-1)
 
 
 def judged_losses(
