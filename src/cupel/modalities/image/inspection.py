@@ -1,0 +1,130 @@
+"""What is wrong with a column of pictures, which of them are copies, and what they are like in a few words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+from numpy.typing import NDArray
+
+from cupel.core.dataset import Dataset
+from cupel.core.images import Images
+from cupel.core.modality import Inspection
+from cupel.modalities.image.findings import findings_of
+from cupel.modalities.image.reading.batches import equal_sized, grey_levels
+from cupel.modalities.image.reading.describing import BLANK_DEVIATION
+from cupel.modalities.image.reading.hashing import digests, near_copies, numbered, thumbnails
+
+Array = NDArray[Any]
+
+PICTURES_AT_ONCE = 512
+MOST_TOGETHER = 0.1
+"""A larger share of all rows that look alike, directly or through others, is a kind of picture, not copies of one."""
+N_SIZES = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A column of pictures looked through; arrays have an entry for each row, NaN or 0 where the picture is missing.
+
+    `sizes` are height and width. `brightness` and `contrast` are mean and deviation of grey levels, 0 to 255. Rows that
+    equal another to the last pixel share a number in `copies`, those that look the same share one in `near`.
+    """
+
+    dataset: Dataset
+    column: str
+    sizes: Int64[Array, "row 2"]
+    brightness: Float64[Array, " row"]
+    contrast: Float64[Array, " row"]
+    copies: Int64[Array, " row"]
+    near: Int64[Array, " row"]
+
+    @property
+    def is_present(self) -> Bool[Array, " row"]:
+        """Which rows have a picture."""
+        return np.asarray(self.sizes[:, 0] > 0)
+
+    @property
+    def is_blank(self) -> Bool[Array, " row"]:
+        """Which pictures are of one grey level."""
+        return np.asarray(self.contrast < BLANK_DEVIATION)
+
+    @cached_property
+    def twins(self) -> Int64[Array, " row"]:
+        """`near`, where groups of more than a tenth of all rows, and of more than two, are divided again."""
+        counts = np.bincount(self.near)
+        twins = self.near.copy()
+        kinds = np.flatnonzero((counts > MOST_TOGETHER * len(twins)) & (counts > 2))
+        alone = np.isin(twins, kinds)
+        twins[alone] = len(twins) + self.copies[alone]
+        return np.unique(twins, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def inspect(dataset: Dataset) -> Inspection:
+    """Findings, copies and facts of the column of pictures; reads every pixel twice, a few hundred pictures at a time."""
+    seen = look_through(dataset, dataset.schema.image_features[0].name)
+    twins = seen.twins if len(np.unique(seen.twins)) < dataset.n_samples else None
+    return Inspection(findings=tuple(findings_of(seen)), twins=twins, facts=tuple(_facts(seen)))
+
+
+def look_through(dataset: Dataset, column: str) -> Seen:
+    """All that findings rest on."""
+    pictures, n_rows = dataset.columns[column], dataset.n_samples
+    sizes = np.zeros((n_rows, 2), np.int64)
+    brightness, contrast = (np.full(n_rows, np.nan) for _ in range(2))
+    small: list[Array] = []
+    found: list[bytes | None] = []
+    for start in range(0, n_rows, PICTURES_AT_ONCE):
+        images = Images.of(
+            pictures[start : start + PICTURES_AT_ONCE].tolist(), n_channels=dataset.schema[column].channels or None
+        )
+        sizes[start : start + len(images)] = images.sizes
+        for rows, pixels in equal_sized(images):
+            grey = grey_levels(pixels)
+            brightness[start + rows] = grey.mean(axis=(1, 2), dtype=np.float64)
+            contrast[start + rows] = grey.std(axis=(1, 2), dtype=np.float64)
+        small.append(thumbnails(images))
+        found += digests(images)
+    near = near_copies(np.concatenate(small))
+    return Seen(dataset, column, sizes, brightness, contrast, numbered(found), near)
+
+
+def _facts(seen: Seen) -> list[tuple[str, str]]:
+    present = seen.is_present
+    n_present, n_channels = int(present.sum()), seen.dataset.schema[seen.column].channels
+    missing = f", {len(present) - n_present:,} missing" if n_present < len(present) else ""
+    facts = [("pictures", f"{n_present:,}{missing}, {'grey' if n_channels == 1 else 'coloured'}")]
+    if n_present == 0:
+        return facts
+    levels = seen.brightness[present]
+    spread = np.quantile(levels, [0.0, 0.5, 1.0])
+    contrast = float(np.median(seen.contrast[present]))
+    facts.append(("sizes", _sizes_words(seen.sizes[present])))
+    facts.append(("brightness", f"{spread[0]:.0f} to {spread[2]:.0f} of 255, median {spread[1]:.0f}; contrast {contrast:.0f}"))
+    n_equal, n_alike = _n_shared(seen.copies[present & ~seen.is_blank]), _n_shared(seen.near)
+    facts.append(("copies", f"{n_equal:,} pictures equal another, {n_alike:,} equal or resemble one"))
+    facts.append(("blank", f"{int(seen.is_blank.sum()):,}"))
+    return facts
+
+
+def _sizes_words(sizes: Int64[Array, "row 2"]) -> str:
+    """As in "64 x 48 (90 %), 32 x 32 (10 %)", width first."""
+    counts = Counter(map(tuple, sizes.tolist())).most_common()
+    if len(counts) == 1:
+        return f"all {counts[0][0][1]} x {counts[0][0][0]}"
+    shown = [f"{width} x {height} ({count / len(sizes):.0%})" for (height, width), count in counts[:N_SIZES]]
+    if len(counts) <= N_SIZES:
+        return ", ".join(shown)
+    (low_height, low_width), (high_height, high_width) = sizes.min(axis=0).tolist(), sizes.max(axis=0).tolist()
+    ends = f"heights {low_height} to {high_height}, widths {low_width} to {high_width}"
+    return f"{len(counts):,} sizes, {ends}; most often {', '.join(shown)}"
+
+
+def _n_shared(numbers: Sequence[int] | Int64[Array, " row"]) -> int:
+    """How many entries equal another."""
+    return int(sum(count for count in Counter(np.asarray(numbers).tolist()).values() if count > 1))

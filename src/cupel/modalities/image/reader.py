@@ -1,0 +1,91 @@
+"""How data with pictures are read: sources of their own, and columns that name or hold pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel.core.finding import Finding, Severity
+from cupel.core.images import Images
+from cupel.core.modality import ReadColumn, Source
+from cupel.core.pixels import WORKING_PIXELS
+from cupel.core.schema import Column, ColumnKind
+
+Array = NDArray[Any]
+LIKELY = 0.8
+FEW_TO_LOOK_AT = 200
+
+
+class PictureReader:
+    """Folders of pictures, archives of them, and columns of paths, bytes or arrays."""
+
+    kind = ColumnKind.IMAGE
+
+    def opens(self, source: Any) -> bool:
+        """A folder, an .npz archive or an idx file, or an array (rows, height, width[, channels])."""
+        from cupel.modalities.image.reading import is_source_of_pictures
+
+        if isinstance(source, str) and "://" in source:
+            return False
+        return isinstance(source, str | Path) and is_source_of_pictures(Path(source))
+
+    def table(self, source: Any) -> Source:
+        """Its pictures and labels, not decoded yet."""
+        from cupel.modalities.image.reading import read_source
+
+        found = read_source(Path(source))
+        columns = {name: _cells(values) for name, values in found.columns.items()}
+        return Source(columns=columns, target=found.target, folder=found.folder, findings=found.findings)
+
+    def claims(self, cells: Array, *, folder: Path) -> bool:
+        """Whether most cells are pictures, or paths of some that exist."""
+        first = next((cell for cell in cells[:FEW_TO_LOOK_AT].tolist() if cell is not None), None)
+        if isinstance(first, str) and not _may_be_path(first):
+            return False
+        from cupel.modalities.image.reading import picture_likeness
+
+        return picture_likeness(cells, folder=folder) >= LIKELY
+
+    def decode(self, name: str, cells: Array, *, folder: Path, progress: Callable[[float], None]) -> ReadColumn:
+        """Pictures; large ones are reduced, as they are at prediction."""
+        from cupel.modalities.image.reading import read_pictures, resolved_paths
+
+        findings: list[Finding] = []
+        names = _names(cells)
+        if any(isinstance(cell, str) for cell in cells[:FEW_TO_LOOK_AT].tolist()):
+            cells, findings = resolved_paths(cells, folder=folder)
+        images, found = read_pictures(cells, folder=folder, most_pixels=WORKING_PIXELS, progress=progress)
+        values = np.empty(len(images), dtype=object)
+        for row, is_missing in enumerate(images.is_missing.tolist()):
+            values[row] = None if is_missing else images[row]
+        findings += found
+        had_unreadable = any(finding.severity is Severity.WARNING for finding in findings)
+        column = Column(name=name, kind=self.kind, channels=images.n_channels, had_unreadable=had_unreadable)
+        return ReadColumn(column=column, values=values, findings=tuple(findings), names=names)
+
+
+def _cells(values: Array | Images) -> Array:
+    """A column as an object array, pictures as arrays."""
+    if isinstance(values, np.ndarray):
+        return values
+    cells = np.empty(len(values), dtype=object)
+    for row, is_missing in enumerate(values.is_missing.tolist()):
+        cells[row] = None if is_missing else values[row]
+    return cells
+
+
+def _names(cells: Array) -> Array | None:
+    """Paths among the cells as they were given, None for other cells; no array where there is none."""
+    names = np.empty(len(cells), dtype=object)
+    for row, cell in enumerate(cells.tolist()):
+        named = cell.get("path") if isinstance(cell, Mapping) else cell
+        names[row] = str(named) if isinstance(named, str | Path) and str(named).strip() else None
+    return names if any(name is not None for name in names.tolist()) else None
+
+
+def _may_be_path(text: str) -> bool:
+    return len(text) < 4096 and "\n" not in text
