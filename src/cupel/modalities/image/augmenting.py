@@ -1,0 +1,52 @@
+"""Augmentation as a part of a network: what happens to a batch before it is looked at, while training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from cupel.modalities.image.augmentation import DIGITS, NONE, OBJECTS, STRONG, Augmentation, Augmenter
+
+AUGMENTATIONS: Mapping[str, Augmentation] = {
+    "none": NONE,
+    "shift": Augmentation(translate=0.08, padding="zeros"),
+    "digits": DIGITS,
+    "objects": OBJECTS,
+    "strong": STRONG,
+}
+"""By name, so that a config can say which. "shift" is right for signs and for things."""
+SEED_STEP = 104_729
+
+
+class Changes:
+    """Changes batches of each stacked model by its own random numbers."""
+
+    def __init__(self, name: str, seeds: Sequence[int]) -> None:
+        self.augmentation = AUGMENTATIONS[name]
+        self._augmenter = Augmenter(self.augmentation)
+        self._generators = [torch.Generator().manual_seed(seed + SEED_STEP) for seed in seeds]
+        self.progress = 0.0
+
+    @property
+    def mixes(self) -> bool:
+        """Whether pictures are mixed with one another, and their targets with them."""
+        return bool(self.augmentation.mixup or self.augmentation.cutmix)
+
+    def keep(self, models: Sequence[int]) -> None:
+        """Go on with some of the models."""
+        self._generators = [self._generators[model] for model in models]
+
+    def changed(self, pixels: Tensor) -> Tensor:
+        """Pictures (M, B, C, H, W), bytes or floats 0 to 1, as changed floats 0 to 1."""
+        pairs = zip(pixels, self._generators, strict=True)
+        return torch.stack([self._augmenter(own, generator, progress=self.progress) for own, generator in pairs])
+
+    def mixed(self, pixels: Tensor, target: Tensor, *, n_classes: int) -> tuple[Tensor, Tensor]:
+        """Pictures and targets (M, B) mixed; targets become probabilities (M, B, classes), where there are classes."""
+        found = [
+            self._augmenter.mix(own, wanted, generator=generator, n_classes=n_classes, progress=self.progress)
+            for own, wanted, generator in zip(pixels, target, self._generators, strict=True)
+        ]
+        return torch.stack([pictures for pictures, _ in found]), torch.stack([wanted for _, wanted in found])
