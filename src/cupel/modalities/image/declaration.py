@@ -1,0 +1,60 @@
+"""What is special about pictures, as one object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cupel.core.dataset import Dataset
+from cupel.core.family import Family
+from cupel.core.modality import GraphInput, Inspection, Modality
+from cupel.core.schema import Schema
+from cupel.modalities.image.example import example_pictures
+from cupel.modalities.image.reader import PictureReader
+
+
+def recognises(schema: Schema) -> float:
+    """Surely, where there is a column of pictures."""
+    return 1.0 if schema.image_features else 0.0
+
+
+def families() -> Sequence[Family]:
+    """Imported on first use."""
+    from cupel.modalities.image.models import families as found
+
+    return found()
+
+
+def graph_inputs(schema: Schema) -> tuple[GraphInput, ...]:
+    """The pictures."""
+    return tuple(GraphInput(name=column.name, kind="pixels", columns=(column.name,)) for column in schema.image_features[:1])
+
+
+def inspect(dataset: Dataset) -> Inspection:
+    """Imported on first use, as the families are."""
+    from cupel.modalities.image.inspection import inspect as inspected
+
+    return inspected(dataset)
+
+
+def unusable(dataset: Dataset) -> str | None:
+    """Why no model can learn from these pictures, as a sentence; None where one can."""
+    columns = dataset.schema.image_features
+    if len(columns) > 1:
+        names = ", ".join(column.name for column in columns)
+        return f"there are {len(columns)} columns of pictures ({names}); expected one. Leave the others out with --drop."
+    present = [picture for picture in dataset.columns[columns[0].name].tolist() if picture is not None]
+    if not present:
+        return f"not one picture in column {columns[0].name!r} can be read. Check the paths."
+    return None
+
+
+modality = Modality(
+    name="image",
+    recognises=recognises,
+    families=families,
+    graph_inputs=graph_inputs,
+    unusable=unusable,
+    reader=PictureReader(),
+    example=example_pictures,
+    inspect=inspect,
+)

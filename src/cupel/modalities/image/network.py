@@ -1,0 +1,218 @@
+"""What all networks on pictures have in common: pixels in, an encoder that makes features of them, a head that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+from cupel.core.errors import TrainingError
+from cupel.core.graph import Graph
+from cupel.core.inputs import InputShape
+from cupel.core.layers import (
+    Linear,
+    MapBatchNorm,
+    Network,
+    ParameterGroup,
+    PixelScaling,
+    PooledDropout,
+    add_member_axis,
+)
+from cupel.modalities.image.augmenting import Changes
+
+PIXELS = "pixels"
+MOST_PIXELS_AT_ONCE = 1 << 18
+"""Of one channel, where no gradients are kept: what is stored of them between layers stays within some hundred megabytes."""
+MOST_VALUES_TO_BEGIN_WITH = 1 << 24
+
+
+class Encoder(nn.Module):
+    """Features of pictures, (M, B, width), for a head, or to be joined with what is known from elsewhere.
+
+    Where every pixel is answered for, the features are maps instead: those of all models side by side, (B, M * width, H, W).
+    """
+
+    width: int
+
+    def forward(self, maps: Float[Tensor, "row side height width"]) -> Float[Tensor, ...]:
+        """From normalised pixels, the channels of all models side by side."""
+        raise NotImplementedError
+
+    def initialise(self, maps: Float[Tensor, "row side height width"]) -> None:
+        """Set weights that depend on data; most encoders need none."""
+
+    def set_progress(self, fraction: float) -> None:
+        """Told before every epoch how much of training is done, 0 to 1."""
+
+    def emit(self, graph: Graph, x: str, *, model: int) -> str:
+        """The same of one model: (rows, channels, height, width) in, (rows, width) out, or maps."""
+        raise NotImplementedError
+
+
+class Head(nn.Module):
+    """Answers from features, (M, B, output)."""
+
+    def forward(self, features: Float[Tensor, ...]) -> Float[Tensor, "model row output"]:
+        """Logits or values."""
+        raise NotImplementedError
+
+    def emit(self, graph: Graph, x: str, *, model: int) -> str:
+        """The same of one model: what the encoder gives in, (rows, output) out."""
+        raise NotImplementedError
+
+
+class LinearHead(Head):
+    """Answers from features: dropout, a linear layer, and a constant factor on what it says."""
+
+    def __init__(
+        self, sizes: tuple[int, int], generators: list[torch.Generator], *, dropout: PooledDropout, factor: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.output = Linear(sizes, generators)
+        self.factor = factor
+
+    def forward(self, features: Float[Tensor, "model row feature"]) -> Float[Tensor, "model row output"]:
+        """Logits or values."""
+        outputs: Tensor = self.output(self.dropout(features))
+        return outputs if self.factor == 1 else outputs * self.factor
+
+    def emit(self, graph: Graph, x: str, *, model: int) -> str:
+        """The same from plain operators, the factor multiplied in; dropout is off."""
+        weight, bias = (p[model].detach().cpu().double().numpy() * self.factor for p in (self.output.weight, self.output.bias))
+        return graph.op("Gemm", x, graph.constant(weight.astype("float32")), graph.constant(bias.astype("float32")))
+
+
+class ImageNetwork(Network):
+    """Pixels, an encoder, a head.
+
+    `augment` names what happens to the pictures of a training batch before anything else (see `AUGMENTATIONS`); `bias_rate` is
+    a factor on the learning rate of the normalisations' biases.
+    """
+
+    def __init__(
+        self,
+        shape: InputShape,
+        encoder: Encoder,
+        *,
+        head: Head,
+        seeds: Sequence[int],
+        augment: str = "none",
+        bias_rate: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self._changes = None if augment == "none" else Changes(augment, seeds)
+        self.n_models = len(seeds)
+        self.scaling = PixelScaling(shape.widths[PIXELS], n_models=self.n_models)
+        self.encoder = encoder
+        self.head = head
+        self._bias_rate = bias_rate
+
+    def initialise(self, blocks: Mapping[str, Tensor]) -> None:
+        """Statistics of the pixels, and what of the encoder depends on data."""
+        pixels = blocks[PIXELS]
+        few = pixels[:, : max(1, MOST_VALUES_TO_BEGIN_WITH // pixels[:, 0].numel())]
+        self.scaling.initialise(few)
+        with torch.no_grad():
+            self.encoder.initialise(self.scaling(few))
+
+    def set_progress(self, fraction: float) -> None:
+        """Tell the encoder, and who changes the pictures."""
+        self.encoder.set_progress(fraction)
+        if self._changes is not None:
+            self._changes.progress = fraction
+
+    def changed(
+        self, blocks: Mapping[str, Tensor], target: Shaped[Tensor, "model batch"], *, n_outputs: int
+    ) -> tuple[dict[str, Tensor], Shaped[Tensor, "model batch ..."]]:
+        """Augmented pictures; where they are mixed with one another, targets are too."""
+        if self._changes is None:
+            return dict(blocks), target
+        pixels = self._changes.changed(blocks[PIXELS])
+        if self._changes.mixes:
+            pixels, target = self._changes.mixed(pixels, target, n_classes=0 if target.is_floating_point() else n_outputs)
+        return {**blocks, PIXELS: pixels}, target
+
+    def keep_generators(self, models: Sequence[int]) -> None:
+        """As of any network, and of the changes."""
+        super().keep_generators(models)
+        if self._changes is not None:
+            self._changes.keep(models)
+
+    def features(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, ...]:
+        """What the encoder makes of the pictures: the place to join them with features of other blocks."""
+        features: Tensor = self.encoder(self.scaling(blocks[PIXELS]))
+        return features
+
+    def forward(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model 1 batch output"]:
+        """Logits or values; a few pictures at a time where no gradients are kept."""
+        if torch.is_grad_enabled():
+            return self._outputs(blocks)
+        return torch.cat([self._outputs(part) for part in self._parts(blocks)], dim=2)
+
+    def _outputs(self, blocks: Mapping[str, Tensor]) -> Tensor:
+        outputs: Tensor = self.head(self.features(blocks))
+        return outputs[:, None]
+
+    def _parts(self, blocks: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+        n_models, n_rows, _, height, width = blocks[PIXELS].shape
+        size = max(1, MOST_PIXELS_AT_ONCE // (n_models * height * width))
+        for start in range(0, max(n_rows, 1), size):
+            yield {name: block[:, start : start + size] for name, block in blocks.items()}
+
+    @torch.no_grad()
+    def renew_statistics(self, blocks: Mapping[str, Tensor]) -> None:
+        """The same as of any network, by the mean over parts of the rows: all at once would not fit into memory."""
+        self.eval()
+        layers = self.normalisations()
+        momenta = [layer.momentum for layer in layers]
+        for layer in layers:
+            layer.train()
+        for number, part in enumerate(self._parts(blocks), 1):
+            for layer in layers:
+                layer.momentum = 1 / number
+            self._outputs(part)
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.eval()
+            layer.momentum = momentum
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """As of any network, but that biases of normalisations may learn at another rate than all others."""
+        groups = super().parameter_groups()
+        if self._bias_rate == 1:
+            return groups
+        fast = {id(layer.bias): layer.bias for layer in self.normalisations() if isinstance(layer, MapBatchNorm)}
+        slow = [tuple(p for p in group.parameters if id(p) not in fast) for group in groups]
+        return [
+            *(
+                ParameterGroup(own, weight_decay_factor=group.weight_decay_factor)
+                for own, group in zip(slow, groups, strict=True)
+            ),
+            ParameterGroup(tuple(fast.values()), learning_rate_factor=self._bias_rate, weight_decay_factor=0.0),
+        ]
+
+    def emit(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
+        """The same from plain operators."""
+        features = self.emit_features(graph, blocks, model=model)
+        return add_member_axis(graph, self.head.emit(graph, features, model=model))
+
+    def emit_features(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
+        """`features` from plain operators, (rows, feature)."""
+        return self.encoder.emit(graph, self.scaling.emit(graph, blocks[PIXELS], model=model), model=model)
+
+
+def size_of_pictures(shape: InputShape, *, least: int, name: str) -> tuple[int, int]:
+    """Height and width of the pictures that a network is built for.
+
+    Raises:
+        TrainingError: they are smaller than the network can look at.
+    """
+    height, width = shape.extents[PIXELS]
+    if min(height, width) < least:
+        raise TrainingError(
+            f"the pictures are {height} × {width} pixels (height × width); {name} with this configuration needs at least "
+            f"{least} × {least}. Prepare them larger, or choose fewer stages."
+        )
+    return height, width

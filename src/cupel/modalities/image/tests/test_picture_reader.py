@@ -1,0 +1,127 @@
+"""What the reader opens, claims and decodes."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cupel.core.errors import DataError
+from cupel.core.pixels import WORKING_PIXELS
+from cupel.core.schema import ColumnKind
+from cupel.modalities.image.reader import PictureReader
+
+READER = PictureReader()
+
+
+def objects(*cells: object) -> np.ndarray:
+    column = np.empty(len(cells), dtype=object)
+    for row, cell in enumerate(cells):
+        column[row] = cell
+    return column
+
+
+def png(level: int = 0, *, size: tuple[int, int] = (4, 4), mode: str = "L") -> bytes:
+    stream = io.BytesIO()
+    Image.new(mode, size, level if mode == "L" else (level, 0, 255 - level)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for label in ("cat", "dog"):
+        (tmp_path / label).mkdir()
+        for number in range(3):
+            (tmp_path / label / f"{label}{number}.png").write_bytes(png(40 * number))
+    return tmp_path
+
+
+def test_folders_and_archives_are_opened_tables_and_addresses_are_not(folder: Path) -> None:
+    assert READER.opens(folder)
+    assert READER.opens(str(folder))
+    assert READER.opens("a.npz")
+    assert not any(READER.opens(source) for source in ("a.csv", "postgresql://x/y", {"a": [1]}, None, np.zeros((2, 4, 4))))
+
+
+def test_a_folder_names_its_target_and_its_pictures(folder: Path) -> None:
+    source = READER.table(folder)
+    assert source.target == "label"
+    assert source.columns["label"].tolist() == ["cat"] * 3 + ["dog"] * 3
+    assert source.columns["picture"].tolist()[0] == "cat/cat0.png"
+    assert source.folder == folder
+
+
+def test_an_archive_gives_pictures_as_arrays(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 5, 6)).astype(np.uint8)
+    np.savez(tmp_path / "a.npz", images=pixels, labels=np.array([0, 1, 0, 1]))
+    source = READER.table(tmp_path / "a.npz")
+    (name,) = [name for name in source.columns if name != source.target]
+    assert source.columns[name].dtype == object
+    assert np.array_equal(source.columns[name][2], pixels[2][:, :, None])
+
+
+@pytest.mark.parametrize(
+    ("cells", "is_claimed"),
+    [
+        (["cat/cat0.png", "dog/dog1.png", None], True),
+        (["cat0", "dog1", "dog2"], True),
+        (["cat/cat0.png", "gone.png", "gone2.png"], False),
+        (["a remark", "another", "a third"], False),
+        (["two\nlines", "cat/cat0.png"], False),
+        ([png(), png(9), None], True),
+        ([b"none", b"of them"], False),
+        ([np.zeros((4, 4)), np.zeros((5, 4, 3))], True),
+        ([{"bytes": png(), "path": None}], True),
+        ([None, None], False),
+        ([], False),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_columns_of_pictures_are_told_from_others(folder: Path, cells: list[object], is_claimed: bool) -> None:
+    assert READER.claims(objects(*cells), folder=folder) is is_claimed
+
+
+def test_pictures_are_decoded_and_told_of(folder: Path) -> None:
+    heard: list[float] = []
+    read = READER.decode("picture", objects("cat/cat1.png", None, "dog2"), folder=folder, progress=heard.append)
+    assert read.column.kind is ColumnKind.IMAGE
+    assert read.column.channels == 1
+    assert not read.column.had_unreadable
+    assert read.values[0].shape == (4, 4, 1)
+    assert (read.values[0] == 40).all()
+    assert read.values[1] is None
+    assert (read.values[2] == 80).all()
+    assert heard[-1] == 1.0
+    assert not read.findings
+
+
+def test_what_cannot_be_read_is_missing_and_found(folder: Path) -> None:
+    (folder / "broken.png").write_bytes(png()[:30])
+    cells = objects("cat/cat1.png", "gone.png", "broken.png", b"<html>", "https://x.org/a.png")
+    read = READER.decode("picture", cells, folder=folder, progress=lambda _: None)
+    assert [value is None for value in read.values] == [False, True, True, True, True]
+    codes = {finding.code for finding in read.findings}
+    assert {"missing-files", "addresses"} <= codes
+    assert len(codes) >= 3
+    assert read.column.had_unreadable
+
+
+def test_grey_pictures_among_coloured_ones_are_coloured(folder: Path) -> None:
+    read = READER.decode("p", objects(png(5), png(5, mode="RGB")), folder=folder, progress=lambda _: None)
+    assert read.column.channels == 3
+    assert [value.shape for value in read.values] == [(4, 4, 3), (4, 4, 3)]
+    assert [finding.code for finding in read.findings] == ["grey-among-colour"]
+    assert not read.column.had_unreadable
+
+
+def test_large_pictures_are_reduced_on_reading(folder: Path) -> None:
+    read = READER.decode("p", objects(np.zeros((700, 900), np.uint8)), folder=folder, progress=lambda _: None)
+    assert read.values[0].size <= WORKING_PIXELS
+
+
+def test_a_column_in_which_nothing_can_be_read_is_refused(folder: Path) -> None:
+    with pytest.raises(DataError, match="none of 2 pictures can be read"):
+        READER.decode("p", objects(b"x", b"y"), folder=folder, progress=lambda _: None)
