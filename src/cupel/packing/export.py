@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cupel.core.combination import Combination, WeightedMean
 from cupel.core.errors import ParityError
 from cupel.core.family import FittedModel
+from cupel.core.feeds import run_in_calls
 from cupel.core.graph import Graph
 from cupel.core.modality import GraphInput
 from cupel.core.preparation import FittedPreparation
@@ -31,11 +32,21 @@ def export_unit(
     """Preparation and model of one unit as one graph, with the output "prediction", double (rows, outputs)."""
     graph = Graph()
     for graph_input in graph_inputs:
-        dtype = np.float64 if graph_input.kind == "numbers" else np.str_
-        graph.input(graph_input.name, dtype, width=len(graph_input.columns))
+        declare(graph, graph_input)
     prediction = model.emit(graph, preparation.emit(graph))
     graph.output(OUTPUT, graph.cast(prediction, np.float64), np.float64, width=n_outputs)
     return graph.model()
+
+
+def declare(graph: Graph, graph_input: GraphInput) -> str:
+    """The graph's input for what a modality reads."""
+    match graph_input.kind:
+        case "numbers":
+            return graph.input(graph_input.name, np.float64, width=len(graph_input.columns))
+        case "pixels":
+            return graph.input_of_shape(graph_input.name, np.uint8, axes=("height", "width", "channels"))
+        case _:
+            return graph.input(graph_input.name, np.str_, width=len(graph_input.columns))
 
 
 def combine(members: Sequence[Sequence[bytes]], rule: Combination) -> bytes:
@@ -51,9 +62,9 @@ def combine(members: Sequence[Sequence[bytes]], rule: Combination) -> bytes:
     bindings: dict[str, str] = {}
     for declared in first.input:
         tensor = declared.type.tensor_type
-        is_text = tensor.elem_type == onnx.TensorProto.STRING
-        width = tensor.shape.dim[1].dim_value
-        bindings[declared.name] = graph.input(declared.name, np.str_ if is_text else np.float64, width=width)
+        dtype = np.str_ if tensor.elem_type == onnx.TensorProto.STRING else onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+        axes = [axis.dim_param or axis.dim_value for axis in tensor.shape.dim[1:]]
+        bindings[declared.name] = graph.input_of_shape(declared.name, dtype, axes=axes)
     predictions = []
     for units in loaded:
         mean = WeightedMean((1 / len(units),) * len(units))
@@ -100,7 +111,7 @@ def parity(
 def run(session_: Any, feeds: Mapping[str, Array]) -> Array:
     """Predictions of a session for feeds, of which it takes those that it declares."""
     wanted = {declared.name: feeds[declared.name] for declared in session_.get_inputs()}
-    return np.asarray(session_.run([OUTPUT], wanted)[0])
+    return run_in_calls(lambda call: np.asarray(session_.run([OUTPUT], call)[0]), wanted)
 
 
 def measure_latency(model: bytes, feeds: Mapping[str, Array], *, seconds: float = 0.5) -> dict[str, float]:

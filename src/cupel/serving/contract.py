@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from cupel.core.modality import GraphInput
 from cupel.core.schema import Column, ColumnKind, Schema
 from cupel.data.table import array_of
 from cupel.serving.notes import Notes
+from cupel.serving.pictures import pictures_of
 from cupel.serving.rows import Rows
 
 Array = NDArray[Any]
@@ -40,6 +42,16 @@ class Contract:
         """The columns that are needed, in schema order."""
         return self._names
 
+    @property
+    def has_pictures(self) -> bool:
+        """Whether the model reads pictures."""
+        return any(graph_input.kind == "pixels" for graph_input in self._inputs)
+
+    @property
+    def pictures(self) -> str | None:
+        """The column of pictures, where nothing else is needed."""
+        return self._names[0] if self.has_pictures and len(self._names) == 1 else None
+
     def check_columns(self, rows: Rows, notes: Notes) -> None:
         """Demand that every needed column is there; what the model never saw is noted.
 
@@ -60,6 +72,14 @@ class Contract:
         feeds: Feeds = {}
         for graph_input in self._inputs:
             n_rows = min(rows.n_rows if stop is None else stop, rows.n_rows) - start
+            if graph_input.kind == "pixels":
+                name = graph_input.columns[0]
+                cells = rows.columns[name][start:stop]
+                found, n_unreadable = pictures_of(self._columns[name], cells, folder=rows.folder, first_row=start + 1)
+                if n_unreadable:
+                    notes.unreadable(self._columns[name], n_unreadable)
+                feeds[graph_input.name] = found
+                continue
             matrix = np.empty((n_rows, len(graph_input.columns)), np.float64 if graph_input.kind == "numbers" else object)
             for position, name in enumerate(graph_input.columns):
                 cells = rows.columns[name][start:stop]
@@ -69,6 +89,8 @@ class Contract:
 
     def feeds_of_record(self, record: Mapping[str, Any], notes: Notes) -> Feeds:
         """As `feeds` for one row given as a dict with all needed columns: the same, without the cost of tables."""
+        if self.has_pictures:
+            return self.feeds(Rows({name: _one(record[name]) for name in self._names}, 1, folder=Path()), notes)
         return {
             graph_input.name: np.array(
                 [[self._cell(self._columns[name], record[name], notes) for name in graph_input.columns]],
@@ -89,9 +111,7 @@ class Contract:
             if column.low is not None and column.high is not None and not column.low <= cell <= column.high:
                 notes.outside(column, 1)
             return cell
-        cells = np.empty(1, dtype=object)
-        cells[0] = cell
-        return self._decoded(column, cells, notes, first_row=1)[0]
+        return self._decoded(column, _one(cell), notes, first_row=1)[0]
 
     def _decoded(self, column: Column, cells: Array, notes: Notes, *, first_row: int) -> Array:
         if column.kind is ColumnKind.DATETIME and cells.dtype.kind == "O":
@@ -112,6 +132,12 @@ class Contract:
             if n_outside:
                 notes.outside(column, n_outside)
         return decoded.values
+
+
+def _one(cell: Any) -> Array:
+    cells = np.empty(1, dtype=object)
+    cells[0] = cell
+    return cells
 
 
 def _reads_itself(column: Column) -> Any:

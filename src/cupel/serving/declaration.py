@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cupel.core.errors import ArtifactError, UsageError
-from cupel.core.modality import GraphInput
+from cupel.core.modality import INPUT_KINDS, GraphInput
 from cupel.core.moments import SECONDS, compiled
 from cupel.core.schema import Column, ColumnKind, Schema
 from cupel.core.task import Task
@@ -128,9 +128,12 @@ def _check_format(column: Column) -> None:
 
 def _input(plain: Mapping[str, Any], schema: Schema) -> GraphInput:
     graph_input = GraphInput(name=str(plain["name"]), kind=str(plain["kind"]), columns=tuple(_listed(plain["columns"])))
-    is_known = graph_input.kind in ("numbers", "strings") and all(name in schema for name in graph_input.columns)
+    is_known = graph_input.kind in INPUT_KINDS and all(name in schema for name in graph_input.columns)
     _demand(is_known, f"graph input {graph_input.name!r} reads columns that the schema does not have")
     kinds = [schema[name].kind for name in graph_input.columns]
-    fits = all(kind.is_numeric if graph_input.kind == "numbers" else kind is ColumnKind.CATEGORY for kind in kinds)
+    if graph_input.kind == "pixels":
+        fits = kinds == [ColumnKind.IMAGE] and schema[graph_input.columns[0]].channels in (1, 3)
+    else:
+        fits = all(kind.is_numeric if graph_input.kind == "numbers" else kind is ColumnKind.CATEGORY for kind in kinds)
     _demand(fits, f"graph input {graph_input.name!r} reads columns of another kind")
     return graph_input

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.errors import DataError, ParityError, UsageError
-from cupel.core.schema import Schema
+from cupel.core.schema import Column, Schema
 from cupel.core.task import Task, TaskKind
 from cupel.serving.artifact import Artifact, open_artifact
 from cupel.serving.contract import Contract, Feeds
@@ -22,6 +23,7 @@ from cupel.serving.session import Session
 
 Array = NDArray[Any]
 ROWS_DECODED_AT_ONCE = 16_384
+PICTURES_DECODED_AT_ONCE = 128
 ROWS_RUN_AT_ONCE = 1024  # 32 hidden layers of width 512 side by side, as in TabM, are 64 MiB for so many
 INDEPENDENCE = 1e-5  # in float32 one row takes another path than many: up to 5e-7 with RealMLP
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
@@ -36,7 +38,8 @@ class Predictor:
     """Predicts for raw rows as they would stand in a file.
 
     Rows may be a path, a pandas or polars frame, an Arrow table, a dict of columns, a list of dicts, one dict, or a
-    NumPy matrix with the columns of `feature_names` in their order. `notes` tells what was odd in the last rows given.
+    NumPy matrix with the columns of `feature_names` in their order. A model of pictures alone also takes a picture file, a folder
+    of them, or an array (rows, height, width[, channels]). `notes` tells what was odd in the last rows given.
 
     ```python
     predictor = cupel.load("model.cupel")
@@ -85,6 +88,11 @@ class Predictor:
         """The columns that rows must have."""
         return self._contract.names
 
+    @property
+    def pictures(self) -> Column | None:
+        """The column of pictures, where the model reads nothing else."""
+        return None if self._contract.pictures is None else self.schema[self._contract.pictures]
+
     def predict(self, rows: Any) -> Array:
         """One prediction per row: class labels (numbers where all labels are numbers), or float values.
 
@@ -104,9 +112,14 @@ class Predictor:
             raise UsageError("this model predicts numbers and has no probabilities; call predict().")
         return self._predictions(rows)
 
-    def predict_columns(self, rows: Any, *, progress: Callable[[float], None] | None = None) -> dict[str, Array]:
-        """`prediction`, and for classes `probability_<class>` for each, as columns; `progress` hears the fraction done."""
-        predictions = self._predictions(rows, progress=progress)
+    def predict_columns(
+        self, rows: Any, *, progress: Callable[[float], None] | None = None, folder: Path | None = None
+    ) -> dict[str, Array]:
+        """`prediction`, and for classes `probability_<class>` for each, as columns; `progress` hears the fraction done.
+
+        Paths of pictures among columns in memory are relative to `folder`, by default the working directory.
+        """
+        predictions = self._predictions(rows, progress=progress, folder=folder)
         columns = {"prediction": self._decided(predictions)}
         for position, label in enumerate(self.classes):
             columns[f"probability_{label}"] = predictions[:, position]
@@ -119,7 +132,7 @@ class Predictor:
             DataError: a column is missing or a cell cannot be read.
         """
         notes = Notes()
-        read = rows_of(rows, self.feature_names)
+        read = rows_of(rows, self.feature_names, pictures=self._contract.pictures)
         self._contract.check_columns(read, notes)
         feeds = self._contract.feeds(read, notes)
         self.notes = notes.sentences()
@@ -135,7 +148,7 @@ class Predictor:
             ArtifactError: the golden rows cannot be read.
         """
         golden = Golden.of(self._artifact, n_outputs=self.task.n_outputs)
-        read = rows_of(golden.rows, self.feature_names)
+        read = replace(rows_of(golden.rows, self.feature_names), folder=None)  # golden rows come with the file, and open none
         self._contract.check_columns(read, Notes())
         feeds = self._contract.feeds(read, Notes())
         together = self._session.run(feeds)
@@ -161,13 +174,17 @@ class Predictor:
         asked = f"{self.task.kind.value} {self.task.target!r} from {len(self.feature_names)} columns"
         return f"Predictor({str(self._artifact.path)!r}, {asked})"
 
-    def _predictions(self, rows: Any, *, progress: Callable[[float], None] | None = None) -> NDArray[np.float64]:
+    def _predictions(
+        self, rows: Any, *, progress: Callable[[float], None] | None = None, folder: Path | None = None
+    ) -> NDArray[np.float64]:
         notes = Notes()
         if is_record(rows) and self._needed <= rows.keys():
             predictions = self._session.run(self._contract.feeds_of_record(rows, notes))
             notes.ignored(str(name) for name in rows if name not in self._needed and name not in self.schema)
         else:
-            predictions = self._predictions_of_table(rows_of(rows, self.feature_names), notes, progress=progress)
+            read = rows_of(rows, self.feature_names, pictures=self._contract.pictures)
+            read = read if folder is None else replace(read, folder=folder)
+            predictions = self._predictions_of_table(read, notes, progress=progress)
         is_finite = np.isfinite(predictions).all(axis=1)
         if not is_finite.all():
             row = int(np.flatnonzero(~is_finite)[0]) + 1
@@ -180,8 +197,9 @@ class Predictor:
     ) -> NDArray[np.float64]:
         self._contract.check_columns(rows, notes)
         predictions = np.empty((rows.n_rows, self.task.n_outputs))
-        for start in range(0, rows.n_rows, ROWS_DECODED_AT_ONCE):
-            stop = min(start + ROWS_DECODED_AT_ONCE, rows.n_rows)
+        n_decoded = PICTURES_DECODED_AT_ONCE if self._contract.has_pictures else ROWS_DECODED_AT_ONCE
+        for start in range(0, rows.n_rows, n_decoded):
+            stop = min(start + n_decoded, rows.n_rows)
             feeds = self._contract.feeds(rows, notes, start=start, stop=stop)
             for first in range(0, stop - start, ROWS_RUN_AT_ONCE):
                 part = slice(first, first + ROWS_RUN_AT_ONCE)

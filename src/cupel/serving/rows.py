@@ -4,36 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.errors import DataError
+from cupel.serving.pictures import files_in, is_picture_source, stack_of
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Raw columns by name, all of `n_rows` cells; those that nobody asked for may be missing, and are named in `others`."""
+    """Raw columns by name, all of `n_rows` cells; those that nobody asked for may be missing, and are named in `others`.
+
+    `folder` is where relative paths in cells begin; without one paths are refused.
+    """
 
     columns: Mapping[str, Array]
     n_rows: int
     others: tuple[str, ...] = ()
+    folder: Path | None = Path()
 
 
-def rows_of(source: Any, names: Sequence[str]) -> Rows:
+def rows_of(source: Any, names: Sequence[str], *, pictures: str | None = None) -> Rows:
     """The columns of those names, as far as they are there.
 
     `source` is a path, a frame or Arrow table, a dict of columns, a list of dicts, one dict, or a NumPy matrix whose columns
-    are `names` in this order. A key that only some of the dicts have is a missing cell in the others.
+    are `names` in this order. A key that only some of the dicts have is a missing cell in the others. Where all that is needed
+    is the column `pictures`, it may also be a picture file, a folder of them, or an array (rows, height, width[, channels]);
+    and such an array may be a dict's column.
 
     Raises:
         DataError: it is none of these, or cannot be read.
     """
+    if pictures is not None and is_picture_source(source):
+        files = files_in(source)
+        return Rows({pictures: _objects(list(map(str, files)))}, len(files))
+    if pictures is not None and isinstance(source, np.ndarray) and source.dtype != object:
+        return Rows({pictures: stack_of(source)}, len(source))
     if isinstance(source, Mapping):
-        return _of_mapping(source, names)
+        return _of_mapping({name: _as_cells(cells) for name, cells in source.items()} if pictures else source, names)
     if isinstance(source, list | tuple):
         return _of_records(source, names)
     if isinstance(source, np.ndarray) and source.dtype.names is None:
@@ -75,6 +88,11 @@ def _of_mapping(source: Mapping[Any, Any], names: Sequence[str]) -> Rows:
     return Rows(columns, next(iter(lengths.values())), others)
 
 
+def _as_cells(cells: Any) -> Any:
+    """An array of pictures as a column of them."""
+    return stack_of(cells) if isinstance(cells, np.ndarray) and cells.ndim > 1 else cells
+
+
 def _of_records(source: Sequence[Any], names: Sequence[str]) -> Rows:
     strange = next((position for position, row in enumerate(source) if not isinstance(row, Mapping)), None)
     if strange is not None:
@@ -108,10 +126,12 @@ def _of_table(source: Any, names: Sequence[str], others: Sequence[str] = ()) -> 
     columns = read_columns(source)
     wanted = {name: columns[name] for name in names if name in columns}
     n_rows = len(next(iter(columns.values()))) if columns else 0
-    return Rows(wanted, n_rows, (*others, *(name for name in columns if name not in wanted)))
+    folder = Path(source).parent if isinstance(source, str | Path) and "://" not in str(source) else Path()
+    return Rows(wanted, n_rows, (*others, *(name for name in columns if name not in wanted)), folder)
 
 
 def _objects(cells: Sequence[Any]) -> Array:
     array = np.empty(len(cells), dtype=object)
-    array[:] = cells
+    for position, cell in enumerate(cells):  # at once, arrays of one shape would be taken for further axes
+        array[position] = cell
     return array

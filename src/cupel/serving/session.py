@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from cupel.core.errors import ArtifactError
+from cupel.core.feeds import run_in_calls
 from cupel.core.modality import GraphInput
 from cupel.serving.external import has_external_data
 
 Array = NDArray[Any]
 OUTPUT = "prediction"
-_TYPES = {"numbers": "tensor(double)", "strings": "tensor(string)"}
+_TYPES = {"numbers": "tensor(double)", "strings": "tensor(string)", "pixels": "tensor(uint8)"}
+_AXES = {"pixels": ["height", "width", "channels"]}
 # All of them derive from Exception directly, so that each must be named.
 _FAILURES = (
     states.EPFail,
@@ -70,7 +72,7 @@ class Session:
         if n_rows == 0:
             return np.empty((0, self._n_outputs))
         try:
-            predictions = np.asarray(self._session.run([OUTPUT], dict(feeds))[0], np.float64)
+            predictions = run_in_calls(lambda call: np.asarray(self._session.run([OUTPUT], call)[0], np.float64), feeds)
         except _FAILURES as error:
             raise ArtifactError(f"{self._path}: the model fails on these rows ({_short(error)}).") from error
         if predictions.shape != (n_rows, self._n_outputs):
@@ -80,8 +82,8 @@ class Session:
         return predictions
 
     def _check(self, inputs: Sequence[GraphInput]) -> None:
-        given = {node.name: (node.type, node.shape[-1:]) for node in self._session.get_inputs()}
-        declared = {each.name: (_TYPES[each.kind], [len(each.columns)]) for each in inputs}
+        given = {node.name: (node.type, node.shape[1:]) for node in self._session.get_inputs()}
+        declared = {each.name: (_TYPES[each.kind], _AXES.get(each.kind, [len(each.columns)])) for each in inputs}
         outputs = [node.name for node in self._session.get_outputs()]
         if given != declared or outputs != [OUTPUT]:
             raise ArtifactError(
