@@ -3,6 +3,7 @@
 Every metric is computed for many weightings of the same rows at once, so that a bootstrap costs little more than a score.
 """
 
+from cupel.evaluation.class_scores import ClassScore, class_scores, share_interval
 from cupel.evaluation.curves import (
     CalibrationCurve,
     Curve,
@@ -17,29 +18,37 @@ from cupel.evaluation.importance import Importance, permutation_importance
 from cupel.evaluation.intervals import Difference, Interval, interval, paired_difference, table
 from cupel.evaluation.metric import Metric
 from cupel.evaluation.metrics import METRICS, fitting, metric_named
+from cupel.evaluation.occlusion import Occlusion, occluded
 from cupel.evaluation.resampling import Resamples
 from cupel.evaluation.scoring import score
 from cupel.evaluation.selection import Corrected, corrected_for_selection, select_best
 from cupel.evaluation.ties import holm, tie_groups
+from cupel.evaluation.wrong_labels import WrongLabels, likely_wrong_labels
 
 __all__ = [
     "METRICS",
     "CalibrationCurve",
+    "ClassScore",
     "Corrected",
     "Curve",
     "Difference",
     "Importance",
     "Interval",
     "Metric",
+    "Occlusion",
     "Resamples",
     "Residuals",
+    "WrongLabels",
     "calibration_curve",
+    "class_scores",
     "confusion_matrix",
     "corrected_for_selection",
     "fitting",
     "holm",
     "interval",
+    "likely_wrong_labels",
     "metric_named",
+    "occluded",
     "paired_difference",
     "permutation_importance",
     "pr_curve",
@@ -47,6 +56,7 @@ __all__ = [
     "roc_curve",
     "score",
     "select_best",
+    "share_interval",
     "table",
     "tie_groups",
 ]

@@ -1,0 +1,61 @@
+"""How well each class is told from the others."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+from numpy.typing import NDArray
+
+from cupel.evaluation.intervals import Interval
+
+Array = NDArray[Any]
+NORMAL_975 = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One class: its rows, how many rows are said to be of it, and how many of those are.
+
+    `recall` is the share of its rows that are found, `precision` the share of what is said to be of it that is, both with a
+    95% interval; NaN where there are none to count.
+    """
+
+    n_rows: int
+    n_said: int
+    n_right: int
+    recall: Interval
+    precision: Interval
+
+    @property
+    def f1(self) -> float:
+        """The harmonic mean of recall and precision; 0 where nothing is right."""
+        whole = self.n_rows + self.n_said
+        return 2 * self.n_right / whole if whole else math.nan
+
+
+def class_scores(matrix: Int[Array, "klass klass"]) -> list[ClassScore]:
+    """A score for each class of a confusion matrix, rows being true and columns said classes."""
+    found = []
+    for klass in range(len(matrix)):
+        n_rows, n_said, n_right = int(matrix[klass].sum()), int(matrix[:, klass].sum()), int(matrix[klass, klass])
+        recall, precision = share_interval(n_right, n_rows), share_interval(n_right, n_said)
+        found.append(ClassScore(n_rows=n_rows, n_said=n_said, n_right=n_right, recall=recall, precision=precision))
+    return found
+
+
+def share_interval(n_part: int, n_whole: int) -> Interval:
+    """A share with its 95% interval, which is never empty nor beyond 0 and 1; NaN of nothing.
+
+    Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
+    """
+    if n_whole == 0:
+        return Interval(math.nan, math.nan, math.nan)
+    share, squared = n_part / n_whole, NORMAL_975**2
+    middle = (share + squared / (2 * n_whole)) / (1 + squared / n_whole)
+    half = NORMAL_975 * math.sqrt(share * (1 - share) / n_whole + squared / (4 * n_whole**2)) / (1 + squared / n_whole)
+    low, high = np.clip([middle - half, middle + half], 0.0, 1.0).tolist()
+    return Interval(share, min(low, share), max(high, share))

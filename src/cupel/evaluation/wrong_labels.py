@@ -1,0 +1,89 @@
+"""Which labels are likely wrong, from what models said about rows that they had not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+from numpy.typing import NDArray
+
+from cupel.core.errors import DataError
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class WrongLabels:
+    """Rows whose label is likely wrong, the surest first.
+
+    `rows` are positions in what was given, `suggested` the class that each seems to be of. `margins` are the probability of
+    the label minus that of the suggested class, from -1 (surely wrong) to 0. `joint` estimates which share of all rows is
+    labelled i (first axis) and truly of class j (second), and sums to 1.
+    """
+
+    rows: Int[Array, " suspect"]
+    suggested: Int[Array, " suspect"]
+    margins: Float[Array, " suspect"]
+    joint: Float[Array, "klass klass"]
+
+    @property
+    def share(self) -> float:
+        """The estimated share of wrong labels among all rows."""
+        return float(max(0.0, 1.0 - np.trace(self.joint)))
+
+
+def likely_wrong_labels(labels: Int[Array, " sample"], probabilities: Shaped[Array, "sample klass"]) -> WrongLabels:
+    """Rows that a class other than their label claims with at least the confidence that is usual for its own rows.
+
+    `probabilities` must be out of fold: a model that learned a wrong label believes it. A class's usual confidence is its mean
+    probability over the rows labelled so; so a model that is timid or bold about a class throughout accuses nobody for that.
+    Classes that label no row claim none. A row is named only where the claiming class is also more probable than its label.
+
+    Raises:
+        DataError: there are no rows, the shapes differ, or a number is not a probability.
+
+    Source: confident learning, Northcutt, Jiang and Chuang 2021, doi:10.1613/jair.1.12125: thresholds and confident joint by
+    eq. 1 and 2, its calibration by eq. 3, pruning by the joint's off-diagonal entries (section 3.2). Here the margin by which
+    rows are ranked is that to the claiming class, not to the most probable other one, and it must be negative.
+    """
+    _check(labels, probabilities)
+    n_samples, n_classes = probabilities.shape
+    given = probabilities[np.arange(n_samples), labels]
+    counts = np.bincount(labels, minlength=n_classes)
+    usual = np.full(n_classes, np.inf)
+    usual[counts > 0] = np.bincount(labels, weights=given, minlength=n_classes)[counts > 0] / counts[counts > 0]
+    # Sums of the same numbers in another order differ in their last digits.
+    is_claimed = probabilities >= usual - 1e-9
+    claimed = np.where(is_claimed, probabilities, -1.0).argmax(axis=1)
+    has_claim = is_claimed.any(axis=1)
+    joint = np.bincount((labels * n_classes + claimed)[has_claim], minlength=n_classes**2).reshape(n_classes, n_classes)
+    margins = given - probabilities[np.arange(n_samples), claimed]
+    rows = np.flatnonzero(has_claim & (claimed != labels) & (margins < 0))
+    rows = rows[np.argsort(margins[rows], kind="stable")]
+    return WrongLabels(rows, claimed[rows], margins[rows], _calibrated(joint, counts))
+
+
+def _calibrated(joint: Int[Array, "klass klass"], counts: Int[Array, " klass"]) -> Float[Array, "klass klass"]:
+    """Shares whose rows sum to those of the labels; a label of which no row is claimed counts as right."""
+    whole = joint.astype(np.float64)
+    empty = np.flatnonzero(whole.sum(axis=1) == 0)
+    whole[empty, empty] = 1.0
+    whole *= (counts / whole.sum(axis=1))[:, None]
+    shares: Array = whole / whole.sum()
+    return shares
+
+
+def _check(labels: Array, probabilities: Array) -> None:
+    if len(labels) == 0 or len(labels) != len(probabilities):
+        raise DataError(
+            f"{len(probabilities)} rows of probabilities came for {len(labels)} labels; expected equally many, one at least."
+        )
+    n_classes = probabilities.shape[1]
+    if labels.min() < 0 or labels.max() >= n_classes:
+        raise DataError(
+            f"labels run from {labels.min()} to {labels.max()}; expected 0 to {n_classes - 1}, one for each probability."
+        )
+    if not (probabilities.min() >= -1e-9 and probabilities.max() <= 1 + 1e-9):  # also where one is not a number
+        raise DataError("probabilities outside 0 to 1 were given; expected a probability of each class for each row.")
