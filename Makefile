@@ -1,5 +1,6 @@
 # What can be done here, from a fresh clone with nothing but python3 (3.11 or newer) and its venv module:
 #   make demo        install all that fitting needs, then find, prove and pack a model for a real table
+#   make demo-images the same on a folder of real pictures
 #   make test        install the developer's tools, then every fast check and test
 #   make test-real   the tests on real data and the slow ones (data sets: folder named by CUPEL_DATA, or ../shared/data)
 #   make bench       Cupel beside its peers on the development tables at equal time (hours; goes on where it stopped)
@@ -24,13 +25,16 @@ TORCH = $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 INSTALLED_FIT = $(VENV)/.installed-fit
 INSTALLED_DEV = $(VENV)/.installed-dev
 
-.PHONY: demo test test-fast test-real bench lint clean help
+.PHONY: demo demo-images test test-fast test-real bench lint clean help
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
 demo: $(INSTALLED_FIT)
 	@$(BIN)/cupel demo --out $(DEMO)
+
+demo-images: $(INSTALLED_FIT)
+	@$(BIN)/cupel demo --pictures --out $(DEMO)-images
 
 test: lint test-fast
 
@@ -75,5 +79,5 @@ $(INSTALLED_DEV): pyproject.toml constraints.txt $(INSTALLED_FIT)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO) $(BENCH) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
+	rm -rf $(VENV) $(DEMO) $(DEMO)-images $(BENCH) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

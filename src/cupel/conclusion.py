@@ -17,9 +17,11 @@ from cupel.core.dataset import Dataset
 from cupel.core.errors import NoModelError
 from cupel.core.feeds import feeds_of
 from cupel.core.observer import Observer
+from cupel.core.pixels import data_url
 from cupel.core.schema import ColumnKind
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.storage import write_json, write_text
+from cupel.core.thumbnails import Thumbnails
 from cupel.core.trial import Ensemble, Trial
 from cupel.problem import Problem
 from cupel.run import Run
@@ -32,6 +34,7 @@ MAX_IMPORTANCE_COLUMNS = 400
 IMPORTANCE_CELLS, FEWEST_IMPORTANCE_ROWS, N_SHUFFLES = 40_000, 100, 3
 SHARE_TO_EXPLAIN = 0.15
 """Of the time that is left: on so many rows as fit into it importance is measured, so that the cap holds."""
+OCCLUSION_SECONDS = 4.0
 LOG_LOSS_SHARE = 0.02
 N_RACING_RESAMPLES = 200
 SHARE_FOR_CORRECTIONS = 0.25
@@ -175,6 +178,7 @@ def _publish(
         latency = packing.measure_latency(model, _latency_feeds(problem), seconds=LATENCY_SECONDS)
     with stopwatch.stage("explaining"):
         importance = _importance(problem, folder, pick, seconds_left=deadline.remaining)
+        occlusions = _occlusions(problem, folder, pick, seconds_left=deadline.remaining)
     judged = judged.completed(
         seconds=deadline.elapsed, seed=problem.settings.seed, latency_ms=latency, n_bytes=len(model), importance=importance
     )
@@ -190,7 +194,9 @@ def _publish(
             pick=pick,
             dataset=problem.dataset,
             profile=problem.profile,
-            timeline=_timeline(problem, trials),
+            exhibits=verdict.Exhibits(
+                timeline=_timeline(problem, trials), thumbnails=Thumbnails.of(problem.dataset), occlusions=occlusions
+            ),
         )
     judged = judged.completed(seconds=deadline.elapsed, seconds_by_stage=stopwatch.seconds)
     write_json(folder.path / "verdict.json", judged.to_json())
@@ -240,7 +246,7 @@ def _importance(
     member = pick.members[int(np.argmax(pick.weights))]
     parts = [(unit.rows, partial(packing.run, packing.session(folder.units.model(unit.key)))) for unit in member.units]
     n_columns = sum(len(graph_input.columns) for graph_input in problem.inputs)
-    if n_columns > MAX_IMPORTANCE_COLUMNS:
+    if n_columns > MAX_IMPORTANCE_COLUMNS or n_columns < 2:
         return []
     seconds_a_row = 1e-6 * member.latency_ms.get("thousand", 0.0) / len(member.units) * (1 + N_SHUFFLES * n_columns)
     affordable = SHARE_TO_EXPLAIN * max(seconds_left, 0.0) / max(seconds_a_row, 1e-9)
@@ -254,6 +260,26 @@ def _importance(
         n_repeats=N_SHUFFLES,
         max_rows=int(np.clip(affordable, FEWEST_IMPORTANCE_ROWS, most)),
     )
+
+
+def _occlusions(
+    problem: Problem, folder: execution.RunFolder, pick: Ensemble, *, seconds_left: float
+) -> list[evaluation.Occlusion]:
+    """What the pick's heaviest member looks at in a few pictures, each by the model of a fold that had not seen it."""
+    thumbnails = Thumbnails.of(problem.dataset)
+    if thumbnails is None or not problem.task.is_classification:
+        return []
+    member = pick.members[int(np.argmax(pick.weights))]
+    owners = {int(row): unit.key for unit in member.units for row in unit.rows.tolist()}
+    sessions: dict[str, Any] = {}
+    wanted = []
+    for row in verdict.telling_rows(problem.target, pick.out_of_fold):
+        if row in owners:
+            key = owners[row]
+            sessions[key] = sessions.get(key) or packing.session(folder.units.model(key))
+            wanted.append((row, int(pick.out_of_fold[row].argmax()), partial(packing.run, sessions[key])))
+    seconds = min(OCCLUSION_SECONDS, SHARE_TO_EXPLAIN * max(seconds_left, 0.0))
+    return evaluation.occluded(wanted, problem.dataset, inputs=problem.inputs, seconds=seconds, column=thumbnails.column)
 
 
 def _latency_feeds(problem: Problem) -> dict[str, Array]:
@@ -303,6 +329,8 @@ def golden_cells(dataset: Dataset, rows: Array) -> dict[str, list[Any]]:
             values = [None if value != value else column.levels[int(value)] for value in values]
         elif column.kind is ColumnKind.NUMBER:
             values = [None if value != value else value for value in values]
+        elif column.kind is ColumnKind.IMAGE:
+            values = [None if picture is None else data_url(picture) for picture in values]
         cells[column.name] = values
     return cells
 

@@ -16,10 +16,14 @@ SEARCHES = (
 """The names of `tuning.SEARCHES`, which is not imported for a mere help text; a test compares them."""
 
 
-def add_question(parser: argparse.ArgumentParser, *, needs_target: bool = True) -> None:
+def add_question(parser: argparse.ArgumentParser) -> None:
     """Add the source, the target and every setting."""
-    parser.add_argument("source", metavar="FILE", help="CSV, Parquet, Arrow, JSON lines, Excel, SQLite, or a postgresql:// URL")
-    parser.add_argument("--target", required=needs_target, metavar="COLUMN", help="the column to predict")
+    parser.add_argument(
+        "source",
+        metavar="FILE",
+        help="CSV, Parquet, Arrow, JSON lines, Excel, SQLite, a postgresql:// URL, or a folder of pictures",
+    )
+    parser.add_argument("--target", metavar="COLUMN", help="the column to predict; folders of pictures need none")
     asked = parser.add_argument_group("the question (all inferred; override what is wrong)")
     asked.add_argument("--task", choices=["binary", "multiclass", "regression"], help="what kind of answer")
     asked.add_argument("--metric", help="what to judge by, such as roc_auc, accuracy, f1, log_loss, rmse, mae")

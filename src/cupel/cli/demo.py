@@ -1,4 +1,4 @@
-"""`cupel demo`: the whole of Cupel on a real table in a minute or two, with nothing to download."""
+"""`cupel demo`: the whole of Cupel on a real table, or real pictures, in a minute or two, with nothing to download."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cupel.cli.demo_pictures import compare, make_pictures
 from cupel.core.errors import CupelError, MissingDependencyError
 
 TARGET = "diagnosis"
@@ -32,11 +33,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--time", metavar="TIME", default="5min", help="a cap on the search (default: 5min; two cores need less than two)"
     )
+    parser.add_argument("--pictures", action="store_true", help="on a folder of pictures instead of a table")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make the table, fit, predict held-back rows in a clean process, and compare with the truth."""
+    """Make the data, fit, predict what was held back in a clean process, and compare with the truth."""
+    return _pictures(arguments) if arguments.pictures else _table(arguments)
+
+
+def _pictures(arguments: argparse.Namespace) -> int:
+    folder = Path(arguments.out)
+    known, new, answers = make_pictures(folder)
+    print(f"1 of 4  real pictures: handwritten digits (Alpaydin and Kaynak 1998), a folder for each in {known}")
+    print(f"        {len(answers)} pictures are held back in {new}")
+    print(f"\n2 of 4  finding, proving and packing a model:\n        cupel fit {known} --time 100s\n", flush=True)
+    run_folder = folder / "run"
+    shutil.rmtree(run_folder, ignore_errors=True)  # an earlier demonstration
+    code = _verb("fit", str(known), "--time", "100s", "--out", str(run_folder))
+    if code:
+        return code
+    predictions = folder / "predictions.csv"
+    print("\n3 of 4  predicting the held-back pictures in a clean process: no training library is loaded", flush=True)
+    code = _verb("predict", str(run_folder / "model.cupel"), str(new), "-o", str(predictions))
+    if code:
+        return code
+    compare(predictions, answers)
+    _say_what_next(folder, run_folder, example="PICTURES/", target="")
+    return 0
+
+
+def _table(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.out)
     table, new, truth = make_tables(folder)
     _explain(table, new)
@@ -54,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     if code:
         return code
     _compare(predictions, truth)
-    _say_what_next(folder, run_folder)
+    _say_what_next(folder, run_folder, example="YOUR.csv", target=" --target COLUMN")
     return 0
 
 
@@ -142,16 +169,16 @@ def _compare(path: Path, truth: list[str]) -> None:
     print(f"        … {right} of {len(truth)} held-back patients are right; all are in {path}")
 
 
-def _say_what_next(folder: Path, run_folder: Path) -> None:
+def _say_what_next(folder: Path, run_folder: Path, *, example: str, target: str) -> None:
     model = run_folder / "model.cupel"
     size = model.stat().st_size
     print("\n4 of 4  what there is now")
     print(f"        {run_folder / 'report.html'}   the proof, one page: open it in a browser")
     print(f"        {model}   the model, {size / 1e6:.2f} MB, runs on numpy and onnxruntime alone")
-    print("\nnext, on a table of your own:")
+    print("\nnext, on data of your own:")
     for command, what in (
-        ("cupel look YOUR.csv --target COLUMN", "what is in it, and what is wrong with it"),
-        ("cupel fit YOUR.csv --target COLUMN", "find, prove and pack the best model"),
+        (f"cupel look {example}{target}", "what is in it, and what is wrong with it"),
+        (f"cupel fit {example}{target}", "find, prove and pack the best model"),
         (f"rm -r {folder}", "remove this demonstration"),
     ):
         print(f"        {command:<44}# {what}")

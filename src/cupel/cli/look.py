@@ -12,8 +12,9 @@ from typing import Any
 from cupel.cli.asking import add_question, settings_from
 from cupel.core import registry
 from cupel.core.dataset import Dataset
-from cupel.core.errors import DataError
+from cupel.core.errors import DataError, UsageError
 from cupel.core.finding import Finding, Severity
+from cupel.core.modality import Inspection, Modality
 from cupel.core.profile import ColumnProfile, Profile
 from cupel.core.settings import Settings
 from cupel.core.split import Splits
@@ -24,13 +25,17 @@ _SEVERITIES = (Severity.SERIOUS, Severity.WARNING, Severity.NOTE)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Look:
-    """All that is known before training. `obstacle` says why no model can be trained on it, "" where one can."""
+    """All that is known before training. `obstacle` says why no model can be trained on it, "" where one can.
+
+    `facts` are what the modality says of its own columns, as (what, words).
+    """
 
     dataset: Dataset
     profile: Profile
     findings: tuple[Finding, ...]
     splits: Splits | None
     obstacle: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
 
     @property
     def by_severity(self) -> list[Finding]:
@@ -52,6 +57,7 @@ class Look:
                 "profile": self.profile.to_json(),
                 "splits": None if self.splits is None else self.splits.describe(),
                 "obstacle": self.obstacle,
+                "facts": dict(self.facts),
                 "findings": [finding.to_json() for finding in self.by_severity],
             }
         )
@@ -60,7 +66,7 @@ class Look:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
-    add_question(parser, needs_target=False)
+    add_question(parser)
     shown = parser.add_argument_group("what to show")
     shown.add_argument("--json", action="store_true", help="print everything as JSON, for machines")
     shown.add_argument("--html", metavar="PAGE", help="also write it as one self-contained HTML page")
@@ -97,16 +103,27 @@ def look(source: Any, target: str | None, *, settings: Settings) -> Look:
         UsageError: a setting does not fit.
     """
     from cupel import data
-    from cupel.problem import divide, read
+    from cupel.problem import divide, findings_of, inspect, read
 
     dataset = read(source, target, settings=settings)
     profile = data.profile(dataset)
-    found = Look(dataset=dataset, profile=profile, findings=data.judge_quality(dataset, profile), splits=None)
+    modality = _modality_of(dataset)
+    inspection = Inspection() if modality is None else inspect(dataset, modality)
+    findings = findings_of(dataset, profile, inspection=inspection)
+    found = Look(dataset=dataset, profile=profile, findings=findings, splits=None, facts=inspection.facts)
     if dataset.task is None:
         return found
     try:
         obstacle = registry.recognise(dataset.schema).unusable(dataset) or ""
-        splits = divide(dataset, settings)
+        splits = divide(dataset, settings, twins=inspection.twins)
     except DataError as error:
         return replace(found, obstacle=str(error))
     return replace(found, splits=splits, obstacle=obstacle)
+
+
+def _modality_of(dataset: Dataset) -> Modality | None:
+    """The one whose columns these are; None where no modality can learn from them, which is no reason not to look."""
+    try:
+        return registry.recognise(dataset.schema)
+    except UsageError:
+        return None

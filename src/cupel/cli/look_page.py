@@ -8,6 +8,7 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from cupel.cli.contact_sheets import contact_sheets
 from cupel.cli.describing import levels_of, number_words, printable, range_words, share_words
 from cupel.core.finding import Finding
 from cupel.core.profile import ColumnProfile
@@ -28,11 +29,11 @@ def page_of(look: Look) -> str:
     """HTML that needs no other file and no network; every name and cell is escaped."""
     style = files("cupel.cli").joinpath("look.css").read_text(encoding="utf-8")
     name = look.dataset.source.rsplit("/", 1)[-1] or "table"
-    body = "\n".join([_header(look, name), _findings(look), _target(look), _columns(look)])
+    body = "\n".join([_header(look, name), _findings(look), _facts(look), contact_sheets(look), _target(look), _columns(look)])
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
         f"<title>{_text(name)} – Cupel look</title>\n<style>\n{style}</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
@@ -62,6 +63,11 @@ def _strip(share: float, *, width: int, title: str) -> str:
 
 def _text(words: str) -> str:
     return escape(printable(words), quote=True)
+
+
+def _facts(look: Look) -> str:
+    rows = "".join(f'<tr><td class="name">{_text(what)}</td><td>{_text(words)}</td></tr>' for what, words in look.facts)
+    return f'<h2>What they are like</h2>\n<table class="facts">{rows}</table>' if rows else ""
 
 
 def _header(look: Look, name: str) -> str:

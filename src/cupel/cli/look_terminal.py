@@ -44,6 +44,8 @@ def _header(look: Look) -> list[Text | Table]:
     if dataset.task is not None:
         asked = f"{printable(dataset.task.target)}: {dataset.task.kind.value}, judged by {dataset.task.metric}"
         facts.add_row("predict", Text(asked))
+    for what, words in look.facts:
+        facts.add_row(what, Text(printable(words)))
     for role, column in (("group", dataset.schema.group), ("order", dataset.schema.time)):
         if column:
             facts.add_row(role, Text(printable(column)))

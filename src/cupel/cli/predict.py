@@ -1,4 +1,4 @@
-"""`cupel predict`: a packed model and a file of rows in, a file of predictions out."""
+"""`cupel predict`: a packed model and a file of rows, or pictures, in, a file of predictions out."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cupel.core.errors import UsageError
+from cupel.core.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from cupel.serving import Predictor
 
 N_SHOWN = 10
 SECONDS_BEFORE_PROGRESS = 2.0
@@ -21,7 +24,9 @@ _SUFFIXES = (".csv", ".parquet")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("model", metavar="MODEL", help="the model.cupel file")
-    parser.add_argument("source", metavar="FILE", help="the rows: CSV, Parquet, or anything that `fit` reads")
+    parser.add_argument(
+        "source", metavar="FILE", help="the rows: CSV, Parquet, or anything that `fit` reads; a picture, or a folder of them"
+    )
     parser.add_argument(
         "-o",
         "--out",
@@ -41,36 +46,83 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Predict and write."""
     _check_out(arguments)
-    from cupel.cli.predictions import shown, written
-    from cupel.core.storage import write_bytes
-    from cupel.data.files import read_columns
     from cupel.serving import load
+    from cupel.serving.pictures import is_picture_source
 
     predictor = load(arguments.model, threads=arguments.threads)
+    faults: list[str] = []
+    if is_picture_source(arguments.source):
+        columns, faults = _of_pictures(predictor, arguments)
+    else:
+        columns = _of_table(predictor, arguments)
+    for note in predictor.notes:
+        print(f"note: {note}", file=sys.stderr)
+    _write(columns, arguments.out)
+    if faults:
+        from cupel.cli.predicting_pictures import listed
+
+        raise DataError(listed(faults, n_files=len(columns["prediction"]) + len(faults)))
+    return 0
+
+
+def _of_table(predictor: Predictor, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Columns that are kept, and predictions, a row for each row of the file."""
+    from cupel.data.files import read_columns
+
     rows = read_columns(arguments.source, query=arguments.query, sheet=arguments.sheet)
     kept = _kept(arguments.keep, rows)
-    with _progress(len(next(iter(rows.values()), ()))) as progress:
-        predicted = predictor.predict_columns(rows, progress=progress)
-    n_rows = len(predicted["prediction"])
+    with _progress(len(next(iter(rows.values()), ())), "rows") as progress:
+        predicted = predictor.predict_columns(rows, progress=progress, folder=_folder_of(arguments.source))
     if not arguments.proba:
         predicted = {"prediction": predicted["prediction"]}
     taken = [name for name in kept if name in predicted]
     if taken:
         raise UsageError(f"--keep {taken[0]!r}: the predictions have a column of that name; rename it in {arguments.source}.")
-    columns = {**{name: rows[name] for name in kept}, **predicted}
-    for note in predictor.notes:
-        print(f"note: {note}", file=sys.stderr)
-    if arguments.out is None:
+    return {**{name: rows[name] for name in kept}, **predicted}
+
+
+def _of_pictures(predictor: Predictor, arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """Paths and predictions, a row for each picture that can be read, and what is wrong with the others."""
+    from cupel.cli.predicting_pictures import PICTURE, predicted_files
+    from cupel.serving.pictures import files_in
+
+    column = predictor.pictures
+    if column is None:
+        names = ", ".join(predictor.feature_names[:N_SHOWN])
+        raise DataError(
+            f"{arguments.source} is a picture or a folder, and this model reads a table with the columns "
+            f"{names}; name a file of rows."
+        )
+    for option in ("keep", "query", "sheet"):
+        if getattr(arguments, option):
+            raise UsageError(f"--{option} is for tables, and {arguments.source} holds pictures; leave it out.")
+    files = files_in(arguments.source)
+    with _progress(len(files), "pictures") as progress:
+        columns, faults = predicted_files(predictor, files, column=column, progress=progress)
+    return columns if arguments.proba else {name: columns[name] for name in (PICTURE, "prediction")}, faults
+
+
+def _folder_of(source: str) -> Path:
+    """Where relative paths in the cells of a file begin."""
+    return Path() if "://" in source else Path(source).parent
+
+
+def _write(columns: Mapping[str, Any], out: str | None) -> None:
+    """To a file, to standard output, or the first rows to the screen."""
+    from cupel.cli.predictions import shown, written
+    from cupel.core.storage import write_bytes
+
+    n_rows = len(columns["prediction"])
+    if out is None:
         print(shown(columns, n_rows=N_SHOWN))
         if n_rows > N_SHOWN:
             print(f"{N_SHOWN} of {n_rows:,} rows; write all with -o OUT.csv")
-    elif arguments.out == "-":
+    elif out == "-":
         sys.stdout.buffer.write(written(columns, suffix=".csv"))
         sys.stdout.buffer.flush()
     else:
-        write_bytes(Path(arguments.out), written(columns, suffix=Path(arguments.out).suffix.lower()))
-        print(f"{n_rows:,} predictions written to {arguments.out}", file=sys.stderr)
-    return 0
+        write_bytes(Path(out), written(columns, suffix=Path(out).suffix.lower()))
+        print(f"{n_rows:,} predictions written to {out}", file=sys.stderr)
 
 
 def _check_out(arguments: argparse.Namespace) -> None:
@@ -99,7 +151,7 @@ def _kept(options: Sequence[str], rows: Mapping[str, Any]) -> list[str]:
 
 
 @contextmanager
-def _progress(n_rows: int) -> Iterator[Any]:
+def _progress(n_rows: int, noun: str) -> Iterator[Any]:
     """A function that shows the fraction done on standard error, once it has taken some time and somebody watches."""
     started, is_watched, has_shown = time.monotonic(), sys.stderr.isatty(), False
 
@@ -109,7 +161,7 @@ def _progress(n_rows: int) -> Iterator[Any]:
         if is_watched and seconds > SECONDS_BEFORE_PROGRESS:
             has_shown = True
             left = seconds / fraction - seconds
-            print(f"\r{fraction:5.0%} of {n_rows:,} rows, about {left:.0f} s left ", end="", file=sys.stderr, flush=True)
+            print(f"\r{fraction:5.0%} of {n_rows:,} {noun}, about {left:.0f} s left ", end="", file=sys.stderr, flush=True)
 
     try:
         yield show

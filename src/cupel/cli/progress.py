@@ -46,10 +46,19 @@ class Lines:
         self._counter = ""
         self._left = ""
         self._shown = 0.0
+        self._stage_began = self._started
 
     def stage(self, name: str) -> None:
         """A line for the stage."""
+        self._stage_began = time.monotonic()
         self._say(f"{name} …")
+
+    def stage_progress(self, fraction: float) -> None:
+        """A line every ten seconds, with what is left by the pace so far."""
+        now = time.monotonic()
+        if now - max(self._shown, self._stage_began) > 10:
+            self._shown = now
+            self._say(f"  {fraction:.0%}, {left_of(now - self._stage_began, fraction)}")
 
     def message(self, text: str) -> None:
         """A line for the message."""
@@ -102,13 +111,22 @@ class Live:
         self._estimate = math.inf
         self._estimated_at = 0.0
         self._is_over = False
+        self._stage_began = 0.0
 
     def stage(self, name: str) -> None:
         """A dim line; the bars stop when the search is over."""
+        self._stage_began = time.monotonic()
         if self._whole is not None and not self._is_over:
             self._progress.stop()
             self._is_over = True
         self._console.print(f"[bold]{name}[/bold] …")
+
+    def stage_progress(self, fraction: float) -> None:
+        """A line that is written over, once the stage has taken a while."""
+        seconds = time.monotonic() - self._stage_began
+        if seconds > 2 and self._console.is_terminal:
+            ending = "\n" if fraction >= 1 else "\r"
+            self._console.print(f"  {fraction:4.0%}, {left_of(seconds, fraction)}   ", end=ending)
 
     def message(self, text: str) -> None:
         """A line."""
@@ -147,6 +165,11 @@ class Live:
     def close(self) -> None:
         """Leave the terminal as it was."""
         self._progress.stop()
+
+
+def left_of(seconds: float, fraction: float) -> str:
+    """What is left of something that came so far in so many seconds."""
+    return f"about {in_words(seconds / fraction - seconds) if fraction > 0 else '?'} left"
 
 
 def in_words(seconds: float) -> str:

@@ -5,6 +5,8 @@
 
 from cupel.verdict.card import model_card
 from cupel.verdict.court import N_CORRECTIONS, Select
+from cupel.verdict.examples import telling_rows
+from cupel.verdict.exhibits import Exhibits
 from cupel.verdict.judge import judge
 from cupel.verdict.leaderboard import leaderboard, leaderboard_csv
 from cupel.verdict.report import write_report
@@ -14,6 +16,7 @@ from cupel.verdict.words import stage_words
 __all__ = [
     "N_CORRECTIONS",
     "Contender",
+    "Exhibits",
     "Margin",
     "Score",
     "Select",
@@ -23,5 +26,6 @@ __all__ = [
     "leaderboard_csv",
     "model_card",
     "stage_words",
+    "telling_rows",
     "write_report",
 ]

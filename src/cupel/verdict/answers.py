@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cupel.evaluation import CalibrationCurve
 from cupel.verdict.drawings import Axis, Drawing, Plot, around
 from cupel.verdict.pictures import cut
+from cupel.verdict.words import count_words
 
 Array = NDArray[Any]
 MAX_COUNTED = 10
@@ -68,7 +69,10 @@ def histograms(groups: Sequence[tuple[str, str, Array]], edges: Array, *, x: str
 
 
 def confusion(matrix: Array, classes: Sequence[str]) -> str:
-    """True classes in rows, predictions in columns; colour is the share of the row, counts are written where they fit."""
+    """True classes in rows, predictions in columns; colour is the share of the row, counts are written where they fit.
+
+    A cell's key is "row,column", both counted from 0.
+    """
     n_classes = len(classes)
     left, top, width = 132.0, 26.0, 560.0
     cell = min((width - left - 8) / n_classes, 84.0)
@@ -81,10 +85,10 @@ def confusion(matrix: Array, classes: Sequence[str]) -> str:
         for j, other in enumerate(classes):
             if not matrix[i, j]:
                 continue
-            title = f"true {name}, predicted {other}: {int(matrix[i, j]):,} rows ({100 * shares[i, j]:.1f}%)"
+            title = f"true {name}, predicted {other}: {count_words(int(matrix[i, j]), 'row')} ({100 * shares[i, j]:.1f}%)"
             style = "area right" if i == j else "area wrong"
             shade = 0.08 + 0.82 * float(shares[i, j])
-            drawing.rect((left + cell * j, y), (cell - 1, cell - 1), style, opacity=shade, title=title)
+            drawing.rect((left + cell * j, y), (cell - 1, cell - 1), style, opacity=shade, title=title, key=f"{i},{j}")
             if n_classes <= MAX_COUNTED:
                 ink = "count onfill" if shares[i, j] > 0.55 else "count"
                 drawing.text((left + cell * (j + 0.5), y + cell / 2 + 4), f"{int(matrix[i, j]):,}", ink, anchor="middle")

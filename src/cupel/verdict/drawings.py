@@ -106,13 +106,22 @@ class Drawing:
         end = "Z" if closed else ""
         self._parts.append(f'<path class="{style}" d="M{steps}{end}">{_title(title)}</path>')
 
-    def rect(self, corner: Point, size: Point, style: str, *, opacity: float = 1.0, title: str = "") -> None:
-        """A rectangle from its upper left corner."""
+    def image(self, corner: Point, size: Point, url: str) -> None:
+        """A picture given as a data URL, stretched to a size, its pixels left sharp."""
+        (x, y), (width, height) = corner, size
+        self._parts.append(
+            f'<image class="pixels" x="{shown(x)}" y="{shown(y)}" width="{shown(width)}" height="{shown(height)}" '
+            f'preserveAspectRatio="none" href="{escape(url)}"/>'
+        )
+
+    def rect(self, corner: Point, size: Point, style: str, *, opacity: float = 1.0, title: str = "", key: str = "") -> None:
+        """A rectangle from its upper left corner; by `key` a script finds it."""
         (x, y), (width, height) = corner, size
         faded = f' fill-opacity="{opacity:.3g}"' if opacity < 1 else ""
+        found_by = f' data-key="{escape(key)}"' if key else ""
         self._parts.append(
             f'<rect class="{style}" x="{shown(x)}" y="{shown(y)}" width="{shown(max(width, 0))}" '
-            f'height="{shown(max(height, 0))}"{faded}>{_title(title)}</rect>'
+            f'height="{shown(max(height, 0))}"{faded}{found_by}>{_title(title)}</rect>'
         )
 
     def dot(self, center: Point, radius: float, style: str, *, title: str = "") -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -10,7 +12,9 @@ from numpy.typing import NDArray
 
 from cupel import evaluation
 from cupel.core.task import Task, TaskKind
+from cupel.core.thumbnails import Thumbnails
 from cupel.verdict import answers, words
+from cupel.verdict.examples import behind_cells
 from cupel.verdict.pictures import cut
 from cupel.verdict.section import Section, cell, figure, paragraph, table
 
@@ -20,16 +24,26 @@ MAX_ONE_VS_REST = 10
 N_THRESHOLDS = 101
 N_BINS = 30
 N_CONFUSED = 12
+MAX_CLASSES = 100
 PROBABILITY_EDGES = np.linspace(0.0, 1.0, N_BINS + 1)
 
 
-def predictions_section(task: Task, target: Array, predictions: Array) -> Section:
-    """Pictures for the kind of task. `predictions` (rows, outputs) are finite, `target` are class indices or values."""
+def predictions_section(
+    task: Task, target: Array, predictions: Array, *, rows: Array, thumbnails: Thumbnails | None = None
+) -> Section:
+    """Pictures for the kind of task. `predictions` (rows, outputs) are finite, `target` are class indices or values.
+
+    `rows` are those of the dataset; where they have pictures, some stand behind each cell of the confusion matrix.
+    """
     if task.kind is TaskKind.REGRESSION:
         return _regression(target.astype(np.float64), predictions[:, 0])
-    if task.kind is TaskKind.BINARY:
-        return _binary(task, target.astype(np.int64), predictions)
-    return _multiclass(task, target.astype(np.int64), predictions)
+    target = target.astype(np.int64)
+    section = (_binary if task.kind is TaskKind.BINARY else _multiclass)(task, target, predictions)
+    matrix = np.asarray(evaluation.confusion_matrix(target, predictions))
+    data = dict(section.data)
+    if thumbnails is not None and len(task.classes) <= MAX_MATRIX:
+        data["examples"] = behind_cells(task, target, predictions, rows=rows, thumbnails=thumbnails)
+    return replace(section, html=section.html + _class_by_class(task, matrix), data=data)
 
 
 def _binary(task: Task, target: Array, predictions: Array) -> Section:
@@ -138,6 +152,31 @@ def _matrix(task: Task, target: Array, predictions: Array) -> tuple[tuple[dict[s
     )
     picture = answers.confusion(matrix, task.classes) if len(task.classes) <= MAX_MATRIX else ""
     return ({"classes": task.classes, "matrix": matrix}, picture), tells
+
+
+def _class_by_class(task: Task, matrix: Array) -> str:
+    """Recall, precision and F1 of each class, the worst first."""
+    scores = evaluation.class_scores(matrix)
+    order = sorted(range(len(scores)), key=lambda klass: (math.isnan(scores[klass].f1), scores[klass].f1))
+    lines = []
+    for klass in order[:MAX_CLASSES]:
+        found = scores[klass]
+        numbers = [cell(f"{count:,}", "n", value=count) for count in (found.n_rows, found.n_said)]
+        shares = [cell(_share_words(share), "n", value=share.estimate) for share in (found.recall, found.precision)]
+        f1 = cell(words.written(found.f1), "n", value=found.f1)
+        lines.append(f"<tr>{cell(cut(task.classes[klass], 60), 'name')}{''.join([*numbers, *shares, f1])}</tr>")
+    heads = [("Class", ""), ("Rows", "n"), ("Said", "n"), ("Of its rows found", "n"), ("Of those said right", "n"), ("F1", "n")]
+    rest = len(scores) - MAX_CLASSES
+    more = paragraph(f"{words.count_words(rest, 'further class', plural='further classes')} are told better.", "soft")
+    tells = "Recall and precision, each with a 95% interval, where the most probable class is the answer; the worst class first."
+    shown = f"{paragraph(tells, 'tells')}{table(heads, lines, sortable=True)}{more if rest > 0 else ''}"
+    return f"<div><h3>Class by class</h3>{shown}</div>"
+
+
+def _share_words(share: evaluation.Interval) -> str:
+    if math.isnan(share.estimate):
+        return "–"
+    return f"{100 * share.estimate:.1f}% ({100 * share.low:.0f} to {100 * share.high:.0f})"
 
 
 def _multiclass(task: Task, target: Array, predictions: Array) -> Section:

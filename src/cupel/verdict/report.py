@@ -20,13 +20,12 @@ from cupel.core.storage import write_text
 from cupel.core.trial import Ensemble, Trial
 from cupel.verdict.candidates import configs_section, cost_section, curves_section, leaderboard_section, opening
 from cupel.verdict.evidence import predictions_section
+from cupel.verdict.exhibits import Exhibits
 from cupel.verdict.materials import data_section, importance_section, method_section
+from cupel.verdict.mistakes import attention_section, mistakes_section
 from cupel.verdict.section import Section
 from cupel.verdict.verdict import Verdict
 from cupel.version import __version__
-
-Timeline = Sequence[tuple[float, str, float]]
-"""(seconds since the start, candidate, score) for each candidate as it finished."""
 
 
 def write_report(
@@ -37,7 +36,7 @@ def write_report(
     pick: Ensemble,
     dataset: Dataset,
     profile: Profile,
-    timeline: Timeline = (),
+    exhibits: Exhibits | None = None,
 ) -> Path:
     """Write the report file and return its path. `pick` holds the predictions that its pictures show.
 
@@ -45,22 +44,32 @@ def write_report(
         DataError: the dataset has no target.
     """
     target = Path(path)
-    write_text(target, report_page(verdict, trials=trials, pick=pick, dataset=dataset, profile=profile, timeline=timeline))
+    write_text(target, report_page(verdict, trials=trials, pick=pick, dataset=dataset, profile=profile, exhibits=exhibits))
     return target
 
 
 def report_page(
-    verdict: Verdict, *, trials: Sequence[Trial], pick: Ensemble, dataset: Dataset, profile: Profile, timeline: Timeline = ()
+    verdict: Verdict,
+    *,
+    trials: Sequence[Trial],
+    pick: Ensemble,
+    dataset: Dataset,
+    profile: Profile,
+    exhibits: Exhibits | None = None,
 ) -> str:
     """The report as HTML text."""
+    exhibits = exhibits or Exhibits()
     if dataset.target is None:
         raise DataError("a dataset without a target was to be reported on; expected one read with target=.")
     rows = np.flatnonzero(np.isfinite(pick.out_of_fold).all(axis=1))
+    target, given = dataset.target[rows], pick.out_of_fold[rows]
     found = [
         leaderboard_section(verdict, trials),
-        predictions_section(verdict.task, dataset.target[rows], pick.out_of_fold[rows]),
+        predictions_section(verdict.task, target, given, rows=rows, thumbnails=exhibits.thumbnails),
+        mistakes_section(verdict.task, target, given, rows=rows, thumbnails=exhibits.thumbnails),
+        attention_section(verdict.task, dataset.target, exhibits=exhibits),
         importance_section(verdict),
-        cost_section(verdict, trials, timeline=timeline),
+        cost_section(verdict, trials, timeline=exhibits.timeline),
         curves_section(verdict, trials),
         data_section(verdict, profile),
         method_section(verdict),

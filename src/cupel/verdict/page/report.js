@@ -38,3 +38,42 @@ if (slider) {
   slider.addEventListener("input", show);
   show();
 }
+const examples = document.getElementById("data-examples");
+const cells = document.querySelectorAll("rect[data-key]");
+if (examples && cells.length) {
+  const known = JSON.parse(examples.textContent);
+  const figure = cells[0].closest("figure");
+  const panel = document.createElement("div");
+  panel.className = "examples";
+  panel.setAttribute("aria-live", "polite");
+  figure.classList.add("live");
+  figure.append(panel);
+  const element = (kind, text) => Object.assign(document.createElement(kind), { textContent: text });
+  const show = (cell) => {
+    for (const other of cells) other.classList.toggle("chosen", other === cell);
+    const list = element("ul", "");
+    list.className = "gallery";
+    for (const { url, name, said } of known[cell.dataset.key] ?? []) {
+      const item = element("li", "");
+      item.title = name;
+      item.append(Object.assign(new Image(), { src: url, alt: name }), element("span", said), element("span", name.slice(-40)));
+      item.lastChild.className = "soft";
+      list.append(item);
+    }
+    panel.replaceChildren(element("p", cell.querySelector("title").textContent), list);
+  };
+  let [first, most] = [cells[0], 0];
+  for (const cell of cells) {
+    const [truth, said] = cell.dataset.key.split(",");
+    const shown = truth === said ? 0 : (known[cell.dataset.key] ?? []).length;
+    if (shown > most) [first, most] = [cell, shown];
+    cell.setAttribute("tabindex", "0");
+    cell.setAttribute("role", "button");
+    cell.addEventListener("click", () => show(cell));
+    cell.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" || event.key === " ") { event.preventDefault(); show(cell); }
+    });
+  }
+  figure.querySelector("figcaption").append(element("p", "Click a cell for pictures of its rows."));
+  show(first);
+}

@@ -19,7 +19,7 @@ import pytest
 
 from cupel.core.task import TaskKind
 from cupel.core.trial import Ensemble
-from cupel.verdict import judge, leaderboard_csv, model_card, write_report
+from cupel.verdict import Exhibits, judge, leaderboard_csv, model_card, write_report
 from cupel.verdict.leaderboard import COLUMNS
 from cupel.verdict.tests.verdict_examples import (
     always,
@@ -105,7 +105,8 @@ def parsed(page: str) -> Elements:
 
 @pytest.mark.parametrize("kind", list(TaskKind))
 def test_the_page_is_whole_and_needs_nothing_else(kind: TaskKind, tmp_path: Path) -> None:
-    page = page_of(tmp_path, example(kind), timeline=[(1.0, "a", 0.6), (2.0, "b", 0.7), (4.0, "c", 0.65)])
+    exhibits = Exhibits(timeline=[(1.0, "a", 0.6), (2.0, "b", 0.7), (4.0, "c", 0.65)])
+    page = page_of(tmp_path, example(kind), exhibits=exhibits)
     elements = parsed(page)
     for _, attributes in elements.found:
         assert "src" not in attributes

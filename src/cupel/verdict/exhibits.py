@@ -1,0 +1,24 @@
+"""What the report shows beside the verdict itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cupel.core.thumbnails import Thumbnails
+
+if TYPE_CHECKING:
+    from cupel.evaluation import Occlusion
+
+Timeline = Sequence[tuple[float, str, float]]
+"""(seconds since the start, candidate, score) for each candidate as it finished."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Exhibits:
+    """How the search went, and, where rows have pictures, these and which parts of some the pick's answers rest on."""
+
+    timeline: Timeline = ()
+    thumbnails: Thumbnails | None = None
+    occlusions: Sequence[Occlusion] = ()
