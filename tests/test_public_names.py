@@ -16,7 +16,7 @@ import cupel
 from reading_sources import PACKAGE, ROOT, parsed, source_files
 
 FOLDERS = [path.parent for path in source_files() if path.name == "__init__.py"]
-HEAVY = ("torch", "sklearn", "scipy", "lightgbm", "onnx", "onnxruntime", "pandas", "polars", "rich", "yaml", "numpy")
+HEAVY = ("torch", "sklearn", "scipy", "lightgbm", "onnx", "onnxruntime", "pandas", "polars", "rich", "yaml", "numpy", "PIL")
 
 
 def folder_name(folder: Path) -> str:
@@ -47,8 +47,8 @@ def test_importing_cupel_loads_no_library() -> None:
     assert run_python("-c", code).strip() == "[]"
 
 
-def test_the_runtime_loads_no_training_library() -> None:
-    training = ("torch", "sklearn", "scipy", "lightgbm", "onnx", "pandas", "rich", "yaml")
+def test_the_runtime_loads_no_training_library_and_pictures_only_where_they_are() -> None:
+    training = ("torch", "sklearn", "scipy", "lightgbm", "onnx", "pandas", "rich", "yaml", "PIL")
     code = f"import sys, cupel.serving; print([name for name in {training!r} if name in sys.modules])"
     assert run_python("-c", code).strip() == "[]"
 

@@ -5,8 +5,17 @@ them one by one, each a function whose docstring is the promise.
 """
 
 from cupel.checks.bench import Bench, bench_for
-from cupel.checks.example import example_dataset
+from cupel.checks.example import example_dataset, example_for
 from cupel.checks.families import FAMILY_CHECKS, check_family
 from cupel.checks.modalities import MODALITY_CHECKS, check_modality
 
-__all__ = ["FAMILY_CHECKS", "MODALITY_CHECKS", "Bench", "bench_for", "check_family", "check_modality", "example_dataset"]
+__all__ = [
+    "FAMILY_CHECKS",
+    "MODALITY_CHECKS",
+    "Bench",
+    "bench_for",
+    "check_family",
+    "check_modality",
+    "example_dataset",
+    "example_for",
+]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
+from cupel.core.modality import Modality
 from cupel.core.schema import Column, ColumnKind, Schema
 from cupel.core.task import Task, TaskKind
 
@@ -50,6 +51,11 @@ def example_dataset(kind: TaskKind | str, *, n_samples: int = 160, seed: int = 0
         row_numbers=np.arange(n_samples),
         source="example",
     )
+
+
+def example_for(modality: Modality, kind: TaskKind | str) -> Dataset:
+    """What a modality is checked on: the example that it hands over, or the table."""
+    return example_dataset(kind) if modality.example is None else modality.example(TaskKind(kind))
 
 
 def _target(kind: TaskKind, signal: Array) -> tuple[Array, tuple[str, ...]]:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.checks.bench import demand, difference
-from cupel.checks.example import example_dataset
+from cupel.checks.example import example_for
 from cupel.core.dataset import Dataset
 from cupel.core.inputs import Inputs
-from cupel.core.modality import Modality
-from cupel.core.schema import Schema
+from cupel.core.modality import GraphInput, Modality
+from cupel.core.schema import ColumnKind, Schema
 from cupel.core.task import TaskKind
 
 Array = NDArray[Any]
@@ -42,12 +42,12 @@ class ModalityBench:
 def check_modality(modality: Modality, *, dataset: Dataset | None = None) -> None:
     """Raise unless the modality keeps every promise.
 
-    `dataset` is one that it reads, with task and target set; by default a small table made here.
+    `dataset` is one that it reads, with task and target set; by default its own example, or a small table made here.
 
     Raises:
         CheckFailedError: names the promise and how it is broken.
     """
-    bench = ModalityBench(modality, dataset or example_dataset(TaskKind.BINARY))
+    bench = ModalityBench(modality, dataset or example_for(modality, TaskKind.BINARY))
     for check in MODALITY_CHECKS:
         check(bench)
 
@@ -85,8 +85,11 @@ def declares_what_its_graphs_read(bench: ModalityBench) -> None:
     bench.demand(bool(read), "its graphs read nothing", advice="declare a graph input for the feature columns")
     bench.demand(not strangers, f"its graphs read {strangers}, which are no features", advice="read features alone")
     bench.demand(len(set(read)) == len(read), "a column is read twice", advice="put each column in one graph input")
-    kinds = {graph_input.kind for graph_input in inputs}
-    bench.demand(kinds <= {"numbers", "strings"}, f"graph inputs are of kind {kinds}", advice='use "numbers" or "strings"')
+    for each in inputs:
+        found = {bench.dataset.schema[name].kind for name in each.columns}
+        shown = f"graph input {each.name!r} of kind {each.kind!r} reads {len(each.columns)} columns ({', '.join(sorted(found))})"
+        advice = "read numbers, booleans and dates as numbers, categories as strings, one column of pictures as pixels"
+        bench.demand(_can_read(each, found), shown, advice=advice)
     names = [graph_input.name for graph_input in inputs]
     bench.demand(len(set(names)) == len(names), f"graph inputs repeat names ({names})", advice="name each input once")
 
@@ -126,13 +129,40 @@ def prepares_each_row_by_itself(bench: ModalityBench) -> None:
         )
 
 
+def looks_at_every_row(bench: ModalityBench) -> None:
+    """Where it inspects, twins have a number for each row, and looking twice finds the same."""
+    if bench.modality.inspect is None:
+        return
+    first, second = (bench.modality.inspect(bench.dataset) for _ in range(2))
+    bench.demand(first.findings == second.findings, "looking twice found two things", advice="draw from no random state")
+    if first.twins is None or second.twins is None:
+        bench.demand(first.twins is second.twins, "looking twice found other twins", advice="draw from no random state")
+        return
+    n_rows, n_twins = bench.dataset.n_samples, len(first.twins)
+    bench.demand(n_twins == n_rows, f"it numbers {n_twins} of {n_rows} rows as twins", advice="give each row a number")
+    bench.demand(np.array_equal(first.twins, second.twins), "looking twice found other twins", advice="draw from no random state")
+
+
 MODALITY_CHECKS: tuple[Callable[[ModalityBench], None], ...] = (
     recognises_its_own_data,
     offers_families_with_a_baseline,
     declares_what_its_graphs_read,
     learns_from_training_rows_alone,
     prepares_each_row_by_itself,
+    looks_at_every_row,
 )
+
+
+def _can_read(graph_input: GraphInput, kinds: set[ColumnKind]) -> bool:
+    match graph_input.kind:
+        case "numbers":
+            return all(kind.is_numeric for kind in kinds)
+        case "strings":
+            return kinds == {ColumnKind.CATEGORY}
+        case "pixels":
+            return kinds == {ColumnKind.IMAGE} and len(graph_input.columns) == 1
+        case _:
+            return False
 
 
 def _transforms(dataset: Dataset, rows: Array, *, fitted: tuple[Any, Any]) -> tuple[Inputs, Inputs]:
@@ -140,18 +170,27 @@ def _transforms(dataset: Dataset, rows: Array, *, fitted: tuple[Any, Any]) -> tu
 
 
 def _disturbed(dataset: Dataset, rows: Array) -> Dataset:
-    """The dataset with the cells and targets of some rows put in another order, and its numbers changed."""
+    """The dataset with the cells and targets of some rows put in another order, its numbers and pictures changed."""
     columns = {name: values.copy() for name, values in dataset.columns.items()}
     for values in columns.values():
-        values[rows] = values[rows[::-1]] * (7.0 if values.dtype.kind == "f" else 1)
+        if values.dtype == object:
+            for row, cell in zip(rows.tolist(), values[rows[::-1]].tolist(), strict=True):
+                values[row] = _changed(cell)
+        else:
+            values[rows] = values[rows[::-1]] * (7.0 if values.dtype.kind == "f" else 1)
     assert dataset.target is not None, "a bench's dataset has a target"
     target = dataset.target.copy()
     target[rows] = target[rows[::-1]]
     return replace(dataset, columns=columns, target=target, fingerprint=f"{dataset.fingerprint}-disturbed")
 
 
+def _changed(cell: Any) -> Any:
+    """A picture inverted and twice as high; texts and what is missing as they are."""
+    return np.repeat(255 - cell, 2, axis=0) if isinstance(cell, np.ndarray) else cell
+
+
 def _inputs_difference(first: Inputs, second: Inputs) -> float:
-    """The largest difference between two prepared tables, NaN equal to NaN; infinite where their form differs."""
+    """The largest difference between two prepared inputs, NaN equal to NaN; infinite where their form differs."""
     if first.widths != second.widths or first.cardinalities != second.cardinalities:
         return float("inf")
     pairs = ((np.nan_to_num(first.blocks[name], nan=-1e9), np.nan_to_num(second.blocks[name], nan=-1e9)) for name in first.blocks)

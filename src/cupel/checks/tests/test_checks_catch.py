@@ -10,13 +10,20 @@ from typing import Annotated, Any
 import numpy as np
 import pytest
 
-from cupel.checks import bench_for, example_dataset, families
-from cupel.checks.modalities import ModalityBench, learns_from_training_rows_alone, prepares_each_row_by_itself
+from cupel.checks import bench_for, example_dataset, example_for, families
+from cupel.checks.modalities import (
+    ModalityBench,
+    declares_what_its_graphs_read,
+    learns_from_training_rows_alone,
+    looks_at_every_row,
+    prepares_each_row_by_itself,
+)
 from cupel.core import registry
 from cupel.core.errors import CheckFailedError
 from cupel.core.family import Cost, Family, FittedUnit, UnitData
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs
+from cupel.core.modality import GraphInput, Inspection
 from cupel.core.presets import Preset, Space
 from cupel.core.space import Range
 from cupel.core.task import Task, TaskKind
@@ -158,6 +165,22 @@ def test_a_leaking_preparation_is_caught(fault: str, check: Any) -> None:
     check(ModalityBench(replace(modality, families=lambda: [replace(family, portfolio=lambda task: [])]), example_dataset(KIND)))
 
 
+@pytest.mark.parametrize("fault", ["too few", "by chance", "now and then"])
+def test_a_modality_that_looks_carelessly_is_caught(fault: str) -> None:
+    generator = np.random.default_rng(0)
+
+    def inspect(dataset: Any) -> Inspection:
+        n_rows = 3 if fault == "too few" else dataset.n_samples
+        twins = np.zeros(n_rows, np.int64) if fault == "too few" else generator.integers(0, 2**40, n_rows)
+        return Inspection(twins=None if fault == "now and then" and twins[0] % 2 else twins)
+
+    modality = replace(registry.modality_named("tabular"), inspect=inspect)
+    with pytest.raises(CheckFailedError, match="twins"):
+        looks_at_every_row(ModalityBench(modality, example_dataset(KIND)))
+    whole = replace(modality, inspect=lambda dataset: Inspection(twins=np.arange(dataset.n_samples)))
+    looks_at_every_row(ModalityBench(whole, example_dataset(KIND)))
+
+
 def test_the_example_table_is_hard_in_the_ways_it_says() -> None:
     dataset = example_dataset(TaskKind.BINARY)
     last = np.arange(dataset.n_samples) >= dataset.n_samples * 3 // 4
@@ -167,3 +190,79 @@ def test_the_example_table_is_hard_in_the_ways_it_says() -> None:
     assert np.isnan(dataset.columns["amount"]).any()
     assert dataset.columns["huge"].max() > 1e12
     assert set(np.unique(dataset.target)) == {0, 1}
+
+
+@dataclass(frozen=True)
+class LeakyPixels:
+    """Brings pictures to the largest size of all rows, or of the rows asked for; or counts in the brightness of all rows."""
+
+    fault: str
+
+    def fit(self, dataset: Any, rows: Any, *, seed: int) -> Any:
+        from cupel.core.preparation import Prepared
+
+        pictures = dataset.columns["picture"]
+        seen = pictures if self.fault == "looks at all sizes" else pictures[rows]
+        side = max(picture.shape[0] for picture in seen if picture is not None)
+        fitted = Cut(side, int(pictures[-1].mean()) if self.fault == "looks at all pixels" else 0, self.fault)
+        return Prepared(fitted, fitted.transform(dataset, rows), rows)
+
+
+@dataclass(frozen=True)
+class Cut:
+    side: int
+    shift: int
+    fault: str
+
+    def transform(self, dataset: Any, rows: Any) -> Inputs:
+        block = np.zeros((len(rows), 3, self.side, 8), np.uint8)
+        for place, picture in enumerate(dataset.columns["picture"][rows]):
+            if picture is not None:
+                part = picture[: self.side, :8]
+                block[place, :, : part.shape[0]] = (part.transpose(2, 0, 1) + self.shift).astype(np.uint8)
+        if self.fault == "mixes rows" and len(rows):
+            block = (block - block.mean(axis=0)).astype(np.uint8)
+        return Inputs({"pixels": block}, {})
+
+
+@pytest.mark.parametrize(
+    ("fault", "check"),
+    [
+        ("looks at all sizes", learns_from_training_rows_alone),
+        ("looks at all pixels", learns_from_training_rows_alone),
+        ("mixes rows", prepares_each_row_by_itself),
+    ],
+)
+def test_a_leaking_preparation_of_pictures_is_caught(fault: str, check: Any) -> None:
+    named = registry.modality_named("image")
+
+    def modality(fault: str) -> Any:
+        family = replace(family_with(""), portfolio=lambda task: [Preset(config=Config(), preparation=LeakyPixels(fault))])
+        return replace(named, families=lambda: [family])
+
+    with pytest.raises(CheckFailedError, match="modality image"):
+        check(ModalityBench(modality(fault), example_for(named, KIND)))
+    check(ModalityBench(modality(""), example_for(named, KIND)))
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        GraphInput(name="picture", kind="numbers", columns=("picture",)),
+        GraphInput(name="picture", kind="strings", columns=("picture",)),
+        GraphInput(name="picture", kind="tensors", columns=("picture",)),
+        GraphInput(name="amount", kind="pixels", columns=("amount",)),
+    ],
+    ids=str,
+)
+def test_graph_inputs_that_do_not_fit_their_columns_are_caught(declared: GraphInput) -> None:
+    named = registry.modality_named("tabular" if declared.name == "amount" else "image")
+    modality = replace(named, graph_inputs=lambda schema: (declared,))
+    with pytest.raises(CheckFailedError, match=f"graph input '{declared.name}' of kind '{declared.kind}'"):
+        declares_what_its_graphs_read(ModalityBench(modality, example_for(named, KIND)))
+
+
+def test_rows_that_are_equal_need_not_be_told_apart_by_heart() -> None:
+    blocks = {"a": np.array([[1], [1], [2], [1], [3]]), "b": np.array([[0.0], [0.0], [0.0], [5.0], [0.0]])}
+    assert families._first_different(Inputs(blocks, {}), 3).tolist() == [0, 2, 3]
+    assert families._first_different(Inputs(blocks, {}), 9).tolist() == [0, 2, 3, 4]

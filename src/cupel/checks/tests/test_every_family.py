@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cupel.checks import FAMILY_CHECKS, MODALITY_CHECKS, Bench, bench_for, example_dataset
+from cupel.checks import FAMILY_CHECKS, MODALITY_CHECKS, Bench, bench_for, example_for
 from cupel.checks.modalities import ModalityBench
 from cupel.core import registry
 from cupel.core.modality import Modality
@@ -16,18 +16,23 @@ from cupel.core.task import TaskKind
 
 
 def cases() -> Iterator[Any]:
-    """Every family with every kind of task; in the fast set one kind each, in turn, so that each kind is seen often."""
+    """Every family with every kind of task; in the fast set one kind each, in turn, so that each kind is seen often.
+
+    Networks so large that folds are trained apart are left to the slow set.
+    """
     for modality in registry.modalities():
         for number, family in enumerate(modality.families()):
             kinds = sorted(family.tasks)
             for kind in kinds:
-                marks = () if kind is kinds[number % len(kinds)] else pytest.mark.slow
+                is_fast = kind is kinds[number % len(kinds)] and not family.folds_apart
+                marks = () if is_fast else pytest.mark.slow
                 yield pytest.param(modality, family, kind, id=f"{modality.name}-{family.name}-{kind.value}", marks=marks)
 
 
 @cache
 def bench_of(modality: str, family: str, kind: TaskKind) -> Bench:
-    return bench_for(registry.family_named(registry.modality_named(modality), family), kind)
+    named = registry.modality_named(modality)
+    return bench_for(registry.family_named(named, family), kind, dataset=example_for(named, kind))
 
 
 def by_name(check: Callable[..., Any]) -> str:
@@ -44,4 +49,4 @@ def test_family_keeps_its_promise(modality: Modality, family: Any, kind: TaskKin
 @pytest.mark.parametrize("kind", list(TaskKind))
 @pytest.mark.parametrize("modality", registry.modalities(), ids=lambda modality: modality.name)
 def test_modality_keeps_its_promise(modality: Modality, kind: TaskKind, check: Callable[[ModalityBench], None]) -> None:
-    check(ModalityBench(modality, example_dataset(kind)))
+    check(ModalityBench(modality, example_for(modality, kind)))
