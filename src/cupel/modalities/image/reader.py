@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,15 @@ from numpy.typing import NDArray
 from cupel.core.finding import Finding, Severity
 from cupel.core.images import Images
 from cupel.core.modality import ReadColumn, Source
+from cupel.core.picture_folders import has_picture_suffix
 from cupel.core.pixels import WORKING_PIXELS
 from cupel.core.schema import Column, ColumnKind
 
 Array = NDArray[Any]
 LIKELY = 0.8
 FEW_TO_LOOK_AT = 200
+LONGEST_PATH, LONGEST_STEM = 1000, 100
+FEW_ENTRIES, FEW_FOLDERS = 500, 100
 
 
 class PictureReader:
@@ -42,13 +47,18 @@ class PictureReader:
         return Source(columns=columns, target=found.target, folder=found.folder, findings=found.findings)
 
     def claims(self, cells: Array, *, folder: Path) -> bool:
-        """Whether most cells are pictures, or paths of some that exist."""
-        first = next((cell for cell in cells[:FEW_TO_LOOK_AT].tolist() if cell is not None), None)
-        if isinstance(first, str) and not _may_be_path(first):
+        """Whether most of a few cells are pictures, or paths of some that exist.
+
+        Names without a suffix are looked for only where pictures stand beside the table: a search through folders for every
+        column of texts would take long.
+        """
+        few = cells[np.unique(np.linspace(0, len(cells) - 1, min(len(cells), FEW_TO_LOOK_AT)).astype(np.int64))]
+        texts = [cell.strip() for cell in few.tolist() if isinstance(cell, str) and cell.strip()]
+        if texts and not _may_be_pictures(texts, folder):
             return False
         from cupel.modalities.image.reading import picture_likeness
 
-        return picture_likeness(cells, folder=folder) >= LIKELY
+        return picture_likeness(few, folder=folder) >= LIKELY
 
     def decode(self, name: str, cells: Array, *, folder: Path, progress: Callable[[float], None]) -> ReadColumn:
         """Pictures; large ones are reduced, as they are at prediction."""
@@ -87,5 +97,22 @@ def _names(cells: Array) -> Array | None:
     return names if any(name is not None for name in names.tolist()) else None
 
 
-def _may_be_path(text: str) -> bool:
-    return len(text) < 4096 and "\n" not in text
+def _may_be_pictures(texts: Sequence[str], folder: Path) -> bool:
+    n_suffixed = sum(len(text) <= LONGEST_PATH and has_picture_suffix(text.partition("?")[0]) for text in texts)
+    n_stems = sum(len(text) <= LONGEST_STEM and not set(text) & set(" .\n") for text in texts)
+    return n_suffixed >= LIKELY * len(texts) or (n_stems >= LIKELY * len(texts) and _holds_pictures(folder))
+
+
+def _holds_pictures(folder: Path) -> bool:
+    """Whether a picture is among the first entries of the folder, or of one of its first folders."""
+    try:
+        entries = _first_entries(folder)
+        inner = [_first_entries(entry.path) for entry in entries[:FEW_FOLDERS] if entry.is_dir()]
+        return any(has_picture_suffix(entry.name) for entry in itertools.chain(entries, *inner))
+    except OSError:
+        return False
+
+
+def _first_entries(folder: str | Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return list(itertools.islice(entries, FEW_ENTRIES))

@@ -84,6 +84,22 @@ def test_columns_of_pictures_are_told_from_others(folder: Path, cells: list[obje
     assert READER.claims(objects(*cells), folder=folder) is is_claimed
 
 
+def test_folders_are_searched_only_where_pictures_stand_beside_the_table(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[Path] = []
+    monkeypatch.setattr(
+        "cupel.modalities.image.reading.picture_likeness", lambda cells, *, folder: searched.append(folder) or 0.0
+    )
+    empty = tmp_path / "no pictures here"
+    empty.mkdir()
+    assert not READER.claims(objects("a1", "b2", "c3"), folder=empty)
+    assert not READER.claims(objects("words with spaces", "more of them"), folder=folder)
+    assert searched == []
+    READER.claims(objects("a1", "b2", "c3"), folder=folder)
+    assert searched == [folder]
+
+
 def test_pictures_are_decoded_and_told_of(folder: Path) -> None:
     heard: list[float] = []
     read = READER.decode("picture", objects("cat/cat1.png", None, "dog2"), folder=folder, progress=heard.append)
