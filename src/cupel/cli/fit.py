@@ -73,4 +73,4 @@ def show(finished: Any) -> None:
     print()
     print(f"report    {finished.report}")
     print(f"model     {finished.artifact}")
-    print(f"predict   cupel predict {finished.artifact} NEW.csv -o predictions.csv")
+    print(f"predict   cupel predict {finished.artifact} NEW -o predictions.csv")

@@ -91,9 +91,9 @@ class Family:
     Exactly one of `fit` and `build` is given: a family that trains itself, or a network that the training loop
     trains, all folds as one. `source` cites the paper. `portfolio(task)` lists presets, best first. `space(task)` is what
     the search makes more of them from. `cost(n_train, shape, config, recipe, task)` estimates one unit. A family that is
-    `on_request` is tried only where it is asked for by name. One that `hurries` ends its training in order when time is short, as
-    every network does: steps grow, schedules shrink. `folds_apart` networks are so large that folds are trained one after
-    another, each on all cores.
+    `on_request` is tried only where it is asked for by name. One that `hurries` is begun in its turn even where time is short
+    for it: its steps grow, or its schedule follows the clock. `folds_apart` networks are so large that folds are trained one
+    after another, each on all cores.
     """
 
     name: str

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
 from cupel.core.modality import GraphInput
+from cupel.core.pixels import missing_picture
 
 Array = NDArray[Any]
 
@@ -34,10 +35,10 @@ def feeds_of(dataset: Dataset, rows: Array, inputs: Sequence[GraphInput]) -> dic
 
 
 def pictures_as_cells(pictures: Array, *, channels: int) -> Array:
-    """Pictures as a graph input's cells, shape (rows, 1); a missing one is a single black pixel."""
+    """Pictures as a graph input's cells, shape (rows, 1)."""
     cells = np.empty((len(pictures), 1), dtype=object)
     for row, picture in enumerate(pictures.tolist()):
-        cells[row, 0] = np.zeros((1, 1, channels), np.uint8) if picture is None else picture
+        cells[row, 0] = missing_picture(channels) if picture is None else picture
     return cells
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import math
 from pathlib import Path
@@ -165,3 +166,15 @@ def data_url(pixels: Pixels) -> str:
 
         Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(stream, "PNG")
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def missing_picture(n_channels: int) -> Pixels:
+    """What a model is given where there is no picture, in training and at prediction alike: a single black pixel."""
+    return np.zeros((1, 1, n_channels), np.uint8)
+
+
+def digest_of(pixels: Pixels) -> bytes:
+    """16 bytes, equal for pictures of equal size and pixels."""
+    digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.digest()

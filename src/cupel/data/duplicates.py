@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
+from cupel.core.pixels import digest_of
 
 Array = NDArray[Any]
 Integers = NDArray[np.int64]
@@ -114,19 +114,14 @@ def _by_target(dataset: Dataset, hashes: Array, patterns: Integers) -> tuple[NDA
 def _bits(values: Array) -> NDArray[np.uint64]:
     """Cells as 64 bits, equal for equal cells: one NaN, one zero; of pictures a hash."""
     if values.dtype == object:
-        return np.array([_hash_of(cell) for cell in values.tolist()], np.uint64)
+        return np.array(
+            [0 if cell is None else int.from_bytes(digest_of(cell)[:8], "little") for cell in values.tolist()], np.uint64
+        )
     if values.dtype.kind == "f":
         plain = values.astype(np.float64) + 0.0
         plain[np.isnan(plain)] = np.nan
         return plain.view(np.uint64)
     return values.astype(np.int64).view(np.uint64)
-
-
-def _hash_of(picture: Array | None) -> int:
-    if picture is None:
-        return 0
-    digest = hashlib.blake2b(repr(picture.shape).encode() + np.ascontiguousarray(picture).tobytes(), digest_size=8)
-    return int.from_bytes(digest.digest(), "little")
 
 
 def _mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:

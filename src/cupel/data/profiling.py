@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
+from cupel.core.pixels import digest_of
 from cupel.core.profile import ColumnProfile, Profile
 from cupel.core.schema import Column, ColumnKind
 from cupel.data.association import Association
@@ -137,7 +137,7 @@ def _profile_pictures(column: Column, pictures: Array) -> ColumnProfile:
         name=column.name,
         kind=column.kind.value,
         n_missing=len(pictures) - len(present),
-        n_unique=len({hashlib.blake2b(np.ascontiguousarray(picture).tobytes(), digest_size=8).digest() for picture in present}),
+        n_unique=len({digest_of(picture) for picture in present}),
         mean=float(brightness.mean()) if len(few) else None,
         std=float(brightness.std()) if len(few) else None,
         low=float(brightness.min()) if len(few) else None,

@@ -18,6 +18,7 @@ from cupel.core.decoding import Decoded, decode, spelled
 from cupel.core.errors import DataError
 from cupel.core.finding import Finding, Severity
 from cupel.core.modality import ReadColumn, Reader
+from cupel.core.pixels import digest_of
 from cupel.core.schema import Column, ColumnKind, Schema
 from cupel.data.files import read_table
 from cupel.data.kinds import Typed, examples, infer
@@ -25,7 +26,6 @@ from cupel.data.overrides import impose, kind_named
 from cupel.data.table import Array, RawTable
 from cupel.data.targets import Target, find_target
 
-N_PROBED = 1000
 _CODED = (ColumnKind.CATEGORY, ColumnKind.CONSTANT)
 
 
@@ -101,13 +101,17 @@ def _special(
     progress: Callable[[float], None],
 ) -> dict[str, ReadColumn]:
     """Columns that a reader decodes: those said to be of its kind, and those that it claims."""
+
+    def is_for(reader: Reader, name: str) -> bool:
+        if name in wanted:
+            return wanted[name] is reader.kind
+        return raw[name].dtype == object and reader.claims(raw[name], folder=folder)
+
     found = {}
-    for name, values in raw.items():
-        for reader in readers if name not in but else ():
-            is_asked = name in wanted
-            if wanted[name] is reader.kind if is_asked else values.dtype == object and reader.claims(values, folder=folder):
-                found[name] = reader.decode(name, values, folder=folder, progress=progress)
-                break
+    for name in (name for name in raw if name not in but):
+        reader = next((reader for reader in readers if is_for(reader, name)), None)
+        if reader is not None:
+            found[name] = reader.decode(name, raw[name], folder=folder, progress=progress)
     return found
 
 
@@ -273,19 +277,13 @@ def _fingerprint(schema: Schema, columns: Mapping[str, Array], goal: Target | No
     digest.update(repr((schema.target, schema.group, schema.time, classes)).encode())
     for column in schema.columns:
         digest.update(repr((column.name, column.kind.value, column.levels)).encode())
-        digest.update(_bytes_of(columns[column.name]))
+        digest.update(_bytes_of(columns[column.name], column.kind))
     return digest.hexdigest()
 
 
-def _digest_of(cell: Array | None) -> bytes:
-    if cell is None:
-        return bytes(32)
-    return hashlib.sha256(repr(cell.shape).encode() + np.ascontiguousarray(cell).tobytes()).digest()
-
-
-def _bytes_of(values: NDArray[Any]) -> bytes:
-    if values.dtype.kind == "O" and any(isinstance(cell, np.ndarray) for cell in values[:N_PROBED].tolist()):
-        return b"".join(_digest_of(cell) for cell in values.tolist())
+def _bytes_of(values: NDArray[Any], kind: ColumnKind) -> bytes:
+    if kind is ColumnKind.IMAGE:
+        return b"".join(bytes(16) if cell is None else digest_of(cell) for cell in values.tolist())
     if values.dtype.kind == "O":
         cells = values.tolist()
         lengths = np.array([-1 if cell is None else len(cell) for cell in cells], dtype="<i8")

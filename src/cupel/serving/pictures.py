@@ -15,7 +15,7 @@ from cupel.core.errors import DataError, PictureError
 from cupel.core.picture_files import READABLE
 from cupel.core.picture_folders import find_pictures, has_picture_suffix
 from cupel.core.picture_paths import PictureFinder
-from cupel.core.pixels import WORKING_PIXELS, decoded
+from cupel.core.pixels import WORKING_PIXELS, decoded, missing_picture
 from cupel.core.schema import Column
 
 Array = NDArray[Any]
@@ -82,7 +82,7 @@ def pictures_of(column: Column, cells: Array, *, folder: Path | None, first_row:
         except PictureError as error:
             if not column.had_unreadable or error.fault == _REFUSED:
                 raise DataError(f"row {first_row + position}, column {column.name!r}: {error}") from error
-            found[position, 0] = _nothing(column)
+            found[position, 0] = missing_picture(column.channels)
             n_unreadable += 1
     return found, n_unreadable
 
@@ -91,7 +91,7 @@ def _picture(cell: Any, column: Column, finder: PictureFinder | None) -> NDArray
     if isinstance(cell, Mapping):
         cell = cell.get("bytes") if cell.get("bytes") is not None else cell.get("path")
     if cell is None or (isinstance(cell, str) and not cell.strip()) or (isinstance(cell, float) and cell != cell):
-        return _nothing(column)
+        return missing_picture(column.channels)
     if isinstance(cell, str) and cell.startswith(_DATA):
         cell = _of_data_url(cell)
     if isinstance(cell, str | Path):
@@ -109,10 +109,6 @@ def _picture(cell: Any, column: Column, finder: PictureFinder | None) -> NDArray
             fault="unusable",
         )
     return decoded(cell, n_channels=column.channels, most_pixels=WORKING_PIXELS)
-
-
-def _nothing(column: Column) -> NDArray[np.uint8]:
-    return np.zeros((1, 1, column.channels), np.uint8)
 
 
 def _of_data_url(text: str) -> bytes:

@@ -33,6 +33,12 @@ def choose_device(wanted: str) -> str:
     return wanted
 
 
+@cache
+def load_optimisers() -> None:
+    """Import what PyTorch imports at the first optimiser, its compiler among it: two seconds, which no fold should pay alone."""
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+
+
 @contextmanager
 def settled(threads: int) -> Iterator[None]:
     """PyTorch with this many threads within an operation, and fast matrix units in use; afterwards as it was."""

@@ -31,12 +31,15 @@ class PictureReader:
     kind = ColumnKind.IMAGE
 
     def opens(self, source: Any) -> bool:
-        """A folder, an .npz archive or an idx file, or an array (rows, height, width[, channels])."""
+        """A folder, an .npz archive or an idx file; for other files nothing is imported."""
+        if not isinstance(source, str | Path) or (isinstance(source, str) and "://" in source):
+            return False
+        path = Path(source)
+        if not (path.suffix.lower() == ".npz" or "idx" in path.name or "ubyte" in path.name or path.is_dir()):
+            return False
         from cupel.modalities.image.reading import is_source_of_pictures
 
-        if isinstance(source, str) and "://" in source:
-            return False
-        return isinstance(source, str | Path) and is_source_of_pictures(Path(source))
+        return is_source_of_pictures(path)
 
     def table(self, source: Any) -> Source:
         """Its pictures and labels, not decoded yet."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from jaxtyping import Float32, Int64, UInt64
 from numpy.typing import NDArray
 
 from cupel.core.images import Images
+from cupel.core.pixels import digest_of
 from cupel.modalities.image.reading.batches import equal_sized, grey_levels
 
 Array = NDArray[Any]
@@ -31,8 +31,8 @@ def exact_copies(images: Images) -> Int64[Array, " picture"]:
 
 def digests(images: Images) -> list[bytes | None]:
     """16 bytes for each picture, equal for those of equal size and pixels; None for a missing one."""
-    facts = zip(images, images.sizes, images.is_missing, strict=True)
-    return [None if is_missing else _digest(picture, shape) for picture, shape, is_missing in facts]
+    pairs = zip(images, images.is_missing.tolist(), strict=True)
+    return [None if is_missing else digest_of(picture) for picture, is_missing in pairs]
 
 
 def numbered(found: Sequence[bytes | None]) -> Int64[Array, " picture"]:
@@ -155,9 +155,3 @@ def _shares(n_pixels: int) -> Float32[Array, "32 pixel"]:
     pixel = np.arange(n_pixels)[None, :]
     covered = np.clip(np.minimum(ends, pixel + 1) - np.maximum(starts, pixel), 0, None)
     return np.asarray(covered / covered.sum(axis=1, keepdims=True), np.float32)
-
-
-def _digest(picture: NDArray[np.uint8], shape: NDArray[np.int64]) -> bytes:
-    digest = hashlib.blake2b(shape.tobytes(), digest_size=16)
-    digest.update(np.ascontiguousarray(picture).data)
-    return digest.digest()
