@@ -101,22 +101,24 @@ def parts_of(splits: Splits, n_samples: int, *, seed: int) -> NDArray[np.int64]:
     return parts
 
 
-def cross_fitted(choose: Choose, evidence: Evidence, *, rows: Rows) -> NDArray[np.float64]:
+def cross_fitted(choose: Choose, evidence: Evidence, *, rows: Rows, taught_by: Rows | None = None) -> NDArray[np.float64]:
     """Predictions for each of the rows, in their order, by combinations that saw no row of its part.
 
+    The combinations are chosen on the rows `taught_by`, which are all of them unless some are named.
     What candidates say about other parts is from models that were trained on this one too: no labels of a row
     reach its own prediction by way of the combination, yet parts are not wholly strangers.
 
     Source: Wolpert 1992, "Stacked generalization", doi:10.1016/S0893-6080(05)80023-1, with a second round of cross-validation.
     """
-    parts = evidence.parts[rows]
+    teachers = rows if taught_by is None else taught_by
+    parts, taught = evidence.parts[rows], evidence.parts[teachers]
     if len(np.unique(parts)) < 2:
-        parts = blocks_of(rows, n_blocks=N_PARTS)
+        parts, taught = blocks_of(rows, n_blocks=N_PARTS), blocks_of(teachers, n_blocks=N_PARTS)
     together = evidence.at(rows)
     predictions = np.empty(np.shape(together[0]))
     for part in np.unique(parts):
         inside = parts == part
-        rule = choose(evidence, rows[~inside]).rule
+        rule = choose(evidence, teachers[taught != part]).rule
         predictions[inside] = rule.apply([candidate[inside] for candidate in together])
     return predictions
 

@@ -33,19 +33,30 @@ def choose_best(evidence: Evidence, rows: Rows) -> Choice:
 
 
 def choose_auto(evidence: Evidence, rows: Rows) -> Choice:
-    """By the simplest of the cheap methods that none other beats beyond noise, all judged cross-fitted, on some of many rows."""
+    """By the simplest of the cheap methods that none other beats beyond noise.
+
+    Each learns from some of many rows, which is the dear part, and is judged, cross-fitted, on as many as show small gains.
+    """
+    generator = np.random.default_rng(evidence.seed)
     n_numbers = len(evidence.predictions) * np.shape(evidence.predictions[0])[1]
-    most = min(MAX_AUTO_ROWS, max(MAX_AUTO_NUMBERS // n_numbers, MIN_AUTO_ROWS))
-    few = rows if len(rows) <= most else np.random.default_rng(evidence.seed).choice(rows, most, replace=False)
-    judged = [cross_fitted(METHODS[name].choose, evidence, rows=few) for name in SIMPLEST_FIRST]
-    scores = np.array([evidence.score(predictions, few) for predictions in judged])
+    teachers = _some_of(rows, min(MAX_TEACHERS, max(MAX_TEACHING_NUMBERS // n_numbers, MIN_TEACHERS)), generator)
+    judges = _some_of(rows, max(MAX_JUDGING_NUMBERS // n_numbers, len(teachers)), generator)
+    judged = [cross_fitted(METHODS[name].choose, evidence, rows=judges, taught_by=teachers) for name in SIMPLEST_FIRST]
+    scores = np.array([evidence.score(predictions, judges) for predictions in judged])
     best = judged[int(np.argmax(np.where(np.isfinite(scores), scores, -np.inf)))]
-    noisy = (not is_beyond_noise(best, predictions, score=evidence.score, rows=few) for predictions in judged)
+    noisy = (not is_beyond_noise(best, predictions, score=evidence.score, rows=judges) for predictions in judged)
     name = next(name for name, is_as_good in zip(SIMPLEST_FIRST, noisy, strict=True) if is_as_good)
     return replace(METHODS[name].choose(evidence, rows), method=name)
 
 
-MIN_AUTO_ROWS, MAX_AUTO_ROWS, MAX_AUTO_NUMBERS = 500, 4_000, 500_000
+def _some_of(rows: Rows, most: int, generator: np.random.Generator) -> Rows:
+    return rows if len(rows) <= most else generator.choice(rows, most, replace=False)
+
+
+MIN_TEACHERS, MAX_TEACHERS, MAX_TEACHING_NUMBERS = 500, 4_000, 500_000
+MAX_JUDGING_NUMBERS = 5_000_000
+"""Members, times outputs, times rows: with 10 members and two classes 250,000 rows. On adult, 32,561 rows, a mixture gains .0009
+in ROC-AUC; judged on the 4,000 rows that teach, that was within noise, and the best single model was packed."""
 SIMPLEST_FIRST = ("none", "soft-vote", "weighted-vote", "greedy", "stack")
 """Of the cheap methods; the best is as good as itself, so one is always found."""
 
