@@ -82,7 +82,14 @@ def fit(
             with stopwatch.stage("searching"):
                 reserve = partial(_seconds_to_conclude, problem, budget)
                 tried = _search(
-                    problem, folder, strategy, deadline=deadline, reserve=reserve, observer=observer, stopwatch=stopwatch
+                    problem,
+                    folder,
+                    strategy,
+                    deadline=deadline,
+                    reserve=reserve,
+                    observer=observer,
+                    stopwatch=stopwatch,
+                    fills_time=budget.effort is Effort.OPEN,
                 )
                 tuning.write_study(folder.path / "study.log", tried, ground=ground)
             trials = [each.trial for each in tried]
@@ -172,6 +179,7 @@ def _search(
     *,
     deadline: Deadline,
     reserve: Callable[[Sequence[Trial]], float],
+    fills_time: bool,
     observer: Observer,
     stopwatch: Stopwatch,
 ) -> list[tuning.Tried]:
@@ -207,6 +215,7 @@ def _search(
         log=folder.journal.append,
         memory_bytes=memory_for_candidates(),
         to_conclude=reserve,
+        fills_time=fills_time,
     )
     tried = tuning.search(strategy, setup=setup, deadline=deadline)
     if words := tuning.estimates_in_words(tried):

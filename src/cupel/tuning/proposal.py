@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -50,6 +51,15 @@ class Tried:
         return Preset(config=candidate.config, preparation=candidate.preparation, recipe=candidate.recipe)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prospects:
+    """What is known about what may come: planned proposals that still wait, the seconds left, and what a proposal costs."""
+
+    waiting: Sequence[Proposal] = ()
+    left: float = math.inf
+    cost: Callable[[Proposal], float] = lambda _: 0.0
+
+
 class Strategy(Protocol):
     """Decides what to try next from what has been tried: the seam where every search method fits."""
 
@@ -58,8 +68,11 @@ class Strategy(Protocol):
         """What is tried first whatever comes of it, in order."""
         ...
 
-    def propose(self, tried: Sequence[Tried]) -> Proposal | None:
-        """The next after what was planned, or None when the search is over. Depends on the seed and on `tried` alone."""
+    def propose(self, tried: Sequence[Tried], prospects: Prospects) -> Proposal | None:
+        """The next after what was planned, or None when the search is over.
+
+        Depends on the seed, on `tried`, and where time is capped on the prospects: one that waits may be the next.
+        """
         ...
 
 

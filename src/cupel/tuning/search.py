@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from cupel.core.budget import Deadline
@@ -14,13 +15,10 @@ from cupel.core.trial import Status, Trial
 from cupel.tuning.estimate import TimeModel
 from cupel.tuning.proposal import Proposal, Strategy, Tried
 from cupel.tuning.racing import Racing
+from cupel.tuning.turns import Turns
 
-LARGEST_SHARE = 1 / 3
-"""A planned candidate that needs more than this share of the whole time waits until cheaper ones are done."""
 HOPELESS_SHARE = 0.1
 """With less than this share of the time it needs not even the first deep candidate is begun."""
-HURRIED_SHARE = 0.4
-"""One that can hurry waits only where this share of the whole time would be too little even so; it gets no more."""
 MAX_SKIPPED_IN_A_ROW = 40
 """So many proposals in a row that do not fit into the time left end the search."""
 
@@ -41,7 +39,8 @@ class Search:
 
     `score` judges predictions, of all rows or some (larger is better), and `show` writes such a score out for people;
     `log` keeps what was decided. Without `racing` every candidate gets all folds. What is estimated to need more than
-    `memory_bytes` is skipped. `to_conclude` is how many seconds of the time must be left after these trials.
+    `memory_bytes` is skipped. `to_conclude` is how many seconds of the time must be left after these trials. `fills_time` says
+    that the time, not a number of candidates, ends the search.
     """
 
     run: RunTrial
@@ -54,6 +53,7 @@ class Search:
     log: Callable[..., None] = lambda *_, **__: None
     memory_bytes: float = math.inf
     to_conclude: Callable[[Sequence[Trial]], float] = lambda _: 0.0
+    fills_time: bool = False
 
 
 @dataclass(eq=False)
@@ -87,6 +87,7 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
     """
     state, waiting, end = _State(), list(strategy.planned), deadline
     whole = end.remaining - setup.to_conclude([])
+    turns = Turns(strategy=strategy, cost=partial(_cost, setup), whole=whole, fills_time=setup.fills_time)
     while state.n_skipped < MAX_SKIPPED_IN_A_ROW:
         n_done = len(state.tried)
         deadline = end.minus(setup.to_conclude(state.trials))
@@ -94,8 +95,7 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
             state.tried += [_not_reached(planned) for planned in waiting]
             setup.observer.message(f"time is up after {n_done} candidates")
             break
-        position, seconds = _next_in(waiting, setup, deadline, whole=whole) if waiting else (0, math.inf)
-        proposal = waiting.pop(position) if waiting else strategy.propose(state.tried)
+        proposal, seconds = turns.next(waiting, state.tried, left=deadline.remaining)
         if proposal is None:
             break
         left = min(sum(_cost(setup, each) for each in [proposal, *waiting]), max(deadline.remaining, 0.0))
@@ -112,23 +112,6 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
             best_score=setup.show(best.score) if best and best.score is not None else "",
         )
     return state.tried
-
-
-def _next_in(waiting: Sequence[Proposal], setup: Search, deadline: Deadline, *, whole: float) -> tuple[int, float]:
-    """The position of the first that is worth its time, and the seconds that it may take.
-
-    That is one within its share of the whole, or one that can hurry to be; else one within what is left, else any.
-    """
-    if math.isinf(whole) or waiting[0].family.is_baseline:
-        return 0, math.inf
-    costs = [_cost(setup, proposal) for proposal in waiting]
-    left = deadline.remaining
-    for position, (proposal, cost) in enumerate(zip(waiting, costs, strict=True)):
-        if cost <= min(LARGEST_SHARE * whole, left):
-            return position, math.inf
-        if proposal.family.hurries and proposal.family.least_share * cost <= min(HURRIED_SHARE * whole, left):
-            return position, HURRIED_SHARE * whole
-    return next((position for position, cost in enumerate(costs) if cost <= left), 0), math.inf
 
 
 def estimates_in_words(tried: Sequence[Tried]) -> str:

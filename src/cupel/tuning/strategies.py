@@ -15,12 +15,15 @@ from cupel.core.errors import UsageError
 from cupel.core.family import Family
 from cupel.core.presets import Preset, Space
 from cupel.core.task import Task
-from cupel.tuning.proposal import Namer, Proposal, Strategy, Tried
+from cupel.core.trial import Status
+from cupel.tuning.proposal import Namer, Proposal, Prospects, Strategy, Tried
 from cupel.tuning.samplers import MAX_DRAWS, Sampler, derived_seed, sampler_named
 
 N_CANDIDATES = {Effort.QUICK: 10, Effort.STANDARD: 24, Effort.THOROUGH: 72, Effort.OPEN: 10_000}
 EVERY_FAMILY = "*"
 MERIT = 0.5  # a family whose best is next in rank is drawn half as often
+LEAST_SECONDS = 1.0  # what takes less than this is as cheap as this
+WITHOUT_END = Prospects()
 ETA = 3
 N_RUNGS = 3
 MOST_SURVIVORS = 9  # of one bracket: who asks for more gets more brackets, and a model that was fully trained early
@@ -78,15 +81,16 @@ class Sequential:
         self._namer = Namer(ground.modality)
         self._searched = [family for family in ground.fitting if not family.is_baseline]
         self._samplers: dict[str, Sampler] = {}
+        self._firsts: dict[str, Proposal] = {}
         self._n_draws = 0
         self._exhausted: set[str] = set()
         self.planned: list[Proposal] = list(itertools.islice(self._fixed(with_portfolio), max(ground.n_candidates, 1)))
 
-    def propose(self, tried: Sequence[Tried]) -> Proposal | None:
-        """The next draw."""
+    def propose(self, tried: Sequence[Tried], prospects: Prospects = WITHOUT_END) -> Proposal | None:
+        """The next draw; of what waits, the first of the family whose turn it is."""
         if len(tried) >= self._ground.n_candidates or self._sampler is None:
             return None
-        return self._drawn(tried)
+        return self._drawn(tried, prospects)
 
     def _fixed(self, with_portfolio: bool) -> Iterator[Proposal]:
         """Baselines, then presets by their places, then those without one, a first of every family before any second."""
@@ -106,13 +110,17 @@ class Sequential:
             if candidate is not None:
                 yield Proposal(candidate=candidate, family=families[number])
 
-    def _drawn(self, tried: Sequence[Tried]) -> Proposal | None:
+    def _drawn(self, tried: Sequence[Tried], prospects: Prospects) -> Proposal | None:
         for _ in range(MAX_DRAWS):
-            open_families = [family for family in self._searched if family.name not in self._exhausted]
+            costs = self._costs(tried, prospects)
+            open_families = [family for family in self._searched if costs.get(family.name, math.inf) <= prospects.left]
             if not open_families:
                 return None
-            family = self._family(open_families, tried)
+            family = self._family(open_families, tried, costs=costs)
             self._n_draws += 1
+            planned = next((each for each in prospects.waiting if each.family.name == family.name), None)
+            if planned is not None and prospects.cost(planned) <= prospects.left:
+                return planned
             preset = self._sampler_of(family).draw(history_of(tried, family))
             if preset is None:
                 self._exhausted.add(family.name)
@@ -122,14 +130,40 @@ class Sequential:
                 return Proposal(candidate=candidate, family=family)
         return None
 
-    def _family(self, families: Sequence[Family], tried: Sequence[Tried]) -> Family:
+    def _costs(self, tried: Sequence[Tried], prospects: Prospects) -> dict[str, float]:
+        """The seconds that another of each family that still has any would take: as its others took, else as its first would.
+
+        Without a cap they are not asked for, so that no clock decides.
+        """
+        still_open = [family for family in self._searched if family.name not in self._exhausted]
+        if math.isinf(prospects.left):
+            return {family.name: 1.0 for family in still_open}
+        costs = {}
+        for family in still_open:
+            own = [
+                each.seconds for each in tried if each.proposal.family.name == family.name and each.trial.status is Status.DONE
+            ]
+            costs[family.name] = float(np.mean(own)) if own else prospects.cost(self._first(family))
+        return costs
+
+    def _first(self, family: Family) -> Proposal:
+        """The family's first preset, whether it is among what is planned or not."""
+        if family.name not in self._firsts:
+            candidate = Namer(self._ground.modality).candidate(family, self._ground.presets(family)[0])
+            assert candidate is not None, "a namer that has named nothing names everything"
+            self._firsts[family.name] = Proposal(candidate=candidate, family=family)
+        return self._firsts[family.name]
+
+    def _family(self, families: Sequence[Family], tried: Sequence[Tried], *, costs: Mapping[str, float]) -> Family:
+        """By turns; with a portfolio by chance, the better and, where time is capped, the cheaper the likelier."""
         if not self._by_merit:
             return families[self._n_draws % len(families)]
         best = {
             family.name: max((s for _, s in history_of(tried, family) if s is not None), default=-np.inf) for family in families
         }
         ranked = sorted(families, key=lambda family: -best[family.name])  # those without a score last, in their order
-        odds = MERIT ** np.arange(len(ranked), dtype=float)
+        seconds = np.array([max(costs[family.name], LEAST_SECONDS) for family in ranked])
+        odds = MERIT ** np.arange(len(ranked), dtype=float) / np.sqrt(seconds)
         generator = np.random.default_rng(derived_seed(self._ground.seed, "family", self._n_draws))
         return ranked[int(generator.choice(len(ranked), p=odds / odds.sum()))]
 
@@ -164,8 +198,9 @@ class Halving:
         self._steps = self._walk(max(ground.n_candidates - len(self.planned), 1), brackets)
         self._tried: Sequence[Tried] = ()
 
-    def propose(self, tried: Sequence[Tried]) -> Proposal | None:
+    def propose(self, tried: Sequence[Tried], prospects: Prospects = WITHOUT_END) -> Proposal | None:
         """The next step of the current bracket."""
+        del prospects
         self._tried = tried
         return next(self._steps, None) if self._searched else None
 

@@ -1,0 +1,91 @@
+"""Who is next where time is short and all of it is to be used."""
+
+from dataclasses import replace
+
+import pytest
+
+from cupel.core.trial import Status
+from cupel.tuning import Tried
+from cupel.tuning.strategies import strategy_named
+from cupel.tuning.tests.planted import done, family, ground
+from cupel.tuning.turns import LARGEST_SHARE, Turns
+
+WHOLE = 300.0
+
+
+def walk(families, *, scores, whole=WHOLE, fills_time=True, search="auto"):
+    """Names in the order in which they are tried, every one taking what it was estimated at; and what was tried."""
+    strategy = strategy_named(search, ground(10_000, families=families))
+    turns = Turns(strategy=strategy, cost=lambda each: each.family.cost().seconds, whole=whole, fills_time=fills_time)
+    waiting, tried, left = list(strategy.planned), [], whole
+    while left > 0:
+        proposal, seconds = turns.next(waiting, tried, left=left)
+        if proposal is None:
+            break
+        took = min(proposal.family.cost().seconds, seconds, left)
+        left -= took
+        trial = replace(done(proposal), status=Status.DONE)
+        tried.append(Tried(proposal=proposal, trial=trial, score=scores[proposal.family.name], seconds=took))
+    return [each.trial.candidate.name for each in tried], tried
+
+
+def seconds_on(tried, *names):
+    return sum(each.seconds for each in tried if each.proposal.family.name in names)
+
+
+CONSTANT = family("constant", baseline=True, seconds=0.0)
+TREES = family("trees", n_presets=3, seconds=5.0, places=[1, 4, 5])
+SCORES = {"constant": 0.0, "trees": 0.9, "first": 0.5, "second": 0.6, "third": 0.7}
+
+
+def deep(name, *, seconds=60.0, places=(2, 3, 6)):
+    return family(name, n_presets=len(places), seconds=seconds, deep=True, places=list(places))
+
+
+def test_a_dear_second_of_a_family_comes_after_the_first_of_another():
+    names, _ = walk([CONSTANT, TREES, deep("first"), deep("second", places=[7])], scores=SCORES)
+    assert [name for name in names if name.startswith(("first", "second"))][:2] == ["first-1", "second-1"]
+
+
+def test_without_time_to_fill_what_is_planned_keeps_its_order():
+    names, _ = walk([CONSTANT, TREES, deep("first"), deep("second", places=[7])], scores=SCORES, fills_time=False, whole=1000.0)
+    assert names[:8] == ["constant-1", "trees-1", "first-1", "first-2", "trees-2", "trees-3", "first-3", "second-1"]
+
+
+def test_who_did_best_gets_as_much_time_as_dear_first_ones_do():
+    families = [CONSTANT, TREES, deep("first"), deep("second", places=[7]), deep("third", places=[8])]
+    _, tried = walk(families, scores=SCORES)
+    new = [each for each in tried if each.proposal.candidate.name in ("second-1", "third-1")]
+    assert seconds_on(tried, "trees") >= 60.0
+    assert sum(each.seconds for each in new) <= (WHOLE - 60.0) / 2 + 60.0
+
+
+def test_the_better_and_the_cheaper_are_drawn_more_often():
+    families = [CONSTANT, TREES, deep("first", places=[2])]
+    _, behind = walk(families, scores=SCORES)
+    _, ahead = walk(families, scores={**SCORES, "first": 0.95})
+    assert seconds_on(ahead, "first") > seconds_on(behind, "first")
+
+
+def test_of_the_family_whose_turn_it_is_what_was_planned_comes_before_what_is_drawn():
+    names, _ = walk([CONSTANT, deep("first")], scores=SCORES)
+    assert names == ["constant-1", "first-1", "first-2", "first-3", "first-4", "first-5"]
+
+
+def test_what_does_not_fit_any_more_is_not_proposed():
+    names, tried = walk([CONSTANT, TREES, deep("first", places=[2])], scores={**SCORES, "first": 0.95}, whole=100.0)
+    assert seconds_on(tried, "first") == pytest.approx(60.0)
+    assert "first-2" not in names
+
+
+def test_the_first_of_a_family_may_hurry_where_most_of_what_it_needs_is_left():
+    assert LARGEST_SHARE * WHOLE < 250.0
+    names, _ = walk([CONSTANT, TREES, deep("first", seconds=250.0, places=[2])], scores=SCORES)
+    assert names[4] == "first-1"
+    hopeless, _ = walk([CONSTANT, TREES, deep("first", seconds=900.0, places=[2])], scores=SCORES)
+    assert "first-1" not in hopeless[:-1]
+
+
+def test_a_strategy_that_draws_nothing_leaves_what_is_planned_to_be_run():
+    names, _ = walk([CONSTANT, TREES, deep("first")], scores=SCORES, search="portfolio")
+    assert names == ["constant-1", "trees-1", "first-1", "trees-2", "trees-3", "first-2", "first-3"]

@@ -1,0 +1,100 @@
+"""Whose turn it is where time is short: what is planned as long as it may teach something new, then who did best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cupel.core.trial import Status
+from cupel.tuning.proposal import Proposal, Prospects, Strategy, Tried
+
+LARGEST_SHARE = 1 / 3
+"""A planned candidate that needs more than this share of the whole time waits until cheaper ones are done."""
+HURRIED_SHARE = 0.4
+"""One that can hurry waits only where this share of the whole time would be too little even so; it gets no more."""
+DEAR_SHARE = 0.05
+"""What needs more of the whole time than this has to deserve it."""
+WORTH_SHARE = 0.6
+"""The first of a family is tried in its turn with this share of what it needs, where the time has no more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turns:
+    """Decides what is next.
+
+    `whole` is all the time for candidates and infinite where there is no cap. With `fills_time` all of it is to be used, and
+    who gets it depends on what came of earlier ones: a dear second of a family is not run because it is planned, it competes
+    with what the strategy would draw; dear first ones of families take turns with those by merit, each half of the time.
+    Without, what is planned is run in its order, but for what is too dear for the time there is.
+    """
+
+    strategy: Strategy
+    cost: Callable[[Proposal], float]
+    whole: float
+    fills_time: bool
+
+    def next(self, waiting: list[Proposal], tried: Sequence[Tried], *, left: float) -> tuple[Proposal | None, float]:
+        """What is next and the seconds that it may take; None where all is done. What stood in `waiting` is taken out."""
+        if waiting and (math.isinf(self.whole) or waiting[0].family.is_baseline):
+            return waiting.pop(0), math.inf
+        found = self._planned(waiting, tried, left=left) if self.fills_time else self._in_order(waiting, left=left)
+        if found is not None:
+            return waiting.pop(found[0]), found[1]
+        proposal = self._by_merit(waiting, tried, left=left) if self.fills_time or not waiting else None
+        if proposal is None and waiting:
+            fitting = (position for position, each in enumerate(waiting) if self.cost(each) <= left)
+            return waiting.pop(next(fitting, 0)), math.inf
+        return proposal, math.inf
+
+    def _by_merit(self, waiting: list[Proposal], tried: Sequence[Tried], *, left: float) -> Proposal | None:
+        """What the strategy makes of what was tried; it sees the clock only where time is to be filled."""
+        prospects = Prospects(waiting=tuple(waiting), left=left, cost=self.cost) if self.fills_time else Prospects()
+        proposal = self.strategy.propose(tried, prospects)
+        if proposal is not None and proposal in waiting:
+            waiting.remove(proposal)
+        return proposal
+
+    def _in_order(self, waiting: Sequence[Proposal], *, left: float) -> tuple[int, float] | None:
+        """The first that is within its share of the whole, or that can hurry to be, with the seconds that it may take."""
+        for position, proposal in enumerate(waiting):
+            cost = self.cost(proposal)
+            if cost <= min(LARGEST_SHARE * self.whole, left):
+                return position, math.inf
+            if proposal.family.hurries and proposal.family.least_share * cost <= min(HURRIED_SHARE * self.whole, left):
+                return position, HURRIED_SHARE * self.whole
+        return None
+
+    def _planned(self, waiting: Sequence[Proposal], tried: Sequence[Tried], *, left: float) -> tuple[int, float] | None:
+        """The first that is cheap, or the first of its family as long as merit had its half of the time."""
+        seen = {each.proposal.family.name for each in tried if each.trial.status is not Status.SKIPPED}
+        new = [position for position, proposal in enumerate(waiting) if self._is_cheap_or_new(proposal, seen)]
+        if not self._owes_merit(tried):
+            fitting = self._in_order([waiting[position] for position in new], left=left)
+            if fitting is not None:
+                return new[fitting[0]], fitting[1]
+            worth = (position for position in new if WORTH_SHARE * self.cost(waiting[position]) <= left)
+            return next(((position, math.inf) for position in worth), None)
+        cheap = [position for position in new if self._is_cheap(waiting[position])]
+        fitting = self._in_order([waiting[position] for position in cheap], left=left)
+        return None if fitting is None else (cheap[fitting[0]], fitting[1])
+
+    def _is_cheap_or_new(self, proposal: Proposal, seen: set[str]) -> bool:
+        return self._is_cheap(proposal) or proposal.family.name not in seen
+
+    def _is_cheap(self, proposal: Proposal) -> bool:
+        return self.cost(proposal) <= DEAR_SHARE * self.whole
+
+    def _owes_merit(self, tried: Sequence[Tried]) -> bool:
+        """Whether first ones of families, after the first deep one, have had more time than what was chosen by merit."""
+        first_ones, by_merit, seen, has_deep = 0.0, 0.0, set[str](), False
+        for each in tried:
+            family = each.proposal.family
+            is_dear = each.seconds > DEAR_SHARE * self.whole
+            if family.name in seen:
+                by_merit += each.seconds if has_deep else 0.0
+            elif is_dear and has_deep:
+                first_ones += each.seconds
+            seen.add(family.name)
+            has_deep = has_deep or (family.is_deep and each.seconds > 0)
+        return first_ones > by_merit
