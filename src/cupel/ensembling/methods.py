@@ -36,11 +36,15 @@ def choose_auto(evidence: Evidence, rows: Rows) -> Choice:
     """By the simplest of the cheap methods that none other beats beyond noise.
 
     Each learns from some of many rows, which is the dear part, and is judged, cross-fitted, on as many as show small gains.
+    Of many rows halves teach: more than four of five parts of fewer.
     """
     generator = np.random.default_rng(evidence.seed)
     n_numbers = len(evidence.predictions) * np.shape(evidence.predictions[0])[1]
-    teachers = _some_of(rows, min(MAX_TEACHERS, max(MAX_TEACHING_NUMBERS // n_numbers, MIN_TEACHERS)), generator)
-    judges = _some_of(rows, max(MAX_JUDGING_NUMBERS // n_numbers, len(teachers)), generator)
+    judges = _some_of(rows, max(MAX_JUDGING_NUMBERS // n_numbers, MIN_TEACHERS), generator)
+    most = min(MAX_TEACHERS, max(MAX_TEACHING_NUMBERS // n_numbers, MIN_TEACHERS))
+    teachers = _some_of(judges, most, generator)
+    if len(judges) > most:
+        evidence = replace(evidence, parts=np.where(evidence.parts < 0, -1, evidence.parts % 2))
     judged = [cross_fitted(METHODS[name].choose, evidence, rows=judges, taught_by=teachers) for name in SIMPLEST_FIRST]
     scores = np.array([evidence.score(predictions, judges) for predictions in judged])
     best = judged[int(np.argmax(np.where(np.isfinite(scores), scores, -np.inf)))]
@@ -53,10 +57,10 @@ def _some_of(rows: Rows, most: int, generator: np.random.Generator) -> Rows:
     return rows if len(rows) <= most else generator.choice(rows, most, replace=False)
 
 
-MIN_TEACHERS, MAX_TEACHERS, MAX_TEACHING_NUMBERS = 500, 4_000, 500_000
+MIN_TEACHERS, MAX_TEACHERS, MAX_TEACHING_NUMBERS = 500, 20_000, 2_000_000
 MAX_JUDGING_NUMBERS = 5_000_000
-"""Members, times outputs, times rows: with 10 members and two classes 250,000 rows. On adult, 32,561 rows, a mixture gains .0009
-in ROC-AUC; judged on the 4,000 rows that teach, that was within noise, and the best single model was packed."""
+"""Members, times outputs, times rows. On adult, 32,561 rows, a stack gains .0013 in ROC-AUC, on the test part .0014; taught by 3,200
+rows and judged on 4,000 that was within noise, and the best single model was packed."""
 SIMPLEST_FIRST = ("none", "soft-vote", "weighted-vote", "greedy", "stack")
 """Of the cheap methods; the best is as good as itself, so one is always found."""
 
