@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import optuna
 
 History = Sequence[tuple[Preset, float | None]]
-"""Presets of one family that were tried, with scores; larger is better, None for those without."""
+"""Presets of one family that were tried, with scores; larger is better, minus infinity raced out, None failed or skipped."""
 
 MAX_DRAWS = 200
 
@@ -141,12 +142,21 @@ class BayesianSampler:
         if preset in self._told:
             return
         self._told.add(preset)
-        is_score = score is not None and np.isfinite(score)
-        state = optuna.trial.TrialState.COMPLETE if is_score else optuna.trial.TrialState.FAIL
         if preset in self._asked:
-            self._study.tell(self._asked[preset], score if is_score else None, state=state)
-        elif is_score and (known := frozen(self._space, preset, score=score)) is not None:
+            state = _state(score)
+            value = score if state is optuna.trial.TrialState.COMPLETE else None
+            self._study.tell(self._asked[preset], value, state=state)
+        elif score is not None and (known := frozen(self._space, preset, score=score)) is not None:
             self._study.add_trial(known)
+
+
+def _state(score: float | None) -> optuna.trial.TrialState:
+    """What Optuna calls it: pruned is what was raced out, and worse to it than all that is complete."""
+    import optuna
+
+    if score is None or math.isnan(score):
+        return optuna.trial.TrialState.FAIL
+    return optuna.trial.TrialState.COMPLETE if math.isfinite(score) else optuna.trial.TrialState.PRUNED
 
 
 def ordered(space: Space) -> list[str]:
@@ -174,8 +184,8 @@ def frozen(space: Space, preset: Preset, *, score: float | None) -> optuna.trial
     return optuna.trial.create_trial(
         params={name: _stored(value, space.dimensions[name]) for name, value in values.items()},
         distributions=distributions,
-        value=score,
-        state=optuna.trial.TrialState.COMPLETE if score is not None else optuna.trial.TrialState.FAIL,
+        value=score if _state(score) is optuna.trial.TrialState.COMPLETE else None,
+        state=_state(score),
     )
 
 

@@ -21,7 +21,7 @@ from cupel.tuning.samplers import MAX_DRAWS, Sampler, derived_seed, sampler_name
 
 N_CANDIDATES = {Effort.QUICK: 10, Effort.STANDARD: 24, Effort.THOROUGH: 72, Effort.OPEN: 10_000}
 EVERY_FAMILY = "*"
-MERIT = 0.5  # a family whose best is next in rank is drawn half as often
+MERIT = 0.5  # a family whose best is next in rank is drawn half as often, and so is one after each that was raced out
 LEAST_SECONDS = 1.0  # what takes less than this is as cheap as this
 WITHOUT_END = Prospects()
 ETA = 3
@@ -155,15 +155,16 @@ class Sequential:
         return self._firsts[family.name]
 
     def _family(self, families: Sequence[Family], tried: Sequence[Tried], *, costs: Mapping[str, float]) -> Family:
-        """By turns; with a portfolio by chance, the better and, where time is capped, the cheaper the likelier."""
+        """By turns; with a portfolio by chance: likelier the better, the seldomer raced out, where time is capped the cheaper."""
         if not self._by_merit:
             return families[self._n_draws % len(families)]
         best = {
             family.name: max((s for _, s in history_of(tried, family) if s is not None), default=-np.inf) for family in families
         }
         ranked = sorted(families, key=lambda family: -best[family.name])  # those without a score last, in their order
+        halvings = [rank + _disappointments(tried, family) for rank, family in enumerate(ranked)]
         seconds = np.array([max(costs[family.name], LEAST_SECONDS) for family in ranked])
-        odds = MERIT ** np.arange(len(ranked), dtype=float) / np.sqrt(seconds)
+        odds = MERIT ** (np.array(halvings, dtype=float) - min(halvings)) / np.sqrt(seconds)
         generator = np.random.default_rng(derived_seed(self._ground.seed, "family", self._n_draws))
         return ranked[int(generator.choice(len(ranked), p=odds / odds.sum()))]
 
@@ -251,10 +252,18 @@ class Halving:
 
 
 def history_of(tried: Sequence[Tried], family: Family) -> list[tuple[Preset, float | None]]:
-    """What was fully tried of a family."""
+    """What was fully tried of a family; minus infinity for what was raced out."""
     return [
-        (each.preset, each.score) for each in tried if each.proposal.family.name == family.name and not each.proposal.is_screening
+        (each.preset, -math.inf if each.trial.status is Status.DROPPED else each.score)
+        for each in tried
+        if each.proposal.family.name == family.name and not each.proposal.is_screening
     ]
+
+
+def _disappointments(tried: Sequence[Tried], family: Family) -> int:
+    """How many of the family were raced out since one was not."""
+    own = [each.trial.status is Status.DROPPED for each in tried if each.proposal.family.name == family.name]
+    return next((number for number, is_dropped in enumerate(reversed(own)) if not is_dropped), len(own))
 
 
 def _or_worst(scores: Sequence[float | None], place: int) -> float:

@@ -2,18 +2,20 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from cupel.core.trial import Status
 from cupel.tuning import Tried
+from cupel.tuning.samplers import sampler_named
 from cupel.tuning.strategies import strategy_named
-from cupel.tuning.tests.planted import done, family, ground
+from cupel.tuning.tests.planted import FAMILIES, done, family, ground
 from cupel.tuning.turns import LARGEST_SHARE, Turns
 
 WHOLE = 300.0
 
 
-def walk(families, *, scores, whole=WHOLE, fills_time=True, search="auto"):
+def walk(families, *, scores, whole=WHOLE, fills_time=True, search="auto", raced_out=()):
     """Names in the order in which they are tried, every one taking what it was estimated at; and what was tried."""
     strategy = strategy_named(search, ground(10_000, families=families))
     turns = Turns(strategy=strategy, cost=lambda each: each.family.cost().seconds, whole=whole, fills_time=fills_time)
@@ -24,8 +26,10 @@ def walk(families, *, scores, whole=WHOLE, fills_time=True, search="auto"):
             break
         took = min(proposal.family.cost().seconds, seconds, left)
         left -= took
-        trial = replace(done(proposal), status=Status.DONE)
-        tried.append(Tried(proposal=proposal, trial=trial, score=scores[proposal.family.name], seconds=took))
+        name = proposal.family.name
+        is_dropped = name in raced_out
+        trial = replace(done(proposal), status=Status.DROPPED if is_dropped else Status.DONE)
+        tried.append(Tried(proposal=proposal, trial=trial, score=None if is_dropped else scores[name], seconds=took))
     return [each.trial.candidate.name for each in tried], tried
 
 
@@ -89,3 +93,22 @@ def test_the_first_of_a_family_may_hurry_where_most_of_what_it_needs_is_left():
 def test_a_strategy_that_draws_nothing_leaves_what_is_planned_to_be_run():
     names, _ = walk([CONSTANT, TREES, deep("first")], scores=SCORES, search="portfolio")
     assert names == ["constant-1", "trees-1", "first-1", "trees-2", "trees-3", "first-2", "first-3"]
+
+
+def test_a_family_whose_draws_are_raced_out_is_drawn_ever_more_seldom():
+    families = [CONSTANT, TREES, family("near", n_presets=1, seconds=5.0, places=[2])]
+    scores = {**SCORES, "near": 0.8}
+    _, welcome = walk(families, scores=scores)
+    _, dropped = walk(families, scores=scores, raced_out={"near"})
+    assert seconds_on(dropped, "near") < seconds_on(welcome, "near") / 3
+
+
+def test_where_candidates_were_raced_out_less_is_drawn():
+    space = ground().space(FAMILIES[0])
+    generator = np.random.default_rng(0)
+    history = [(space.preset({"rate": rate, "width": 10}), 1.0 if rate > 0.7 else -np.inf) for rate in generator.random(30)]
+    drawn = {}
+    for told in (history, [(preset, score if np.isfinite(score) else None) for preset, score in history]):
+        sampler = sampler_named("tpe", space, seed=0)
+        drawn[told is history] = np.mean([sampler.draw(told).config.rate > 0.7 for _ in range(30)])
+    assert drawn[True] > drawn[False]
