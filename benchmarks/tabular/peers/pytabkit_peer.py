@@ -1,4 +1,7 @@
-"""RealMLP or TabM as pytabkit ships them (`--option RealMLP_TD` or `TabM_D`), five folds averaged; it knows no time limit."""
+"""RealMLP or TabM as pytabkit ships them (`--option RealMLP_TD` or `TabM_D`), five folds averaged; it knows no time limit.
+
+It refuses missing numbers, so they are replaced by the training rows' median.
+"""
 
 import pickle
 import time
@@ -13,6 +16,8 @@ def main() -> None:
 
     features, target, test = read(given)
     features, test = with_categories(features, test)
+    medians = features.median(numeric_only=True)
+    features, test = features.fillna(medians), test.fillna(medians)
     is_regression = given.metric == "rmse"
     kind = getattr(pytabkit, f"{given.option}_{'Regressor' if is_regression else 'Classifier'}")
     options = {"n_cv": 5, "n_refit": 0, "device": "cpu", "random_state": 0, "n_threads": given.cores}
