@@ -93,7 +93,8 @@ class Family:
     the search makes more of them from. `cost(n_train, shape, config, recipe, task)` estimates one unit. A family that is
     `on_request` is tried only where it is asked for by name. One that `hurries` is begun in its turn even where time is short
     for it: its steps grow, or its schedule follows the clock. `folds_apart` networks are so large that folds are trained one
-    after another, each on all cores.
+    after another, each on all cores. One that `joins` builds networks of one member that answer row by row and need nothing
+    but their blocks: built with more outputs, they are parts of a network that reads several modalities.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Family:
     on_request: bool = False
     hurries: bool = False
     folds_apart: bool = False
+    joins: bool = False
     fit: FitFunction | None = None
     build: BuildFunction | None = None
 

@@ -104,6 +104,10 @@ class Modality:
     looking at data needs no training library. `graph_inputs(schema)` declares what `Preparation.emit` may read. `reader`
     reads what a table cannot hold, and `inspect` looks for what only this kind of data can be wrong with; tables need neither.
     `example(kind)` makes a small dataset of its kind, task and target set, that can be learned from: what it is checked on.
+
+    `kinds` are the columns that it reads: what others need to know to learn from them together with its own. One that
+    `reads_one_column` takes the first unless its preparations' field `column` names another. A modality that is made of others
+    says by `for_schema` what it is where these are the columns.
     """
 
     name: str
@@ -114,3 +118,6 @@ class Modality:
     reader: Reader | None = None
     example: Callable[[TaskKind], Dataset] | None = None
     inspect: Callable[[Dataset], Inspection] | None = None
+    kinds: frozenset[ColumnKind] = frozenset()
+    reads_one_column: bool = False
+    for_schema: Callable[[Schema], Modality] | None = None

@@ -39,7 +39,7 @@ def recognise(schema: Schema) -> Modality:
             f"Installed are: {', '.join(m.name for m in modalities()) or 'none'}. "
             f"Install one that fits, or override column kinds."
         )
-    return best
+    return best if best.for_schema is None else best.for_schema(schema)
 
 
 def modality_named(name: str) -> Modality:

@@ -33,16 +33,19 @@ PIXELS_PER_CELL = 2
 class AsPixels:
     """Pictures of one size, as bytes: the block "pixels", (rows, channels, height, width).
 
-    `side` 0 is chosen from the sizes in the training rows (see `working_size`); `policy` as in `Resize`.
+    `side` 0 is chosen from the sizes in the training rows (see `working_size`); `policy` as in `Resize`. `column` names the
+    column of pictures; without a name it is the first.
     """
 
     side: Annotated[int, Choice(0, 28, 32, 48, 64, 96, 128, 160, 224)] = 0
     policy: Annotated[str, Choice("stretch", "fit", "crop")] = "stretch"
+    column: str = ""
 
     def fit(self, dataset: Dataset, rows: Rows, *, seed: int) -> Prepared:
         """Choose the size."""
         del seed
-        fitted = FittedPixels(name_of_pictures(dataset), resize_for(dataset, rows, side=self.side, policy=self.policy))
+        name = name_of_pictures(dataset, self.column)
+        fitted = FittedPixels(name, resize_for(dataset, rows, name=name, side=self.side, policy=self.policy))
         return Prepared(fitted, fitted.transform(dataset, rows), rows)
 
 
@@ -72,14 +75,16 @@ class AsDescriptors:
     n_orientations: Annotated[int, Choice(6, 8, 9, 12)] = 8
     n_cells: Annotated[int, Choice(4, 6, 7, 8)] = 7
     thumbnail: Annotated[int, Choice(0, 4, 8, 12)] = 8
+    column: str = ""
 
     def fit(self, dataset: Dataset, rows: Rows, *, seed: int) -> Prepared:
         """Choose the size; where a column never varies nothing is left out, so that all folds are alike."""
         del seed
-        resize = resize_for(dataset, rows, side=0, policy="stretch", largest=LARGEST_DESCRIBED)
+        name = name_of_pictures(dataset, self.column)
+        resize = resize_for(dataset, rows, name=name, side=0, policy="stretch", largest=LARGEST_DESCRIBED)
         n_cells = max(1, min(self.n_cells, min(resize.height, resize.width) // PIXELS_PER_CELL))
         descriptor = Descriptor(self.n_orientations, n_cells, self.thumbnail, resize.height, resize.width, resize.n_channels)
-        fitted = FittedDescriptors(name_of_pictures(dataset), resize, descriptor)
+        fitted = FittedDescriptors(name, resize, descriptor)
         return Prepared(fitted, fitted.transform(dataset, rows), rows)
 
 
@@ -102,14 +107,13 @@ class FittedDescriptors:
         return {DESCRIPTORS: self.descriptor.emit(graph, pixels)}
 
 
-def name_of_pictures(dataset: Dataset) -> str:
-    """The column of pictures."""
-    return dataset.schema.image_features[0].name
+def name_of_pictures(dataset: Dataset, column: str = "") -> str:
+    """The column of pictures, where none is named the first."""
+    return column or dataset.schema.image_features[0].name
 
 
-def resize_for(dataset: Dataset, rows: Rows, *, side: int, policy: str, largest: int = 0) -> Resize:
-    """To `side`, or to what the pictures of these rows suggest, `largest` at most."""
-    name = name_of_pictures(dataset)
+def resize_for(dataset: Dataset, rows: Rows, *, name: str, side: int, policy: str, largest: int = 0) -> Resize:
+    """To `side`, or to what the pictures of these rows in this column suggest, `largest` at most."""
     n_channels = dataset.schema[name].channels
     if side:
         return Resize(height=side, width=side, n_channels=n_channels, policy=policy)

@@ -58,4 +58,5 @@ modality = Modality(
     families=families,
     graph_inputs=graph_inputs,
     unusable=unusable,
+    kinds=frozenset({ColumnKind.NUMBER, ColumnKind.BOOLEAN, ColumnKind.DATETIME, ColumnKind.CATEGORY}),
 )

@@ -271,5 +271,6 @@ spec = Family(
     is_deep=True,
     hurries=True,
     folds_apart=True,
+    joins=True,
     build=build,
 )

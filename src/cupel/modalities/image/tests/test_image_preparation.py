@@ -78,10 +78,10 @@ def test_sizes_are_chosen_by_the_training_rows() -> None:
     for row in range(10):
         small[row], large[row] = np.zeros((20, 20, 3), np.uint8), np.zeros((90, 90, 3), np.uint8)
     dataset = replace(DATASET, columns={"picture": np.concatenate([small, large]), "answer": np.zeros(20, np.int32)})
-    assert resize_for(dataset, np.arange(10), side=0, policy="stretch").height == 20
-    assert resize_for(dataset, np.arange(10, 20), side=0, policy="stretch").height == 64
-    assert resize_for(dataset, np.arange(10), side=48, policy="fit").height == 48
-    assert resize_for(dataset, np.arange(10), side=48, policy="fit").policy == "fit"
+    assert resize_for(dataset, np.arange(10), name="picture", side=0, policy="stretch").height == 20
+    assert resize_for(dataset, np.arange(10, 20), name="picture", side=0, policy="stretch").height == 64
+    assert resize_for(dataset, np.arange(10), name="picture", side=48, policy="fit").height == 48
+    assert resize_for(dataset, np.arange(10), name="picture", side=48, policy="fit").policy == "fit"
 
 
 def test_descriptors_look_at_no_more_than_they_need() -> None:
@@ -89,7 +89,7 @@ def test_descriptors_look_at_no_more_than_they_need() -> None:
     for row in range(4):
         pictures[row] = np.zeros((100, 300, 3), np.uint8)
     dataset = replace(DATASET, columns={"picture": pictures, "answer": np.zeros(4, np.int32)})
-    resize = resize_for(dataset, np.arange(4), side=0, policy="stretch", largest=LARGEST_DESCRIBED)
+    resize = resize_for(dataset, np.arange(4), name="picture", side=0, policy="stretch", largest=LARGEST_DESCRIBED)
     assert max(resize.height, resize.width) == LARGEST_DESCRIBED
     assert resize.height < resize.width / 2
 

@@ -253,5 +253,6 @@ spec = Family(
     space=space,
     cost=cost,
     is_deep=True,
+    joins=True,
     build=build,
 )
