@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from cupel.core.dataset import Dataset
 from cupel.core.family import Family
 from cupel.core.modality import GraphInput, Inspection, Modality
-from cupel.core.schema import Schema
+from cupel.core.schema import ColumnKind, Schema
 from cupel.modalities.image.example import example_pictures
 from cupel.modalities.image.reader import PictureReader
 
 
 def recognises(schema: Schema) -> float:
-    """Surely, where there is a column of pictures."""
-    return 1.0 if schema.image_features else 0.0
+    """Surely, where there is a column of pictures and nothing else, so that who reads more may claim what it stands beside."""
+    if not schema.image_features:
+        return 0.0
+    return 1.0 if len(schema.features) == 1 else 0.75
 
 
 def families() -> Sequence[Family]:
@@ -39,9 +41,6 @@ def inspect(dataset: Dataset) -> Inspection:
 def unusable(dataset: Dataset) -> str | None:
     """Why no model can learn from these pictures, as a sentence; None where one can."""
     columns = dataset.schema.image_features
-    if len(columns) > 1:
-        names = ", ".join(column.name for column in columns)
-        return f"there are {len(columns)} columns of pictures ({names}); expected one. Leave the others out with --drop."
     present = [picture for picture in dataset.columns[columns[0].name].tolist() if picture is not None]
     if not present:
         return f"not one picture in column {columns[0].name!r} can be read. Check the paths."
@@ -57,4 +56,6 @@ modality = Modality(
     reader=PictureReader(),
     example=example_pictures,
     inspect=inspect,
+    kinds=frozenset({ColumnKind.IMAGE}),
+    reads_one_column=True,
 )

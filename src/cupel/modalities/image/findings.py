@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -28,23 +27,8 @@ MOST_UNUSUAL = 0.05
 
 def findings_of(seen: Seen) -> Iterator[Finding]:
     """What is wrong, file by file."""
-    for judge in (_others_left_out, _blank, _copies, _near_copies, _unusual_sizes, _few_of_a_class):
+    for judge in (_blank, _copies, _near_copies, _unusual_sizes, _few_of_a_class):
         yield from judge(seen)
-
-
-def _others_left_out(seen: Seen) -> Iterator[Finding]:
-    others = [column.name for column in seen.dataset.schema.plain_features]
-    if others:
-        more = f" and {len(others) - N_NAMED} more" if len(others) > N_NAMED else ""
-        counted = "1 column" if len(others) == 1 else f"{len(others)} columns"
-        yield Finding(
-            code="columns-beside-pictures",
-            severity=Severity.WARNING,
-            where=", ".join(others[:N_NAMED]) + more,
-            what=f"{counted} of numbers or categories beside the pictures.",
-            action="Not used: models of pictures read pictures alone. To learn from the others instead, leave the pictures out: "
-            f"--drop {shlex.quote(seen.column)}.",
-        )
 
 
 def _blank(seen: Seen) -> Iterator[Finding]:

@@ -63,18 +63,6 @@ def test_clean_pictures_have_no_findings_and_no_twins() -> None:
     assert dict(inspection.facts)["pictures"] == "60, coloured"
 
 
-def test_columns_beside_pictures_are_said_to_be_left_out() -> None:
-    dataset = make_dataset(many(30))
-    price = Column(name="price", kind=ColumnKind.NUMBER)
-    schema = Schema((*dataset.schema.columns, price))
-    both = Dataset(schema, {**dataset.columns, "price": np.arange(30.0)}, "made", names=dataset.names)
-    finding = found_in(both)[0]["columns-beside-pictures"]
-    assert finding.severity is Severity.WARNING
-    assert finding.where == "price"
-    assert "--drop photo" in finding.action
-    assert "columns-beside-pictures" not in found_in(dataset)[0]
-
-
 def test_blank_pictures_are_named() -> None:
     blank = np.full((40, 40, 3), 7, np.uint8)
     found, inspection = found_in(make_dataset(many(50, blank, blank), ["cat", "dog"] * 26))
