@@ -211,7 +211,7 @@ def _package(
         model=model,
         schema=problem.dataset.schema,
         task=problem.task,
-        inputs=problem.inputs,
+        inputs=packing.inputs_of(model, problem.inputs),
         golden=golden_cells(problem.dataset, problem.golden_rows),
         expected=_expected(folder, pick),
         spread=problem.spread,

@@ -52,15 +52,16 @@ def declare(graph: Graph, graph_input: GraphInput) -> str:
 def combine(members: Sequence[Sequence[bytes]], rule: Combination) -> bytes:
     """Members combined by a rule as one model; a member is the mean of its serialised unit models.
 
-    What they share is stored once.
+    What they share is stored once. Inputs that none of them reads are left out: nobody should have to bring what changes nothing.
     """
     import onnx
 
     loaded = [[onnx.load_from_string(content) for content in units] for units in members]
     first = loaded[0][0].graph
+    read = {name for units in loaded for unit in units for node in unit.graph.node for name in node.input}
     graph = Graph()
     bindings: dict[str, str] = {}
-    for declared in first.input:
+    for declared in [given for given in first.input if given.name in read] or first.input[:1]:
         tensor = declared.type.tensor_type
         dtype = np.str_ if tensor.elem_type == onnx.TensorProto.STRING else onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
         axes = [axis.dim_param or axis.dim_value for axis in tensor.shape.dim[1:]]
@@ -73,6 +74,14 @@ def combine(members: Sequence[Sequence[bytes]], rule: Combination) -> bytes:
     graph.output(OUTPUT, rule.emit(graph, predictions), np.float64, width=n_outputs)
     content: bytes = graph.model().SerializeToString()
     return content
+
+
+def inputs_of(model: bytes, graph_inputs: Sequence[GraphInput]) -> tuple[GraphInput, ...]:
+    """Those of the inputs that a serialised model reads."""
+    import onnx
+
+    names = {declared.name for declared in onnx.load_from_string(model).graph.input}
+    return tuple(graph_input for graph_input in graph_inputs if graph_input.name in names)
 
 
 def session(model: bytes, *, threads: int = 1) -> Any:

@@ -11,6 +11,7 @@ import packed_examples as examples
 from cupel import packing
 from cupel.core.combination import WeightedMean
 from cupel.core.errors import ParityError
+from cupel.core.modality import GraphInput
 from cupel.serving import load
 
 KINDS = ("binary", "multiclass", "regression")
@@ -185,3 +186,12 @@ def test_weights_that_shrink_to_nothing_are_stored_and_still_load(tmp_path):
 def test_what_json_cannot_say_becomes_null(tmp_path):
     predictor = load(examples.packed(tmp_path, facts={"seconds": float("nan"), "scores": (1.0, float("inf"))}))
     assert predictor.facts == {"seconds": None, "scores": [1.0, None]}
+
+
+def test_an_input_that_no_member_reads_need_not_be_brought():
+    inputs = (*examples.INPUTS, GraphInput(name="photo", kind="pixels", columns=("photo",)))
+    exported = packing.export_unit(examples.Preparation(), examples.Linear(2), inputs, n_outputs=2).SerializeToString()
+    assert "photo" in {given.name for given in onnx.load_from_string(exported).graph.input}
+    combined = packing.combine([[exported], [examples.unit(2)[0]]], WeightedMean((0.5, 0.5)))
+    assert packing.inputs_of(combined, inputs) == examples.INPUTS
+    assert packing.run(packing.session(combined), examples.golden_feeds()).shape == (len(examples.golden_feeds()["number"]), 2)
