@@ -80,16 +80,8 @@ def fit(
             if folder.settle_question(asked):
                 observer.message(f"going on with the run in {folder.path}")
             with stopwatch.stage("searching"):
-                reserve = partial(_seconds_to_conclude, problem, budget)
                 tried = _search(
-                    problem,
-                    folder,
-                    strategy,
-                    deadline=deadline,
-                    reserve=reserve,
-                    observer=observer,
-                    stopwatch=stopwatch,
-                    fills_time=budget.effort is Effort.OPEN,
+                    problem, folder, strategy, budget=budget, deadline=deadline, observer=observer, stopwatch=stopwatch
                 )
                 tuning.write_study(folder.path / "study.log", tried, ground=ground)
             trials = [each.trial for each in tried]
@@ -177,9 +169,8 @@ def _search(
     folder: execution.RunFolder,
     strategy: tuning.Strategy,
     *,
+    budget: Budget,
     deadline: Deadline,
-    reserve: Callable[[Sequence[Trial]], float],
-    fills_time: bool,
     observer: Observer,
     stopwatch: Stopwatch,
 ) -> list[tuning.Tried]:
@@ -214,8 +205,8 @@ def _search(
         racing=tuning.Racing(comparer(problem)) if problem.settings.racing else None,
         log=folder.journal.append,
         memory_bytes=memory_for_candidates(),
-        to_conclude=reserve,
-        fills_time=fills_time,
+        to_conclude=partial(_seconds_to_conclude, problem, budget),
+        fills_time=budget.effort is Effort.OPEN,
     )
     tried = tuning.search(strategy, setup=setup, deadline=deadline)
     if words := tuning.estimates_in_words(tried):
