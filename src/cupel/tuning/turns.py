@@ -16,7 +16,7 @@ HURRIED_SHARE = 0.4
 DEAR_SHARE = 0.05
 """What needs more of the whole time than this has to deserve it."""
 WORTH_SHARE = 0.6
-"""The first of a family is tried in its turn with this share of what it needs, where the time has no more."""
+"""The first of a family is tried in its turn where a hurried share of the whole time is this share of what it needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,21 +66,26 @@ class Turns:
         return None
 
     def _planned(self, waiting: Sequence[Proposal], tried: Sequence[Tried], *, left: float) -> tuple[int, float] | None:
-        """The first that is cheap, or the first of its family as long as merit had its half of the time."""
-        seen = {each.proposal.family.name for each in tried if each.trial.status is not Status.SKIPPED}
-        new = [position for position, proposal in enumerate(waiting) if self._is_cheap_or_new(proposal, seen)]
-        if not self._owes_merit(tried):
-            fitting = self._in_order([waiting[position] for position in new], left=left)
-            if fitting is not None:
-                return new[fitting[0]], fitting[1]
-            worth = (position for position in new if WORTH_SHARE * self.cost(waiting[position]) <= left)
-            return next(((position, math.inf) for position in worth), None)
-        cheap = [position for position in new if self._is_cheap(waiting[position])]
-        fitting = self._in_order([waiting[position] for position in cheap], left=left)
-        return None if fitting is None else (cheap[fitting[0]], fitting[1])
+        """The first that is cheap, or the first of its family as long as merit had its half of the time.
 
-    def _is_cheap_or_new(self, proposal: Proposal, seen: set[str]) -> bool:
-        return self._is_cheap(proposal) or proposal.family.name not in seen
+        Where no deep one was tried yet and none fits, the cheapest of them is next, with what is left.
+        """
+        seen = {each.proposal.family.name for each in tried if each.trial.status is not Status.SKIPPED}
+        has_deep = any(each.proposal.family.is_deep and each.proposal.family.name in seen for each in tried)
+        owes_merit = has_deep and self._owes_merit(tried)
+        open_to = [
+            position
+            for position, each in enumerate(waiting)
+            if self._is_cheap(each) or (each.family.name not in seen and not owes_merit)
+        ]
+        fitting = self._in_order([waiting[position] for position in open_to], left=left)
+        if fitting is not None:
+            return open_to[fitting[0]], fitting[1]
+        dear = [position for position in open_to if not self._is_cheap(waiting[position])]
+        if not has_deep and (deep := [position for position in dear if waiting[position].family.is_deep]):
+            return min(deep, key=lambda position: self.cost(waiting[position])), math.inf
+        most = min(HURRIED_SHARE * self.whole, left)
+        return next(((each, most) for each in dear if WORTH_SHARE * self.cost(waiting[each]) <= most), None)
 
     def _is_cheap(self, proposal: Proposal) -> bool:
         return self.cost(proposal) <= DEAR_SHARE * self.whole

@@ -10,7 +10,7 @@ from cupel.tuning import Tried
 from cupel.tuning.samplers import sampler_named
 from cupel.tuning.strategies import strategy_named
 from cupel.tuning.tests.planted import FAMILIES, done, family, ground
-from cupel.tuning.turns import LARGEST_SHARE, Turns
+from cupel.tuning.turns import HURRIED_SHARE, LARGEST_SHARE, Turns
 
 WHOLE = 300.0
 
@@ -82,12 +82,20 @@ def test_what_does_not_fit_any_more_is_not_proposed():
     assert "first-2" not in names
 
 
-def test_the_first_of_a_family_may_hurry_where_most_of_what_it_needs_is_left():
-    assert LARGEST_SHARE * WHOLE < 250.0
-    names, _ = walk([CONSTANT, TREES, deep("first", seconds=250.0, places=[2])], scores=SCORES)
-    assert names[4] == "first-1"
-    hopeless, _ = walk([CONSTANT, TREES, deep("first", seconds=900.0, places=[2])], scores=SCORES)
-    assert "first-1" not in hopeless[:-1]
+def test_the_first_of_a_family_may_hurry_where_it_gets_most_of_what_it_needs():
+    assert LARGEST_SHARE * WHOLE < 150.0
+    families = [CONSTANT, TREES, deep("first", places=[2]), deep("second", seconds=150.0, places=[3])]
+    _, tried = walk(families, scores=SCORES)
+    assert seconds_on(tried, "second") == pytest.approx(HURRIED_SHARE * WHOLE)
+    families[-1] = deep("second", seconds=900.0, places=[3])
+    _, tried = walk(families, scores=SCORES)
+    assert seconds_on(tried[:-1], "second") == 0.0
+
+
+def test_one_deep_candidate_is_tried_however_dear_it_is_and_the_cheapest_of_them():
+    families = [CONSTANT, TREES, deep("first", seconds=900.0, places=[2]), deep("second", seconds=600.0, places=[3])]
+    names, _ = walk(families, scores=SCORES)
+    assert names == ["constant-1", "trees-1", "trees-2", "trees-3", "second-1"]
 
 
 def test_a_strategy_that_draws_nothing_leaves_what_is_planned_to_be_run():
