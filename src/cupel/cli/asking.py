@@ -84,11 +84,11 @@ def space_from(path: str | None) -> dict[str, dict[str, Any]]:
     """
     if path is None:
         return {}
-    import yaml
+    from cupel.core.plain_yaml import parsed_yaml
 
     try:
-        wishes = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        wishes = parsed_yaml(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise UsageError(f"--space {path!r} cannot be read: {error}") from error
     if not isinstance(wishes, dict) or not all(isinstance(fields, dict) for fields in wishes.values()):
         raise UsageError(

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import yaml
-
 from cupel.core.errors import DataError, RunConflictError
+from cupel.core.plain_yaml import parsed_yaml, yaml_of
 from cupel.core.storage import write_text
+from cupel.core.untrusted import read_bytes
 from cupel.execution.journal import Journal
 from cupel.execution.units import UnitStore
 
+MOST_QUESTION_BYTES = 4 << 20
 QUESTION_FIELDS = ("target", "settings", "fingerprint", "splits", "version")
+REQUIRED = {"target": str, "settings": dict, "fingerprint": str, "version": str}
 
 
 class RunFolder:
@@ -31,7 +34,9 @@ class RunFolder:
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._lock = (path / ".lock").open("a+")
+            _refuse_links(path)
+            descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            self._lock = os.fdopen(descriptor, "r+")
         except OSError as error:
             raise DataError(f"the run folder {path} cannot be written ({error.strerror}); choose another with --out.") from error
         self._hold()
@@ -61,7 +66,7 @@ class RunFolder:
             if differing:
                 raise RunConflictError(_conflict(self.path, known, asked, differing))
         resumed = path.exists()
-        write_text(path, yaml.safe_dump(dict(asked), sort_keys=False, allow_unicode=True))
+        write_text(path, yaml_of(dict(asked)))
         return resumed
 
     def _hold(self) -> None:
@@ -88,14 +93,31 @@ def read_run(folder: Path) -> dict[str, Any]:
     """
     path = folder / "run.yaml"
     try:
-        content = yaml.safe_load(path.read_text())
+        content = parsed_yaml(read_bytes(path, most_bytes=MOST_QUESTION_BYTES).decode())
     except FileNotFoundError as error:
         raise DataError(f"there is no run in {folder} (no run.yaml); name the folder that `cupel fit --out` wrote.") from error
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}); start anew in another folder with --out.") from error
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or any(not isinstance(content.get(name), kind) for name, kind in REQUIRED.items()):
         raise DataError(f"{path} is not a run description; start anew in another folder with --out.")
     return content
+
+
+def _refuse_links(folder: Path) -> None:
+    """What is written here must stay here, also where a stranger made the folder.
+
+    Raises:
+        DataError: a place that is written to is a link, or another name of a file that may be elsewhere.
+    """
+    for path in (folder / ".lock", folder / "journal", folder / "journal" / "journal.jsonl", folder / "units"):
+        try:
+            facts = path.lstat()
+        except FileNotFoundError:
+            continue
+        if not (stat.S_ISDIR(facts.st_mode) or (stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1)):
+            raise DataError(
+                f"{path} is a link or no plain file, so that writing to it could change something elsewhere; remove it."
+            )
 
 
 def _conflict(folder: Path, known: Mapping[str, Any], asked: Mapping[str, Any], differing: list[str]) -> str:

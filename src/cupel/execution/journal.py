@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from cupel.core.storage import finite
+from cupel.core.untrusted import parsed_json, read_bytes
+
+MOST_BYTES = 1 << 30
 
 
 class Journal:
@@ -34,7 +37,7 @@ class Journal:
         """Every intact record, oldest first; damaged lines are passed over."""
         if not self._path.exists():
             return
-        for line in self._path.read_bytes().splitlines():
+        for line in read_bytes(self._path, most_bytes=MOST_BYTES).splitlines():
             record = _parse(line)
             if record is not None:
                 yield record
@@ -53,7 +56,8 @@ def _parse(line: bytes) -> dict[str, Any] | None:
     try:
         if int(checksum, 16) != zlib.crc32(body):
             return None
-        record = json.loads(body)
+        record = parsed_json(body)
     except ValueError:
         return None
-    return record if isinstance(record, dict) else None
+    is_record = isinstance(record, dict) and isinstance(record.get("event"), str) and isinstance(record.get("candidate", ""), str)
+    return record if is_record else None

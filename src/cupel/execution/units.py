@@ -13,10 +13,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel.core.errors import DataError
+from cupel.core.foreign_graphs import fault_of
 from cupel.core.storage import finite, write_bytes, write_json
 from cupel.core.trial import UnitResult
+from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
 
 Array = NDArray[Any]
+ARRAYS = {"rows": (np.int64, 1), "predictions": (np.float64, 2), "golden": (np.float64, 2)}
+"""Element type and number of axes."""
+NEEDED = frozenset({*(f"{name}.npy" for name in ARRAYS), "model.onnx", "curve.json"})
+WEIGHTS = "weights.safetensors"
+MOST_FACTS_BYTES = 16 << 20
+MOST_BYTES = 8 << 30
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,6 +54,8 @@ class UnitStore:
     def save(self, key: str, files: UnitFiles) -> UnitResult:
         """Write a unit; `unit.json`, which names every other file with its sha256, is written last."""
         folder = self.path(key)
+        if folder.is_symlink():
+            raise DataError(f"{folder} is a link, so that writing to it would change something elsewhere; remove it.")
         contents = {
             "rows.npy": _npy(files.rows.astype(np.int64)),
             "predictions.npy": _npy(files.predictions.astype(np.float64)),
@@ -53,7 +65,7 @@ class UnitStore:
         if files.weights:
             from safetensors.numpy import save
 
-            contents["weights.safetensors"] = save({name: np.ascontiguousarray(w) for name, w in files.weights.items()})
+            contents[WEIGHTS] = save({name: np.ascontiguousarray(w) for name, w in files.weights.items()})
         contents["curve.json"] = json.dumps(finite(dict(files.facts.get("curve", {})))).encode()
         for name, content in contents.items():
             write_bytes(folder / name, content)
@@ -64,30 +76,53 @@ class UnitStore:
 
     def load(self, key: str) -> UnitResult | None:
         """A finished unit, or None where there is none, it is damaged, or the deadline had cut it short."""
-        facts = self._facts(key)
-        if facts is None or facts.get("cut_short"):
+        if self.path(key).is_symlink():
             return None
-        folder = self.path(key)
-        curve = json.loads((folder / "curve.json").read_bytes())
-        return self._result(key, facts, self.array(key, "rows"), self.array(key, "predictions"), curve)
+        try:
+            facts, contents = self._checked(key)
+            if facts.get("cut_short") or fault_of(contents["model.onnx"]):
+                return None
+            rows, predictions, golden = (self._parsed(contents[f"{name}.npy"], name) for name in ARRAYS)
+            if len(predictions) != len(rows) or golden.shape[1] != predictions.shape[1]:
+                return None
+            return self._result(key, facts, rows, predictions, _curve(parsed_json(contents["curve.json"])))
+        except _DAMAGED:
+            return None
 
     def array(self, key: str, name: str) -> Array:
         """One of a unit's arrays: rows, predictions or golden."""
-        loaded: Array = np.load(self.path(key) / f"{name}.npy", allow_pickle=False)
-        return loaded
+        return self._parsed(read_bytes(self.path(key) / f"{name}.npy", most_bytes=MOST_BYTES), name)
 
     def model(self, key: str) -> bytes:
         """A unit's ONNX model."""
-        return (self.path(key) / "model.onnx").read_bytes()
+        return read_bytes(self.path(key) / "model.onnx", most_bytes=MOST_BYTES)
 
-    def _facts(self, key: str) -> dict[str, Any] | None:
-        folder = self.path(key)
+    def weights(self, key: str) -> dict[str, Array]:
+        """A unit's weights by name, to start another training from; empty where its family has none, or they are damaged."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
         try:
-            facts = json.loads((folder / "unit.json").read_bytes())
-            intact = all(_sha256(folder / name) == digest for name, digest in facts["files"].items())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
-        return dict(facts) if intact else None
+            loaded: dict[str, Array] = load(read_bytes(self.path(key) / WEIGHTS, most_bytes=MOST_BYTES))
+        except (*_DAMAGED, SafetensorError):
+            return {}
+        return loaded
+
+    def _checked(self, key: str) -> tuple[dict[str, Any], dict[str, bytes]]:
+        """What `unit.json` says, and the files that it names, each with the sha256 that it says."""
+        folder = self.path(key)
+        facts = parsed_json(read_bytes(folder / "unit.json", most_bytes=MOST_FACTS_BYTES))
+        files = facts["files"]
+        if not NEEDED <= set(files) <= NEEDED | {WEIGHTS}:
+            raise ValueError("unit.json names other files than a unit has")
+        contents = {name: read_bytes(folder / name, most_bytes=MOST_BYTES) for name in files}
+        if any(hashlib.sha256(content).hexdigest() != files[name] for name, content in contents.items()):
+            raise ValueError("a file does not have the sha256 of unit.json")
+        return facts, contents
+
+    def _parsed(self, content: bytes, name: str) -> Array:
+        dtype, n_axes = ARRAYS[name]
+        return parsed_array(content, dtype=dtype, n_axes=n_axes)
 
     def _result(
         self, key: str, facts: Mapping[str, Any], rows: Array, predictions: Array, curve: Mapping[str, Any]
@@ -102,7 +137,7 @@ class UnitStore:
             curve=curve,
             best_epoch=facts.get("best_epoch"),
             cut_short=bool(facts.get("cut_short")),
-            latency_ms=facts.get("latency_ms") or {},
+            latency_ms={name: float(value) for name, value in (facts.get("latency_ms") or {}).items()},
         )
 
 
@@ -112,5 +147,6 @@ def _npy(array: Array) -> bytes:
     return stream.getvalue()
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _curve(plain: Any) -> dict[str, list[float]]:
+    """Numbers by epoch; what is not finite was written as null."""
+    return {str(name): [float("nan") if value is None else float(value) for value in values] for name, values in plain.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
 import re
 import stat
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from cupel.core.errors import ArtifactError
+from cupel.core.untrusted import parsed_json
 
 NEWEST_FORMAT = 1
 MEMBERS = frozenset({"model.onnx", "schema.json", "golden.json", "facts.json", "card.md"})
@@ -190,18 +190,6 @@ def _check_manifest(manifest: Any, members: Mapping[str, zipfile.ZipInfo], path:
 
 def _parsed(content: bytes, name: str, path: Path) -> Any:
     try:
-        return json.loads(content.decode(), object_pairs_hook=_once, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        return parsed_json(content)
+    except ValueError as error:
         raise ArtifactError(f"{path}: {name} is not readable JSON ({str(error)[:100]}); the file is damaged.") from error
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose names all differ: of two equal ones each reader would believe another."""
-    plain = dict(pairs)
-    if len(plain) != len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return plain
-
-
-def _refuse_constant(text: str) -> Any:
-    raise ValueError(f"{text} is no JSON")

@@ -13,8 +13,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from cupel.core.errors import ArtifactError
 from cupel.core.feeds import run_in_calls
+from cupel.core.foreign_graphs import fault_of
 from cupel.core.modality import GraphInput
-from cupel.serving.external import has_external_data
 
 Array = NDArray[Any]
 OUTPUT = "prediction"
@@ -45,8 +45,9 @@ class Session:
     """
 
     def __init__(self, model: bytes, inputs: Sequence[GraphInput], *, n_outputs: int, path: Path, threads: int = 1) -> None:
-        if model[4:8] == b"ORTM" or has_external_data(model):
-            raise ArtifactError(f"{path}: model.onnx is no ONNX model that stands by itself; it is refused.")
+        fault = fault_of(model)
+        if fault:
+            raise ArtifactError(f"{path}: model.onnx is refused: {fault}.")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -37,8 +38,6 @@ def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path):
     with RunFolder(tmp_path):
         code = f"from pathlib import Path; from cupel.execution import RunFolder; RunFolder(Path({str(tmp_path)!r}))"
         answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    import os
-
     assert answer.returncode != 0
     assert f"in use by process {os.getpid()}" in answer.stderr
 
@@ -58,3 +57,37 @@ def test_a_file_in_place_of_the_folder_says_so(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         RunFolder(tmp_path / "file")
+
+
+@pytest.mark.parametrize("name", [".lock", "journal", "journal/journal.jsonl", "units"])
+@pytest.mark.parametrize("kind", ["link", "hard link", "pipe"])
+def test_a_folder_that_would_write_elsewhere_is_refused(tmp_path, name, kind):
+    victim, folder = tmp_path / "victim", tmp_path / "run"
+    victim.write_text("precious")
+    (folder / name).parent.mkdir(parents=True)
+    if kind == "link":
+        (folder / name).symlink_to(victim)
+    elif kind == "pipe":
+        os.mkfifo(folder / name)
+    else:
+        os.link(victim, folder / name)
+    with pytest.raises(DataError):
+        RunFolder(folder)
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: &a [*a]", "[" * 5000, "target: 5", "- target", "{target: y, settings: [], fingerprint: a, version: b}", "\x00", ""],
+)
+def test_a_run_file_that_a_stranger_made_is_refused(tmp_path, text):
+    (tmp_path / "run.yaml").write_text(text)
+    with pytest.raises(DataError, match=r"cannot be read|is not a run description"):
+        read_run(tmp_path)
+
+
+def test_a_run_file_that_is_a_link_is_not_followed(tmp_path):
+    (tmp_path / "other.yaml").write_text("target: y")
+    (tmp_path / "run.yaml").symlink_to(tmp_path / "other.yaml")
+    with pytest.raises(DataError, match="is a link"):
+        read_run(tmp_path)

@@ -1,6 +1,14 @@
-import numpy as np
-import pytest
+import hashlib
+import io
+import json
 
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto
+
+import packed_examples as examples
+from cupel.core.errors import DataError
 from cupel.execution.units import UnitFiles, UnitStore
 
 
@@ -9,7 +17,7 @@ def files(**facts):
         rows=np.array([1, 3]),
         predictions=np.array([[0.25], [0.75]]),
         golden=np.array([[0.5]]),
-        model=b"onnx",
+        model=examples.unit(2)[0],
         facts={"fold": 2, "seconds": 1.5, "curve": {"train_loss": [1.0, 0.5]}, **facts},
         weights={"layer": np.ones((2, 2), np.float32)},
     )
@@ -24,7 +32,8 @@ def test_a_unit_comes_back_as_it_was(tmp_path):
     assert unit.rows.tolist() == [1, 3]
     assert unit.predictions.tolist() == [[0.25], [0.75]]
     assert unit.curve == {"train_loss": [1.0, 0.5]}
-    assert store.model("k") == b"onnx"
+    assert store.model("k") == examples.unit(2)[0]
+    assert store.weights("k")["layer"].tolist() == [[1.0, 1.0], [1.0, 1.0]]
     assert store.array("k", "golden").tolist() == [[0.5]]
 
 
@@ -50,3 +59,99 @@ def test_a_unit_that_the_deadline_cut_short_is_trained_again(tmp_path):
     store = UnitStore(tmp_path)
     store.save("k", files(cut_short=True))
     assert store.load("k") is None
+
+
+def planted(store, folder, *, name, content, key="k"):
+    """A finished unit in which a stranger has replaced a file and made `unit.json` agree."""
+    store.save(key, files())
+    facts = json.loads((folder / key / "unit.json").read_text())
+    if content is None:
+        del facts["files"][name]
+    else:
+        if not name.startswith(("/", ".")):
+            (folder / key / name).write_bytes(content)
+        facts["files"][name] = hashlib.sha256(content).hexdigest()
+    (folder / key / "unit.json").write_text(json.dumps(facts))
+
+
+def npy(array, **options):
+    stream = io.BytesIO()
+    np.save(stream, array, **options)
+    return stream.getvalue()
+
+
+def with_weights_outside():
+    model = onnx.load_from_string(examples.unit(2)[0])
+    weights = model.graph.initializer[0]
+    weights.data_location = TensorProto.EXTERNAL
+    entry = weights.external_data.add()
+    entry.key, entry.value = "location", "/etc/passwd"
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("/etc/hostname", b""),
+        ("../../secret", b""),
+        ("model.pkl", b"x"),
+        ("rows.npy", None),
+        ("rows.npy", npy(np.array([{}, {}], dtype=object), allow_pickle=True)),
+        ("rows.npy", npy(np.array([1.0, 3.0]))),
+        ("rows.npy", npy(np.array([1, 2, 3]))),
+        ("golden.npy", npy(np.ones((2, 7)))),
+        ("predictions.npy", npy(np.ones((2, 1)))[:-8]),
+        ("curve.json", b"[" * 100_000),
+        ("curve.json", b"[1]"),
+        ("curve.json", b'{"loss": ["x"]}'),
+        ("curve.json", b'{"loss": 5}'),
+        ("model.onnx", with_weights_outside()),
+        ("model.onnx", b"\x18\0\0\0ORTM" + b"\0" * 100),
+    ],
+)
+def test_a_unit_that_a_stranger_made_counts_as_unfinished(tmp_path, name, content):
+    store = UnitStore(tmp_path)
+    planted(store, tmp_path, name=name, content=content)
+    assert store.load("k") is None
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"fold": "x"},
+        {"fold": None},
+        {"seconds": "x"},
+        {"latency_ms": [1]},
+        {"latency_ms": {"one": "x"}},
+        {"files": []},
+        {"files": {}},
+    ],
+)
+def test_facts_of_another_type_count_as_unfinished(tmp_path, facts):
+    store = UnitStore(tmp_path)
+    store.save("k", files())
+    path = tmp_path / "k" / "unit.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **facts}))
+    assert store.load("k") is None
+
+
+def test_a_unit_behind_a_link_is_neither_read_nor_written(tmp_path):
+    inside, outside = tmp_path / "units", tmp_path / "elsewhere"
+    UnitStore(outside).save("k", files())
+    before = {path.name: path.read_bytes() for path in (outside / "k").iterdir()}
+    inside.mkdir()
+    (inside / "k").symlink_to(outside / "k")
+    store = UnitStore(inside)
+    assert store.load("k") is None
+    with pytest.raises(DataError, match="is a link"):
+        store.save("k", files(fold=1))
+    assert {path.name: path.read_bytes() for path in (outside / "k").iterdir()} == before
+
+
+def test_damaged_weights_are_none(tmp_path):
+    store = UnitStore(tmp_path)
+    store.save("k", files())
+    path = tmp_path / "k" / "weights.safetensors"
+    for content in (b"", b"\xff" * 8, (1 << 40).to_bytes(8, "little") + b"{}"):
+        path.write_bytes(content)
+        assert store.weights("k") == {}

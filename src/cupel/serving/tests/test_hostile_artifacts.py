@@ -9,13 +9,12 @@ import zipfile
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 import packed_examples as examples
 from cupel.core.errors import ArtifactError
 from cupel.serving import load
 from cupel.serving.artifact import open_artifact
-from cupel.serving.external import has_external_data
 
 DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -324,58 +323,3 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(tmp_path):
 def test_a_future_format_says_what_to_do(good):
     with pytest.raises(ArtifactError, match=r"format 2, written by Cupel 9.0.*pip install -U cupel"):
         load(with_manifest(good, format=2, cupel="9.0"))
-
-
-def graph_with(tensor, *, key="location"):
-    entry = tensor.external_data.add()
-    entry.key, entry.value = key, "x"
-    return tensor
-
-
-def test_weights_outside_are_found_wherever_a_tensor_can_stand():
-    inside = numpy_helper.from_array(np.zeros(2, np.float32), "location")
-    outside = graph_with(numpy_helper.from_array(np.zeros(2, np.float32), "w"))
-
-    def models(tensor):
-        constant = helper.make_node("Constant", [], ["c"], value=tensor)
-        empty = helper.make_graph([], "g", [], [])
-        yield helper.make_model(helper.make_graph([], "g", [], [], [tensor]))
-        yield helper.make_model(helper.make_graph([constant], "g", [], []))
-        inner = helper.make_graph([constant], "inner", [], [])
-        yield helper.make_model(helper.make_graph([helper.make_node("If", ["b"], [], then_branch=inner)], "g", [], []))
-        several = helper.make_node("X", [], [])
-        attribute = several.attribute.add()
-        attribute.name, attribute.type = "t", onnx.AttributeProto.TENSORS
-        attribute.tensors.append(tensor)
-        yield helper.make_model(helper.make_graph([several], "g", [], []))
-        model = helper.make_model(empty)
-        sparse = model.graph.sparse_initializer.add()
-        sparse.values.CopyFrom(tensor)
-        yield model
-        model = helper.make_model(empty)
-        model.functions.append(helper.make_function("d", "f", [], ["c"], [constant], []))
-        yield model
-        model = helper.make_model(empty)
-        model.training_info.add().algorithm.initializer.append(tensor)
-        yield model
-
-    for number, model in enumerate(models(outside)):
-        assert has_external_data(model.SerializeToString()), number
-    for number, model in enumerate(models(inside)):
-        assert not has_external_data(model.SerializeToString()), number
-
-
-def test_bytes_that_cannot_be_followed_count_as_outside():
-    for content in (b"location", b"\x3a\xff\xff\x03location", b"\x3b location", b"\xff" * 12 + b"location"):
-        assert has_external_data(content)
-
-
-def test_a_category_called_location_is_no_weight():
-    renamed_level = onnx.load_from_string(examples.unit(2)[0])
-    for node in renamed_level.graph.node:
-        for attribute in node.attribute:
-            if attribute.name == "keys_strings":
-                attribute.strings[0] = b"location"
-    content = renamed_level.SerializeToString()
-    assert b"location" in content
-    assert not has_external_data(content)

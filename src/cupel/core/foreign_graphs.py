@@ -1,0 +1,242 @@
+"""Finds out whether a graph may be opened, wherever it came from, from its bytes alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
+REFUSED = frozenset({"If", "Loop", "Scan", "SequenceMap", "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike",
+                     "RandomUniform", "RandomUniformLike"})  # fmt: skip
+"""What can run for ever or hold graphs of its own, and what gives another answer each time."""
+SIZED_BY: Mapping[str, tuple[int, ...]] = {
+    "ConstantOfShape": (0,),
+    "Expand": (1,),
+    "OneHot": (1,),
+    "Pad": (1,),
+    "Range": (0, 1, 2),
+    "Resize": (2, 3),
+    "Tile": (1,),
+}
+"""Which inputs say how large an output is that the other inputs do not bound."""
+MOST_ELEMENTS = 1 << 28
+_MOST_AXES = 16
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_FLOAT, _INT64 = 1, 7
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+# Which fields of which message hold which messages: all ways by which a tensor can be part of a model (onnx.proto, IR 13).
+_PARTS: Mapping[str, Mapping[int, str]] = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 11: "attribute"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {_EXTERNAL_DATA: "", _DATA_LOCATION: ""},
+}
+Part = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class _Node:
+    """A node as far as it is looked at; `integers` are those of its attributes."""
+
+    kind: str
+    domain: str
+    inputs: list[str]
+    outputs: list[str]
+    integers: list[list[int]] = field(default_factory=list)
+    constant: list[float] | None = None
+
+
+def fault_of(model: bytes) -> str | None:
+    """Why a serialised ONNX model is not opened, as half a sentence; None where nothing is wrong with it.
+
+    A graph may not take weights from elsewhere (it could read any file, or any memory, that the process may read), bring
+    functions or operators of other domains, loop, draw at random, or ask for tensors of more than `MOST_ELEMENTS` by a few
+    constants. What it computes the size of while it runs is not bounded here.
+    """
+    if model[4:8] == b"ORTM":
+        return "it is no ONNX model"
+    try:
+        if _has_external_data(model):
+            return "it takes weights from outside of itself"
+        return _fault_of_model(model)
+    except (IndexError, ValueError, RecursionError):
+        return "its bytes cannot be followed"
+
+
+def _fault_of_model(model: bytes) -> str | None:
+    parts = list(_fields(model, 0, len(model)))
+    if any(number in (20, 25) for number, _, _, _ in parts):
+        return "it brings functions of its own, or how to train it"
+    for number, _, first, last in parts:
+        if number == 8 and (domain := _text(model, _fields(model, first, last), 1)) not in DOMAINS:
+            return f"it needs operators of {domain[:60]!r}"
+    for number, _, first, last in parts:
+        if number == 7 and (fault := _fault_of_graph(model, first, last)):
+            return fault
+    return None
+
+
+def _fault_of_graph(model: bytes, start: int, end: int) -> str | None:
+    sizes: dict[str, list[float]] = {}
+    nodes = []
+    for number, _, first, last in _fields(model, start, end):
+        if number == 1:
+            nodes.append(_node(model, first, last))
+        elif number == 5:
+            name, values = _small_tensor(model, first, last)
+            sizes[name] = values
+    sizes |= {node.outputs[0]: node.constant for node in nodes if node.constant is not None and node.outputs}
+    return next((fault for node in nodes if (fault := _fault_of_node(node, sizes))), None)
+
+
+def _fault_of_node(node: _Node, sizes: Mapping[str, list[float]]) -> str | None:
+    if node.domain not in DOMAINS:
+        return f"it has an operator of {node.domain[:60]!r}"
+    if node.kind in REFUSED:
+        return f"it has the operator {node.kind}"
+    asked = [sizes.get(node.inputs[place], []) for place in SIZED_BY.get(node.kind, ()) if place < len(node.inputs)]
+    if any(_extent(values) > MOST_ELEMENTS for values in (*node.integers, *asked)):
+        return f"its operator {node.kind[:60]} asks for more than {MOST_ELEMENTS:,} elements"
+    return None
+
+
+def _extent(values: Iterable[float]) -> float:
+    """The product of all that is more than 1, whatever the sign; infinite where a value is no number."""
+    product = math.prod(max(abs(float(value)), 1.0) for value in values)
+    return product if product == product else math.inf
+
+
+def _node(model: bytes, start: int, end: int) -> _Node:
+    texts: dict[int, list[str]] = {1: [], 2: [], 4: [], 7: []}
+    attributes = []
+    for number, _, first, last in _fields(model, start, end):
+        if number in texts:
+            texts[number].append(model[first:last].decode())
+        elif number == 5:
+            attributes.append((first, last))
+    kind, domain = "".join(texts[4][-1:]), "".join(texts[7][-1:])
+    if domain == "ai.onnx.ml":  # trees and tables of texts: long lists, none of which is a size
+        return _Node(kind, domain, texts[1], texts[2])
+    read = [_attribute(model, *bounds) for bounds in attributes]
+    constant = next((values for _, values in read if values is not None), None) if kind == "Constant" else None
+    return _Node(kind, domain, texts[1], texts[2], [integers for integers, _ in read], constant)
+
+
+def _attribute(model: bytes, start: int, end: int) -> tuple[list[int], list[float] | None]:
+    """Its integers, and the values of its tensor, where it has a small one."""
+    integers: list[int] = []
+    values = None
+    for number, value, first, last in _fields(model, start, end):
+        if number == 8:
+            integers += [value] if first == last else _varints(model, first, last)
+        elif number == 5:
+            values = _small_tensor(model, first, last)[1]
+    return [_signed(value) for value in integers], values
+
+
+def _small_tensor(model: bytes, start: int, end: int) -> tuple[str, list[float]]:
+    """The name of a tensor, and its values where they are few and could be a size."""
+    name, kind, raw = "", 0, b""
+    stated: list[float] = []
+    for number, value, first, last in _fields(model, start, end):
+        if number == 2:
+            kind = value
+        elif number == 8:
+            name = model[first:last].decode()
+        elif number == 9 and last - first <= 8 * _MOST_AXES:
+            raw = model[first:last]
+        elif number == 7 and last - first <= 10 * _MOST_AXES:
+            stated += [float(_signed(each)) for each in ([value] if first == last else _varints(model, first, last))]
+        elif number == 4 and last - first <= 4 * _MOST_AXES:
+            stated += np.frombuffer(model[first:last], "<f4").astype(np.float64).tolist()
+    if kind not in (_FLOAT, _INT64):
+        return name, []
+    return name, stated or np.frombuffer(raw, "<f4" if kind == _FLOAT else "<i8").astype(np.float64).tolist()
+
+
+def _has_external_data(model: bytes) -> bool:
+    """Whether a tensor, wherever it stands, names a file or an address.
+
+    Raises:
+        ValueError, IndexError: the bytes cannot be followed.
+    """
+    if b"location" not in model:  # the key without which there is none; the walk below takes long for large trees
+        return False
+    waiting = [("model", 0, len(model))]
+    while waiting:
+        kind, start, end = waiting.pop()
+        parts = _PARTS[kind]
+        found = [part for part in _fields(model, start, end) if part[0] in parts]
+        if kind == "tensor" and any(number == _EXTERNAL_DATA or value for number, value, _, _ in found):
+            return True
+        waiting += [(parts[number], first, last) for number, _, first, last in found if kind != "tensor"]
+    return False
+
+
+def _text(content: bytes, parts: Iterable[Part], wanted: int) -> str:
+    """The last text of that number, empty where there is none."""
+    found = ""
+    for number, _, first, last in parts:
+        if number == wanted:
+            found = content[first:last].decode()
+    return found
+
+
+def _varints(content: bytes, position: int, end: int) -> list[int]:
+    values = []
+    while position < end:
+        value, position = _varint(content, position)
+        values.append(value)
+    return values
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >> 63 else value
+
+
+def _fields(content: bytes, start: int, end: int) -> Iterator[Part]:
+    """Number, value (of integers), and the bounds (of messages) of each field.
+
+    Raises:
+        ValueError: the bytes are no message.
+    """
+    position = start
+    while position < end:
+        tag, position = _varint(content, position)
+        number, wire = tag >> 3, tag & 7
+        value = 0
+        if wire == _VARINT:
+            value, first = _varint(content, position)
+            last = first
+        elif wire == _BYTES:
+            length, first = _varint(content, position)
+            last = first + length
+        elif wire in (_FIXED64, _FIXED32):
+            first = position
+            last = first + (8 if wire == _FIXED64 else 4)
+        else:
+            raise ValueError(wire)
+        if last > end:
+            raise ValueError(last)
+        yield number, value, first, last
+        position = last
+
+
+def _varint(content: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = content[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7
+        if shift > 63:
+            raise ValueError(shift)
