@@ -11,19 +11,34 @@ if TYPE_CHECKING:
     from cupel.core.settings import Settings
     from cupel.estimators import CupelClassifier, CupelRegressor
     from cupel.pipeline import fit, resume
+    from cupel.refitting import Refit, refit
     from cupel.run import Run
     from cupel.serving import Predictor, load
 
-__all__ = ["CupelClassifier", "CupelRegressor", "Predictor", "Run", "Settings", "__version__", "fit", "load", "resume"]
+__all__ = [
+    "CupelClassifier",
+    "CupelRegressor",
+    "Predictor",
+    "Refit",
+    "Run",
+    "Settings",
+    "__version__",
+    "fit",
+    "load",
+    "refit",
+    "resume",
+]
 
 _HOMES = {
     "CupelClassifier": "cupel.estimators",
     "CupelRegressor": "cupel.estimators",
     "Predictor": "cupel.serving",
+    "Refit": "cupel.refitting",
     "Run": "cupel.run",
     "Settings": "cupel.core.settings",
     "fit": "cupel.pipeline",
     "load": "cupel.serving",
+    "refit": "cupel.refitting",
     "resume": "cupel.pipeline",
 }
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel import ensembling, evaluation, execution, packing, verdict
+from cupel import data, ensembling, evaluation, execution, packing, verdict
 from cupel.core.budget import Deadline
 from cupel.core.dataset import Dataset
 from cupel.core.errors import NoModelError
@@ -108,9 +108,7 @@ def conclude(
         ParityError: the packed model does not predict what the trained one predicts.
     """
     observer.stage("proving and packing the best")
-    usable = [trial for trial in trials if trial.out_of_fold is not None]
-    if not usable:
-        raise _nothing_found(folder, trials)
+    usable = usable_of(trials, folder)
     with stopwatch.stage("choosing"):
         pick, ensemble, select = _chosen(problem, usable)
         most_corrections = _affordable_corrections(select, problem.splits.covered, deadline)
@@ -128,6 +126,18 @@ def conclude(
     return _publish(problem, folder, trials, pick=pick, judged=judged, deadline=deadline, stopwatch=stopwatch)
 
 
+def usable_of(trials: Sequence[Trial], folder: execution.RunFolder) -> list[Trial]:
+    """The trials with predictions.
+
+    Raises:
+        NoModelError: there is none; the reasons are in the leaderboard.
+    """
+    usable = [trial for trial in trials if trial.out_of_fold is not None]
+    if not usable:
+        raise _nothing_found(folder, trials)
+    return usable
+
+
 def _chosen(problem: Problem, usable: Sequence[Trial]) -> tuple[Ensemble, Ensemble | None, verdict.Select]:
     """What is packed, the ensemble, and the choice as a function of rows, to be repeated."""
     score, rows = scorer(problem), problem.splits.covered
@@ -137,6 +147,21 @@ def _chosen(problem: Problem, usable: Sequence[Trial]) -> tuple[Ensemble, Ensemb
     ensemble = ensembling.combine(usable, evidence, rows=rows, method=method)
     select = ensembling.selector(evidence, method=method, max_rows=MAX_SELECTION_ROWS)
     return _pick(problem, ensembling.single(best), ensemble), ensemble, select
+
+
+def judged_predictions(problem: Problem, trials: Sequence[Trial]) -> Array:
+    """What would be packed says of every row, shape (samples, outputs), by models and a choice that had not seen it.
+
+    NaN where no fold judges a row. At least one trial must be usable.
+    """
+    rows = problem.splits.covered
+    predictions = [trial.out_of_fold for trial in trials if trial.out_of_fold is not None]
+    if len(predictions) == 1:
+        return predictions[0]
+    judged = np.full_like(predictions[0], np.nan)
+    method = ensembling.method_named(problem.settings.ensemble)
+    judged[rows] = ensembling.cross_fitted(method.choose, _evidence(problem, predictions), rows=rows)
+    return judged
 
 
 def _affordable_corrections(select: verdict.Select, rows: Array, deadline: Deadline) -> int:
@@ -184,6 +209,7 @@ def _publish(
     )
     with stopwatch.stage("packing"):
         n_bytes = packing.pack(folder.path / "model.cupel", _package(problem, folder, pick, model=model, judged=judged))
+        execution.keep_pick(folder.path, pick, hashes=data.row_hashes(problem.dataset))
     judged = judged.completed(seconds=deadline.elapsed, seconds_by_stage=stopwatch.seconds, n_bytes=n_bytes)
     with stopwatch.stage("reporting"):
         write_text(folder.path / "leaderboard.csv", verdict.leaderboard_csv(judged.leaderboard))

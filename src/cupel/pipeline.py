@@ -79,11 +79,8 @@ def fit(
         with execution.RunFolder(folder_for(out, source)) as folder:
             if folder.settle_question(asked):
                 observer.message(f"going on with the run in {folder.path}")
-            with stopwatch.stage("searching"):
-                tried = _search(
-                    problem, folder, strategy, budget=budget, deadline=deadline, observer=observer, stopwatch=stopwatch
-                )
-                tuning.write_study(folder.path / "study.log", tried, ground=ground)
+            tried = search(problem, folder, strategy, budget=budget, deadline=deadline, observer=observer, stopwatch=stopwatch)
+            tuning.write_study(folder.path / "study.log", tried, ground=ground)
             trials = [each.trial for each in tried]
             return conclude(problem, folder, trials, deadline=deadline, observer=observer, stopwatch=stopwatch)
     finally:
@@ -104,6 +101,8 @@ def resume(
         raise UsageError(
             f"the run in {folder} was started from a table in memory; call cupel.fit again with it and out={str(folder)!r}."
         )
+    if asked.get("refit"):
+        raise UsageError(f"{folder} is a refit; go on with the same `cupel refit RUN DATA --out {folder}`.")
     settings = Settings.from_plain(asked["settings"])
     effort = effort or str(asked["effort"])
     if effort == Effort.OPEN and time is None:
@@ -164,7 +163,7 @@ def folder_for(out: str | Path | None, source: Any) -> Path:
     return Path("runs") / (name or "table")
 
 
-def _search(
+def search(
     problem: Problem,
     folder: execution.RunFolder,
     strategy: tuning.Strategy,
@@ -173,9 +172,18 @@ def _search(
     deadline: Deadline,
     observer: Observer,
     stopwatch: Stopwatch,
+    start: execution.Start | None = None,
 ) -> list[tuning.Tried]:
-    observer.stage("training candidates")
-    runner = execution.Runner(
+    """Everything that the strategy tried; what the run folder holds is taken from there. `start` is as in `execution.Runner`."""
+    with stopwatch.stage("searching"):
+        runner = _runner(problem, folder, stopwatch=stopwatch)
+        if start is not None:
+            runner.start = start
+        return _search(problem, runner, strategy, budget=budget, deadline=deadline, observer=observer)
+
+
+def _runner(problem: Problem, folder: execution.RunFolder, *, stopwatch: Stopwatch) -> execution.Runner:
+    return execution.Runner(
         dataset=problem.dataset,
         splits=problem.splits,
         inputs=problem.inputs,
@@ -188,6 +196,18 @@ def _search(
         stopwatch=stopwatch,
         kept_bytes=SHARE_FOR_PREPARED * machine.usable_memory_bytes(),
     )
+
+
+def _search(
+    problem: Problem,
+    runner: execution.Runner,
+    strategy: tuning.Strategy,
+    *,
+    budget: Budget,
+    deadline: Deadline,
+    observer: Observer,
+) -> list[tuning.Tried]:
+    observer.stage("training candidates")
     score = scorer(problem)
 
     def run(proposal: tuning.Proposal, *, n_folds: int | None, deadline: Deadline, progress: Callable[[float], None]) -> Trial:
@@ -203,7 +223,7 @@ def _search(
         time_model=tuning.TimeModel(problem.estimator()),
         observer=observer,
         racing=tuning.Racing(comparer(problem)) if problem.settings.racing else None,
-        log=folder.journal.append,
+        log=runner.folder.journal.append,
         memory_bytes=memory_for_candidates(),
         to_conclude=partial(_seconds_to_conclude, problem, budget),
         fills_time=budget.effort is Effort.OPEN,

@@ -13,6 +13,7 @@ from cupel.core.errors import DataError
 if TYPE_CHECKING:
     import polars
 
+    from cupel.refitting import Refit
     from cupel.serving import Predictor
 
 
@@ -77,6 +78,21 @@ class Run:
         from cupel.serving import Predictor
 
         return Predictor.load(self.artifact)
+
+    def refit(
+        self,
+        source: Any,
+        *,
+        warm: bool = False,
+        out: str | Path | None = None,
+        pack: str = "better",
+        time: str | float | None = None,
+    ) -> Refit:
+        """Train what was packed on the data of `source`, without a new search, and compare; see `cupel.refit`."""
+        import cupel
+
+        made: Refit = cupel.refit(self.folder, source, warm=warm, out=out, pack=pack, time=time)
+        return made
 
     def save(self, path: str | Path) -> Path:
         """Copy the packed predictor to a file of that name; returns its path."""

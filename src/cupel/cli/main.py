@@ -17,6 +17,7 @@ VERBS = {
     "plan": "what would be tried, with estimated time and memory; trains nothing",
     "fit": "find the best model, prove it and pack it",
     "resume": "go on with a run that was stopped, or give it more time",
+    "refit": "train what a run chose on other data, without a new search, and compare",
     "status": "what a run has done so far, also from another terminal",
     "report": "show the verdict of a finished run and its report",
     "predict": "predict the rows of a file with a packed model",

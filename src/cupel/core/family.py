@@ -25,7 +25,8 @@ Array = NDArray[Any]
 class UnitData:
     """One fold as a family sees it: prepared inputs, and targets for all but the rows it will be judged on.
 
-    Targets are int64 class indices or float64 values. `stop` is for early stopping.
+    Targets are int64 class indices or float64 values. `stop` is for early stopping. `start` are the weights that another unit of
+    the same candidate left behind, for a warm start; empty for one from scratch, and of no use to a family without any.
     """
 
     fold: int
@@ -35,6 +36,7 @@ class UnitData:
     stop: Inputs
     stop_target: Array
     valid: Inputs
+    start: Mapping[str, Array] = field(default_factory=dict)
 
 
 LEAST_SHARE, LEAST_SHARE_IN_A_HURRY = 0.5, 0.25

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cupel.core.candidate import plain
+from cupel.core.restoring import restored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,9 @@ class Settings:
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> Settings:
-        """Read what `to_plain` wrote."""
-        tuples = {name: tuple(values.get(name) or ()) for name in ("drop", "families")}
-        return cls(**{**values, **tuples})
+        """Read what `to_plain` wrote.
+
+        Raises:
+            DataError: a setting is unknown or of another type; names it.
+        """
+        return restored(cls, values, what="the settings of the run")

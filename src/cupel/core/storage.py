@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -34,6 +37,13 @@ def write_text(path: Path, content: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """As `write_text`, indented JSON; NaN and infinity become null, since JSON has neither."""
     write_text(path, json.dumps(finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def npy(array: np.ndarray[Any, Any]) -> bytes:
+    """An array as the content of an .npy file, in C order; objects, which would be pickled, are refused."""
+    stream = io.BytesIO()
+    np.save(stream, np.ascontiguousarray(array), allow_pickle=False)
+    return stream.getvalue()
 
 
 def move(source: Path, target: Path) -> None:

@@ -6,19 +6,34 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cupel.data.files import read_columns
+    from cupel.data.files import read_columns, read_table
+    from cupel.data.known_rows import places_in, row_hashes, seen_before
     from cupel.data.profiling import profile
     from cupel.data.quality import judge_quality
     from cupel.data.reading import read
     from cupel.data.splitting import split
 
-__all__ = ["judge_quality", "profile", "read", "read_columns", "split"]
+__all__ = [
+    "judge_quality",
+    "places_in",
+    "profile",
+    "read",
+    "read_columns",
+    "read_table",
+    "row_hashes",
+    "seen_before",
+    "split",
+]
 
 _HOMES = {
     "judge_quality": "cupel.data.quality",
+    "places_in": "cupel.data.known_rows",
     "profile": "cupel.data.profiling",
     "read": "cupel.data.reading",
     "read_columns": "cupel.data.files",
+    "read_table": "cupel.data.files",
+    "row_hashes": "cupel.data.known_rows",
+    "seen_before": "cupel.data.known_rows",
     "split": "cupel.data.splitting",
 }
 

@@ -51,7 +51,7 @@ def find_duplicates(dataset: Dataset) -> Duplicates:
         return Duplicates(rows, rows, np.zeros(n_rows, bool), np.zeros(n_rows, bool))
     hashes = np.zeros(n_rows, np.uint64)
     for position, name in enumerate(features):
-        hashes = _mixed(hashes * np.uint64(3) + _mixed(_bits(dataset.columns[name]) + np.uint64(position + 1)))
+        hashes = mixed(hashes * np.uint64(3) + mixed(bits_of(dataset.columns[name]) + np.uint64(position + 1)))
     _, first, patterns = np.unique(hashes, return_index=True, return_inverse=True)
     patterns = patterns.reshape(-1).astype(np.int64)
     counts = np.bincount(patterns)
@@ -76,7 +76,7 @@ def partition_hash(codes: Array) -> int:
 def column_hash(values: Array) -> int:
     """A number that two columns share if they hold the same cells in the same rows."""
     rows = np.arange(len(values), dtype=np.uint64)
-    return int(np.bitwise_xor.reduce(_mixed(_mixed(_bits(values)) + rows * np.uint64(0x9E3779B97F4A7C15))))
+    return int(np.bitwise_xor.reduce(mixed(mixed(bits_of(values)) + rows * np.uint64(0x9E3779B97F4A7C15))))
 
 
 def _is_expected(dataset: Dataset, features: list[str], rows: Array) -> NDArray[np.bool_]:
@@ -103,7 +103,7 @@ def _is_expected(dataset: Dataset, features: list[str], rows: Array) -> NDArray[
 
 def _by_target(dataset: Dataset, hashes: Array, patterns: Integers) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     target = dataset.target
-    whole = hashes if target is None else _mixed(hashes + _mixed(_bits(target)))
+    whole = hashes if target is None else mixed(hashes + mixed(bits_of(target)))
     _, first = np.unique(whole, return_index=True)
     repeats = np.ones(len(whole), bool)
     repeats[first] = False
@@ -111,7 +111,7 @@ def _by_target(dataset: Dataset, hashes: Array, patterns: Integers) -> tuple[NDA
     return repeats, np.asarray(n_targets[patterns] > 1)
 
 
-def _bits(values: Array) -> NDArray[np.uint64]:
+def bits_of(values: Array) -> NDArray[np.uint64]:
     """Cells as 64 bits, equal for equal cells: one NaN, one zero; of pictures a hash."""
     if values.dtype == object:
         return np.array(
@@ -124,7 +124,7 @@ def _bits(values: Array) -> NDArray[np.uint64]:
     return values.astype(np.int64).view(np.uint64)
 
 
-def _mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Source: splitmix64's finaliser, Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195, fig. 16."""
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -2,7 +2,8 @@
 
 from cupel.execution.folder import RunFolder, read_run
 from cupel.execution.journal import Journal
-from cupel.execution.runner import Runner
+from cupel.execution.pick import KeptMember, KeptPick, keep_pick, read_pick
+from cupel.execution.runner import Runner, Start
 from cupel.execution.units import UnitStore
 
-__all__ = ["Journal", "RunFolder", "Runner", "UnitStore", "read_run"]
+__all__ = ["Journal", "KeptMember", "KeptPick", "RunFolder", "Runner", "Start", "UnitStore", "keep_pick", "read_pick", "read_run"]

@@ -18,7 +18,7 @@ from cupel.execution.journal import Journal
 from cupel.execution.units import UnitStore
 
 MOST_QUESTION_BYTES = 4 << 20
-QUESTION_FIELDS = ("target", "settings", "fingerprint", "splits", "version")
+QUESTION_FIELDS = ("target", "settings", "fingerprint", "splits", "version", "refit")
 REQUIRED = {"target": str, "settings": dict, "fingerprint": str, "version": str}
 
 

@@ -57,6 +57,14 @@ class Trainer(Protocol):
         ...
 
 
+Start = Callable[[Candidate, Fold], Mapping[str, Array]]
+
+
+def _from_scratch(candidate: Candidate, fold: Fold) -> Mapping[str, Array]:
+    del candidate, fold
+    return {}
+
+
 @dataclass(frozen=True, eq=False)
 class PreparedFold:
     """A fold ready to be trained on, and what prepares rows for its model."""
@@ -71,7 +79,8 @@ class Runner:
 
     `golden` are row indices whose predictions by the trained model are kept, to be compared with every later form of it.
     `measure` gives the milliseconds that an exported model takes for one row and for a thousand.
-    Prepared folds are kept for later candidates, up to `kept_bytes`.
+    Prepared folds are kept for later candidates, up to `kept_bytes`. `start` gives the weights that a unit starts from, none for
+    one from scratch; they are part of the question that the run folder answers, and so of no unit's key.
     """
 
     dataset: Dataset
@@ -82,6 +91,7 @@ class Runner:
     train: Trainer
     export: Exporter
     measure: Callable[[bytes, Mapping[str, Array]], Mapping[str, float]]
+    start: Start = _from_scratch
     seed: int = 0
     kept_bytes: float = math.inf
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
@@ -198,6 +208,7 @@ class Runner:
             stop=prepared.fitted.transform(self.dataset, fold.stop),
             stop_target=target[fold.stop],
             valid=prepared.fitted.transform(self.dataset, fold.valid),
+            start=self.start(candidate, fold),
         )
         return PreparedFold(prepared, unit)
 

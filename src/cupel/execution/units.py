@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from cupel.core.errors import DataError
 from cupel.core.foreign_graphs import fault_of
-from cupel.core.storage import finite, write_bytes, write_json
+from cupel.core.storage import finite, npy, write_bytes, write_json
 from cupel.core.trial import UnitResult
 from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
 
@@ -57,9 +56,9 @@ class UnitStore:
         if folder.is_symlink():
             raise DataError(f"{folder} is a link, so that writing to it would change something elsewhere; remove it.")
         contents = {
-            "rows.npy": _npy(files.rows.astype(np.int64)),
-            "predictions.npy": _npy(files.predictions.astype(np.float64)),
-            "golden.npy": _npy(files.golden.astype(np.float64)),
+            "rows.npy": npy(files.rows.astype(np.int64)),
+            "predictions.npy": npy(files.predictions.astype(np.float64)),
+            "golden.npy": npy(files.golden.astype(np.float64)),
             "model.onnx": files.model,
         }
         if files.weights:
@@ -139,12 +138,6 @@ class UnitStore:
             cut_short=bool(facts.get("cut_short")),
             latency_ms={name: float(value) for name, value in (facts.get("latency_ms") or {}).items()},
         )
-
-
-def _npy(array: Array) -> bytes:
-    stream = io.BytesIO()
-    np.save(stream, array, allow_pickle=False)
-    return stream.getvalue()
 
 
 def _curve(plain: Any) -> dict[str, list[float]]:

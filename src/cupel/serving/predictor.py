@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.errors import DataError, ParityError, UsageError
+from cupel.core.modality import GraphInput
 from cupel.core.schema import Column, Schema
 from cupel.core.task import Task, TaskKind
 from cupel.serving.artifact import Artifact, open_artifact
@@ -57,6 +58,7 @@ class Predictor:
         self.facts: Mapping[str, Any] = artifact.json("facts.json")
         self.card: str = artifact.text("card.md")
         self.notes: tuple[str, ...] = ()
+        self.inputs: tuple[GraphInput, ...] = declaration.inputs
         self._artifact = artifact
         self._contract = Contract(self.schema, declaration.inputs)
         self._needed = frozenset(self._contract.names)
@@ -137,6 +139,12 @@ class Predictor:
         feeds = self._contract.feeds(read, notes)
         self.notes = notes.sentences()
         return feeds
+
+    def run(self, feeds: Feeds) -> NDArray[np.float64]:
+        """What the graph gives for what `feeds` made, or for arrays of the same form: shape (rows, outputs)."""
+        n_rows = len(next(iter(feeds.values())))
+        parts = [slice(start, start + ROWS_RUN_AT_ONCE) for start in range(0, n_rows, ROWS_RUN_AT_ONCE)]
+        return np.concatenate([self._session.run(_some(feeds, part)) for part in parts or [slice(0)]])
 
     def check(self) -> dict[str, float]:
         """Predict the golden rows again, here; returns the largest differences found, in units of the target's spread.

@@ -10,6 +10,7 @@ import numpy as np
 from cupel.core.family import FittedUnit, UnitData
 from cupel.core.inputs import Inputs
 from cupel.training.model import MeanOfModels
+from cupel.training.warm import started_from
 
 SEEDS_BETWEEN_BAGS = 15_485_863
 
@@ -24,7 +25,10 @@ def bags_of(unit: UnitData, *, n_bags: int) -> list[UnitData]:
     if n_bags == 1:
         return [unit]
     seeds = [unit.seed + SEEDS_BETWEEN_BAGS * bag for bag in range(n_bags)]
-    return [replace(_resampled(unit, seed=seed), seed=seed) for seed in seeds]
+    return [
+        replace(_resampled(unit, seed=seed), seed=seed, start=started_from(unit.start, f"bag_{bag}."))
+        for bag, seed in enumerate(seeds)
+    ]
 
 
 def _resampled(unit: UnitData, *, seed: int) -> UnitData:

@@ -21,6 +21,7 @@ from cupel.training.model import MeanOfModels, TargetScale, TrainedNetwork
 from cupel.training.outcome import Outcome
 from cupel.training.snapshots import best_run
 from cupel.training.stacking import Stack
+from cupel.training.warm import warm_state
 from cupel.training.watch import Watch
 
 Array = NDArray[Any]
@@ -56,7 +57,7 @@ class Trainer:
             seeds=[unit.seed for unit in units],
             n_outputs=self.task.n_outputs,
         )
-        network = self._begun(lesson)
+        network = self._begun(lesson, [unit.start for unit in units])
         pace = self.recipe.pace(units[0].train.n_samples)
         loop = Loop(network, self.recipe, pace=pace, lesson=lesson, watch=watch)
         loop.run()
@@ -65,8 +66,8 @@ class Trainer:
             for place, (unit, scale) in enumerate(zip(units, scales, strict=True))
         ]
 
-    def _begun(self, lesson: Lesson) -> Network:
-        """A network whose models have each seen a sample of their own rows.
+    def _begun(self, lesson: Lesson, starts: Sequence[Mapping[str, Array]]) -> Network:
+        """A network whose models have each seen a sample of their own rows, or start from the weights that they are given.
 
         Each is begun alone, so that the folds beside it, which may be longer or shorter, change nothing.
         """
@@ -76,7 +77,8 @@ class Trainer:
             for place, seed in enumerate(lesson.seeds):
                 alone = self._build([seed]).to(self.device)
                 alone.initialise(lesson.train.sample(place, MOST_INITIAL_ROWS, seed=seed))
-                for name, tensor in alone.state_dict().items():
+                begun = alone.state_dict()
+                for name, tensor in (warm_state(starts[place], begun) if starts[place] else begun).items():
                     stacked[name][place] = tensor[0]
         network = network.to(self.device)
         _show(network, lesson.train.whole())

@@ -4,7 +4,8 @@ A strategy sees families, trials and costs, nothing else.
 """
 
 from cupel.tuning.estimate import TimeModel
-from cupel.tuning.proposal import Proposal, Strategy, Tried
+from cupel.tuning.given import Given
+from cupel.tuning.proposal import Namer, Proposal, Strategy, Tried
 from cupel.tuning.racing import Racing
 from cupel.tuning.search import Search, estimates_in_words, search
 from cupel.tuning.strategies import N_CANDIDATES, SEARCHES, Ground, strategy_named
@@ -13,7 +14,9 @@ from cupel.tuning.study import write_study
 __all__ = [
     "N_CANDIDATES",
     "SEARCHES",
+    "Given",
     "Ground",
+    "Namer",
     "Proposal",
     "Racing",
     "Search",

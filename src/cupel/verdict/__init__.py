@@ -4,6 +4,7 @@
 """
 
 from cupel.verdict.card import model_card
+from cupel.verdict.comparison import Comparison, compare
 from cupel.verdict.court import N_CORRECTIONS, Select
 from cupel.verdict.examples import telling_rows
 from cupel.verdict.exhibits import Exhibits
@@ -15,12 +16,14 @@ from cupel.verdict.words import stage_words
 
 __all__ = [
     "N_CORRECTIONS",
+    "Comparison",
     "Contender",
     "Exhibits",
     "Margin",
     "Score",
     "Select",
     "Verdict",
+    "compare",
     "judge",
     "leaderboard",
     "leaderboard_csv",

@@ -1,0 +1,84 @@
+"""What a run packed, kept so that it can be trained again: candidates, out-of-fold predictions, and the rows that it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel.core.errors import DataError
+from cupel.core.storage import npy, write_bytes, write_json
+from cupel.core.trial import Ensemble
+from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
+
+PICK, ROWS, OUT_OF_FOLD = "pick.json", "rows.npy", "out_of_fold.npy"
+MOST_BYTES = 64 << 20
+MOST_ARRAY_BYTES = 8 << 30
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class KeptMember:
+    """A member of what was packed: its candidate as plain values, and the keys of its units by fold."""
+
+    candidate: Mapping[str, Any]
+    units: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class KeptPick:
+    """What was packed.
+
+    `hashes` has two numbers for each row of the data (`data.row_hashes`), `out_of_fold` its prediction for each, NaN where no
+    fold judged it.
+    """
+
+    name: str
+    members: tuple[KeptMember, ...]
+    hashes: NDArray[np.uint64]
+    out_of_fold: NDArray[np.float64]
+
+
+def keep_pick(folder: Path, pick: Ensemble, *, hashes: NDArray[np.uint64]) -> None:
+    """Write what was packed beside it."""
+    members = [
+        {"candidate": member.candidate.to_plain(), "weight": weight, "units": [unit.key for unit in member.units]}
+        for member, weight in zip(pick.members, pick.weights, strict=True)
+    ]
+    write_bytes(folder / ROWS, npy(hashes))
+    write_bytes(folder / OUT_OF_FOLD, npy(pick.out_of_fold.astype(np.float64)))
+    write_json(folder / PICK, {"name": pick.name, "members": members})
+
+
+def read_pick(folder: Path) -> KeptPick:
+    """What a run packed.
+
+    Raises:
+        DataError: nothing was kept, or it is damaged.
+    """
+    try:
+        plain = parsed_json(read_bytes(folder / PICK, most_bytes=MOST_BYTES))
+        hashes = parsed_array(read_bytes(folder / ROWS, most_bytes=MOST_ARRAY_BYTES), dtype=np.uint64, n_axes=2)
+        predictions = parsed_array(read_bytes(folder / OUT_OF_FOLD, most_bytes=MOST_ARRAY_BYTES), dtype=np.float64, n_axes=2)
+        members = tuple(_member(member) for member in plain["members"])
+        kept = KeptPick(name=str(plain["name"]), members=members, hashes=hashes, out_of_fold=predictions)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{folder} does not hold what its run packed ({Path(error.filename).name} is missing); finish the run: "
+            f"cupel resume {folder}."
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"what the run in {folder} packed cannot be read ({error}); run `cupel resume {folder}`.") from error
+    if not members or hashes.shape[1] != 2 or len(hashes) != len(predictions):
+        raise DataError(f"what the run in {folder} packed does not fit together; run `cupel resume {folder}`.")
+    return kept
+
+
+def _member(plain: Any) -> KeptMember:
+    units = plain["units"]
+    if not isinstance(plain["candidate"], dict) or not all(isinstance(key, str) and key.isalnum() for key in units):
+        raise ValueError("a member has no candidate, or a unit no key")
+    return KeptMember(candidate=plain["candidate"], units=tuple(units))

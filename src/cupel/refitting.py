@@ -1,0 +1,336 @@
+"""Trains what a run chose on other data, without a new search, and says whether that made it better."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel import data, execution, tuning, verdict
+from cupel.conclusion import conclude, judged_predictions, usable_of
+from cupel.core import registry
+from cupel.core.budget import Budget, Deadline, Effort, seconds_in
+from cupel.core.candidate import Candidate
+from cupel.core.errors import DataError, UsageError
+from cupel.core.family import Family
+from cupel.core.feeds import feeds_of
+from cupel.core.observer import Observer, Silent
+from cupel.core.recipe import Recipe
+from cupel.core.restoring import restored
+from cupel.core.schema import ColumnKind, Schema
+from cupel.core.settings import Settings
+from cupel.core.split import Fold, Splits
+from cupel.core.stopwatch import Stopwatch
+from cupel.core.storage import write_json
+from cupel.core.trial import Trial
+from cupel.pipeline import question, search
+from cupel.problem import Problem, understand
+from cupel.run import Run
+from cupel.serving import Predictor
+
+Array = NDArray[Any]
+PACK = ("better", "always", "never")
+FEWEST_ROWS = 30
+"""With fewer rows that are new to the old model, a comparison on them alone says nothing."""
+N_NAMED = 8
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Refit:
+    """What became of a refit.
+
+    `starts` says of each candidate whether it began "warm" or "cold". `run` is the new run, None where nothing was packed.
+    """
+
+    comparison: verdict.Comparison
+    starts: Mapping[str, str]
+    folder: Path
+    run: Run | None
+
+    @property
+    def words(self) -> str:
+        """Scores before and after on the same rows, and what each candidate began from."""
+        begun = ", ".join(f"{name} {start}" for name, start in self.starts.items())
+        return f"{self.comparison.words}\ntrained  {begun}"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Judged:
+    """The rows on which both are judged, what the old model says of them, and which rows these are, in words."""
+
+    rows: Array
+    before: Array
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Plan:
+    """What is trained and how it is judged; `weights` are, by candidate and unit, what training starts from."""
+
+    problem: Problem
+    judged: _Judged
+    proposals: tuple[tuning.Proposal, ...]
+    weights: Mapping[str, Sequence[Mapping[str, Array]]]
+    origin: Mapping[str, Any]
+
+    def start(self, candidate: Candidate, fold: Fold) -> Mapping[str, Array]:
+        """The weights that a unit starts from; the units of the run take turns where the folds differ in number."""
+        units = self.weights.get(candidate.key)
+        return units[fold.index % len(units)] if units else {}
+
+
+def refit(
+    run: str | Path,
+    source: Any,
+    *,
+    warm: bool = False,
+    out: str | Path | None = None,
+    pack: str = "better",
+    time: str | float | None = None,
+    observer: Observer | None = None,
+) -> Refit:
+    """Train what the run in the folder `run` packed on the data of `source`: the same candidates, no search.
+
+    The new models are judged by cross-validation, and compared with the packed one on the same rows: those that it had not
+    learned from, or, where they are fewer than 30, all, the old model then speaking by its own out-of-fold predictions. `warm`
+    starts networks from the weights of the run; they are then judged by rows alone that those had not seen. `out` is the folder
+    of the new run, by default the old one's name with "-refit". `pack` says when it gets a `model.cupel`: "better" (the
+    default), "always" or "never". `refit.json` in it has the comparison.
+
+    Raises:
+        DataError: there is no finished run, or the data have other columns or classes; names them.
+        UsageError: an argument is none of those named, or a warm start leaves no rows to judge it by.
+        NoModelError: no candidate could be trained; the leaderboard says why.
+    """
+    if pack not in PACK:
+        raise UsageError(f"pack is {pack!r}; expected one of {', '.join(PACK)}.")
+    observer, stopwatch, folder = observer or Silent(), Stopwatch(), Path(run)
+    target_folder = Path(out) if out is not None else folder.with_name(f"{folder.name}-refit")
+    if target_folder.resolve() == folder.resolve():
+        raise UsageError(f"out is {str(out)!r}, the folder of the run itself; name another.")
+    budget, deadline = Budget(Effort.STANDARD, seconds_in(time)), Deadline(seconds_in(time))
+    try:
+        plan = _planned(folder, source, warm=warm, observer=observer, stopwatch=stopwatch)
+        with execution.RunFolder(target_folder) as opened:
+            opened.settle_question({**question(plan.problem, source, budget=budget), "refit": plan.origin})
+            tried = search(
+                plan.problem,
+                opened,
+                tuning.Given(plan.proposals),
+                budget=budget,
+                deadline=deadline,
+                observer=observer,
+                stopwatch=stopwatch,
+                start=plan.start,
+            )
+            trials = [each.trial for each in tried]
+            usable = usable_of(trials, opened)
+            comparison = _compared(plan, usable)
+            write_json(opened.path / "refit.json", {**plan.origin, **comparison.to_json()})
+            finished = None
+            if pack == "always" or (pack == "better" and comparison.is_better):
+                finished = conclude(plan.problem, opened, trials, deadline=deadline, observer=observer, stopwatch=stopwatch)
+        starts = {trial.candidate.name: "warm" if trial.candidate.key in plan.weights else "cold" for trial in usable}
+        return Refit(comparison=comparison, starts=starts, folder=target_folder, run=finished)
+    finally:
+        observer.close()
+
+
+def _planned(folder: Path, source: Any, *, warm: bool, observer: Observer, stopwatch: Stopwatch) -> _Plan:
+    """Everything that can be refused, before anything is trained or written."""
+    asked, kept = execution.read_run(folder), execution.read_pick(folder)
+    old = Predictor.load(folder / "model.cupel")
+    settings = _settings(Settings.from_plain(asked["settings"]), old, source)
+    problem = understand(source, old.task.target, settings=settings, observer=observer, stopwatch=stopwatch)
+    _demand_same_question(problem, old)
+    hashes = data.row_hashes(problem.dataset)
+    seen = data.seen_before(hashes, kept.hashes)
+    if warm:
+        problem = replace(problem, splits=_judged_by_new_rows(problem, seen))
+    members = [_member(problem, member.candidate) for member in kept.members]
+    return _Plan(
+        problem=problem,
+        judged=_judged(problem, old, kept, hashes=hashes, seen=seen),
+        proposals=_with_constant(problem, members),
+        weights=_weights(folder, kept, members) if warm else {},
+        origin={"run": str(folder), "pick": kept.name, "warm": warm, "keys": [member.candidate.key for member in members]},
+    )
+
+
+def _settings(asked: Settings, old: Predictor, source: Any) -> Settings:
+    """The run's own settings, with everything fixed that it inferred, so that the new data are read as the old were.
+
+    Raises:
+        DataError: the columns differ; names them.
+    """
+    schema, task = old.schema, old.task
+    table = data.read_table(source, query=asked.query, sheet=asked.sheet, readers=registry.readers())
+    names = list(table.columns)
+    _demand_same_columns(schema, names, target=task.target, dropped=asked.drop)
+    constants = [column.name for column in schema.columns if column.kind is ColumnKind.CONSTANT and column.name in names]
+    dropped = (*(name for name in asked.drop if name in names), *constants)
+    kinds = {
+        column.name: column.kind.value
+        for column in schema.columns
+        if column.name in names and column.name not in (task.target, *dropped)
+    }
+    return replace(
+        asked,
+        task=task.kind.value,
+        metric=task.metric,
+        positive=task.classes[-1] if len(task.classes) == 2 else None,
+        kinds=kinds,
+        drop=dropped,
+        racing=False,
+    )
+
+
+def _demand_same_columns(schema: Schema, names: Sequence[str], *, target: str, dropped: Sequence[str]) -> None:
+    roles = [name for name in (target, schema.group, schema.time) if name is not None]
+    needed = [*(column.name for column in schema.features), *roles]
+    missing = [name for name in dict.fromkeys(needed) if name not in names]
+    added = [name for name in names if name not in schema and name not in (*dropped, target)]
+    if missing or added:
+        faults = [f"without {_listed(missing)}" if missing else "", f"with {_listed(added)} more" if added else ""]
+        raise DataError(
+            f"the data have other columns than the run: {' and '.join(filter(None, faults))}. A refit answers the same question; "
+            f"give the same columns, or ask anew with `cupel fit`."
+        )
+
+
+def _demand_same_question(problem: Problem, old: Predictor) -> None:
+    """Raises:
+    DataError: classes, or the kinds of columns that models read, are not those of the run; names what differs.
+    """  # fmt: skip
+    new, known = problem.task.classes, old.task.classes
+    if new != known:
+        faults = [
+            ("new", [name for name in new if name not in known]),
+            ("not there", [name for name in known if name not in new]),
+        ]
+        shown = "; ".join(f"{what}: {_listed(which)}" for what, which in faults if which) or "in another order"
+        raise DataError(
+            f"the data have other classes than the run ({shown}). A refit answers the same question; ask anew with `cupel fit`."
+        )
+    read, reads = ({(graph.kind, name) for graph in inputs for name in graph.columns} for inputs in (problem.inputs, old.inputs))
+    if read != reads:
+        shown = _listed(sorted({name for _, name in read ^ reads}))
+        raise DataError(f"the columns {shown} are of another kind than they were in the run; ask anew with `cupel fit`.")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
+    return ", ".join(map(repr, names[:N_NAMED])) + more
+
+
+def _judged_by_new_rows(problem: Problem, seen: Array) -> Splits:
+    """The folds, judged by rows alone that the run had not seen: weights that it left behind know the others.
+
+    Raises:
+        UsageError: too few rows are left.
+    """
+    splits = problem.splits
+    n_new = int((~seen[splits.covered]).sum())
+    if not _is_enough(problem, splits.covered[~seen[splits.covered]]):
+        raise UsageError(
+            f"only {n_new:,} of {problem.dataset.n_samples:,} rows are new to the run, too few to judge a warm start by: its "
+            f"weights have seen the others. Start cold, or give more new rows."
+        )
+    new = [replace(fold, valid=fold.valid[~seen[fold.valid]]) for fold in splits.folds]
+    folds = tuple(replace(fold, index=index) for index, fold in enumerate(fold for fold in new if len(fold.valid)))
+    key = hashlib.sha256(splits.key.encode() + np.packbits(seen).tobytes()).hexdigest()[:16]
+    return replace(splits, folds=folds, key=key)
+
+
+def _judged(problem: Problem, old: Predictor, kept: execution.KeptPick, *, hashes: Array, seen: Array) -> _Judged:
+    """The rows for the comparison.
+
+    Raises:
+        DataError: too few rows could judge both.
+    """
+    covered = problem.splits.covered
+    fresh = covered[~seen[covered]]
+    if _is_enough(problem, fresh):
+        return _Judged(rows=fresh, before=_predicted(problem, old, fresh), words="those that the old model had not learned from")
+    places = data.places_in(hashes, kept.hashes)
+    before = np.full((problem.dataset.n_samples, problem.task.n_outputs), np.nan)
+    known = np.flatnonzero(places >= 0)
+    before[known] = kept.out_of_fold[places[known]]
+    before[fresh] = _predicted(problem, old, fresh)
+    rows = covered[np.isfinite(before[covered]).all(axis=1)]
+    if not _is_enough(problem, rows):
+        raise DataError(f"only {len(rows):,} rows could judge both the old and the new model, too few; give more rows.")
+    return _Judged(rows=rows, before=before[rows], words="each by models of folds that had not seen it")
+
+
+def _is_enough(problem: Problem, rows: Array) -> bool:
+    """Whether the rows can judge a model: there are some, of two classes at least."""
+    return len(rows) >= FEWEST_ROWS and len(np.unique(problem.target[rows])) > 1
+
+
+def _predicted(problem: Problem, old: Predictor, rows: Array) -> Array:
+    return old.run(feeds_of(problem.dataset, rows, old.inputs))
+
+
+def _with_constant(problem: Problem, members: Sequence[tuning.Proposal]) -> tuple[tuning.Proposal, ...]:
+    """The members of what was packed, after the constant, against which everything is measured."""
+    constant = next(family for family in problem.families if family.is_baseline)
+    if any(member.family.name == constant.name for member in members):
+        return tuple(members)
+    candidate = tuning.Namer(problem.modality.name).candidate(constant, constant.portfolio(problem.task)[0])
+    assert candidate is not None, "the first of a family is new"
+    return (tuning.Proposal(candidate=candidate, family=constant), *members)
+
+
+def _member(problem: Problem, plain: Mapping[str, Any]) -> tuning.Proposal:
+    """A candidate of the run as it was.
+
+    Raises:
+        DataError: it cannot be made again: its family is gone, or its fields have changed.
+    """
+    name = str(plain.get("name", "?"))
+    if plain.get("modality") != problem.modality.name:
+        raise DataError(f"candidate {name!r} is for {plain.get('modality')!r}, and the data are {problem.modality.name}.")
+    family: Family = registry.family_named(problem.modality, str(plain.get("family")))
+    preparation = type(family.portfolio(problem.task)[0].preparation)
+    recipe = plain.get("recipe")
+    candidate = Candidate(
+        name=name,
+        modality=problem.modality.name,
+        family=family.name,
+        config=restored(family.config, plain.get("config"), what=f"the config of {name}"),
+        preparation=restored(preparation, plain.get("preparation"), what=f"the preparation of {name}"),
+        recipe=None if recipe is None else restored(Recipe, recipe, what=f"the recipe of {name}"),
+    )
+    return tuning.Proposal(candidate=candidate, family=family)
+
+
+def _weights(folder: Path, kept: execution.KeptPick, members: Sequence[tuning.Proposal]) -> dict[str, list[Mapping[str, Array]]]:
+    """The weights of each unit of those members that have any, by the key of the candidate."""
+    store = execution.UnitStore(folder / "units")
+    found: dict[str, list[Mapping[str, Array]]] = {}
+    for member, proposal in zip(kept.members, members, strict=True):
+        weights: list[Mapping[str, Array]] = [store.weights(key) for key in member.units]
+        if weights and all(weights):
+            found[proposal.candidate.key] = weights
+    return found
+
+
+def _compared(plan: _Plan, usable: Sequence[Trial]) -> verdict.Comparison:
+    problem, judged = plan.problem, plan.judged
+    after = judged_predictions(problem, usable)[judged.rows]
+    groups = problem.splits.groups
+    return verdict.compare(
+        problem.task,
+        problem.target[judged.rows],
+        judged.before,
+        after,
+        rows=judged.words,
+        groups=None if groups is None else groups[judged.rows],
+        seed=problem.settings.seed,
+    )
