@@ -52,7 +52,7 @@ class Bench:
     @property
     def spread(self) -> float:
         """The size of a difference in predictions that matters."""
-        return 1.0 if self.task.is_classification else float(np.std(self.target))
+        return 1.0 if self.task.form.has_probabilities else float(np.std(self.target))
 
     @cached_property
     def presets(self) -> tuple[Preset, ...]:

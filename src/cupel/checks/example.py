@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from cupel.core.dataset import Dataset
 from cupel.core.modality import Modality
 from cupel.core.schema import Column, ColumnKind, Schema
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import DEFAULT_METRIC, Task, TaskKind
 
 Array = NDArray[Any]
 N_CLASSES = {TaskKind.BINARY: 2, TaskKind.MULTICLASS: 3}
-METRICS = {TaskKind.BINARY: "roc_auc", TaskKind.MULTICLASS: "log_loss", TaskKind.REGRESSION: "rmse"}
+N_LABELS = 3
 
 
 def example_dataset(kind: TaskKind | str, *, n_samples: int = 160, seed: int = 0) -> Dataset:
@@ -41,12 +41,13 @@ def example_dataset(kind: TaskKind | str, *, n_samples: int = 160, seed: int = 0
     columns["colour"][unseen], columns["place"][unseen] = 3, 40
     signal = first + second + np.array([-1.0, 0.0, 1.0])[colour] + generator.normal(scale=0.3, size=n_samples)
     target, classes = _target(kind, signal)
-    columns["answer"] = target if kind is TaskKind.REGRESSION else target.astype(np.int32)
+    features = _columns(columns)
+    columns["answer"] = _stored(kind, target)
     return Dataset(
-        schema=Schema((*_columns(columns), _answer(kind, classes)), target="answer"),
+        schema=Schema((*features, _answer(kind, classes)), target="answer"),
         columns=columns,
         fingerprint=f"example-{kind.value}-{n_samples}-{seed}",
-        task=Task(kind=kind, target="answer", metric=METRICS[kind], classes=classes),
+        task=Task(kind=kind, target="answer", metric=DEFAULT_METRIC[kind], classes=classes),
         target=target,
         row_numbers=np.arange(n_samples),
         source="example",
@@ -61,9 +62,28 @@ def example_for(modality: Modality, kind: TaskKind | str) -> Dataset:
 def _target(kind: TaskKind, signal: Array) -> tuple[Array, tuple[str, ...]]:
     if kind is TaskKind.REGRESSION:
         return 100.0 + 25.0 * signal, ()
+    if kind is TaskKind.MULTILABEL:
+        return several_labels(signal), tuple(f"label {k}" for k in range(N_LABELS))
     n_classes = N_CLASSES[kind]
     inner = np.quantile(signal, np.arange(1, n_classes) / n_classes)
     return np.searchsorted(inner, signal).astype(np.int64), tuple(f"class {k}" for k in range(n_classes))
+
+
+def several_labels(signal: Array) -> Array:
+    """Three labels of a number: it is small, it is not small, it is middling; the second is unknown in every seventh row.
+
+    Sets of them are none that rows must have one of: rows hold one, two or none of them.
+    """
+    low, middle, high = np.quantile(signal, [0.3, 0.5, 0.9])
+    target = np.stack([signal < middle, signal > low, (signal > low) & (signal < high)], axis=1).astype(np.float64)
+    target[::7, 1] = np.nan
+    return target
+
+
+def _stored(kind: TaskKind, target: Array) -> Array:
+    if kind is TaskKind.MULTILABEL:
+        return np.array([repr(row) for row in target.tolist()], dtype=object)
+    return target if kind is TaskKind.REGRESSION else target.astype(np.int32)
 
 
 def _columns(columns: dict[str, Array]) -> list[Column]:
@@ -84,4 +104,6 @@ def _columns(columns: dict[str, Array]) -> list[Column]:
 def _answer(kind: TaskKind, classes: tuple[str, ...]) -> Column:
     if kind is TaskKind.REGRESSION:
         return Column(name="answer", kind=ColumnKind.NUMBER)
+    if kind is TaskKind.MULTILABEL:
+        return Column(name="answer", kind=ColumnKind.TEXT)
     return Column(name="answer", kind=ColumnKind.CATEGORY, levels=classes)

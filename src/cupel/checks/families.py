@@ -21,6 +21,7 @@ from cupel.core.dataset import Dataset
 from cupel.core.errors import TrainingError
 from cupel.core.family import Family, UnitData
 from cupel.core.feeds import feeds_of
+from cupel.core.form import Form
 from cupel.core.inputs import Inputs, InputShape
 from cupel.core.presets import Preset
 from cupel.core.space import Choice, Dimension
@@ -126,7 +127,7 @@ def builds_at_every_end_of_its_space(bench: Bench) -> None:
 
 
 def gives_one_prediction_per_row(bench: Bench) -> None:
-    """There is one prediction per row, also for one row; probabilities sum to 1."""
+    """There is one prediction per row, also for one row; probabilities of classes sum to 1, those of labels are from 0 to 1."""
     _, unit, fitted = bench.fitted
     for n_rows in (unit.valid.n_samples, 1):
         predictions = fitted.model.predict(take(unit.valid, np.arange(n_rows)))
@@ -138,6 +139,11 @@ def gives_one_prediction_per_row(bench: Bench) -> None:
             off = float(np.abs(predictions.sum(axis=1) - 1).max())
             is_proper = off < 1e-6 and float(predictions.min()) >= 0
             bench.demand(is_proper, f"rows of probabilities sum to 1 ± {off:.1g}", advice="normalise in float64")
+        if bench.task.form is Form.LABELS:
+            low, high = float(predictions.min()), float(predictions.max())
+            bench.demand(
+                low >= 0 and high <= 1, f"labels have probabilities from {low:.3g} to {high:.3g}", advice="end in a sigmoid"
+            )
     off = difference(fitted.predictions, fitted.model.predict(unit.valid))
     bench.demand(off < 1e-5 * bench.spread, f"unit and model differ by {off:.1g}", advice="predict both by the final model")
 
@@ -223,6 +229,8 @@ def memorises_a_small_batch(bench: Bench) -> None:
     predictions = bench.fit(replace(preset, recipe=recipe), batch).predictions
     if bench.task.is_classification:
         quality = float((predictions.argmax(axis=1) == target).mean())
+    elif bench.task.form is Form.LABELS:
+        quality = float(((predictions >= 0.5) == (target == 1)).mean())
     else:
         quality = 1 - float(np.mean((predictions[:, 0] - target) ** 2) / np.var(target))
     shown = f"after {N_EPOCHS_TO_MEMORISE} epochs on {len(few)} rows it explains {quality:.2f} of them"
@@ -357,7 +365,9 @@ def _first_different(inputs: Inputs, n_rows: int) -> Array:
 
 
 def _balanced(bench: Bench, n_rows: int) -> Array:
-    """Targets for a few rows: every class equally often, or values spread like the dataset's."""
+    """Targets for a few rows: every class equally often, every set of labels, or values spread like the dataset's."""
+    if bench.task.form is Form.LABELS:
+        return (np.arange(n_rows)[:, None] >> np.arange(bench.task.n_outputs) & 1).astype(np.float64)
     if bench.task.is_classification:
         return np.arange(n_rows) % bench.task.n_outputs
     return np.linspace(bench.target.min(), bench.target.max(), n_rows)

@@ -27,7 +27,8 @@ class Dataset:
     text, identifier -> object array of str, None is missing;
     image -> object array of uint8 arrays (height, width, channels), of one or many sizes, None is missing.
 
-    `target` is set once the task is known: int64 class index, or float64. `fingerprint` is a sha256 over schema
+    `target` is set once the task is known: int64 class index, float64, or of several labels float64 (rows, labels): 1, 0, or NaN
+    where nobody knows. `fingerprint` is a sha256 over schema
     and cells: the same data read from CSV or Parquet have the same fingerprint. `row_numbers` are the positions in the
     source (rows without a target were left out). `findings` are those made while reading. `names` maps columns whose cells
     came from files to object arrays of the files' names, None where there is none.

@@ -25,8 +25,9 @@ Array = NDArray[Any]
 class UnitData:
     """One fold as a family sees it: prepared inputs, and targets for all but the rows it will be judged on.
 
-    Targets are int64 class indices or float64 values. `stop` is for early stopping. `start` are the weights that another unit of
-    the same candidate left behind, for a warm start; empty for one from scratch, and of no use to a family without any.
+    Targets are int64 class indices, float64 values, or of several labels float64 (rows, labels): 1, 0, NaN unknown. `stop` is
+    for early stopping. `start` are the weights that another unit of the same candidate left behind, for a warm start; empty for
+    one from scratch, and of no use to a family without any.
     """
 
     fold: int
@@ -46,7 +47,7 @@ class FittedModel(Protocol):
     """A trained model of one fold."""
 
     def predict(self, inputs: Inputs) -> NDArray[np.float64]:
-        """Probabilities, shape (rows, classes), rows summing to 1; for regression values, shape (rows, 1)."""
+        """Predictions in the task's form: probabilities (rows, classes) or (rows, labels), or values (rows, 1)."""
         ...
 
     def emit(self, graph: Graph, blocks: Mapping[str, str]) -> str:

@@ -39,6 +39,10 @@ class Inputs:
         """Sizes of the further axes of blocks that have any: height and width of pixels."""
         return {name: tuple(map(int, block.shape[2:])) for name, block in self.blocks.items() if block.ndim > 2}
 
+    def at(self, rows: Array) -> Inputs:
+        """Some rows, in that order."""
+        return Inputs({name: block[rows] for name, block in self.blocks.items()}, self.cardinalities)
+
     def matrix(self) -> NDArray[np.float32]:
         """All blocks side by side as one float32 matrix, in block order: what models without embeddings read."""
         return np.concatenate([block.astype(np.float32, copy=False) for block in self.blocks.values()], axis=1)

@@ -37,7 +37,8 @@ class ColumnProfile:
 class Profile:
     """A dataset in numbers: size, columns, target.
 
-    `class_counts` is empty for regression. `memory_bytes` is the size of the decoded columns.
+    `class_counts` is empty for regression, of several labels how often each holds. `memory_bytes` is the size of the decoded
+    columns.
     """
 
     n_samples: int

@@ -14,13 +14,13 @@ from cupel.core.restoring import restored
 class Settings:
     """Everything that may be overridden; by default all is inferred from the data.
 
-    `task` is "binary", "multiclass" or "regression". `kinds` maps column names to kinds. `drop` names columns to leave
-    out. `group` names a column whose values must not be divided between training and validation; `time` one that
-    orders the rows. `split` is auto, holdout, k-fold, stratified, repeated, group or time. `families` restricts what is tried
-    (names; the constant always runs; some families are tried only where they are named). `search` names the strategy
+    `task` is "binary", "multiclass", "multilabel" or "regression". `kinds` maps column names to kinds. `drop` names columns to
+    leave out. `group` names a column whose values must not be divided between training and validation; `time` one that orders
+    the rows. `split` is auto, holdout, k-fold, stratified, repeated, group or time. `families` restricts what is tried (names;
+    the constant always runs; some families are tried only where they are named). `search` names the strategy
     (`tuning.SEARCHES`), `space` narrows, fixes or extends what may be chosen, by family and field; without `racing` every
-    candidate gets all folds. `ensemble` is how candidates are combined: none, greedy, bagged-greedy, soft-vote,
-    weighted-vote, hard-vote, stack, network-stack, two-layer-stack or auto. `device` is "auto", "cpu" or "cuda".
+    candidate gets all folds. `ensemble` is how candidates are combined: none, greedy, bagged-greedy, soft-vote, weighted-vote,
+    hard-vote, stack, network-stack, two-layer-stack or auto. `device` is "auto", "cpu" or "cuda".
     """
 
     task: str | None = None

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from cupel.core.budget import Deadline
 from cupel.core.family import Cost, FittedUnit, UnitData
+from cupel.core.form import Form
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
+from cupel.core.labels import shares_of
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task
 
@@ -27,7 +29,7 @@ class Config:
 
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """Class frequencies, or the mean (a quantile, where absolute or quantile errors are judged); shape (outputs,)."""
+    """Shares of classes or labels, or the mean (a quantile, where absolute or quantile errors are judged); shape (outputs,)."""
 
     values: NDArray[np.float64]
 
@@ -52,6 +54,8 @@ def fit(
         target = np.concatenate([unit.train_target, unit.stop_target])
         if task.is_classification:
             values = np.bincount(target, minlength=task.n_outputs) / len(target)
+        elif task.form is Form.LABELS:
+            values = shares_of(target)
         else:
             quantile = QUANTILES.get(task.metric)
             values = np.array([np.mean(target) if quantile is None else np.quantile(target, quantile)])

@@ -14,12 +14,14 @@ from cupel.core.abreast import fit_each
 from cupel.core.budget import Deadline
 from cupel.core.errors import TrainingError
 from cupel.core.family import Cost, FittedUnit, UnitData
+from cupel.core.form import Form
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import Task, TaskKind
 from cupel.core.trees import emit_trees, from_lightgbm
+from cupel.learners.by_label import fit_by_label
 
 MOST_BINS = 255
 """Of a column: LightGBM's own default, with at least three rows in each."""
@@ -86,9 +88,17 @@ def fit(
     """One booster per fold, as many at a time as there are threads, each on one.
 
     Threads within a booster meet after every leaf: where another program holds a core, 150 rounds took 63 s on two threads and
-    0.6 s on one. Threads that each grow their own never wait.
+    0.6 s on one. Threads that each grow their own never wait. Of several labels each has a booster of its own.
     """
-    return fit_each(units, lambda unit, until: _fit_unit(unit, config, task, until=until), threads=threads, deadline=deadline)
+
+    def fit_one(unit: UnitData, question: Task, until: Deadline) -> FittedUnit:
+        return _fit_unit(unit, config, question, until=until)
+
+    def fit_unit(unit: UnitData, until: Deadline) -> FittedUnit:
+        is_several = task.form is Form.LABELS
+        return fit_by_label(unit, task, fit_one, until=until) if is_several else fit_one(unit, task, until)
+
+    return fit_each(units, fit_unit, threads=threads, deadline=deadline)
 
 
 def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline) -> FittedUnit:
@@ -197,14 +207,14 @@ def cost(n_train: int, shape: InputShape, config: Any, recipe: Recipe | None, ta
     width = sum(shape.widths.values())
     rounds = _rounds(config, task)
     per_round = 1.2e-8 * n_train * width + 1.5e-5 * config.num_leaves * (1 + width / 50)
-    n_models = task.n_outputs if task.kind is TaskKind.MULTICLASS else 1
+    n_models = task.n_outputs if task.n_outputs > 2 or task.form is Form.LABELS else 1
     histograms = 16.0 * min(MOST_BINS, n_train / 3) * width * config.num_leaves
     return Cost(seconds=0.05 + rounds * n_models * per_round, memory_bytes=10.0 * n_train * width + histograms + 1e7)
 
 
 def _rounds(config: Config, task: Task) -> float:
     """What early stopping leaves, roughly: the smaller the steps, the more."""
-    return min(config.max_rounds, (15.0 if task.is_classification else 40.0) / config.learning_rate)
+    return min(config.max_rounds, (15.0 if task.form.has_probabilities else 40.0) / config.learning_rate)
 
 
 ROUNDS_TO_TIME = 5

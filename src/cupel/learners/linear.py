@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 
 from cupel.core.abreast import fit_each
 from cupel.core.budget import Deadline
-from cupel.core.family import Cost, FittedUnit, UnitData
+from cupel.core.family import Cost, FittedModel, FittedUnit, UnitData
+from cupel.core.form import Form
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
 from cupel.core.recipe import Recipe
 from cupel.core.space import Range
 from cupel.core.task import Task
+from cupel.learners.by_label import ByLabel, fit_by_label
+from cupel.learners.constant import Constant
 
 Matrix = NDArray[np.float64]
 WORTH_WHILE = 1e-4
@@ -40,28 +43,21 @@ class Config:
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """`matrix @ coefficients + intercept`; softmax of it for classes. Coefficients have shape (features, outputs)."""
+    """`matrix @ coefficients + intercept`, and what the form makes of it. Coefficients have shape (features, outputs)."""
 
     coefficients: Matrix
     intercept: Matrix
-    is_classification: bool
+    form: Form
 
     def predict(self, inputs: Inputs) -> NDArray[np.float64]:
         """Probabilities, or values."""
-        logits = inputs.matrix().astype(np.float64) @ self.coefficients + self.intercept
-        return softmax(logits) if self.is_classification else logits
+        return self.form.finished(inputs.matrix().astype(np.float64) @ self.coefficients + self.intercept)
 
     def emit(self, graph: Graph, blocks: Mapping[str, str]) -> str:
-        """MatMul, Add and Softmax in double."""
+        """MatMul, Add and Softmax or Sigmoid in double."""
         matrix = graph.concat([graph.cast(block, np.float64) for block in blocks.values()])
         logits = graph.op("Add", graph.op("MatMul", matrix, graph.constant(self.coefficients)), graph.constant(self.intercept))
-        return graph.op("Softmax", logits, axis=1) if self.is_classification else logits
-
-
-def softmax(logits: Matrix) -> Matrix:
-    """Probabilities of each row's logits."""
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+        return self.form.emit(graph, logits)
 
 
 def fit(
@@ -73,9 +69,31 @@ def fit(
 
     # Sums in one order on any machine; and threads that wait for one another cost up to ten times more.
     with threadpool_limits(1):
+        fit_one = _fit_labels if task.form is Form.LABELS else _fit_unit
         return fit_each(
-            units, lambda unit, until: _fit_unit(unit, config, task, deadline=until), threads=threads, deadline=deadline
+            units, lambda unit, until: fit_one(unit, config, task, deadline=until), threads=threads, deadline=deadline
         )
+
+
+def _fit_labels(unit: UnitData, config: Config, task: Task, *, deadline: Deadline) -> FittedUnit:
+    """A logistic regression for each label, and all of them as one product."""
+
+    def fit_label(view: UnitData, question: Task, until: Deadline) -> FittedUnit:
+        return _fit_unit(view, config, question, deadline=until)
+
+    fitted = fit_by_label(unit, task, fit_label, until=deadline)
+    assert isinstance(fitted.model, ByLabel), "several labels are fitted one by one"
+    columns = [_logit_of(model, unit.train.matrix().shape[1]) for model in fitted.model.models]
+    joined = Linear(np.stack([weights for weights, _ in columns], axis=1), np.array([b for _, b in columns]), Form.LABELS)
+    return replace(fitted, model=joined, predictions=joined.predict(unit.valid))
+
+
+def _logit_of(model: FittedModel, width: int) -> tuple[Matrix, float]:
+    """What a model of two classes adds up for the second: coefficients and intercept."""
+    if isinstance(model, Linear):
+        return model.coefficients[:, 1] - model.coefficients[:, 0], float(model.intercept[1] - model.intercept[0])
+    assert isinstance(model, Constant), "a label that never changes is answered by a constant"
+    return np.zeros(width), float(np.log(model.values[1] / model.values[0]))
 
 
 def _fit_unit(unit: UnitData, config: Config, task: Task, *, deadline: Deadline) -> FittedUnit:
@@ -88,7 +106,7 @@ def _fit_unit(unit: UnitData, config: Config, task: Task, *, deadline: Deadline)
     for penalty in penalties:
         warm = models[-1] if models else None
         models.append(fit_one(train, unit.train_target, penalty, config=config, task=task, warm=warm))
-        losses.append(_loss(models[-1], unit.stop, unit.stop_target))
+        losses.append(task.form.loss(models[-1].predict(unit.stop), unit.stop_target))
         gains = len(losses) < MIN_STRENGTHS or losses[-1] < losses[-2] * (1 - WORTH_WHILE)
         if deadline.passed or not gains:
             break
@@ -117,7 +135,7 @@ def _fit_logistic(matrix: Matrix, target: Any, penalty: float, *, config: Config
     coefficients, intercept = np.zeros((matrix.shape[1], task.n_outputs)), np.full(task.n_outputs, -30.0)
     if len(present) < 2:
         intercept[present] = 0.0
-        return Linear(coefficients, intercept, True)
+        return Linear(coefficients, intercept, Form.CLASSES)
     n_unknowns = matrix.shape[1] * _n_free_outputs(len(present))
     solver = "newton-cholesky" if n_unknowns <= MAX_NEWTON else "lbfgs"
     model = LogisticRegression(C=1.0 / penalty, max_iter=config.max_iterations, warm_start=warm is not None, solver=solver)
@@ -137,7 +155,7 @@ def _fit_logistic(matrix: Matrix, target: Any, penalty: float, *, config: Config
         intercept[present] = 0.0, model.intercept_[0]
     else:
         coefficients[:, present], intercept[present] = model.coef_.T, model.intercept_
-    return Linear(coefficients, intercept, True)
+    return Linear(coefficients, intercept, Form.CLASSES)
 
 
 def _fit_ridge(matrix: Matrix, target: Any, penalty: float, *, config: Config, task: Task, warm: Linear | None) -> Linear:
@@ -146,29 +164,23 @@ def _fit_ridge(matrix: Matrix, target: Any, penalty: float, *, config: Config, t
 
     model = Ridge(alpha=penalty, solver="cholesky" if matrix.shape[1] < 3000 else "lsqr")
     model.fit(matrix, target)
-    return Linear(np.asarray(model.coef_).reshape(-1, 1), np.atleast_1d(np.float64(model.intercept_)), False)
-
-
-def _loss(model: Linear, inputs: Inputs, target: Any) -> float:
-    predictions = model.predict(inputs)
-    if model.is_classification:
-        return float(-np.log(np.maximum(predictions[np.arange(len(target)), target], 1e-15)).mean())
-    return float(np.mean((predictions[:, 0] - target) ** 2))
+    return Linear(np.asarray(model.coef_).reshape(-1, 1), np.atleast_1d(np.float64(model.intercept_)), Form.VALUES)
 
 
 def cost(n_train: int, shape: InputShape, config: Any, recipe: Recipe | None, task: Task) -> Cost:
     """Passes over the matrix, per penalty; measured on tables of 1,000 to 50,000 rows, one thread."""
     del recipe
     width = sum(shape.widths.values()) + 1
-    n_unknowns = width * _n_free_outputs(task.n_outputs)
+    n_models = task.n_outputs if task.form is Form.LABELS else 1
+    n_unknowns = width * (1 if n_models > 1 else _n_free_outputs(task.n_outputs))
     cells = n_train * width
-    if not task.is_classification:
+    if task.form is Form.VALUES:
         seconds = 2.5e-9 * cells * (width / 2 + 5 * config.n_strengths)
     elif n_unknowns <= MAX_NEWTON:
         seconds = 3e-10 * cells * config.n_strengths * (n_unknowns + 20)
     else:
-        seconds = 8e-10 * cells * config.max_iterations * config.n_strengths * (1 + task.n_outputs / 8)
-    return Cost(seconds=0.02 + seconds, memory_bytes=24.0 * cells)
+        seconds = 8e-10 * cells * config.max_iterations * config.n_strengths * (1 + n_unknowns / width / 8)
+    return Cost(seconds=0.02 + n_models * seconds, memory_bytes=24.0 * cells)
 
 
 def _n_free_outputs(n_classes: int) -> int:

@@ -15,7 +15,7 @@ from cupel.core.errors import TrainingError
 from cupel.core.layers import Network
 from cupel.core.recipe import Pace, Recipe
 from cupel.training.cycles import Cycles
-from cupel.training.loss import balancing_weights, judged_losses, penalty, sample_losses
+from cupel.training.loss import balancing_weights, judged_losses, label_losses, penalty, sample_losses
 from cupel.training.optimiser import Stepper
 from cupel.training.outcome import BestWeights, Outcome
 from cupel.training.schedule import PLATEAU_FACTOR, factor
@@ -53,6 +53,7 @@ class Loop:
         self._n_outputs = lesson.n_outputs
         self._class_weights: Tensor | None = None
         targets = self._train.targets()
+        self._has_labels = targets[0].ndim == 2  # before any mixing, which makes probabilities (B, K) of classes too
         if recipe.class_weights and not targets[0].is_floating_point():
             self._class_weights = balancing_weights(targets, lesson.n_outputs)
         self._stepper = Stepper(network, recipe)
@@ -131,14 +132,19 @@ class Loop:
             self._network.set_rows(chosen)
             blocks, target = self._network.changed(blocks, target, n_outputs=self._n_outputs)
             outputs = self._network(blocks)
-            losses = sample_losses(outputs, target, smoothing=recipe.label_smoothing, class_weights=self._class_weights)
-            losses = losses.mean(dim=1)
+            losses = self._losses(outputs, target).mean(dim=1)
             extra = penalty(self._matrices, l1=recipe.l1, l2=recipe.l2)
             fraction = self._hurried(self._cycles.fraction(epoch, step=step, n_steps=n_steps))
             rate = self._pace.rate_factor * factor(recipe.schedule, fraction, warmup=recipe.warmup)
             self._stepper.step(losses.sum() + extra, factor=rate)
             total += losses.detach()
         return total / n_steps, n_steps
+
+    def _losses(self, outputs: Tensor, target: Tensor) -> Tensor:
+        smoothing = self._recipe.label_smoothing
+        if self._has_labels:
+            return label_losses(outputs, target, smoothing=smoothing)
+        return sample_losses(outputs, target, smoothing=smoothing, class_weights=self._class_weights)
 
     def _look(self, train_losses: Tensor, epoch: int, *, share: float) -> None:
         """Evaluate on the stop rows, and keep what is best of each model."""

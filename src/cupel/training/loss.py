@@ -50,10 +50,43 @@ def _cross_entropy(
     return losses if class_weights is None else losses * (target * class_weights[:, None]).sum(dim=-1)
 
 
+def label_losses(
+    outputs: Float[Tensor, "model member batch label"], target: Float[Tensor, "model batch label"], *, smoothing: float = 0.0
+) -> Float[Tensor, "model batch"]:
+    """Binary cross entropy of each known label, the mean over members; targets are probabilities, NaN is unknown.
+
+    Summed over a row's labels and divided by the mean number that a row of the batch knows, so that every known cell counts
+    alike.
+    """
+    known = target.isfinite()
+    wanted = torch.where(known, target, 0.5)
+    if smoothing > 0:
+        wanted = torch.lerp(wanted, wanted.new_full((), 0.5), smoothing)
+    losses = functional.softplus(outputs.float()) - wanted[:, None] * outputs.float()
+    return _of_known(losses.mean(dim=1), known)
+
+
+def judged_label_losses(
+    outputs: Float[Tensor, "model member batch label"], target: Float[Tensor, "model batch label"]
+) -> Float[Tensor, "model batch"]:
+    """Log loss of what is predicted in the end for each known label, the mean over those of the row; 0 where it knows none."""
+    known = target.isfinite()
+    signs = torch.where(target == 1, 1.0, -1.0)[:, None]
+    mixed = functional.logsigmoid(signs * outputs.float()).logsumexp(dim=1) - math.log(outputs.shape[1])
+    return -torch.where(known, mixed, 0.0).sum(dim=-1) / known.sum(dim=-1).clamp_min(1)
+
+
+def _of_known(losses: Float[Tensor, "model batch label"], known: Shaped[Tensor, "model batch label"]) -> Tensor:
+    n_known = known.sum(dim=(1, 2)) / known.shape[1]
+    return torch.where(known, losses, 0.0).sum(dim=-1) / n_known.clamp_min(1 / known.shape[1])[:, None]
+
+
 def judged_losses(
-    outputs: Float[Tensor, "model member batch output"], target: Shaped[Tensor, "model batch"]
+    outputs: Float[Tensor, "model member batch output"], target: Shaped[Tensor, "model batch ..."]
 ) -> Float[Tensor, "model batch"]:
     """Log loss or squared error of what is predicted in the end: the mean of the members' probabilities, or values."""
+    if target.ndim == 3:
+        return judged_label_losses(outputs, target)
     if target.is_floating_point():
         return (outputs.float()[..., 0].mean(dim=1) - target).square()
     mixed = functional.log_softmax(outputs.float(), dim=-1).logsumexp(dim=1) - math.log(outputs.shape[1])  # (M, B, K)

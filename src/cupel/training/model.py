@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from cupel.core.family import FittedModel
+from cupel.core.form import Form
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
 from cupel.core.layers import Network
@@ -52,13 +53,13 @@ class TrainedNetwork:
     shape: InputShape
     widths: Mapping[str, int]
     scale: TargetScale | None
+    form: Form
 
     def predict(self, inputs: Inputs) -> NDArray[np.float64]:
         """Probabilities averaged over members, or values."""
         outputs = self._outputs(inputs)  # (member, rows, output)
         if self.scale is None:
-            exponentials = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
-            return np.asarray((exponentials / exponentials.sum(axis=-1, keepdims=True)).mean(axis=0))
+            return np.asarray(self.form.finished(outputs).mean(axis=0))
         values = outputs.mean(axis=0) * self.scale.std + self.scale.mean
         return np.asarray(np.clip(values, self.scale.low, self.scale.high))
 
@@ -77,7 +78,7 @@ class TrainedNetwork:
         """Padding where this fold saw less than others, the network, and what `predict` does after it."""
         outputs = graph.cast(self.network.emit(graph, self._padded(graph, blocks), model=0), np.float64)
         if self.scale is None:
-            return _mean_of_members(graph, graph.op("Softmax", outputs, axis=-1))
+            return _mean_of_members(graph, self.form.emit(graph, outputs))
         values = _mean_of_members(graph, outputs)
         scaled = graph.op("Mul", values, graph.constant(self.scale.std, np.float64))
         restored = graph.op("Add", scaled, graph.constant(self.scale.mean, np.float64))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SMALLEST_PROBABILITY = 1e-12
+from cupel.core.form import Form
 
 
 def best_run(predictions: Sequence[NDArray[np.float64]], target: NDArray[Any]) -> range:
@@ -26,7 +26,5 @@ def best_run(predictions: Sequence[NDArray[np.float64]], target: NDArray[Any]) -
 
 
 def _loss(predictions: NDArray[np.float64], target: NDArray[Any]) -> float:
-    if target.dtype.kind in "iu":
-        said = predictions[np.arange(len(target)), target]
-        return float(-np.log(np.maximum(said, SMALLEST_PROBABILITY)).mean())
-    return float(np.square(predictions[:, 0] - target).mean())
+    form = Form.CLASSES if target.dtype.kind in "iu" else Form.LABELS if target.ndim == 2 else Form.VALUES
+    return form.loss(predictions, target)

@@ -49,7 +49,7 @@ class Trainer:
 
     def fit(self, units: Sequence[UnitData], *, watch: Watch) -> list[FittedUnit]:
         """Fitted units, in order. Their training sets are of one pace."""
-        scales = [None if self.task.is_classification else TargetScale.of(unit.train_target) for unit in units]
+        scales = [None if self.task.form.has_probabilities else TargetScale.of(unit.train_target) for unit in units]
         lesson = Lesson(
             train=self._stack([unit.train for unit in units], [unit.train_target for unit in units], scales),
             stop=self._stack([unit.stop for unit in units], [unit.stop_target for unit in units], scales),
@@ -121,7 +121,7 @@ class Trainer:
         network.load_state_dict(weights)
         _show(network, rows)
         network.eval()
-        return TrainedNetwork(network, self.shape, unit.train.widths, scale)
+        return TrainedNetwork(network, self.shape, unit.train.widths, scale, form=self.task.form)
 
 
 def _show(network: Network, rows: Rows) -> None:

@@ -61,15 +61,16 @@ class Network(nn.Module):
     def remember(self, blocks: Mapping[str, Tensor], target: Tensor, *, sizes: Sequence[int]) -> None:
         """Be shown the training rows, for networks that look them up to predict; most need none.
 
-        Blocks are (M, N, width) and targets (M, N), as the loss sees them; of model m the first `sizes[m]` rows are real. What is
-        kept goes into buffers that are not persistent: whoever takes one model out of a stack shows it its rows again.
+        Blocks are (M, N, width) and targets (M, N), of labels (M, N, labels), as the loss sees them; of model m the first
+        `sizes[m]` rows are real. What is kept goes into buffers that are not persistent: whoever takes one model out of a stack
+        shows it its rows again.
         """
 
     def set_rows(self, rows: Tensor) -> None:
         """Told before every step which training rows (M, B) the batch holds, so that none is looked up as its own answer."""
 
     def changed(
-        self, blocks: Mapping[str, Tensor], target: Shaped[Tensor, "model batch"], *, n_outputs: int
+        self, blocks: Mapping[str, Tensor], target: Shaped[Tensor, "model batch ..."], *, n_outputs: int
     ) -> tuple[dict[str, Tensor], Shaped[Tensor, "model batch ..."]]:
         """A training batch as the network wants it: augmented. Targets of classes may become probabilities (M, B, outputs)."""
         del n_outputs

@@ -125,7 +125,7 @@ class ImageNetwork(Network):
             self._changes.progress = fraction
 
     def changed(
-        self, blocks: Mapping[str, Tensor], target: Shaped[Tensor, "model batch"], *, n_outputs: int
+        self, blocks: Mapping[str, Tensor], target: Shaped[Tensor, "model batch ..."], *, n_outputs: int
     ) -> tuple[dict[str, Tensor], Shaped[Tensor, "model batch ..."]]:
         """Augmented pictures; where they are mixed with one another, targets are too."""
         if self._changes is None:

@@ -110,7 +110,7 @@ def image_preset(config: Any, recipe: Recipe) -> Preset:
 
 def image_space(default: Preset, rates: Range, *, task: Task) -> Space:
     """Everything of the config, learning rates in this range, weight decay, averaging of weights, and smoothing of classes."""
-    smoothing = {"label_smoothing": Range(0.0, 0.2)} if task.is_classification else {}
+    smoothing = {"label_smoothing": Range(0.0, 0.2)} if task.form.has_probabilities else {}
     decay, averages = Range(1e-5, 0.1, log=True), Choice(0.0, 0.99, 0.999)
     return Space.around(
         default,

@@ -21,7 +21,8 @@ from cupel.core.task import Task, TaskKind
 BINARY = Task(kind=TaskKind.BINARY, target="y", metric="log_loss", classes=("no", "yes"))
 MULTICLASS = Task(kind=TaskKind.MULTICLASS, target="y", metric="log_loss", classes=("a", "b", "c"))
 REGRESSION = Task(kind=TaskKind.REGRESSION, target="y", metric="rmse")
-TASKS = {task.kind.value: task for task in (BINARY, MULTICLASS, REGRESSION)}
+MULTILABEL = Task(kind=TaskKind.MULTILABEL, target="y", metric="log_loss", classes=("a", "b", "c"))
+TASKS = {task.kind.value: task for task in (BINARY, MULTICLASS, MULTILABEL, REGRESSION)}
 N_NUMERIC = 3
 
 
@@ -34,8 +35,11 @@ def inputs_of(x: np.ndarray, *, codes: np.ndarray | None = None) -> Inputs:
 def surface(x: np.ndarray, task: Task) -> np.ndarray:
     """A target that no linear model can follow."""
     value = np.sin(2 * x[:, 0]) * 2 + x[:, 1] ** 2 + x[:, 3] * x[:, 2]
-    if not task.is_classification:
+    if task.kind is TaskKind.REGRESSION:
         return 1000 + 50 * value
+    if task.kind is TaskKind.MULTILABEL:
+        holds = np.stack([value > np.median(value), np.abs(value) < 1, x[:, 0] > 0], axis=1).astype(np.float64)
+        return np.where(np.random.default_rng(0).random(holds.shape) < 0.1, np.nan, holds)
     edges = np.quantile(value, np.linspace(0, 1, task.n_outputs + 1)[1:-1])
     return np.searchsorted(edges, value).astype(np.int64)
 

@@ -75,13 +75,13 @@ class Augmenter:
     def mix(
         self,
         pictures: Float[Tensor, "batch channel height width"],
-        target: Shaped[Tensor, " batch"],
+        target: Shaped[Tensor, "batch ..."],
         *,
         generator: torch.Generator,
         n_classes: int,
         progress: float = 0.0,
     ) -> tuple[Float[Tensor, "batch channel height width"], Float[Tensor, "batch ..."]]:
-        """Pictures mixed with one another, and their targets: probabilities (batch, classes), or values (`n_classes` 0).
+        """Pictures mixed with one another, and their targets: probabilities (batch, classes); values, labels (`n_classes` 0).
 
         Without mixing, or in the last part of training, the same of unmixed pictures.
         """

@@ -18,16 +18,18 @@ from cupel.modalities.image.augmentation.draws import Draws
 class Mixed:
     """Mixed pictures, the answers of both that are in each, and the share of the first.
 
-    Targets are class indices (int64) or values (float).
+    Targets are class indices (int64), values (float), or labels (float, of two axes), which are mixed as values are.
     """
 
     pictures: Float[Tensor, "batch channel height width"]
-    first: Shaped[Tensor, " batch"]
-    second: Shaped[Tensor, " batch"]
+    first: Shaped[Tensor, "batch ..."]
+    second: Shaped[Tensor, "batch ..."]
     share: Float[Tensor, " batch"]
 
     def target(self, n_classes: int) -> Float[Tensor, "batch ..."]:
-        """Probabilities of the classes, (batch, classes); of values (`n_classes` 0) their weighted mean, (batch,).
+        """Probabilities of the classes, (batch, classes); of values and labels (`n_classes` 0) their weighted mean.
+
+        A label that is unknown in one of two pictures is unknown in their mixture.
 
         Raises:
             UsageError: classes are asked for, but targets are values, or the other way round.
@@ -38,14 +40,15 @@ class Mixed:
                 f"for class indices."
             )
         if n_classes == 0:
-            return torch.lerp(self.second, self.first, self.share.to(self.first.dtype))
+            share = self.share.to(self.first.dtype)
+            return torch.lerp(self.second, self.first, share if self.first.ndim == 1 else share[:, None])
         both = [functional.one_hot(indices, n_classes).to(self.share.dtype) for indices in (self.first, self.second)]
         return torch.lerp(both[1], both[0], self.share[:, None])
 
 
 def mix_up(
     pictures: Float[Tensor, "batch channel height width"],
-    target: Shaped[Tensor, " batch"],
+    target: Shaped[Tensor, "batch ..."],
     *,
     draws: Draws,
     alpha: float,
@@ -61,7 +64,7 @@ def mix_up(
 
 def cut_mix(
     pictures: Float[Tensor, "batch channel height width"],
-    target: Shaped[Tensor, " batch"],
+    target: Shaped[Tensor, "batch ..."],
     *,
     draws: Draws,
     alpha: float,
@@ -76,7 +79,7 @@ def cut_mix(
     return Mixed(torch.where(boxes.cover(), pictures[partners], pictures), target, target[partners], 1 - boxes.shares())
 
 
-def unmixed(pictures: Float[Tensor, "batch channel height width"], target: Shaped[Tensor, " batch"]) -> Mixed:
+def unmixed(pictures: Float[Tensor, "batch channel height width"], target: Shaped[Tensor, "batch ..."]) -> Mixed:
     """Pictures as they are, in the same form."""
     return Mixed(pictures, target, target, torch.ones(len(pictures), device=pictures.device))
 

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from cupel.core.abreast import fit_each
 from cupel.core.budget import Deadline
 from cupel.core.family import Cost, Family, FittedUnit, UnitData
+from cupel.core.form import Form
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
+from cupel.core.labels import filled, shares_of
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
@@ -46,21 +48,23 @@ class Config:
 
 @dataclass(frozen=True, eq=False)
 class Forest:
-    """The mean over trees; for classes the training shares, `prior`, count as one more tree, so that nothing is impossible.
+    """The mean over trees; for probabilities the training shares, `prior`, count as one more tree, so that nothing is impossible.
 
-    `present` are the classes that training rows had, in the order of the forest's own.
+    `present` are the classes that training rows had, in the order of the forest's own. Labels are values of a forest with several
+    outputs, between 0 and 1.
     """
 
     forest: Any
     prior: NDArray[np.float64]
     present: NDArray[np.int64]
-    is_classification: bool
+    form: Form
 
     def predict(self, inputs: Inputs) -> NDArray[np.float64]:
         """Probabilities, or values."""
         matrix = inputs.matrix()
-        if not self.is_classification:
-            return np.asarray(self.forest.predict(matrix), np.float64).reshape(-1, 1)
+        if self.form is not Form.CLASSES:
+            values = np.asarray(self.forest.predict(matrix), np.float64).reshape(len(matrix), -1)
+            return self._with_prior(values) if self.form is Form.LABELS else values
         shares = np.zeros((len(matrix), len(self.prior)))
         shares[:, self.present] = self.forest.predict_proba(matrix)
         return self._with_prior(shares)
@@ -72,9 +76,11 @@ class Forest:
     def emit(self, graph: Graph, blocks: Mapping[str, str]) -> str:
         """Trees, then the prior; of two classes only the second is summed."""
         matrix = graph.concat([graph.cast(block, np.float32) for block in blocks.values()])
-        trees, n_trees, n_outputs = from_sklearn_forest(self.forest), len(self.forest.estimators_), len(self.prior)
-        if not self.is_classification:
+        trees, n_outputs = from_sklearn_forest(self.forest), len(self.prior)
+        if self.form is Form.VALUES:
             return emit_trees(graph, matrix, trees, n_targets=1)
+        if self.form is Form.LABELS:
+            return self._emit_with_prior(graph, emit_trees(graph, matrix, trees, n_targets=n_outputs), self.prior)
         target = self.present[trees.leaf_target]
         if n_outputs == 2:
             kept = target == 1
@@ -87,10 +93,13 @@ class Forest:
         else:
             trees = replace(trees, leaf_target=target)
         shares = emit_trees(graph, matrix, trees, n_targets=1 if n_outputs == 2 else n_outputs)
-        weighted = graph.op("Mul", shares, graph.constant(n_trees / (n_trees + 1), np.float64))
-        prior = self.prior[1:] if n_outputs == 2 else self.prior
-        found = graph.op("Add", weighted, graph.constant(prior[None, :] / (n_trees + 1)))
+        found = self._emit_with_prior(graph, shares, self.prior[1:] if n_outputs == 2 else self.prior)
         return graph.concat([graph.op("Sub", graph.constant(1.0, np.float64), found), found]) if n_outputs == 2 else found
+
+    def _emit_with_prior(self, graph: Graph, shares: str, prior: NDArray[np.float64]) -> str:
+        n_trees = len(self.forest.estimators_)
+        weighted = graph.op("Mul", shares, graph.constant(n_trees / (n_trees + 1), np.float64))
+        return graph.op("Add", weighted, graph.constant(prior[None, :] / (n_trees + 1)))
 
 
 def fit(
@@ -107,6 +116,8 @@ def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline) ->
     started = time.monotonic()
     matrix = np.concatenate([unit.train.matrix(), unit.stop.matrix()])
     target = np.concatenate([unit.train_target, unit.stop_target])
+    prior, present = _prior(target, task)
+    target = filled(target, prior) if task.form is Form.LABELS else target
     forest = (ExtraTreesClassifier if task.is_classification else ExtraTreesRegressor)(
         n_estimators=1,
         max_leaf_nodes=_n_leaves(config, task),
@@ -122,14 +133,21 @@ def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline) ->
         if cut_short:
             break
         forest.set_params(n_estimators=min(n_trees, config.n_trees)).fit(matrix, target)
-    present = np.unique(target) if task.is_classification else np.zeros(1, np.int64)
-    prior = np.bincount(target, minlength=task.n_outputs) / len(target) if task.is_classification else np.zeros(1)
-    model = Forest(forest, prior, present, task.is_classification)
+    model = Forest(forest, prior, present, task.form)
     return FittedUnit(model, model.predict(unit.valid), seconds=time.monotonic() - started, cut_short=cut_short)
 
 
+def _prior(target: NDArray[Any], task: Task) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Shares of classes or labels in the training rows, and which classes there are."""
+    if task.form is Form.LABELS:
+        return shares_of(target), np.zeros(1, np.int64)
+    if task.form is Form.VALUES:
+        return np.zeros(1), np.zeros(1, np.int64)
+    return np.bincount(target, minlength=task.n_outputs) / len(target), np.unique(target)
+
+
 def _n_leaves(config: Config, task: Task) -> int:
-    n_values = 1 if task.n_outputs <= 2 else task.n_outputs
+    n_values = 1 if task.is_classification and task.n_outputs == 2 else task.n_outputs
     return max(2, min(config.max_leaves, MAX_LEAF_VALUES // (config.n_trees * n_values)))
 
 
@@ -147,7 +165,7 @@ def cost(n_train: int, shape: InputShape, config: Any, recipe: Recipe | None, ta
 
 def default(task: Task) -> Preset:
     """Regression gains from looking at every column (Geurts et al., section 3.1)."""
-    return Preset(config=Config() if task.is_classification else Config(max_features=1.0), preparation=FOR_TREES)
+    return Preset(config=Config() if task.form.has_probabilities else Config(max_features=1.0), preparation=FOR_TREES)
 
 
 def portfolio(task: Task) -> Sequence[Preset]:

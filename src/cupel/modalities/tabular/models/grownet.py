@@ -282,7 +282,7 @@ def space(task: Task) -> Space:
 spec = Family(
     name="GrowNet",
     source="Badirli, Liu, Xing, Bhowmik, Doan, Keerthi 2020, Gradient boosting neural networks: GrowNet, arXiv:2002.07971.",
-    tasks=frozenset(TaskKind),
+    tasks=frozenset({TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.REGRESSION}),
     config=Config,
     portfolio=portfolio,
     space=space,

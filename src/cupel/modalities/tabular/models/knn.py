@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from cupel.core.abreast import fit_each
 from cupel.core.budget import Deadline
 from cupel.core.family import Cost, Family, FittedUnit, UnitData
+from cupel.core.form import Form
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
+from cupel.core.labels import filled
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
@@ -51,7 +53,7 @@ class Neighbours:
     """A mean over the nearest stored rows, weighted by 1 − d²/r², r being the distance of the nearest that counts no more.
 
     `rows` are stored as they were prepared, float32; `stretch` multiplies every column. A neighbour enters and leaves with
-    weight nothing, so ties and rounding cannot make predictions jump. `answers` are one-hot classes or values.
+    weight nothing, so ties and rounding cannot make predictions jump. `answers` are one-hot classes, labels or values.
 
     Source: Hastie, Tibshirani, Friedman 2009, The Elements of Statistical Learning, section 6.1, eq. 6.5 with the
     Epanechnikov kernel and a nearest-neighbour window.
@@ -161,12 +163,19 @@ def _tried(
         if n_neighbours > 1 and n_neighbours >= len(matrix):
             break
         model = _model(matrix, target, stretch, n_neighbours=n_neighbours, task=task)
-        yield _loss(model._answer(distances), stop_target, task), model
+        yield task.form.loss(model._answer(distances), stop_target), model
 
 
 def _model(matrix: NDArray[np.float32], target: Any, stretch: Matrix, *, n_neighbours: int, task: Task) -> Neighbours:
-    answers = np.eye(task.n_outputs)[target] if task.is_classification else np.asarray(target, np.float64)[:, None]
+    answers = _answers(target, task)
     return Neighbours(matrix, stretch, answers, answers.mean(axis=0), n_neighbours)
+
+
+def _answers(target: Any, task: Task) -> Matrix:
+    """One-hot classes, labels with unknown ones at their share, or values; shape (rows, outputs)."""
+    if task.form is Form.LABELS:
+        return filled(target)
+    return np.eye(task.n_outputs)[target] if task.is_classification else np.asarray(target, np.float64)[:, None]
 
 
 def _stretches(matrix: NDArray[np.float32], target: Any, config: Config, task: Task) -> Iterator[Matrix]:
@@ -178,19 +187,13 @@ def _stretches(matrix: NDArray[np.float32], target: Any, config: Config, task: T
 
 def _explained(matrix: Matrix, target: Any, task: Task) -> Matrix:
     """Each column's correlation with the target (for classes the square root of the variance between them), the largest 1."""
-    wanted = np.eye(task.n_outputs)[target] if task.is_classification else np.asarray(target, np.float64)[:, None]
+    wanted = _answers(target, task)
     columns, wanted = matrix - matrix.mean(axis=0), wanted - wanted.mean(axis=0)
     spread, scale = columns.std(axis=0), wanted.std(axis=0)
     correlations = columns.T @ wanted / len(matrix) / np.maximum(np.outer(spread, scale), 1e-12)
     strength = np.sqrt((correlations**2).mean(axis=1))
     largest = float(strength.max(initial=0.0))
     return np.asarray(strength / largest if largest > 0 else np.ones(len(strength)))
-
-
-def _loss(predictions: Matrix, target: Any, task: Task) -> float:
-    if task.is_classification:
-        return float(-np.log(np.maximum(predictions[np.arange(len(target)), target], 1e-15)).mean())
-    return float(np.mean((predictions[:, 0] - target) ** 2))
 
 
 def _some(n_rows: int, most: int, generator: np.random.Generator) -> NDArray[np.int64]:

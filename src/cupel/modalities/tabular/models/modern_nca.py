@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cupel.core.family import Cost, Family
+from cupel.core.form import Form
 from cupel.core.graph import Graph
 from cupel.core.inputs import InputShape
 from cupel.core.layers import Activation, Linear, Network, PeriodicEmbedding, PooledDropout, add_member_axis, generators_for
@@ -128,7 +129,7 @@ class ModernNca(Network):
     def __init__(self, shape: InputShape, config: Config, *, n_outputs: int, task: Task, seeds: Sequence[int]) -> None:
         super().__init__()
         self.n_models, self._n_outputs, self._config = len(seeds), n_outputs, config
-        self._is_classification, self._seeds = task.is_classification, list(seeds)
+        self._form, self._seeds = task.form, list(seeds)
         generators = generators_for(seeds)
         embedding = PeriodicEmbedding(
             shape.widths.get("numeric", 0),
@@ -146,8 +147,9 @@ class ModernNca(Network):
         self._known: tuple[Tensor, Tensor] | None = None
 
     def remember(self, blocks: Mapping[str, Tensor], target: Tensor, *, sizes: Sequence[int]) -> None:
-        """Keep training rows as voters."""
-        self.voters.fill(blocks, target, sizes=sizes, seeds=self._seeds)
+        """Keep training rows as voters; where a label is unknown they vote for its share."""
+        known = _completed(target, sizes) if self._form is Form.LABELS else target
+        self.voters.fill(blocks, known, sizes=sizes, seeds=self._seeds)
         self._known = None
 
     def set_rows(self, rows: Tensor) -> None:
@@ -167,10 +169,15 @@ class ModernNca(Network):
         return self
 
     def forward(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model 1 batch output"]:
-        """Logarithms of the voted probabilities, or values."""
+        """Logarithms of the voted probabilities, of labels against their contrary; or values."""
         x = self._encoded(blocks)
         voted = self._voted_in_training(x) if self.training else self._voted(x)
-        return (torch.log(voted + SMALLEST_SHARE) if self._is_classification else voted)[:, None]
+        logits = voted
+        if self._form.has_probabilities:
+            logits = torch.log(voted + SMALLEST_SHARE)
+        if self._form is Form.LABELS:
+            logits = logits - torch.log((1 - voted).clamp_min(0.0) + SMALLEST_SHARE)
+        return logits[:, None]
 
     def _encoded(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model row width"]:
         x: Tensor = self.encoder(self.front(blocks))
@@ -203,8 +210,10 @@ class ModernNca(Network):
         return torch.cat(parts, dim=1) if parts else x.new_zeros(len(x), 0, self._n_outputs)
 
     def _answers(self, target: Tensor) -> Float[Tensor, "model voter output"]:
-        """One-hot classes, or values."""
-        return functional.one_hot(target, self._n_outputs).float() if self._is_classification else target[..., None]
+        """One-hot classes, labels, or values."""
+        if self._form is Form.LABELS:
+            return target
+        return functional.one_hot(target, self._n_outputs).float() if self._form is Form.CLASSES else target[..., None]
 
     def emit(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
         """The same from plain operators; the encoded voters and their targets are constants."""
@@ -218,9 +227,24 @@ class ModernNca(Network):
             answers = self._answers(self.voters.target)[model, :size].cpu().numpy()
         weights = _emit_weights(graph, graph.cast(x, np.float64), known)
         voted = graph.op("MatMul", weights, graph.constant(answers, np.float32))
-        if self._is_classification:
-            voted = graph.op("Log", graph.op("Add", voted, graph.constant(SMALLEST_SHARE, np.float32)))
-        return add_member_axis(graph, voted)
+        return add_member_axis(graph, self._emit_logits(graph, voted))
+
+    def _emit_logits(self, graph: Graph, voted: str) -> str:
+        if self._form is Form.VALUES:
+            return voted
+        smallest = graph.constant(SMALLEST_SHARE, np.float32)
+        logits = graph.op("Log", graph.op("Add", voted, smallest))
+        if self._form is Form.CLASSES:
+            return logits
+        contrary = graph.op("Sub", graph.constant(1.0, np.float32), voted)
+        contrary = graph.op("Add", graph.op("Max", contrary, graph.constant(0.0, np.float32)), smallest)
+        return graph.op("Sub", logits, graph.op("Log", contrary))
+
+
+def _completed(target: Float[Tensor, "model row label"], sizes: Sequence[int]) -> Float[Tensor, "model row label"]:
+    """Labels with unknown ones at their share in the real rows of the same model."""
+    shares = [own[:size].nanmean(dim=0).nan_to_num(0.5) for own, size in zip(target, sizes, strict=True)]
+    return torch.where(target.isfinite(), target, torch.stack(shares)[:, None])
 
 
 def _squares(x: Float[Tensor, "model row width"], voters: Float[Tensor, "model voter width"]) -> Float[Tensor, "model row voter"]:

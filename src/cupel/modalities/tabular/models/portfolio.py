@@ -37,7 +37,7 @@ def preset_of(entry: Entry, default: Preset) -> Preset:
 
 def kind_of(task: Task) -> str:
     """Which of the two lists is meant."""
-    return "classification" if task.is_classification else "regression"
+    return "classification" if task.form.has_probabilities else "regression"
 
 
 @functools.cache

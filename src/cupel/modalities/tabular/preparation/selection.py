@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel.core.form import Form
 from cupel.core.inputs import Inputs
+from cupel.core.labels import filled
 from cupel.core.task import Task
 
 Array = NDArray[Any]
@@ -74,13 +76,21 @@ def _shared_information(blocks: Mapping[str, Array], target: Array, task: Task) 
 
     Source: Miller 1955 for the bias, (a - 1) (b - 1) / 2n.
     """
-    outcome = target.astype(np.int64) if task.is_classification else _binned(target)
+    outcomes = _outcomes(target, task)
     scores = {}
     for name, block in blocks.items():
         columns = [block[:, column] for column in range(block.shape[1])]
         binned = columns if block.dtype == np.int64 else [_binned(column) for column in columns]
-        scores[name] = np.array([_mutual_information(column, outcome) for column in binned], dtype=np.float64)
+        each = [[_mutual_information(column, outcome) for outcome in outcomes] for column in binned]
+        scores[name] = np.mean(each, axis=1) if each else np.empty(0)
     return scores
+
+
+def _outcomes(target: Array, task: Task) -> list[NDArray[np.int64]]:
+    """Classes, values in bins, or each label with what is unknown as a state of its own."""
+    if task.form is Form.LABELS:
+        return list(np.nan_to_num(target, nan=2.0).astype(np.int64).T)
+    return [target.astype(np.int64) if task.is_classification else _binned(target)]
 
 
 def _binned(values: Array) -> NDArray[np.int64]:
@@ -110,6 +120,7 @@ def _tree_importance(blocks: Mapping[str, Array], target: Array, task: Task, *, 
     matrix = np.where(np.isnan(matrix), np.float32(-1e9), matrix)
     kind = ExtraTreesClassifier if task.is_classification else ExtraTreesRegressor
     forest = kind(N_TREES, max_depth=10, min_samples_leaf=5, max_features=0.5, random_state=seed, n_jobs=1)
+    target = filled(target) if task.form is Form.LABELS else target
     importances = forest.fit(matrix, target).feature_importances_
     ends = np.cumsum([block.shape[1] for block in blocks.values()])
     return dict(zip(blocks, np.split(importances, ends[:-1]), strict=True))

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel.core.form import Form
+from cupel.core.labels import filled
 from cupel.core.task import Task, TaskKind
 from cupel.modalities.tabular.preparation.categories import Indices, Lookup, Matrix
 
@@ -18,11 +20,13 @@ STRONGEST_SHRINKAGE = 1e4
 
 def can_encode(task: Task) -> bool:
     """Whether target means are few enough to be columns."""
-    return task.kind is not TaskKind.MULTICLASS or len(task.classes) <= MAX_CLASSES
+    return task.n_outputs <= MAX_CLASSES
 
 
 def outcomes_of(task: Task, target: NDArray[np.generic]) -> Matrix:
-    """What is averaged: the standardised target, the positive class, or one column per class. Shape (rows, outcomes)."""
+    """What is averaged: the standardised target, the positive class, or one column per class or label. Shape (rows, outcomes)."""
+    if task.form is Form.LABELS:
+        return filled(target)
     if task.kind is TaskKind.REGRESSION:
         values = np.asarray(target, np.float64)
         deviation = float(values.std()) if len(values) else 0.0
