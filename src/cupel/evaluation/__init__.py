@@ -16,12 +16,14 @@ from cupel.evaluation.curves import (
 )
 from cupel.evaluation.importance import Importance, permutation_importance
 from cupel.evaluation.intervals import Difference, Interval, interval, paired_difference, table
+from cupel.evaluation.label_scores import LabelScore, co_occurrence, label_scores
 from cupel.evaluation.metric import Metric
 from cupel.evaluation.metrics import METRICS, fitting, metric_named
 from cupel.evaluation.occlusion import Occlusion, occluded
 from cupel.evaluation.resampling import Resamples
 from cupel.evaluation.scoring import score
 from cupel.evaluation.selection import Corrected, corrected_for_selection, select_best
+from cupel.evaluation.thresholds import best_thresholds, cross_fitted_decisions, thresholds_for
 from cupel.evaluation.ties import holm, tie_groups
 from cupel.evaluation.wrong_labels import WrongLabels, likely_wrong_labels
 
@@ -34,18 +36,23 @@ __all__ = [
     "Difference",
     "Importance",
     "Interval",
+    "LabelScore",
     "Metric",
     "Occlusion",
     "Resamples",
     "Residuals",
     "WrongLabels",
+    "best_thresholds",
     "calibration_curve",
     "class_scores",
+    "co_occurrence",
     "confusion_matrix",
     "corrected_for_selection",
+    "cross_fitted_decisions",
     "fitting",
     "holm",
     "interval",
+    "label_scores",
     "likely_wrong_labels",
     "metric_named",
     "occluded",
@@ -58,5 +65,6 @@ __all__ = [
     "select_best",
     "share_interval",
     "table",
+    "thresholds_for",
     "tie_groups",
 ]

@@ -116,7 +116,7 @@ def _predictions_without(
 def _importance(
     name: str,
     metric: Metric,
-    target: Shaped[Array, " row"],
+    target: Shaped[Array, "row ..."],
     *,
     measured: tuple[float, Array],
     shuffled: Float[Array, "repeat row output"],

@@ -47,7 +47,7 @@ class Difference:
 
 def interval(
     metric: Metric | str,
-    target: Shaped[Array, " sample"],
+    target: Shaped[Array, "sample ..."],
     predictions: Shaped[Array, "sample ..."],
     *,
     groups: Shaped[Array, " sample"] | None = None,
@@ -71,7 +71,7 @@ def interval(
 
 def table(
     task: Task,
-    target: Shaped[Array, " sample"],
+    target: Shaped[Array, "sample ..."],
     predictions: Shaped[Array, "sample ..."],
     seed: int = 0,
     *,
@@ -87,7 +87,7 @@ def table(
 
 def paired_difference(
     metric: Metric | str,
-    target: Shaped[Array, " sample"],
+    target: Shaped[Array, "sample ..."],
     first: Shaped[Array, "sample ..."],
     second: Shaped[Array, "sample ..."],
     *,
@@ -106,7 +106,7 @@ def paired_difference(
 
 def resampled_scores(
     metric: Metric | str,
-    target: Shaped[Array, " sample"],
+    target: Shaped[Array, "sample ..."],
     candidates: Sequence[Shaped[Array, "sample ..."]],
     resamples: Resamples,
 ) -> Float[Array, "candidate resample"]:

@@ -23,8 +23,8 @@ Prepare = Callable[[Array, Array], Scorer]
 class Metric:
     """A way to judge predictions.
 
-    `label` is its name for people. `needs` says what it reads: "probabilities", "labels" (the most probable class) or
-    "values". `per_class` marks those whose cost grows with the number of classes.
+    `label` is its name for people. `needs` says what it reads: "probabilities", "labels" (the most probable class, or the
+    labels said) or "values". `per_class` marks those whose cost grows with the number of classes.
     """
 
     name: str

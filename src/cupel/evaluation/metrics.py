@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
 
 from cupel.core.errors import UsageError
 from cupel.core.task import Task, TaskKind
-from cupel.evaluation import scorers
+from cupel.evaluation import label_scorers, scorers
 from cupel.evaluation.metric import Metric, Prepare
 
 _BINARY = frozenset({TaskKind.BINARY})
 _MULTICLASS = frozenset({TaskKind.MULTICLASS})
 _CLASSES = _BINARY | _MULTICLASS
+_MULTILABEL = frozenset({TaskKind.MULTILABEL})
+_ANY_CLASSES = _CLASSES | _MULTILABEL
 _REGRESSION = frozenset({TaskKind.REGRESSION})
 
 
@@ -41,16 +44,40 @@ def _of_values(name: str, label: str, prepare: Prepare, *, higher_is_better: boo
 
 
 def _averaged(kind: str, label: str) -> list[Metric]:
-    averages = {"macro": scorers.macro, "micro": scorers.micro, "weighted": scorers.weighted}
-    return [
-        _of_labels(f"{kind}_{name}", f"{label} ({name})", scorers.confusion_of(average(kind)))
-        for name, average in averages.items()
-    ]
+    averages = {
+        "macro": (scorers.macro, label_scorers.macro),
+        "micro": (scorers.micro, label_scorers.micro),
+        "weighted": (scorers.weighted, label_scorers.weighted),
+    }
+    prepares = {
+        name: label_scorers.by_form(scorers.confusion_of(of_classes(kind)), label_scorers.counted(of_labels(kind)))
+        for name, (of_classes, of_labels) in averages.items()
+    }
+    return [_of_labels(f"{kind}_{name}", f"{label} ({name})", prepare, _ANY_CLASSES) for name, prepare in prepares.items()]
 
 
 def _rank(name: str, label: str, prepare: Prepare, *, tasks: frozenset[TaskKind]) -> Metric:
-    return _of_probabilities(name, label, prepare, tasks=tasks, higher_is_better=True, per_class=tasks == _MULTICLASS)
+    return _of_probabilities(name, label, prepare, tasks=tasks, higher_is_better=True, per_class=tasks != _BINARY)
 
+
+def _of_several_labels() -> list[Metric]:
+    ranks = {
+        "roc_auc_macro": ("ROC-AUC (macro)", label_scorers.label_by_label(scorers.area_under_roc)),
+        "pr_auc_macro": ("mean average precision (macro)", label_scorers.label_by_label(scorers.average_precision)),
+        "pr_auc_micro": ("average precision (micro)", label_scorers.all_as_one(scorers.average_precision)),
+    }
+    wrongness = label_scorers.cell_by_cell(label_scorers.wrongness)
+    return [
+        *(_rank(name, label, prepare, tasks=_MULTILABEL) for name, (label, prepare) in ranks.items()),
+        _of_labels("subset_accuracy", "subset accuracy", scorers.mean_of(label_scorers.is_right), _MULTILABEL),
+        replace(_of_labels("hamming_loss", "Hamming loss", wrongness, _MULTILABEL), higher_is_better=False),
+    ]
+
+
+_LOG_LOSS = label_scorers.by_form(scorers.mean_of(scorers.surprise), label_scorers.cell_by_cell(label_scorers.surprise))
+_BRIER = label_scorers.by_form(
+    scorers.mean_of(scorers.squared_distance), label_scorers.cell_by_cell(label_scorers.squared_distance)
+)
 
 _ALL = (
     _of_labels("accuracy", "accuracy", scorers.mean_of(scorers.is_correct)),
@@ -66,8 +93,9 @@ _ALL = (
     _rank("roc_auc_ovr", "ROC-AUC (one versus rest)", scorers.one_versus_rest(scorers.area_under_roc), tasks=_MULTICLASS),
     _rank("pr_auc", "average precision", scorers.ranking_of(scorers.average_precision), tasks=_BINARY),
     _rank("pr_auc_ovr", "average precision (macro)", scorers.one_versus_rest(scorers.average_precision), tasks=_MULTICLASS),
-    _of_probabilities("log_loss", "log loss", scorers.mean_of(scorers.surprise), tasks=_CLASSES, higher_is_better=False),
-    _of_probabilities("brier", "Brier score", scorers.mean_of(scorers.squared_distance), tasks=_CLASSES, higher_is_better=False),
+    *_of_several_labels(),
+    _of_probabilities("log_loss", "log loss", _LOG_LOSS, tasks=_ANY_CLASSES, higher_is_better=False),
+    _of_probabilities("brier", "Brier score", _BRIER, tasks=_ANY_CLASSES, higher_is_better=False),
     _of_probabilities(
         "calibration_error", "calibration error", scorers.prepare_calibration_error, tasks=_CLASSES, higher_is_better=False
     ),

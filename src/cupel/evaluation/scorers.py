@@ -5,7 +5,7 @@ A weight is how often a row counts; whole numbers give exactly the score of a ta
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -59,16 +59,21 @@ def one_versus_rest(positive_class: Callable[[Array, Array], Scorer]) -> Prepare
     """The mean over classes of a binary metric; classes without which it is not defined are left out."""
 
     def prepare(target: Array, predictions: Array) -> Scorer:
-        scorers = [positive_class(target == k, predictions[:, k]) for k in range(predictions.shape[1]) if (target == k).any()]
-
-        def scores(weights: Array) -> Array:
-            per_class = np.stack([scorer(weights) for scorer in scorers])
-            defined = np.isfinite(per_class)
-            return _ratio(np.where(defined, per_class, 0.0).sum(axis=0), defined.sum(axis=0), otherwise=np.nan)
-
-        return scores
+        present = [k for k in range(predictions.shape[1]) if (target == k).any()]
+        return mean_of_defined([positive_class(target == k, predictions[:, k]) for k in present])
 
     return prepare
+
+
+def mean_of_defined(scorers: Sequence[Scorer]) -> Scorer:
+    """The mean of several scores of the same resamples, of each resample over those that are defined in it."""
+
+    def scores(weights: Array) -> Array:
+        each = np.stack([scorer(weights) for scorer in scorers]) if scorers else np.full((1, len(weights)), np.nan)
+        defined = np.isfinite(each)
+        return ratio(np.where(defined, each, 0.0).sum(axis=0), defined.sum(axis=0), otherwise=np.nan)
+
+    return scores
 
 
 def area_under_roc(is_positive: Array, score: Array) -> Scorer:
@@ -89,7 +94,7 @@ def area_under_roc(is_positive: Array, score: Array) -> Scorer:
         else:
             tied = np.add.reduceat(row_weights, starts, axis=1)
             rank_sum = _twice_ranks(tied, np.add.reduceat(row_weights * positive, starts, axis=1)).sum(axis=1)
-        return _ratio(rank_sum - n_positive**2, 2 * n_positive * n_negative, otherwise=np.nan)
+        return ratio(rank_sum - n_positive**2, 2 * n_positive * n_negative, otherwise=np.nan)
 
     return scores
 
@@ -116,7 +121,7 @@ def average_precision(is_positive: Array, score: Array) -> Scorer:
             positives = np.add.reduceat(positives, starts, axis=1)
         found = _running_sums(positives)
         precision = found / np.maximum(_running_sums(row_weights), np.finfo(np.float64).tiny)
-        return _ratio(np.einsum("bg,bg->b", positives, precision), found[:, -1], otherwise=np.nan)
+        return ratio(np.einsum("bg,bg->b", positives, precision), found[:, -1], otherwise=np.nan)
 
     return scores
 
@@ -136,10 +141,10 @@ def _running_sums(values: Array) -> Array:
     return np.cumsum(whole, axis=1).astype(np.float64)
 
 
-def _ratio(numerator: Array, denominator: Array, *, otherwise: float) -> Array:
+def ratio(numerator: Array, denominator: Array, *, otherwise: float) -> Array:
+    """Shares, and `otherwise` where there is nothing to divide by."""
     defined = denominator > 0
-    ratio: Array = np.where(defined, numerator / np.where(defined, denominator, 1.0), otherwise)
-    return ratio
+    return np.asarray(np.where(defined, numerator / np.where(defined, denominator, 1.0), otherwise))
 
 
 # One value per row
@@ -196,7 +201,7 @@ def quantile_loss(level: float) -> Callable[[Array, Array], Array]:
 def balanced_accuracy(confusion: Array) -> Array:
     """Mean recall over the classes that occur."""
     actual = confusion.sum(axis=2)
-    recall = _ratio(_diagonal(confusion), actual, otherwise=0.0)
+    recall = ratio(_diagonal(confusion), actual, otherwise=0.0)
     return np.asarray(recall.sum(axis=1) / (actual > 0).sum(axis=1))
 
 
@@ -206,14 +211,14 @@ def matthews(confusion: Array) -> Array:
     total, hits = actual.sum(axis=1), _diagonal(confusion).sum(axis=1)
     covariance = hits * total - (actual * predicted).sum(axis=1)
     spread = (total**2 - (actual**2).sum(axis=1)) * (total**2 - (predicted**2).sum(axis=1))
-    return np.asarray(_ratio(covariance, np.sqrt(np.maximum(spread, 0.0)), otherwise=0.0))
+    return np.asarray(ratio(covariance, np.sqrt(np.maximum(spread, 0.0)), otherwise=0.0))
 
 
 def per_class(kind: str) -> Callable[[Array], Array]:
     """ "precision", "recall" or "f1" of each class, shape (resamples, classes); 0 where not defined."""
 
     def of(confusion: Array) -> Array:
-        return _ratio(*_parts(kind, confusion), otherwise=0.0)
+        return ratio(*_parts(kind, confusion), otherwise=0.0)
 
     return of
 
@@ -248,7 +253,7 @@ def micro(kind: str) -> Callable[[Array], Array]:
 
     def of(confusion: Array) -> Array:
         hits, all_of = _parts(kind, confusion)
-        return _ratio(hits.sum(axis=1), all_of.sum(axis=1), otherwise=0.0)
+        return ratio(hits.sum(axis=1), all_of.sum(axis=1), otherwise=0.0)
 
     return of
 

@@ -17,15 +17,16 @@ Array = NDArray[Any]
 
 def score(
     metric: Metric | str,
-    target: Shaped[Array, " sample"],
+    target: Shaped[Array, "sample ..."],
     predictions: Shaped[Array, "sample ..."],
     *,
     weights: Shaped[Array, " sample"] | None = None,
 ) -> float:
     """The score of predictions, in the metric's own sense (`metric.higher_is_better`).
 
-    `target` holds class indices or values; `predictions` probabilities (rows, classes) or values (rows, 1). A row of weight
-    3 counts like three rows. NaN where the metric is not defined, such as ROC-AUC of a single class.
+    `target` holds class indices or values; `predictions` probabilities (rows, classes) or values (rows, 1). Of several labels
+    both are of shape (rows, labels), the target 1, 0 or NaN, which counts nowhere. A row of weight 3 counts like three rows.
+    NaN where the metric is not defined, such as ROC-AUC of a single class.
 
     Raises:
         DataError: there are no rows, lengths differ, a prediction is not finite, or weights are not usable.
@@ -36,7 +37,7 @@ def score(
     return float(scorer(counts)[0])
 
 
-def prepared(metric: Metric | str, target: Shaped[Array, " sample"], predictions: Shaped[Array, "sample ..."]) -> Scorer:
+def prepared(metric: Metric | str, target: Shaped[Array, "sample ..."], predictions: Shaped[Array, "sample ..."]) -> Scorer:
     """A function from row weights, shape (resamples, rows), to scores; sorts and the like are done once, here.
 
     Raises:

@@ -37,7 +37,7 @@ class Corrected:
 
 def corrected_for_selection(
     metric: Metric | str,
-    target: Shaped[Array, " sample"],
+    target: Shaped[Array, "sample ..."],
     predictions: Sequence[Shaped[Array, "sample ..."]],
     select: Select,
     *,
@@ -83,7 +83,7 @@ def corrected_for_selection(
 
 
 def select_best(
-    metric: Metric | str, target: Shaped[Array, " sample"], predictions: Sequence[Shaped[Array, "sample ..."]]
+    metric: Metric | str, target: Shaped[Array, "sample ..."], predictions: Sequence[Shaped[Array, "sample ..."]]
 ) -> Select:
     """The procedure that takes the candidate with the best score, the first of equals."""
     metric = resolved(metric)

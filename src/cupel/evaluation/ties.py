@@ -33,7 +33,7 @@ def holm(p_values: Sequence[float] | Float[Array, " test"]) -> Float[Array, " te
 
 def tie_groups(
     metric: Metric | str,
-    target: Shaped[Array, " sample"],
+    target: Shaped[Array, "sample ..."],
     predictions: Sequence[Shaped[Array, "sample ..."]],
     *,
     groups: Shaped[Array, " sample"] | None = None,
