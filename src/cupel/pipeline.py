@@ -41,7 +41,7 @@ SHARE_FOR_PREPARED = 0.1
 
 def fit(
     source: Any,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     *,
     effort: str | None = None,
     time: str | float | None = None,
@@ -52,7 +52,8 @@ def fit(
     """From a file or a table to a proven, packed predictor.
 
     `source` is a path, a database URL, a pandas or polars frame, an Arrow table, a dict of columns or a NumPy array; or a
-    folder of pictures, one folder for each class, which names its target itself.
+    folder of pictures, one folder for each class, which names its target itself. A `target` of several columns of 0 and 1 is as
+    many labels that may hold together; so is one column of sets, with `Settings(task="multilabel")`.
     `effort` is quick, standard or thorough: how many candidates are tried, the same on every machine. `time`
     ("10min") caps the wall time; without an effort it is used up ("open"), without both the effort is standard.
     `out` is the run folder; asking the same again goes on where it stopped.

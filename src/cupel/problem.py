@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +52,7 @@ class Problem:
 
     @property
     def target(self) -> Array:
-        """Class indices or values, one per row."""
+        """Class indices or values, one per row, or labels, one row of them per row."""
         assert self.dataset.target is not None, "a problem's dataset is read with a target"
         return self.dataset.target
 
@@ -71,7 +71,7 @@ class Problem:
     @property
     def spread(self) -> float:
         """The size of a difference in predictions that matters: 1 for probabilities, the target's deviation else."""
-        return 1.0 if self.task.is_classification else max(float(np.std(self.target)), 1e-12)
+        return 1.0 if self.task.form.has_probabilities else max(float(np.std(self.target)), 1e-12)
 
     def estimator(self) -> Callable[[Candidate, Family], Cost]:
         """A function that estimates all units of a candidate, from the families' own cost functions.
@@ -111,9 +111,16 @@ def _bytes_of_row(shape: InputShape) -> float:
 
 
 def understand(
-    source: Any, target: str | None, *, settings: Settings, observer: Observer | None = None, stopwatch: Stopwatch | None = None
+    source: Any,
+    target: str | Sequence[str] | None,
+    *,
+    settings: Settings,
+    observer: Observer | None = None,
+    stopwatch: Stopwatch | None = None,
 ) -> Problem:
     """Read the data, find the task, the faults and the splits; without a target the one that the source itself names.
+
+    Several targets, columns of 0 and 1, are labels that may hold together.
 
     Raises:
         DataError: the data cannot be read or learned from.
@@ -145,7 +152,13 @@ def understand(
         )
 
 
-def read(source: Any, target: str | None, *, settings: Settings, progress: Callable[[float], None] = lambda _: None) -> Dataset:
+def read(
+    source: Any,
+    target: str | Sequence[str] | None,
+    *,
+    settings: Settings,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Dataset:
     """The data as the settings ask for them.
 
     Raises:

@@ -23,9 +23,14 @@ def add_question(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="CSV, Parquet, Arrow, JSON lines, Excel, SQLite, a postgresql:// URL, or a folder of pictures",
     )
-    parser.add_argument("--target", metavar="COLUMN", help="the column to predict; folders of pictures need none")
+    parser.add_argument(
+        "--target",
+        metavar="COLUMN",
+        help="the column to predict; several columns of 0 and 1 as A,B,C are labels that may hold together; folders of pictures "
+        "need none",
+    )
     asked = parser.add_argument_group("the question (all inferred; override what is wrong)")
-    asked.add_argument("--task", choices=["binary", "multiclass", "regression"], help="what kind of answer")
+    asked.add_argument("--task", choices=["binary", "multiclass", "multilabel", "regression"], help="what kind of answer")
     asked.add_argument("--metric", help="what to judge by, such as roc_auc, accuracy, f1, log_loss, rmse, mae")
     asked.add_argument("--positive", metavar="CLASS", help="the positive class of a binary task")
     asked.add_argument("--kind", action="append", default=[], metavar="COLUMN=KIND", help="what a column is; repeatable")

@@ -46,11 +46,12 @@ def contact_sheets(look: Look) -> str:
 
 
 def _kinds(look: Look) -> list[tuple[str, Array]]:
-    """Classes with their rows, the largest first; where there are no classes all rows under no name."""
+    """Classes or labels with their rows, the largest first; where there are no classes all rows under no name."""
     task, target, rows = look.dataset.task, look.dataset.target, np.arange(look.dataset.n_samples)
-    if task is None or target is None or not task.is_classification:
+    if task is None or target is None or not task.form.has_probabilities:
         return [("", rows)]
-    kinds = [(label, rows[target == klass]) for klass, label in enumerate(task.classes)]
+    is_of = target == 1 if target.ndim == 2 else target[:, None] == np.arange(len(task.classes))
+    kinds = [(label, rows[is_of[:, klass]]) for klass, label in enumerate(task.classes)]
     return sorted(kinds, key=lambda kind: -len(kind[1]))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cupel.cli.contact_sheets import contact_sheets
 from cupel.cli.describing import levels_of, number_words, printable, range_words, share_words
 from cupel.core.finding import Finding
+from cupel.core.form import Form
 from cupel.core.profile import ColumnProfile
 from cupel.core.schema import Column, ColumnKind
 from cupel.version import __version__
@@ -103,7 +104,7 @@ def _target(look: Look) -> str:
     task, profile = look.dataset.task, look.profile
     if task is None:
         return ""
-    if not task.is_classification:
+    if not task.form.has_probabilities:
         target = next(column for column in profile.columns if column.name == task.target)
         words = f"{range_words(target, look.dataset.schema[task.target].kind)}; median {number_words(target.median)}, "
         words += f"mean {number_words(target.mean)} ± {number_words(target.std)}"
@@ -115,8 +116,9 @@ def _target(look: Look) -> str:
         for count, label in ranked[:N_CLASSES]
     ]
     rest = len(ranked) - N_CLASSES
-    more = f'<p class="soft">… {rest} more classes</p>' if rest > 0 else ""
-    return f'<h2>Classes</h2>\n<table class="classes">{"".join(rows)}</table>{more}'
+    what = "Labels" if task.form is Form.LABELS else "Classes"
+    more = f'<p class="soft">… {rest} more {what.lower()}</p>' if rest > 0 else ""
+    return f'<h2>{what}</h2>\n<table class="classes">{"".join(rows)}</table>{more}'
 
 
 def _columns(look: Look) -> str:

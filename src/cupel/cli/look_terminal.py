@@ -12,7 +12,9 @@ from rich.text import Text
 
 from cupel.cli.describing import bar, blocks, number_words, printable, range_words, share_words, values_words
 from cupel.core.finding import Finding
+from cupel.core.form import Form
 from cupel.core.profile import ColumnProfile
+from cupel.core.task import TaskKind
 
 if TYPE_CHECKING:
     from cupel.cli.look import Look
@@ -58,7 +60,7 @@ def _target(look: Look, width: int) -> list[Text | Table]:
     task, profile = look.dataset.task, look.profile
     if task is None:
         return []
-    if not task.is_classification:
+    if not task.form.has_probabilities:
         target = next(column for column in profile.columns if column.name == task.target)
         spread = f"   median {number_words(target.median)}, mean {number_words(target.mean)} ± {number_words(target.std)}"
         kind = look.dataset.schema[task.target].kind
@@ -73,11 +75,12 @@ def _target(look: Look, width: int) -> list[Text | Table]:
     table.add_column(no_wrap=True, justify="right")
     for count, label in shown:
         filled = bar(count / ranked[0][0], width=max(10, width // 3))
-        positive = label == task.classes[-1] and len(task.classes) == 2
+        positive = label == task.classes[-1] and task.kind is TaskKind.BINARY
         name = Text(printable(label) or "(empty)", style="bold" if positive else "")
         table.add_row(name, Text(filled, style="green"), f"{count:,}", share_words(count, profile.n_samples))
     rest = ranked[len(shown) :]
-    note = [Text(f"… {len(rest)} more classes, {rest[0][0]:,} to {rest[-1][0]:,} rows each", style="dim")] if rest else []
+    what = "labels" if task.form is Form.LABELS else "classes"
+    note = [Text(f"… {len(rest)} more {what}, {rest[0][0]:,} to {rest[-1][0]:,} rows each", style="dim")] if rest else []
     return [Text(), table, *note]
 
 

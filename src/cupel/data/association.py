@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
+from cupel.core.labels import alone, is_several, known
 
 Array = NDArray[Any]
 
 N_SAMPLED = 100_000
 MAX_BINS = 20
 MAX_LEVELS = 50
+N_LABELS = 50
+"""Of several labels, the most frequent ones are looked at."""
 
 
 class Association:
@@ -68,6 +72,29 @@ class Association:
             return corrected_cramers_v(table.reshape(n_codes, self._n_classes))
         assert self._ranks is not None, "a regression has ranks"
         return adjusted_correlation_ratio(codes, self._ranks)
+
+
+class LabelAssociation:
+    """Association of columns with several labels: the largest of those with each label, over the rows where it is known."""
+
+    def __init__(self, dataset: Dataset, *, seed: int = 0) -> None:
+        assert dataset.target is not None, "an association needs a target"
+        bare = replace(dataset, columns={}, names={})
+        frequent = np.argsort(-(dataset.target == 1).sum(axis=0), kind="stable")[:N_LABELS].tolist()
+        self._each = [(known(dataset.target, k), Association(alone(bare, k), seed=seed)) for k in frequent]
+
+    def of_numbers(self, values: Array) -> float:
+        """Of a float column, NaN is missing."""
+        return max(association.of_numbers(values[rows]) for rows, association in self._each)
+
+    def of_categories(self, codes: Array) -> float:
+        """Of a column of level indices, most frequent first, -1 is missing."""
+        return max(association.of_categories(codes[rows]) for rows, association in self._each)
+
+
+def association_of(dataset: Dataset) -> Association | LabelAssociation:
+    """The association with a dataset's target, of whatever kind that is."""
+    return LabelAssociation(dataset) if is_several(dataset.task) else Association(dataset)
 
 
 def corrected_cramers_v(table: Array) -> float:

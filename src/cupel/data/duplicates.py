@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
+from cupel.core.labels import combinations
 from cupel.core.pixels import digest_of
 
 Array = NDArray[Any]
@@ -103,7 +104,8 @@ def _is_expected(dataset: Dataset, features: list[str], rows: Array) -> NDArray[
 
 def _by_target(dataset: Dataset, hashes: Array, patterns: Integers) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     target = dataset.target
-    whole = hashes if target is None else mixed(hashes + mixed(bits_of(target)))
+    answers = target if target is None or target.ndim == 1 else combinations(target)
+    whole = hashes if answers is None else mixed(hashes + mixed(bits_of(answers)))
     _, first = np.unique(whole, return_index=True)
     repeats = np.ones(len(whole), bool)
     repeats[first] = False

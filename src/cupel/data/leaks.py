@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
 from cupel.core.finding import Finding, Severity
+from cupel.core.labels import alone, is_several
 from cupel.core.profile import Profile
 from cupel.core.schema import ColumnKind
 from cupel.data.skill import Bench
@@ -28,6 +29,7 @@ MIN_PURE_SHARE, MIN_PURE_ROWS, MIN_EXPECTED_EXCEPTIONS = 0.1, 100, 20
 MAX_OTHERS_ACCURACY = 0.9
 MAX_SUMMANDS = 10
 N_ROWS_SUMMED = 2_000
+N_LABELS = 10
 
 KEPT = "It is kept, and every score rests on it. If it is not known at the moment of prediction, leave it out with --drop {name}."
 
@@ -54,7 +56,10 @@ def find_leaks(dataset: Dataset, profile: Profile) -> list[Finding]:
     the absence of one, in a tenth of the rows or more goes with one class without exception, where chance would bring
     20 exceptions, and the other columns cannot tell this; serious where the column avoids 80 % of the mistakes, and then
     columns that avoid half of them are not asked, since they may be leaks too. *Sum*: the target is exactly a sum of columns.
+    Of several labels the ten most frequent are looked at one by one.
     """
+    if is_several(dataset.task):
+        return _of_labels(dataset, profile)
     names = _telling(dataset, profile)
     if dataset.task is None or not names:
         return []
@@ -68,6 +73,18 @@ def find_leaks(dataset: Dataset, profile: Profile) -> list[Finding]:
     else:
         found += _sum(dataset, bench, known={finding.where for finding in found})
     return found
+
+
+def _of_labels(dataset: Dataset, profile: Profile) -> list[Finding]:
+    """What gives a label away, each column once."""
+    assert dataset.task is not None, "leaks are looked for where there is a task"
+    found: dict[str, Finding] = {}
+    frequent = np.argsort(-np.array(profile.class_counts), kind="stable")[:N_LABELS]
+    for label in frequent.tolist():
+        for finding in find_leaks(alone(dataset, label), profile):
+            told = replace(finding, what=f"Of the label {dataset.task.classes[label]!r}: {finding.what}")
+            found.setdefault(finding.where, told)
+    return list(found.values())
 
 
 def _telling(dataset: Dataset, profile: Profile) -> list[str]:

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
+from cupel.core.labels import is_several
 from cupel.core.pixels import digest_of
 from cupel.core.profile import ColumnProfile, Profile
 from cupel.core.schema import Column, ColumnKind
-from cupel.data.association import Association
+from cupel.data.association import Association, LabelAssociation, association_of
 from cupel.data.duplicates import find_duplicates
 
 Array = NDArray[Any]
@@ -29,11 +30,13 @@ def profile(dataset: Dataset) -> Profile:
 
     `n_duplicates` counts rows that equal an earlier one in every feature and the target.
     """
-    association = Association(dataset) if dataset.task is not None and dataset.n_samples else None
+    association = association_of(dataset) if dataset.task is not None and dataset.n_samples else None
     columns = tuple(_profile_column(dataset, column, association) for column in dataset.schema.columns)
     counts: tuple[int, ...] = ()
     if dataset.task is not None and dataset.task.is_classification and dataset.target is not None:
         counts = tuple(np.bincount(dataset.target, minlength=len(dataset.task.classes)).tolist())
+    if is_several(dataset.task) and dataset.target is not None:
+        counts = tuple((dataset.target == 1).sum(axis=0).tolist())
     return Profile(
         n_samples=dataset.n_samples,
         columns=columns,
@@ -44,7 +47,7 @@ def profile(dataset: Dataset) -> Profile:
     )
 
 
-def _profile_column(dataset: Dataset, column: Column, association: Association | None) -> ColumnProfile:
+def _profile_column(dataset: Dataset, column: Column, association: Association | LabelAssociation | None) -> ColumnProfile:
     values = dataset.columns[column.name]
     if column.name == dataset.schema.target:
         association = None
@@ -57,7 +60,7 @@ def _profile_column(dataset: Dataset, column: Column, association: Association |
     return _profile_text(column, values)
 
 
-def _profile_numbers(column: Column, values: Array, association: Association | None) -> ColumnProfile:
+def _profile_numbers(column: Column, values: Array, association: Association | LabelAssociation | None) -> ColumnProfile:
     n_missing = int(np.isnan(values).sum())
     finite = np.sort(values[np.isfinite(values)])
     found = None if association is None else association.of_numbers(values)
@@ -103,7 +106,7 @@ def histogram(ordered: Array) -> tuple[Array, Array]:
     return edges, np.diff(np.concatenate([[0], ends, [len(ordered)]]))
 
 
-def _profile_levels(column: Column, codes: Array, association: Association | None) -> ColumnProfile:
+def _profile_levels(column: Column, codes: Array, association: Association | LabelAssociation | None) -> ColumnProfile:
     counts = np.bincount(codes[codes >= 0], minlength=len(column.levels))
     n_unique = int((counts > 0).sum())
     order = np.argsort(-counts, kind="stable")[:n_unique]

@@ -282,7 +282,7 @@ def _classes(dataset: Dataset, profile: Profile) -> Iterator[Finding]:
 def _target_values(dataset: Dataset) -> Iterator[Finding]:
     """What is peculiar about the numbers of a regression's target."""
     task, target = dataset.task, dataset.target
-    if task is None or task.is_classification or target is None or len(target) < 3:
+    if task is None or task.form.has_probabilities or target is None or len(target) < 3:
         return
     low, median, high = np.quantile(target, [0.25, 0.5, 0.75])
     centred = target / max(float(np.abs(target).max()), 1e-300)

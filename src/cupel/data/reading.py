@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
 from cupel.core.decoding import Decoded, decode, spelled
-from cupel.core.errors import DataError
+from cupel.core.errors import DataError, UsageError
 from cupel.core.finding import Finding, Severity
 from cupel.core.modality import ReadColumn, Reader
 from cupel.core.pixels import digest_of
 from cupel.core.schema import Column, ColumnKind, Schema
+from cupel.data import labels
 from cupel.data.files import read_table
 from cupel.data.kinds import Typed, examples, infer
 from cupel.data.overrides import impose, kind_named
@@ -32,7 +33,7 @@ _CODED = (ColumnKind.CATEGORY, ColumnKind.CONSTANT)
 def read(
     source: Any,
     *,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     task: str | None = None,
     metric: str | None = None,
     positive: Any = None,
@@ -47,21 +48,24 @@ def read(
     """A dataset from a path, a database URL or a table in memory; without a target, and if the source names none, it has no task.
 
     `kinds` sets the kind of single columns; all others are inferred from their cells. Rows whose target is missing are
-    left out. `Dataset.findings` says what was seen and done on the way. `readers` open sources that are no tables, and
+    left out. A `target` of several columns ("a,b,c", or their names) is several labels, as is one column of sets with
+    `task` multilabel. `Dataset.findings` says what was seen and done on the way. `readers` open sources that are no tables, and
     decode columns that tables cannot hold; `progress` is told how far they are.
 
     Raises:
         DataError: the table cannot be read, a named column is not there, or the target cannot be learned.
         UsageError: `task`, `positive` or a kind is unknown or does not fit.
     """
-    target, group, time = (None if name is None else str(name) for name in (target, group, time))
+    group, time = (None if name is None else str(name) for name in (group, time))
     table = read_table(source, query=query, sheet=sheet, readers=readers)
-    target = table.target if target is None else target
+    names = labels.target_names(table.target if target is None else target, table)
     wanted = {str(name): kind_named(name, kind) for name, kind in (kinds or {}).items()}
-    _check_names(table, target=target, group=group, time=time, others=wanted)
+    for name in names or (None,):
+        _check_names(table, target=name, group=group, time=time, others=wanted)
     if not table.n_rows:
         raise DataError(f"{table.source} has a header but no rows; expected one row per sample at least.")
-    goal = None if target is None else _goal(table, target, wanted.get(target), task=task, metric=metric, positive=positive)
+    table, goal = _goal(table, names, wanted, task=task, metric=metric, positive=positive)
+    target = None if goal is None else goal.task.target
     kept = np.arange(table.n_rows) if goal is None else np.flatnonzero(goal.is_present)
     raw = {name: values if len(kept) == table.n_rows else values[kept] for name, values in table.columns.items()}
     special = _special(raw, wanted, readers, folder=table.folder, but=(target, group, time), progress=progress)
@@ -158,11 +162,28 @@ def _close(name: str, names: list[str]) -> str:
 
 
 def _goal(
-    table: RawTable, target: str, kind: ColumnKind | None, *, task: str | None, metric: str | None, positive: Any
-) -> Target:
-    raw = table.columns[target]
+    table: RawTable,
+    names: Sequence[str],
+    wanted: Mapping[str, ColumnKind],
+    *,
+    task: str | None,
+    metric: str | None,
+    positive: Any,
+) -> tuple[RawTable, Target | None]:
+    """The target that the named columns are, and the table that has one column for it."""
+    if not names:
+        return table, None
+    several = len(names) > 1 or labels.asks_for_sets(task)
+    if several and positive is not None:
+        raise UsageError(f"positive={positive!r} was given, but of several labels each may hold or not; leave it out.")
+    if len(names) > 1:
+        return labels.of_columns(table, names, task=task, metric=metric)
+    target = names[0]
+    if several:
+        return labels.of_sets(table, target, metric=metric)
+    raw, kind = table.columns[target], wanted.get(target)
     typed = infer(target, raw, is_target=True) if kind is None else impose(target, raw, kind=kind)
-    return find_target(typed, raw, task=task, metric=metric, positive=positive)
+    return table, find_target(typed, raw, task=task, metric=metric, positive=positive)
 
 
 def _typed(name: str, values: Array, kind: ColumnKind | None, group: str | None, time: str | None) -> Typed:
@@ -275,6 +296,8 @@ def _fingerprint(schema: Schema, columns: Mapping[str, Array], goal: Target | No
     digest = hashlib.sha256()
     classes = goal.task.classes if goal else ()
     digest.update(repr((schema.target, schema.group, schema.time, classes)).encode())
+    if goal is not None and goal.values.ndim == 2:
+        digest.update(np.nan_to_num(goal.values[goal.is_present], nan=-1.0).astype("<i1").tobytes())
     for column in schema.columns:
         digest.update(repr((column.name, column.kind.value, column.levels)).encode())
         digest.update(_bytes_of(columns[column.name], column.kind))

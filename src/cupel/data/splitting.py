@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError, UsageError
+from cupel.core.form import Form
 from cupel.core.split import Fold, Splits
 from cupel.data import ordering
 from cupel.data.association import average_ranks
 from cupel.data.dealing import Integers, compact, deal, draw, draw_like_whole, joined
 from cupel.data.duplicates import find_duplicates
+from cupel.data.label_strata import label_strata
 
 Array = NDArray[Any]
 
@@ -181,11 +183,16 @@ def _with_repeats(plan: _Plan, scheme: str, n_rows: int) -> _Plan:
 def _proportions(dataset: Dataset, scheme: str) -> str:
     if scheme == "k-fold" or dataset.task is None:
         return " drawn at random"
-    return ", each with all classes in proportion" if dataset.task.is_classification else ", each with the target's whole range"
+    words = {
+        Form.CLASSES: "all classes in proportion",
+        Form.LABELS: "all labels in proportion",
+        Form.VALUES: "the target's whole range",
+    }
+    return f", each with {words[dataset.task.form]}"
 
 
 def _strata(dataset: Dataset, n_folds: int, *, n_asked: int | None) -> Integers:
-    """Classes, or quantiles of the target with at least two rows for each fold."""
+    """Classes, sets of labels, or quantiles of the target with at least two rows for each fold."""
     if dataset.task is None or dataset.target is None:
         return np.zeros(dataset.n_samples, np.int64)
     if dataset.task.is_classification:
@@ -196,6 +203,8 @@ def _strata(dataset: Dataset, n_folds: int, *, n_asked: int | None) -> Integers:
                 f"ask for {largest} folds at most, or take split 'k-fold'."
             )
         return compact(dataset.target)
+    if dataset.task.form is Form.LABELS:
+        return label_strata(dataset.target, n_folds=n_folds)
     n_rows = dataset.n_samples
     n_bins = int(np.clip(n_rows // (2 * n_folds), 1, N_QUANTILES))
     return compact(np.floor((average_ranks(dataset.target) + 0.5) * (n_bins / n_rows)))

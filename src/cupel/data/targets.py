@@ -15,16 +15,17 @@ from cupel.core.numerals import parse_numbers
 from cupel.core.schema import Column, ColumnKind
 from cupel.core.task import DEFAULT_METRIC, Task, TaskKind
 from cupel.data.kinds import Typed, examples, levels_of
+from cupel.data.label_sets import look_like_sets
 from cupel.data.table import Array
 
 MAX_CLASSES = 1000
 _FEW_NUMBERS = 20
-_ASKED = ("binary", "multiclass", "classification", "regression")
+_ASKED = ("binary", "multiclass", "multilabel", "classification", "regression")
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """A task and, for each row where `is_present`, its answer: int64 class index or float64.
+    """A task and, for each row where `is_present`, its answer: int64 class index, float64, or float64 (rows, labels).
 
     `column` is the target's column as the task reads it: a number that stands for classes has become a category.
     """
@@ -58,7 +59,7 @@ def find_target(typed: Typed, raw: Array, *, task: str | None, metric: str | Non
         target = _classes(typed, raw, asked=asked, metric=metric, positive=positive)
     else:
         target = _numbers(typed, raw, numbers, metric=metric, positive=positive)
-    guess = [_guess(column.name, target.task, reason)] if reason else []
+    guess = [_guess(column.name, target.task, reason, is_number=numbers is not None)] if reason else []
     findings = [*typed.findings, *guess, *_missing(column.name, target.is_present), *target.findings]
     return replace(target, findings=tuple(findings))
 
@@ -85,9 +86,19 @@ def _judge(column: Column, numbers: NDArray[np.float64] | None, raw: Array) -> t
         n_distinct = len(set(decode(raw, column).values.tolist()))
         raise DataError(
             f"target {column.name!r} holds {n_distinct} different texts in {len(raw)} rows; expected a number or a few classes. "
-            f"Name another column as the target."
+            f"{_as_sets(column, raw) or 'Name another column as the target.'}"
         )
-    return True, ""
+    return True, _as_sets(column, raw)
+
+
+def _as_sets(column: Column, raw: Array) -> str:
+    """A sentence where texts look like several labels, joined."""
+    if column.kind is ColumnKind.BOOLEAN:
+        return ""
+    texts = list(dict.fromkeys(text for text in decode(raw, column).values.tolist() if text))
+    if not look_like_sets(texts):
+        return ""
+    return f"Its texts look like sets of labels ({examples(texts)}): task=multilabel (--task multilabel) predicts each label."
 
 
 def _judge_numbers(numbers: NDArray[np.float64]) -> tuple[bool, str]:
@@ -107,8 +118,9 @@ def _judge_numbers(numbers: NDArray[np.float64]) -> tuple[bool, str]:
     return False, f"{described}, which may be classes or a quantity."
 
 
-def _guess(name: str, task: Task, reason: str) -> Finding:
+def _guess(name: str, task: Task, reason: str, *, is_number: bool) -> Finding:
     taken, other = ("classification", "regression") if task.is_classification else ("regression", "classification")
+    other = other if is_number else "multilabel"
     return Finding(
         code="task-guessed",
         severity=Severity.NOTE,
