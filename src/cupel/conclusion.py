@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,11 +17,13 @@ from cupel.core.budget import Deadline
 from cupel.core.dataset import Dataset
 from cupel.core.errors import NoModelError
 from cupel.core.feeds import feeds_of
+from cupel.core.form import Form
 from cupel.core.observer import Observer
 from cupel.core.pixels import data_url
 from cupel.core.schema import ColumnKind
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.storage import write_json, write_text
+from cupel.core.task import Task
 from cupel.core.thumbnails import Thumbnails
 from cupel.core.trial import Ensemble, Trial
 from cupel.problem import Problem
@@ -62,7 +65,7 @@ def blender(problem: Problem) -> Callable[[Array, Array], float]:
     chosen by ROC-AUC on a table of 5,600 rows had the log loss 0.54, each of its networks 0.41.
     """
     score = scorer(problem)
-    if not problem.task.is_classification:
+    if not problem.task.form.has_probabilities:
         return score
 
     def both(predictions: Array, rows: Array) -> float:
@@ -182,7 +185,7 @@ def _evidence(problem: Problem, predictions: Sequence[Array]) -> ensembling.Evid
         score=blender(problem),
         target=problem.target,
         parts=ensembling.parts_of(problem.splits, problem.dataset.n_samples, seed=seed),
-        is_classification=problem.task.is_classification,
+        form=problem.task.form,
         seed=seed,
     )
 
@@ -236,7 +239,7 @@ def _package(
     return packing.Package(
         model=model,
         schema=problem.dataset.schema,
-        task=problem.task,
+        task=_decided(problem, pick),
         inputs=packing.inputs_of(model, problem.inputs),
         golden=golden_cells(problem.dataset, problem.golden_rows),
         expected=_expected(folder, pick),
@@ -244,6 +247,15 @@ def _package(
         card=verdict.model_card(judged, problem.dataset),
         facts={"words": str(judged), "metric": judged.metric, "fingerprint": problem.dataset.fingerprint},
     )
+
+
+def _decided(problem: Problem, pick: Ensemble) -> Task:
+    """The task with the thresholds that labels are said by, chosen on predictions for rows that no model had seen."""
+    if problem.task.form is not Form.LABELS:
+        return problem.task
+    rows = problem.splits.covered
+    thresholds = evaluation.thresholds_for(problem.task.metric, problem.target[rows], pick.out_of_fold[rows])
+    return replace(problem.task, thresholds=tuple(thresholds.tolist()))
 
 
 def _timeline(problem: Problem, trials: Sequence[Trial]) -> list[tuple[float, str, float]]:

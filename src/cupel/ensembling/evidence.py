@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.combination import Among, Combination, WeightedMean
+from cupel.core.form import Form
 from cupel.core.split import Splits
 
 Array = NDArray[Any]
@@ -33,15 +34,15 @@ models; 500, 8; 2,500, 15), with five below 500 rows."""
 class Evidence:
     """Out-of-fold predictions of all candidates, each of shape (samples, outputs), and how they are judged.
 
-    `target` are class indices or values, one per sample. `parts` number the samples: a cross-fitted prediction of a row comes
-    from a combination that saw no row of its part.
+    `target` are as `form` says, one (or one row of labels) per sample. `parts` number the samples: a cross-fitted prediction of
+    a row comes from a combination that saw no row of its part.
     """
 
     predictions: Sequence[Array]
     score: Score
     target: Array
     parts: NDArray[np.int64]
-    is_classification: bool
+    form: Form
     seed: int = 0
 
     def at(self, rows: Rows) -> list[Array]:

@@ -171,7 +171,7 @@ def _pooled(evidence: Evidence, rows: Rows) -> tuple[list[int], Pool | None]:
 def fit_pool(given: Sequence[Array], evidence: Evidence, *, rows: Rows, start: Sequence[float]) -> Pool:
     """The pool with the least penalised log loss; the penalty pulls the weights towards `start`, scaled to sum to 1."""
     target = evidence.target[rows]
-    link = Link.of(given, target, is_classification=evidence.is_classification)
+    link = Link.of(given, target, form=evidence.form)
     numbers = _numbers(link, given)
     n_members = numbers.shape[1]
     origin = np.concatenate([np.asarray(start) / np.sum(start), np.zeros(numbers.shape[2])])

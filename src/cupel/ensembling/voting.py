@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.combination import Combination, WeightedMean
+from cupel.core.form import Form
 from cupel.ensembling.evidence import Array, Choice, Evidence, Rows
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 TIE = 1e-6
 """Probabilities this close share a member's vote: rounding must not decide."""
+HALF = 0.5
 CASTING_VOTE = 0.5
 """The part of one vote that is divided as the mean probability is: it decides ties, and keeps probabilities off zero."""
 
@@ -65,6 +67,33 @@ class Median:
         return WeightedMean((0.5, 0.5)).emit(graph, middle)
 
 
+@dataclass(frozen=True)
+class LabelVote:
+    """The share of members that say of a label that it holds, label by label; the mean probability decides ties."""
+
+    def apply(self, predictions: Sequence[Array]) -> NDArray[np.float64]:
+        """Shares of votes, between 0 and 1; a probability of one half is half a vote."""
+        votes = sum((p >= HALF - TIE).astype(np.float64) + (p > HALF + TIE) for p in map(np.asarray, predictions)) / 2
+        casting = CASTING_VOTE * np.mean(predictions, axis=0)
+        return np.asarray((votes + casting) / (len(predictions) + CASTING_VOTE))
+
+    def emit(self, graph: Graph, predictions: Sequence[str]) -> str:
+        """Two comparisons per member, then a sum."""
+        low, high = (graph.constant(limit, np.float64) for limit in (HALF - TIE, HALF + TIE))
+        votes = []
+        for prediction in predictions:
+            votes.append(graph.cast(graph.op("GreaterOrEqual", prediction, low), np.float64))
+            votes.append(graph.cast(graph.op("Greater", prediction, high), np.float64))
+        halved = graph.op("Mul", graph.op("Sum", *votes), graph.constant(0.5, np.float64))
+        casting = WeightedMean((CASTING_VOTE / len(predictions),) * len(predictions)).emit(graph, predictions)
+        whole = graph.constant(len(predictions) + CASTING_VOTE, np.float64)
+        return graph.op("Div", graph.op("Add", halved, casting), whole)
+
+
+VOTES: Mapping[Form, Combination] = {Form.CLASSES: MajorityVote(), Form.LABELS: LabelVote(), Form.VALUES: Median()}
+"""What a vote of decisions is."""
+
+
 def choose_soft(evidence: Evidence, rows: Rows) -> Choice:
     """The plain mean of the best few, as many as score best."""
     admitted = evidence.admitted(rows)
@@ -81,7 +110,7 @@ def choose_weighted(evidence: Evidence, rows: Rows) -> Choice:
 def choose_hard(evidence: Evidence, rows: Rows) -> Choice:
     """The majority (of values, the median) of the best few: one, or three and more."""
     admitted = evidence.admitted(rows)
-    vote: Combination = MajorityVote() if evidence.is_classification else Median()
+    vote = VOTES[evidence.form]
     votes = [Choice(positions=tuple(admitted[:n]), combination=vote, shares=(1 / n,) * n) for n in range(3, len(admitted) + 1)]
     return _best_few(evidence, rows, [Choice.mean(admitted[:1], [1.0]), *votes])
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cupel.core.errors import ArtifactError, UsageError
+from cupel.core.form import Form
 from cupel.core.modality import INPUT_KINDS, GraphInput
 from cupel.core.moments import SECONDS, compiled
 from cupel.core.schema import Column, ColumnKind, Schema
@@ -101,9 +102,12 @@ def _task(plain: Any) -> Task:
     _listed(plain["classes"])
     task = Task.from_json(plain)
     n_classes = len(task.classes)
-    fits = n_classes == 2 if task.kind.value == "binary" else n_classes >= 2 if task.is_classification else n_classes == 0
+    fits = n_classes == 2 if task.kind.value == "binary" else n_classes >= 2 if task.form.has_probabilities else n_classes == 0
     _demand(fits, f"a {task.kind.value} task with {n_classes} classes")
     _demand(len(set(task.classes)) == n_classes, "two classes have one name")
+    n_thresholds = n_classes if task.form is Form.LABELS else 0
+    fits = len(task.thresholds) == n_thresholds and all(0 <= threshold <= 1 for threshold in task.thresholds)
+    _demand(fits, f"{len(task.thresholds)} thresholds between 0 and 1 for {n_thresholds} labels")
     return task
 
 

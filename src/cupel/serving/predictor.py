@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.errors import DataError, ParityError, UsageError
+from cupel.core.form import Form
 from cupel.core.modality import GraphInput
 from cupel.core.schema import Column, Schema
 from cupel.core.task import Task, TaskKind
@@ -27,6 +28,7 @@ ROWS_DECODED_AT_ONCE = 16_384
 PICTURES_DECODED_AT_ONCE = 128
 ROWS_RUN_AT_ONCE = 1024  # 32 hidden layers of width 512 side by side, as in TabM, are 64 MiB for so many
 INDEPENDENCE = 1e-5  # in float32 one row takes another path than many: up to 5e-7 with RealMLP
+SEPARATOR = "|"
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _MEANING = {
     "trained": "the trained model's predictions and the packed model's differ",
@@ -82,7 +84,7 @@ class Predictor:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The class labels in the order of probabilities; empty for regression."""
+        """The classes, or the labels that may hold together, in the order of probabilities; empty for regression."""
         return self.task.classes
 
     @property
@@ -98,26 +100,29 @@ class Predictor:
     def predict(self, rows: Any) -> Array:
         """One prediction per row: class labels (numbers where all labels are numbers), or float values.
 
+        Of several labels a text of those whose probability reaches their threshold (`task.thresholds`), as in "red|round"; an
+        empty one where none does.
+
         Raises:
             DataError: a column is missing or a cell cannot be read.
         """
         return self._decided(self._predictions(rows))
 
     def predict_proba(self, rows: Any) -> NDArray[np.float64]:
-        """Probabilities, shape (rows, classes), in the order of `classes`.
+        """Probabilities, shape (rows, classes), in the order of `classes`; of several labels they need not sum to 1.
 
         Raises:
             UsageError: the model predicts numbers, not classes.
             DataError: a column is missing or a cell cannot be read.
         """
-        if not self.task.is_classification:
+        if not self.task.form.has_probabilities:
             raise UsageError("this model predicts numbers and has no probabilities; call predict().")
         return self._predictions(rows)
 
     def predict_columns(
         self, rows: Any, *, progress: Callable[[float], None] | None = None, folder: Path | None = None
     ) -> dict[str, Array]:
-        """`prediction`, and for classes `probability_<class>` for each, as columns; `progress` hears the fraction done.
+        """`prediction`, and `probability_<class>` for each class or label, as columns; `progress` hears the fraction done.
 
         Paths of pictures among columns in memory are relative to `folder`, by default the working directory.
         """
@@ -217,8 +222,10 @@ class Predictor:
         return predictions
 
     def _decided(self, predictions: Array) -> Array:
-        if not self.task.is_classification:
+        if self.task.form is Form.VALUES:
             return predictions[:, 0]
+        if self.task.form is Form.LABELS:
+            return _joined(predictions >= np.array(self.task.thresholds), self.task.classes)
         if self.task.kind is TaskKind.BINARY:
             return np.asarray(self._labels[(predictions[:, 1] > 0.5).astype(np.int64)])
         return np.asarray(self._labels[predictions.argmax(axis=1)])
@@ -231,6 +238,13 @@ def load(path: str | Path | bytes, *, threads: int = 1) -> Predictor:
         ArtifactError: it is missing, damaged, hostile, or of a newer format.
     """
     return Predictor.load(path, threads=threads)
+
+
+def _joined(said: Array, labels: Sequence[str]) -> Array:
+    """The labels said of each row, as one text."""
+    texts = np.empty(len(said), dtype=object)
+    texts[:] = [SEPARATOR.join(label for label, is_said in zip(labels, row, strict=True) if is_said) for row in said.tolist()]
+    return texts
 
 
 def _some(feeds: Mapping[str, Array], rows: slice | Array) -> Feeds:

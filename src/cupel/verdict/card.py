@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from cupel.core.dataset import Dataset
+from cupel.core.form import Form
 from cupel.core.schema import Column
 from cupel.verdict import words
 from cupel.verdict.verdict import Score, Verdict
@@ -38,7 +39,7 @@ def model_card(verdict: Verdict, dataset: Dataset) -> str:
 
 
 def _metadata(verdict: Verdict) -> str:
-    kind = "tabular-classification" if verdict.task.is_classification else "tabular-regression"
+    kind = "tabular-classification" if verdict.task.form.has_probabilities else "tabular-regression"
     lines = ["---", "library_name: cupel", f"pipeline_tag: {kind}", "tags:", *[f"- {name}" for name in TAGS], "model-index:"]
     lines += [f"- name: {_quoted(verdict.pick.name)}", "  results:", "  - task:", f"      type: {kind}", "    dataset:"]
     lines += [f"      name: {_quoted(verdict.fingerprint)}", "      type: private", "    metrics:"]
@@ -71,7 +72,7 @@ def _details(verdict: Verdict) -> str:
     if verdict.task.classes:
         shown = [_inline(label) for label in verdict.task.classes[:50]]
         more = f" and {len(verdict.task.classes) - 50} more" if len(verdict.task.classes) > 50 else ""
-        lines.append(f"- **Classes:** {', '.join(shown)}{more}")
+        lines.append(f"- **{'Labels' if verdict.task.form is Form.LABELS else 'Classes'}:** {', '.join(shown)}{more}")
     lines += [f"- **Made with:** Cupel {verdict.versions.get('cupel', '')}"]
     lines += [f"- **{name}:** {NOT_GIVEN}" for name in ("Developed by", "Owner and contact", "License")]
     return "\n".join(lines) + "\n"

@@ -13,6 +13,7 @@ from cupel import evaluation
 from cupel.core.combination import Combination
 from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError
+from cupel.core.form import Form
 from cupel.core.split import Splits
 from cupel.core.task import Task
 from cupel.core.trial import Ensemble, Trial
@@ -96,6 +97,14 @@ class Court:
         n_resamples = self._affordable(N_METRICS * self.task.n_outputs, at_least=FEWEST_RESAMPLES)
         table = evaluation.table(self.task, self.target, self.seen(predictions), seed=SEED, n_resamples=n_resamples)
         return {name: _score(found) for name, found in table.items()}
+
+    def labels(self, predictions: Array) -> tuple[evaluation.LabelScore, ...]:
+        """The scores of each label, where several are asked for; said by thresholds that were chosen on other rows."""
+        if self.task.form is not Form.LABELS:
+            return ()
+        given = self.seen(predictions)
+        said = evaluation.cross_fitted_decisions(self.target, given, seed=SEED)
+        return tuple(evaluation.label_scores(self.target, given, said, groups=self.groups, seed=SEED))
 
     def paired(self, first: Array, second: Array) -> tuple[float, float, float]:
         """How much better the first is on the same rows: low, estimate, high; positive is better."""

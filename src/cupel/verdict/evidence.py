@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel import evaluation
+from cupel.core.form import Form
 from cupel.core.task import Task, TaskKind
 from cupel.core.thumbnails import Thumbnails
 from cupel.verdict import answers, words
@@ -35,7 +36,7 @@ def predictions_section(
 
     `rows` are those of the dataset; where they have pictures, some stand behind each cell of the confusion matrix.
     """
-    if task.kind is TaskKind.REGRESSION:
+    if task.form is Form.VALUES:
         return _regression(target.astype(np.float64), predictions[:, 0])
     target = target.astype(np.int64)
     section = (_binary if task.kind is TaskKind.BINARY else _multiclass)(task, target, predictions)

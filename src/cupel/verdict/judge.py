@@ -76,6 +76,7 @@ def judge(
         optimism=court.sign * (measured.measured - picked.score.estimate),
         tied=tied,
         metrics=court.table(chosen.out_of_fold),
+        labels=court.labels(chosen.out_of_fold),
         findings=tuple(findings),
         failures=_failures(trials, court),
         **_counts(court, trials, dataset),

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel import evaluation
+from cupel.core.form import Form
 from cupel.core.task import Task
 from cupel.core.thumbnails import Thumbnails
 from cupel.verdict import words
 from cupel.verdict.drawings import Drawing
 from cupel.verdict.examples import MAX_CLASS, gallery, picture, said_words, share_words
 from cupel.verdict.exhibits import Exhibits
+from cupel.verdict.label_evidence import label_mistakes_section
 from cupel.verdict.pictures import cut
 from cupel.verdict.section import Section, paragraph
 
@@ -35,7 +37,9 @@ def mistakes_section(
     """
     if thumbnails is None:
         return None
-    if not task.is_classification:
+    if task.form is Form.LABELS:
+        return label_mistakes_section(task, target, predictions, rows=rows, thumbnails=thumbnails)
+    if task.form is Form.VALUES:
         html = _farthest_off(target, predictions[:, 0], rows=rows, thumbnails=thumbnails)
         return Section(anchor="mistakes", title="Where it errs", html=html)
     target = target.astype(np.int64)

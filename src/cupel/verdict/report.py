@@ -21,6 +21,7 @@ from cupel.core.trial import Ensemble, Trial
 from cupel.verdict.candidates import configs_section, cost_section, curves_section, leaderboard_section, opening
 from cupel.verdict.evidence import predictions_section
 from cupel.verdict.exhibits import Exhibits
+from cupel.verdict.label_evidence import labels_section
 from cupel.verdict.materials import data_section, importance_section, method_section
 from cupel.verdict.mistakes import attention_section, mistakes_section
 from cupel.verdict.section import Section
@@ -65,7 +66,9 @@ def report_page(
     target, given = dataset.target[rows], pick.out_of_fold[rows]
     found = [
         leaderboard_section(verdict, trials),
-        predictions_section(verdict.task, target, given, rows=rows, thumbnails=exhibits.thumbnails),
+        labels_section(verdict, target, given)
+        if verdict.labels
+        else predictions_section(verdict.task, target, given, rows=rows, thumbnails=exhibits.thumbnails),
         mistakes_section(verdict.task, target, given, rows=rows, thumbnails=exhibits.thumbnails),
         attention_section(verdict.task, dataset.target, exhibits=exhibits),
         importance_section(verdict),

@@ -12,6 +12,7 @@ from cupel.core.candidate import plain
 from cupel.core.finding import Finding
 from cupel.core.storage import finite
 from cupel.core.task import Task
+from cupel.evaluation import LabelScore
 from cupel.verdict.words import plain_text
 
 
@@ -111,6 +112,7 @@ class Verdict:
     where there is nothing else to compare with; `margin_over_single` is the ensemble's, packed or not,
     over `best_single`. `metrics` are all that fit the task, for the pick's own predictions.
     `seconds_by_stage` says where the time went, in the order of the stages; after a resumption that of the last session.
+    `labels` has the scores of each of several labels in the order of `task.classes`, and nothing for other tasks.
     `leaderboard` has one row per candidate, best first (see `leaderboard`).
     """
 
@@ -148,6 +150,7 @@ class Verdict:
     seconds: float = 0.0
     seconds_by_stage: Mapping[str, float] = field(default_factory=dict)
     importance: tuple[Mapping[str, Any], ...] = ()
+    labels: tuple[LabelScore, ...] = ()
     leaderboard: tuple[Mapping[str, Any], ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=dict)
@@ -216,12 +219,29 @@ class Verdict:
             "fingerprint": self.fingerprint,
             "seed": self.seed,
             "importance": plain([dict(row) for row in self.importance]),
+            **({"labels": self.labels_by_name()} if self.labels else {}),
             "versions": dict(self.versions),
             "machine": dict(self.machine),
             "words": str(self),
         }
         clean: dict[str, Any] = finite(described)
         return clean
+
+    def labels_by_name(self) -> list[dict[str, Any]]:
+        """Plain values of each label: in how many rows it is known and holds, its scores, and (true, said) counts."""
+        pairs = zip(self.task.classes, self.labels, strict=True)
+        return [
+            {
+                "label": label,
+                "known": score.n_known,
+                "holds": score.n_holds,
+                "roc_auc": plain(score.roc_auc),
+                "pr_auc": plain(score.pr_auc),
+                "f1": score.said.f1,
+                "confusion": [list(row) for row in score.matrix],
+            }
+            for label, score in pairs
+        ]
 
     def _contenders(self) -> dict[str, Any]:
         names = ("pick", "best_single", "ensemble", "best_deep", "best_classical", "constant", "simplest")

@@ -7,10 +7,12 @@ import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from cupel.core.form import Form
 from cupel.core.stopwatch import share_on_candidates
 
 if TYPE_CHECKING:
     from cupel.core.finding import Finding
+    from cupel.evaluation import LabelScore
     from cupel.verdict.verdict import Contender, Margin, Score, Verdict
 
 WIDTH = 92
@@ -113,6 +115,7 @@ def plain_text(verdict: Verdict) -> str:
         ("Pick", pick_words(verdict)),
         ("Ensemble", ensemble_words(verdict)),
         ("Expect", f"{expectation(verdict)} {optimism_words(verdict)}"),
+        ("Labels", label_words(verdict)),
         ("Deep", verdict.worth_it),
         ("Baseline", baseline_words(verdict)),
         ("Simpler", simplest_words(verdict)),
@@ -138,7 +141,9 @@ def _labelled(label: str, words: str) -> list[str]:
 def headline(verdict: Verdict) -> str:
     """What was asked of what."""
     kind = verdict.task.kind.value
-    if verdict.task.is_classification and len(verdict.task.classes) > 2:
+    if verdict.task.form is Form.LABELS:
+        kind = f"{len(verdict.task.classes)} labels"
+    elif verdict.task.is_classification and len(verdict.task.classes) > 2:
         kind = f"{len(verdict.task.classes)} classes"
     return (
         f"Verdict on {verdict.task.target!r} ({kind}; {count_words(verdict.n_samples, 'row')}, "
@@ -158,6 +163,25 @@ def pick_words(verdict: Verdict) -> str:
 def expectation(verdict: Verdict) -> str:
     """The score to expect on new rows."""
     return f"{verdict.metric_label} {interval_words(verdict.pick.score)} on new rows of the same kind."
+
+
+def label_words(verdict: Verdict) -> str:
+    """Which of several labels are told best and worst; nothing for other tasks."""
+    pairs = zip(verdict.task.classes, verdict.labels, strict=False)
+    told = sorted((score.roc_auc.estimate, label, score) for label, score in pairs if math.isfinite(score.roc_auc.estimate))
+    if not told:
+        return ""
+    ends = [(label, score) for _, label, score in (told[-1], told[0])]
+    best, worst = (f"{label!r} (ROC-AUC {_label_score_words(score)})" for label, score in ends)
+    return f"{best} is told best, {worst} worst of {len(told)}."
+
+
+def _label_score_words(score: LabelScore) -> str:
+    found = score.roc_auc
+    estimate, low, high = (
+        written(end, resolution=(found.high - found.low) / 2) for end in (found.estimate, found.low, found.high)
+    )
+    return f"{estimate}, {low} to {high}"
 
 
 def optimism_words(verdict: Verdict) -> str:

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.candidate import Candidate
+from cupel.core.form import Form, sigmoid
 from cupel.core.trial import Status, Trial
 from cupel.ensembling import Evidence
 
 Array = NDArray[Any]
-N_CLASSES = {"binary": 2, "multiclass": 4, "regression": 1}
+N_CLASSES = {"binary": 2, "multiclass": 4, "multilabel": 3, "regression": 1}
+FORMS = {"regression": Form.VALUES, "multilabel": Form.LABELS}
 KINDS = tuple(N_CLASSES)
 
 
@@ -27,6 +29,11 @@ def evidence_of(
         truth = target[:, None]
         seen = [signal * (truth - 50) + 10 * noise * generator.normal(size=(n, 1)) for noise in noises]
         predictions = [50 + one / (1 + noise**2) for one, noise in zip(seen, noises, strict=True)]
+    elif kind == "multilabel":
+        target = (generator.random((n, n_outputs)) < 0.4).astype(np.float64)
+        truth = signal * 3.0 * (target - 0.5)
+        predictions = [sigmoid(truth + noise * 1.5 * generator.normal(size=(n, n_outputs))) for noise in noises]
+        target[generator.random((n, n_outputs)) < 0.1] = np.nan
     else:
         target = generator.integers(0, n_outputs, n)
         truth = signal * 2.0 * np.eye(n_outputs)[target]
@@ -35,6 +42,8 @@ def evidence_of(
     def score(prediction: Array, rows: Array) -> float:
         if kind == "regression":
             return -float(np.mean((prediction[:, 0] - target[rows]) ** 2))
+        if kind == "multilabel":
+            return -Form.LABELS.loss(np.clip(prediction, 1e-9, 1 - 1e-9), target[rows])
         return float(np.log(np.maximum(prediction[np.arange(len(rows)), target[rows]], 1e-9)).mean())
 
     return Evidence(
@@ -42,7 +51,7 @@ def evidence_of(
         score=score,
         target=target,
         parts=np.arange(n) % 5,
-        is_classification=kind != "regression",
+        form=FORMS.get(kind, Form.CLASSES),
     )
 
 
