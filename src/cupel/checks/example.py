@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel.core.answers import NAME, answers_of
 from cupel.core.dataset import Dataset
 from cupel.core.modality import Modality
 from cupel.core.schema import Column, ColumnKind, Schema
-from cupel.core.task import DEFAULT_METRIC, Task, TaskKind
+from cupel.core.task import TaskKind
 
 Array = NDArray[Any]
-N_CLASSES = {TaskKind.BINARY: 2, TaskKind.MULTICLASS: 3}
-N_LABELS = 3
 
 
 def example_dataset(kind: TaskKind | str, *, n_samples: int = 160, seed: int = 0) -> Dataset:
@@ -40,15 +39,13 @@ def example_dataset(kind: TaskKind | str, *, n_samples: int = 160, seed: int = 0
     unseen = np.arange(n_samples - n_samples // 4, n_samples, 5)
     columns["colour"][unseen], columns["place"][unseen] = 3, 40
     signal = first + second + np.array([-1.0, 0.0, 1.0])[colour] + generator.normal(scale=0.3, size=n_samples)
-    target, classes = _target(kind, signal)
-    features = _columns(columns)
-    columns["answer"] = _stored(kind, target)
+    answers = answers_of(kind, signal)
     return Dataset(
-        schema=Schema((*features, _answer(kind, classes)), target="answer"),
-        columns=columns,
+        schema=Schema((*_columns(columns), answers.column), target=NAME),
+        columns={**columns, NAME: answers.stored},
         fingerprint=f"example-{kind.value}-{n_samples}-{seed}",
-        task=Task(kind=kind, target="answer", metric=DEFAULT_METRIC[kind], classes=classes),
-        target=target,
+        task=answers.task,
+        target=answers.target,
         row_numbers=np.arange(n_samples),
         source="example",
     )
@@ -57,33 +54,6 @@ def example_dataset(kind: TaskKind | str, *, n_samples: int = 160, seed: int = 0
 def example_for(modality: Modality, kind: TaskKind | str) -> Dataset:
     """What a modality is checked on: the example that it hands over, or the table."""
     return example_dataset(kind) if modality.example is None else modality.example(TaskKind(kind))
-
-
-def _target(kind: TaskKind, signal: Array) -> tuple[Array, tuple[str, ...]]:
-    if kind is TaskKind.REGRESSION:
-        return 100.0 + 25.0 * signal, ()
-    if kind is TaskKind.MULTILABEL:
-        return several_labels(signal), tuple(f"label {k}" for k in range(N_LABELS))
-    n_classes = N_CLASSES[kind]
-    inner = np.quantile(signal, np.arange(1, n_classes) / n_classes)
-    return np.searchsorted(inner, signal).astype(np.int64), tuple(f"class {k}" for k in range(n_classes))
-
-
-def several_labels(signal: Array) -> Array:
-    """Three labels of a number: it is small, it is not small, it is middling; the second is unknown in every seventh row.
-
-    Sets of them are none that rows must have one of: rows hold one, two or none of them.
-    """
-    low, middle, high = np.quantile(signal, [0.3, 0.5, 0.9])
-    target = np.stack([signal < middle, signal > low, (signal > low) & (signal < high)], axis=1).astype(np.float64)
-    target[::7, 1] = np.nan
-    return target
-
-
-def _stored(kind: TaskKind, target: Array) -> Array:
-    if kind is TaskKind.MULTILABEL:
-        return np.array([repr(row) for row in target.tolist()], dtype=object)
-    return target if kind is TaskKind.REGRESSION else target.astype(np.int32)
 
 
 def _columns(columns: dict[str, Array]) -> list[Column]:
@@ -99,11 +69,3 @@ def _columns(columns: dict[str, Array]) -> list[Column]:
         spelled = ("no", "yes") if kind is ColumnKind.BOOLEAN else ()
         described.append(Column(name=name, kind=kind, levels=spelled, low=low, high=high))
     return described
-
-
-def _answer(kind: TaskKind, classes: tuple[str, ...]) -> Column:
-    if kind is TaskKind.REGRESSION:
-        return Column(name="answer", kind=ColumnKind.NUMBER)
-    if kind is TaskKind.MULTILABEL:
-        return Column(name="answer", kind=ColumnKind.TEXT)
-    return Column(name="answer", kind=ColumnKind.CATEGORY, levels=classes)

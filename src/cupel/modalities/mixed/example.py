@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel.core.answers import NAME, answers_of
 from cupel.core.dataset import Dataset
 from cupel.core.schema import Column, ColumnKind, Schema
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import TaskKind
 
 Array = NDArray[Any]
-N_CLASSES = {TaskKind.BINARY: 2, TaskKind.MULTICLASS: 3}
-METRICS = {TaskKind.BINARY: "roc_auc", TaskKind.MULTICLASS: "log_loss", TaskKind.REGRESSION: "rmse"}
 SIDE, OTHER_SIZE = 12, (9, 15)
 CONTRAST, NOISE = 90.0, 25.0
 LEVELS = ("red", "green", "blue", "never seen")
@@ -39,20 +38,19 @@ def example_mixed(kind: TaskKind | str, *, n_samples: int = 96, seed: int = 0) -
         "colour": np.where(np.arange(n_samples) % 10 == 3, -1, colour).astype(np.int32),
     }
     columns["colour"][n_samples - n_samples // 4 :: 6] = 3
-    target, classes = _target(kind, signal)
-    columns["answer"] = target.astype(np.int32) if classes else target
+    answers = answers_of(kind, signal)
     described = (
         Column(name="picture", kind=ColumnKind.IMAGE, channels=1),
         Column(name="amount", kind=ColumnKind.NUMBER, low=-1.0, high=1.0),
         Column(name="colour", kind=ColumnKind.CATEGORY, levels=LEVELS),
-        Column(name="answer", kind=ColumnKind.CATEGORY if classes else ColumnKind.NUMBER, levels=classes),
+        answers.column,
     )
     return Dataset(
-        schema=Schema(described, target="answer"),
-        columns=columns,
+        schema=Schema(described, target=NAME),
+        columns={**columns, NAME: answers.stored},
         fingerprint=f"example-mixed-{kind.value}-{n_samples}-{seed}",
-        task=Task(kind=kind, target="answer", metric=METRICS[kind], classes=classes),
-        target=target,
+        task=answers.task,
+        target=answers.target,
         row_numbers=np.arange(n_samples),
         source="example",
     )
@@ -63,11 +61,3 @@ def _picture(tilt: float, size: tuple[int, int], generator: np.random.Generator)
     across = np.linspace(-1, 1, width)[None, :, None]
     values = 128 + CONTRAST * tilt * across + generator.normal(scale=NOISE, size=(height, width, 1))
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
-
-
-def _target(kind: TaskKind, signal: Array) -> tuple[Array, tuple[str, ...]]:
-    if kind is TaskKind.REGRESSION:
-        return 100.0 + 25.0 * signal, ()
-    n_classes = N_CLASSES[kind]
-    inner = np.quantile(signal, np.arange(1, n_classes) / n_classes)
-    return np.searchsorted(inner, signal).astype(np.int64), tuple(f"class {number}" for number in range(n_classes))

@@ -96,7 +96,7 @@ def _space(together: Together, task: Task) -> Space:
     """What joins the parts, and how they are trained; the parts stay as in the first preset."""
     default = _portfolio(together, task)[0]
     rate = _recipe(default).learning_rate
-    smoothing = {"label_smoothing": Range(0.0, 0.2)} if task.is_classification else {}
+    smoothing = {"label_smoothing": Range(0.0, 0.2)} if task.form.has_probabilities else {}
     return Space.around(
         default,
         recipe={
