@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -70,12 +70,19 @@ class Decoded:
 
 
 def decode(values: Array, column: Column) -> Decoded:
-    """Decode raw cells of any dtype as the column says; each cell by itself, whatever stands in the others.
+    """Decode raw cells of any dtype as the column says, and mend them; each cell by itself, whatever stands in the others.
 
     Raises:
         DataError: the cells are not one-dimensional, or complex numbers.
     """
-    values = _as_cells(values, column.name)
+    decoded = _decode(_as_cells(values, column.name), column)
+    if not column.mending:
+        return decoded
+    is_number = column.kind in (ColumnKind.NUMBER, ColumnKind.DATETIME)
+    return replace(decoded, values=(column.mending.numbers if is_number else column.mending.texts)(decoded.values))
+
+
+def _decode(values: Array, column: Column) -> Decoded:
     match column.kind:
         case ColumnKind.NUMBER:
             return _decode_numbers(values, column)

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from cupel.core.fix import Fix
+
 
 class Severity(StrEnum):
     """How bad a finding is."""
@@ -16,11 +18,34 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Effect:
+    """What mending a finding does to the score, measured by a small model on the same rows.
+
+    `as_is` and `mended` are scores in the metric's own sense; `low` to `high` is the 95 % interval of their difference, from
+    paired resamples, where positive is better after mending. `n_rows` judged.
+    """
+
+    metric: str
+    as_is: float
+    mended: float
+    low: float
+    high: float
+    n_rows: int
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the interval of the difference is without zero."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """One fault or peculiarity of the data.
 
     `code` is a stable short name such as "duplicate-rows"; `where` names columns or rows; `what` and `action`
     are full sentences for people: what was seen, with its numbers, and what Cupel will do about it.
+    `probability` is how sure it is that this is no chance, by a test corrected for the number of things tried; None where
+    nothing was tested. `fix` is the change that mends it, `effect` what that does to the score.
     """
 
     code: str
@@ -28,6 +53,9 @@ class Finding:
     where: str
     what: str
     action: str
+    probability: float | None = None
+    fix: Fix | None = None
+    effect: Effect | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A plain structure for `json.dumps`."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from cupel.core.errors import ArtifactError, DataError
+from cupel.core.mending import NO_MENDING, Mending
 
 
 class ColumnKind(StrEnum):
@@ -36,7 +37,8 @@ class Column:
     false and true spelling). `markers` are cell texts that mean "missing" here beside the empty cell.
     `datetime_format` is a strptime format, or "" for ISO 8601. `decimal` is the decimal mark of numbers written
     as text, "." or ",". `low` and `high` are the range seen. `had_unreadable` says that training held cells that are not of
-    the kind and were read as missing; so are those of later rows. Pictures have `channels`: 1 is grey, 3 is colour.
+    the kind and were read as missing; so are those of later rows. `mending` is what is corrected in its cells, now and later.
+    Pictures have `channels`: 1 is grey, 3 is colour.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Column:
     overridden: bool = False
     had_unreadable: bool = False
     channels: int = 0
+    mending: Mending = NO_MENDING
 
     @property
     def is_feature(self) -> bool:
@@ -111,8 +114,12 @@ class Schema:
         return replace(self, columns=tuple(new.get(c.name, c) for c in self.columns))
 
     def to_json(self) -> dict[str, Any]:
-        """A plain structure for `json.dumps`; `from_json` reads it back."""
-        return asdict(self)
+        """A plain structure for `json.dumps`; `from_json` reads it back. What is read as it stands says nothing of mending."""
+        plain = asdict(self)
+        for column, described in zip(self.columns, plain["columns"], strict=True):
+            if not column.mending:
+                del described["mending"]
+        return plain
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Schema:
@@ -129,6 +136,7 @@ class Schema:
                         "kind": ColumnKind(column["kind"]),
                         "levels": tuple(str(level) for level in column.get("levels", ())),
                         "markers": tuple(str(marker) for marker in column.get("markers", ())),
+                        "mending": Mending.from_json(column.get("mending", {})),
                     }
                 )
                 for column in plain["columns"]

@@ -105,8 +105,10 @@ class Contract:
         if column.kind is ColumnKind.CATEGORY:
             if kind is str and cell in self._plain[column.name]:
                 return cell
-        elif column.kind is ColumnKind.NUMBER and (
-            (kind is float and abs(cell) < np.inf) or (kind is int and -_EXACT < cell < _EXACT)
+        elif (
+            column.kind is ColumnKind.NUMBER
+            and not column.mending
+            and ((kind is float and abs(cell) < np.inf) or (kind is int and -_EXACT < cell < _EXACT))
         ):
             if column.low is not None and column.high is not None and not column.low <= cell <= column.high:
                 notes.outside(column, 1)
