@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -165,6 +165,7 @@ def read(
         DataError: they cannot be read, or the target cannot be learned.
         UsageError: a setting does not fit the data.
     """
+    plan = data.FixPlan.of(settings.fixes)
     dataset = data.read(
         source,
         target=target,
@@ -172,28 +173,39 @@ def read(
         metric=settings.metric,
         positive=settings.positive,
         kinds=settings.kinds,
-        group=settings.group,
-        time=settings.time,
+        group=settings.group or plan.group,
+        time=settings.time or plan.order,
         query=settings.query,
         sheet=settings.sheet,
         readers=registry.readers(),
         progress=progress,
-    ).without(settings.drop)
+    ).without(tuple(dict.fromkeys((*settings.drop, *plan.drop))))
+    plan.check_rows(dataset)
+    dataset = data.mended(dataset, plan.changes)
     if dataset.task is not None:
         evaluation.metric_named(dataset.task.metric, dataset.task)
     return dataset
 
 
 def inspect(dataset: Dataset, modality: Modality) -> Inspection:
-    """What the modality sees in its own columns; nothing where it does not look."""
-    return Inspection() if modality.inspect is None else modality.inspect(dataset)
+    """What the modality sees in its own columns, and rows of plain columns that are nearly equal."""
+    seen = Inspection() if modality.inspect is None else modality.inspect(dataset)
+    copies = data.near_copies(dataset)
+    if copies is None:
+        return seen
+    twins = copies.units if seen.twins is None else data.joined(copies.units, seen.twins)
+    return replace(seen, twins=twins, findings=(data.copies_finding(copies, dataset), *seen.findings))
 
 
 def findings_of(dataset: Dataset, profile: Profile, *, inspection: Inspection) -> tuple[Finding, ...]:
-    """What was found while reading, in every table's way and in the modality's, which knows more where both have a word."""
+    """What was found while reading, in every table's way and in the modality's, which knows more where both have a word.
+
+    What has a remedy is told with what that does to the score.
+    """
     said = {finding.code for finding in inspection.findings}
-    found = data.judge_quality(dataset, profile)
-    return (*(finding for finding in found if finding.code not in said), *inspection.findings)
+    found = [finding for finding in data.judge_quality(dataset, profile) if finding.code not in said]
+    found += [*evaluation.rehearsed_doubts(dataset), *inspection.findings]
+    return tuple(evaluation.with_effects(found, dataset, units=inspection.twins))
 
 
 def divide(dataset: Dataset, settings: Settings, *, twins: Array | None = None) -> Splits:
@@ -202,7 +214,7 @@ def divide(dataset: Dataset, settings: Settings, *, twins: Array | None = None) 
     Raises:
         DataError: the rows cannot be divided so.
     """
-    return data.split(
+    splits = data.split(
         dataset,
         scheme=settings.split,
         n_folds=settings.n_folds,
@@ -210,6 +222,7 @@ def divide(dataset: Dataset, settings: Settings, *, twins: Array | None = None) 
         seed=settings.seed,
         twins=twins,
     )
+    return splits.sparing(data.FixPlan.of(settings.fixes).spared(dataset))
 
 
 def _families(modality: Modality, settings: Settings, task: Task) -> tuple[Family, ...]:

@@ -53,6 +53,13 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     asked.add_argument("--seed", type=int, default=0, help="same seed and effort: same models")
 
 
+def add_fixes(parser: argparse.ArgumentParser) -> None:
+    """Add the option that applies a fix plan."""
+    parser.add_argument(
+        "--fixes", metavar="PLAN", help="mend the data as this file says; `cupel look … --fixes PLAN` writes one to edit"
+    )
+
+
 def settings_from(arguments: argparse.Namespace) -> Settings:
     """The settings that the options describe.
 
@@ -77,6 +84,7 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         space=space_from(arguments.space),
         racing=not arguments.no_racing,
         device=arguments.device,
+        fixes=fixes_from(getattr(arguments, "fixes", None)),
         seed=arguments.seed,
     )
 
@@ -101,6 +109,30 @@ def space_from(path: str | None) -> dict[str, dict[str, Any]]:
             "RealMLP:\n  width: [128, 512]\n  dropout: 0.1"
         )
     return {str(family): {str(name): wish for name, wish in fields.items()} for family, fields in wishes.items()}
+
+
+def fixes_from(path: str | None) -> dict[str, Any]:
+    """A fix plan from a YAML file; nothing without one.
+
+    Raises:
+        UsageError: it cannot be read, or is no plan.
+    """
+    if path is None:
+        return {}
+    import yaml
+
+    from cupel.core.candidate import plain
+    from cupel.data.fixes import FixPlan
+
+    try:
+        read = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"--fixes {path!r} cannot be read: {error}") from error
+    if not isinstance(read, dict) or not read:
+        raise UsageError(f"--fixes {path!r} holds no fix plan; `cupel look FILE --target COLUMN --fixes {path}` writes one.")
+    FixPlan.of(read)
+    described: dict[str, Any] = plain(read)
+    return described
 
 
 def kinds_from(options: list[str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from cupel.cli.asking import add_question, settings_from
+from cupel.cli.asking import add_fixes, add_question, settings_from
 from cupel.core.budget import seconds_in
 from cupel.core.settings import Settings
 
@@ -15,6 +15,7 @@ from cupel.core.settings import Settings
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
     add_question(parser)
+    add_fixes(parser)
     parser.add_argument(
         "--ensemble",
         metavar="METHOD",

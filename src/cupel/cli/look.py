@@ -71,12 +71,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shown.add_argument("--json", action="store_true", help="print everything as JSON, for machines")
     shown.add_argument("--html", metavar="PAGE", help="also write it as one self-contained HTML page")
     shown.add_argument("--all", action="store_true", help="show all columns, not the forty most telling")
+    shown.add_argument("--against", metavar="NEW", help="also compare with the rows of this file, which are to be predicted")
+    shown.add_argument(
+        "--fixes",
+        dest="fixes_out",
+        metavar="PLAN",
+        help="also write what could be mended, to edit and give to `cupel fit --fixes`",
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Look and show; 2 where the table cannot train a model."""
-    found = look(arguments.source, arguments.target, settings=settings_from(arguments))
+    found = look(arguments.source, arguments.target, settings=settings_from(arguments), against=arguments.against)
+    if arguments.fixes_out:
+        write_text(Path(arguments.fixes_out), plan_text(found))
     if arguments.html:
         from cupel.cli.look_page import page_of
 
@@ -89,14 +98,16 @@ def run(arguments: argparse.Namespace) -> int:
         show(found, all_columns=arguments.all)
     if arguments.html and not arguments.json:
         print(f"page      {arguments.html}")
+    if arguments.fixes_out and not arguments.json:
+        print(f"fixes     {arguments.fixes_out}")
     if found.obstacle:
         print(f"cupel: {found.obstacle}", file=sys.stderr)
         return 2
     return 0
 
 
-def look(source: Any, target: str | None, *, settings: Settings) -> Look:
-    """Read a table, profile it and judge it.
+def look(source: Any, target: str | None, *, settings: Settings, against: str | None = None) -> Look:
+    """Read a table, profile it and judge it, also against the rows of another where one is named.
 
     Raises:
         DataError: it cannot be read, or the target cannot be one.
@@ -110,6 +121,8 @@ def look(source: Any, target: str | None, *, settings: Settings) -> Look:
     modality = _modality_of(dataset)
     inspection = Inspection() if modality is None else inspect(dataset, modality)
     findings = findings_of(dataset, profile, inspection=inspection)
+    if against is not None:
+        findings = (*findings, *data.find_shift(dataset, data.read_columns(against)))
     found = Look(dataset=dataset, profile=profile, findings=findings, splits=None, facts=inspection.facts)
     if dataset.task is None:
         return found
@@ -119,6 +132,22 @@ def look(source: Any, target: str | None, *, settings: Settings) -> Look:
     except DataError as error:
         return replace(found, obstacle=str(error))
     return replace(found, splits=splits, obstacle=obstacle)
+
+
+def plan_text(found: Look) -> str:
+    """The fix plan of a look, as YAML with a few words on how to edit it."""
+    import yaml
+
+    from cupel.data import plain_plan
+
+    plan = plain_plan(found.by_severity, found.dataset)
+    head = (
+        "# What could be mended in the data. `cupel fit … --fixes THIS_FILE` does what has `apply: true`, and nothing else.\n"
+        "# Cells that are mended here are mended in the packed model too. Rows that are left out train nothing, and are still "
+        "judged.\n"
+        "# Instead of leaving rows out, give them another label:  fix: relabel-rows  with  labels: {17: 'yes', 103: 'no'}\n"
+    )
+    return head + yaml.safe_dump(plan, sort_keys=False, allow_unicode=True, width=120)
 
 
 def _modality_of(dataset: Dataset) -> Modality | None:

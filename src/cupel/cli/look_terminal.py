@@ -140,6 +140,8 @@ def _findings(look: Look) -> list[Text | Table | Padding]:
 def _finding(finding: Finding) -> Padding:
     style = STYLES[finding.severity.value]
     head = Text.assemble((finding.severity.value, style), "  ", (finding.code, "bold"), f"  {printable(finding.where)}")
+    if finding.probability is not None:
+        head.append(f"  {min(finding.probability, 0.999):.1%} sure", style="dim")
     body = Table.grid(padding=(0, 1))
     body.add_column(width=1, style="dim")
     body.add_column(overflow="fold")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from itertools import accumulate
 
-from cupel.cli.asking import add_question, settings_from
+from cupel.cli.asking import add_fixes, add_question, settings_from
 from cupel.cli.fit import add_budget
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
     add_question(parser)
+    add_fixes(parser)
     add_budget(parser)
     parser.set_defaults(run=run)
 

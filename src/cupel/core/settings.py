@@ -20,7 +20,8 @@ class Settings:
     the constant always runs; some families are tried only where they are named). `search` names the strategy
     (`tuning.SEARCHES`), `space` narrows, fixes or extends what may be chosen, by family and field; without `racing` every
     candidate gets all folds. `ensemble` is how candidates are combined: none, greedy, bagged-greedy, soft-vote, weighted-vote,
-    hard-vote, stack, network-stack, two-layer-stack or auto. `device` is "auto", "cpu" or "cuda".
+    hard-vote, stack, network-stack, two-layer-stack or auto. `device` is "auto", "cpu" or "cuda". `fixes` is a
+    fix plan, as `cupel look --fixes` writes one.
     """
 
     task: str | None = None
@@ -41,6 +42,7 @@ class Settings:
     racing: bool = True
     ensemble: str = "auto"
     device: str = "auto"
+    fixes: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
 
     def to_plain(self) -> dict[str, Any]:

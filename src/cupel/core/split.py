@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cupel.core.errors import DataError
 
 Rows = NDArray[np.int64]
 
@@ -43,6 +46,29 @@ class Splits:
     def covered(self) -> Rows:
         """Rows that are in some validation part, sorted: those with an out-of-fold prediction."""
         return np.unique(np.concatenate([fold.valid for fold in self.folds]))
+
+    def sparing(self, rows: Rows) -> Splits:
+        """The same folds, in which the given rows train nothing and stop nothing; they are judged as before.
+
+        Raises:
+            DataError: a fold would have nothing left to learn from.
+        """
+        if not len(rows):
+            return self
+        folds = tuple(
+            replace(fold, train=np.setdiff1d(fold.train, rows), stop=np.setdiff1d(fold.stop, rows)) for fold in self.folds
+        )
+        for fold in folds:
+            if min(len(fold.train), len(fold.stop)) == 0:
+                raise DataError(
+                    f"without the {len(rows):,} rows that are to train nothing, fold {fold.index + 1} has {len(fold.train)} "
+                    "rows to train and "
+                    f"{len(fold.stop)} to stop; leave fewer rows out."
+                )
+        key = hashlib.sha256(self.key.encode() + np.ascontiguousarray(rows, dtype="<i8").tobytes()).hexdigest()[:16]
+        return replace(
+            self, folds=folds, key=key, reason=f"{self.reason}; {len(rows):,} rows train nothing, as the fix plan says"
+        )
 
     def describe(self) -> dict[str, Any]:
         """Scheme, reason and sizes, for `run.yaml` and reports."""

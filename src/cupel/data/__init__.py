@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cupel.data.files import read_columns, read_table
     from cupel.data.known_rows import places_in, row_hashes, seen_before
+    from cupel.data.dealing import joined
+    from cupel.data.fixes import FixPlan, mended, plain_plan
+    from cupel.data.gate import find_shift
     from cupel.data.profiling import profile
     from cupel.data.quality import judge_quality
     from cupel.data.reading import read
+    from cupel.data.sentinel import copies_finding, near_copies
     from cupel.data.splitting import split
 
 __all__ = [
@@ -22,12 +26,26 @@ __all__ = [
     "read_table",
     "row_hashes",
     "seen_before",
+    "FixPlan",
+    "copies_finding",
+    "find_shift",
+    "joined",
+    "mended",
+    "near_copies",
+    "plain_plan",
     "split",
 ]
 
 _HOMES = {
+    "FixPlan": "cupel.data.fixes",
+    "copies_finding": "cupel.data.sentinel",
+    "find_shift": "cupel.data.gate",
+    "joined": "cupel.data.dealing",
     "judge_quality": "cupel.data.quality",
     "places_in": "cupel.data.known_rows",
+    "mended": "cupel.data.fixes",
+    "near_copies": "cupel.data.sentinel",
+    "plain_plan": "cupel.data.fixes",
     "profile": "cupel.data.profiling",
     "read": "cupel.data.reading",
     "read_columns": "cupel.data.files",

@@ -14,7 +14,9 @@ from cupel.core.finding import Finding, Severity
 from cupel.core.profile import ColumnProfile, Profile
 from cupel.core.schema import ColumnKind
 from cupel.data.duplicates import column_hash, find_duplicates, partition_hash
+from cupel.data.gate import judge_cells
 from cupel.data.leaks import find_leaks
+from cupel.data.sentinel import find_hidden_leaks
 from cupel.data.splitting import SMALL, default_folds
 
 Array = NDArray[Any]
@@ -39,10 +41,14 @@ def judge_quality(dataset: Dataset, profile: Profile) -> tuple[Finding, ...]:
     found: list[Finding] = []
     if dataset.task is not None:
         found += find_leaks(dataset, profile)
+        found += find_hidden_leaks(dataset, found)
+    found += judge_cells(dataset, profile)
     for judge in (_duplicates, _size, _columns_not_used, _columns_alike, _missing, _levels, _roles, _classes):
         found += judge(dataset, profile)
     found += _target_values(dataset)
     told = {(finding.code, finding.where) for finding in dataset.findings}
+    told |= {("repeated-identifier", finding.where) for finding in found if finding.code == "group-leak"}
+    told |= {("dates-not-ordered", finding.where) for finding in found if finding.code == "time-leak"}
     new = [finding for finding in found if (finding.code, finding.where) not in told]
     return (*dataset.findings, *sorted(new, key=lambda finding: _ORDER.index(finding.severity)))
 

@@ -56,13 +56,16 @@ class Bench:
         return np.where(values < 0, -np.inf, values).astype(np.float64)
 
     def alone(self, name: str) -> float:
-        """Skill of one column, the better of two small models.
+        """Skill of one column (`skill_of`)."""
+        return self.skill_of(self.states(name), is_ordered=self._dataset.schema[name].kind.is_numeric)
 
-        The first answers with the mean of the rows of the same value and, for numbers, of the two nearest on either
-        side. Where it does well, a tree of few leaves is tried too: it errs less beside a clean border.
+    def skill_of(self, states: Array, *, is_ordered: bool) -> float:
+        """Skill of a state for each of `rows`, the better of two small models.
+
+        The first answers with the mean of the rows of the same state and, where states are ordered, of the two nearest on
+        either side. Where it does well, a tree of few leaves is tried too: it errs less beside a clean border.
         """
-        states = self.states(name)
-        reach = N_NEIGHBOURS // 2 if self._dataset.schema[name].kind.is_numeric else 0
+        reach = N_NEIGHBOURS // 2 if is_ordered else 0
         predicted = np.empty_like(self.answers)
         for fold in range(N_FOLDS):
             asked, known = self.folds == fold, self.folds != fold
@@ -86,10 +89,14 @@ class Bench:
 
     def together(self, names: list[str]) -> tuple[float, NDArray[np.bool_], Array]:
         """Skill of many columns in a small forest, the rows that were asked, and its answers for these."""
+        matrix = np.column_stack([self.states(name) for name in names]) if names else np.zeros((len(self.rows), 0))
+        return self.grown(matrix)
+
+    def grown(self, matrix: Array) -> tuple[float, NDArray[np.bool_], Array]:
+        """As `together`, of any states, shape (rows, states)."""
         used = np.zeros(len(self.rows), bool)
         used[np.random.default_rng(0).permutation(len(self.rows))[:N_ROWS_TOGETHER]] = True
         predicted = np.zeros_like(self.answers)
-        matrix = np.column_stack([self.states(name) for name in names]) if names else np.zeros((len(self.rows), 0))
         # Trees compare float32: missing cells lie below, and what is larger than float32 holds at its end.
         matrix = np.clip(matrix, -1e38, 1e38)
         for fold in range(N_FOLDS):

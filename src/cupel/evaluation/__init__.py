@@ -14,6 +14,8 @@ from cupel.evaluation.curves import (
     residuals,
     roc_curve,
 )
+from cupel.evaluation.doubts import doubtful_targets, rehearsed_doubts
+from cupel.evaluation.effects import with_effects
 from cupel.evaluation.importance import Importance, permutation_importance
 from cupel.evaluation.intervals import Difference, Interval, interval, paired_difference, table
 from cupel.evaluation.label_scores import LabelScore, co_occurrence, label_scores
@@ -26,6 +28,7 @@ from cupel.evaluation.selection import Corrected, corrected_for_selection, selec
 from cupel.evaluation.thresholds import best_thresholds, cross_fitted_decisions, thresholds_for
 from cupel.evaluation.ties import holm, tie_groups
 from cupel.evaluation.wrong_labels import WrongLabels, likely_wrong_labels
+from cupel.evaluation.wrong_values import WrongValues, likely_wrong_values
 
 __all__ = [
     "METRICS",
@@ -43,22 +46,26 @@ __all__ = [
     "Residuals",
     "WrongLabels",
     "best_thresholds",
+    "WrongValues",
     "calibration_curve",
     "class_scores",
     "co_occurrence",
     "confusion_matrix",
     "corrected_for_selection",
     "cross_fitted_decisions",
+    "doubtful_targets",
     "fitting",
     "holm",
     "interval",
     "label_scores",
     "likely_wrong_labels",
+    "likely_wrong_values",
     "metric_named",
     "occluded",
     "paired_difference",
     "permutation_importance",
     "pr_curve",
+    "rehearsed_doubts",
     "residuals",
     "roc_curve",
     "score",
@@ -67,4 +74,5 @@ __all__ = [
     "table",
     "thresholds_for",
     "tie_groups",
+    "with_effects",
 ]

@@ -1,0 +1,8 @@
+"""What is wrong with single cells: spellings, units, impossible values, telling absences, and rows unlike those trained on.
+
+Each finding carries the fix that mends it; nothing is changed before somebody asks for it."""
+
+from cupel.data.gate.cells import judge_cells
+from cupel.data.gate.shift import find_shift
+
+__all__ = ["find_shift", "judge_cells"]
