@@ -62,8 +62,8 @@ def _with(frame: Frame, name: str, values: np.ndarray | list) -> Frame:
 
 @_kind("one column")
 def one_column(frame: Frame, target: str, y: np.ndarray, variant: int, draw: np.random.Generator) -> Plant:
-    """A renamed copy; one with a little noise; a monotone function; the target with some rows wrong; what is there only "
-    "after the outcome."""
+    """A renamed copy; one with a little noise; a monotone function; the target with some rows wrong; what is there only
+    after the outcome."""
     n, spread = len(y), float(y.std())
     noise = draw.normal(size=n)
     flipped = np.where(draw.random(n) < 0.01, draw.permutation(y), y)
@@ -81,8 +81,8 @@ def one_column(frame: Frame, target: str, y: np.ndarray, variant: int, draw: np.
 
 @_kind("pair")
 def pair(frame: Frame, target: str, y: np.ndarray, variant: int, draw: np.random.Generator) -> Plant:
-    """A difference; a product; for classes an exclusive or, of bits or of signs; a threshold on a difference; a sum with "
-    "noise."""
+    """A difference; a product; for classes an exclusive or, of bits or of signs; a threshold on a difference; a sum with
+    noise."""
     n, spread = len(y), float(y.std())
     first = draw.gamma(4.0, 2.0, n)
     if is_coded(y):
@@ -183,8 +183,8 @@ def groups(frame: Frame, target: str, y: np.ndarray, variant: int, draw: np.rand
 
 @_kind("time")
 def in_time(frame: Frame, target: str, y: np.ndarray, variant: int, draw: np.random.Generator) -> Plant:
-    """Outcomes that drift with a date; the next row's outcome; a centred average of outcomes; a date after the outcome; a "
-    "lead of two."""
+    """Outcomes that drift with a date; the next row's outcome; a centred average of outcomes; a date after the outcome; a
+    lead of two."""
     n = len(y)
     start = np.datetime64("2021-01-01")
     dates = [str(start + np.timedelta64(day, "h")) for day in np.arange(n) * 7]

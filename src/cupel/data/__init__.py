@@ -6,11 +6,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cupel.data.files import read_columns, read_table
-    from cupel.data.known_rows import places_in, row_hashes, seen_before
     from cupel.data.dealing import joined
+    from cupel.data.files import read_columns, read_table
     from cupel.data.fixes import FixPlan, mended, plain_plan
     from cupel.data.gate import find_shift
+    from cupel.data.known_rows import places_in, row_hashes, seen_before
     from cupel.data.profiling import profile
     from cupel.data.quality import judge_quality
     from cupel.data.reading import read
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from cupel.data.splitting import split
 
 __all__ = [
+    "FixPlan",
+    "copies_finding",
+    "find_shift",
+    "joined",
     "judge_quality",
+    "mended",
+    "near_copies",
     "places_in",
+    "plain_plan",
     "profile",
     "read",
     "read_columns",
     "read_table",
     "row_hashes",
     "seen_before",
-    "FixPlan",
-    "copies_finding",
-    "find_shift",
-    "joined",
-    "mended",
-    "near_copies",
-    "plain_plan",
     "split",
 ]
 

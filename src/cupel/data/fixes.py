@@ -125,7 +125,7 @@ def plain_plan(findings: Sequence[Finding], dataset: Dataset) -> dict[str, Any]:
 def data_key(dataset: Dataset) -> str:
     """What tells whether row numbers mean the same rows: a hash of the targets in their places."""
     digest = hashlib.sha256(np.ascontiguousarray(dataset.row_numbers, dtype="<i8").tobytes())
-    if dataset.target is not None:
+    if dataset.target is not None and dataset.target.dtype != object:
         digest.update(np.ascontiguousarray(dataset.target, dtype="<f8").tobytes())
     return digest.hexdigest()[:16]
 

@@ -19,6 +19,12 @@ N_FOLDS = 3
 N_TREES = 40
 
 
+def can_rehearse(dataset: Dataset, *, min_rows: int) -> bool:
+    """Whether there are rows enough, columns that a forest reads, and a target that is one class or one number."""
+    has_columns = bool(dataset.schema.plain_features) and dataset.task is not None
+    return has_columns and dataset.n_samples >= min_rows and dataset.target is not None and dataset.target.ndim == 1
+
+
 class Rehearsal:
     """A seeded sample of rows on which the same forest is tried with one thing changed.
 
@@ -44,8 +50,8 @@ class Rehearsal:
         self.names = tuple(column.name for column in dataset.schema.plain_features)
 
     def parts(self, units: Integers | None = None) -> Integers:
-        """A fold number for each sampled row; rows that share a number in `units`, given for all of the dataset, stay "
-        "together."""
+        """A fold number for each sampled row; rows that share a number in `units`, given for all of the dataset, stay
+        together."""
         labels = np.arange(len(self.rows)) if units is None else compact(units[self.rows])
         generator = np.random.default_rng(self._seed)
         sizes = np.bincount(labels)

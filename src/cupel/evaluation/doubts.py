@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cupel.core.dataset import Dataset
 from cupel.core.finding import Finding, Severity
 from cupel.core.fix import Fix, FixKind
-from cupel.data.rehearsal import Rehearsal
+from cupel.data.rehearsal import Rehearsal, can_rehearse
 from cupel.evaluation.wrong_labels import likely_wrong_labels
 from cupel.evaluation.wrong_values import likely_wrong_values
 
@@ -21,8 +21,8 @@ N_ROWS = 5_000
 MIN_ROWS = 100
 SURE_MARGIN = -0.5
 EASY = 0.95
-"""Of the rows that are answered rightly: in a table so easy a contradicted label is probably wrong; in a hard one it is "
-"mostly the model."""
+"""Of the rows that are answered rightly: in a table so easy a contradicted label is probably wrong; in a hard one it is
+mostly the model."""
 MANY = 0.005
 N_SHOWN = 6
 MAX_LISTED = 1_000
@@ -30,7 +30,7 @@ MAX_LISTED = 1_000
 
 def rehearsed_doubts(dataset: Dataset, *, seed: int = 0) -> list[Finding]:
     """Doubtful targets among at most 5,000 rows, by a small forest, before anything is trained."""
-    if dataset.task is None or dataset.n_samples < MIN_ROWS or not dataset.schema.plain_features:
+    if not can_rehearse(dataset, min_rows=MIN_ROWS):
         return []
     rehearsal = Rehearsal(dataset, n_rows=N_ROWS, seed=seed)
     return doubtful_targets(dataset, rehearsal.predictions(rehearsal.parts()), rows=rehearsal.rows, by="a small forest")

@@ -14,7 +14,7 @@ from cupel.core.finding import Effect, Finding, Severity
 from cupel.core.fix import Fix, FixKind
 from cupel.data.dealing import compact
 from cupel.data.fixes import mended, positions_of
-from cupel.data.rehearsal import Rehearsal
+from cupel.data.rehearsal import Rehearsal, can_rehearse
 from cupel.evaluation.intervals import paired_difference
 from cupel.evaluation.metrics import metric_named
 from cupel.evaluation.scoring import score
@@ -46,7 +46,7 @@ def with_effects(findings: Sequence[Finding], dataset: Dataset, *, units: Array 
     metric, and the difference gets its interval from paired resamples. Groups, order and near copies (`units`) that change
     nothing beyond chance become notes.
     """
-    if dataset.task is None or dataset.target is None or dataset.n_samples < MIN_ROWS or not dataset.schema.plain_features:
+    if not can_rehearse(dataset, min_rows=MIN_ROWS):
         return list(findings)
     order = (Severity.SERIOUS, Severity.WARNING, Severity.NOTE)
     ranked = sorted((f for f in findings if f.fix is not None), key=lambda finding: order.index(finding.severity))

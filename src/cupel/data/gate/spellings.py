@@ -46,8 +46,8 @@ def find_spellings(column: Column, codes: Array) -> list[Finding]:
 
 
 def folded(text: str) -> str:
-    """A spelling without case, accents, blanks and punctuation; signs that carry a meaning of their own, such as + and <, "
-    "stay."""
+    """A spelling without case, accents, blanks and punctuation; signs that carry a meaning of their own, such as + and <,
+    stay."""
     plain = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
     return _GAPS.sub("", plain.casefold())
 

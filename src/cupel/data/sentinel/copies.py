@@ -155,8 +155,8 @@ def _nearest(points: Points, probed: Integers) -> NDArray[np.float64]:
 
 
 def _standing_apart(distances: NDArray[np.float64]) -> tuple[int, NDArray[np.bool_], float, float] | None:
-    """How many copies rows have, which rows do, how many would by chance, and the probability of so many; None where there "
-    "are none."""
+    """How many copies rows have, which rows do, how many would by chance, and the probability of so many; None where there
+    are none."""
     from scipy.stats import binom
 
     powers = np.arange(1, N_NEAREST)

@@ -23,9 +23,10 @@ N_LABELS = 3
 
 
 def find_hidden_leaks(dataset: Dataset, alone: Sequence[Finding]) -> list[Finding]:
-    """Findings of every kind but single columns and near copies; of several labels the three most frequent are looked at one by
-    one. `alone` are those of single columns, which are not accused "
-    "again."""
+    """Findings of every kind but single columns, which are in `alone` and not accused again, and near copies.
+
+    Of several labels the three most frequent are looked at one by one.
+    """
     if dataset.task is None or dataset.target is None or dataset.n_samples < MIN_ROWS:
         return []
     if is_several(dataset.task):
