@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
-from cupel.evaluation.ties import holm
+from cupel.evaluation.comparison import holm
 
 
 def test_a_wrong_shape_is_noticed():

@@ -1,1 +1,1 @@
-"""Whether what Cupel says of scores and data is true: planted faults found, clean tables left alone."""
+"""Experiments on Cupel's own claims about scores, ties, coverage, leaks and labels: one command each, tables in `benchmarks/results/`."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel import data, ensembling, evaluation, execution, packing, verdict
+from cupel import data, ensembling, evaluation, execution, packing, trust, verdict
 from cupel.core.budget import Deadline
 from cupel.core.dataset import Dataset
 from cupel.core.errors import NoModelError
@@ -26,6 +26,7 @@ from cupel.core.storage import write_json, write_text
 from cupel.core.task import Task
 from cupel.core.thumbnails import Thumbnails
 from cupel.core.trial import Ensemble, Trial
+from cupel.core.uncertainty import Uncertainty
 from cupel.problem import Problem
 from cupel.run import Run
 
@@ -44,6 +45,15 @@ SHARE_FOR_CORRECTIONS = 0.25
 MIN_CORRECTIONS = 10
 MAX_DOUBT = 0.1
 """The ensemble is packed only where the probability that it is worse than its best member is below this."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Proven:
+    """What is to be packed, what was found about it, and what it may promise."""
+
+    pick: Ensemble
+    verdict: verdict.Verdict
+    uncertainty: Uncertainty
 
 
 def scorer(problem: Problem) -> Callable[[Array, Array], float]:
@@ -113,7 +123,7 @@ def conclude(
     observer.stage("proving and packing the best")
     usable = usable_of(trials, folder)
     with stopwatch.stage("choosing"):
-        pick, ensemble, select = _chosen(problem, usable)
+        leader, ensemble, select = _chosen(problem, usable)
         most_corrections = _affordable_corrections(select, problem.splits.covered, deadline)
     with stopwatch.stage("proving"):
         judged = verdict.judge(
@@ -123,10 +133,23 @@ def conclude(
             splits=problem.splits,
             findings=problem.findings,
             select=select,
-            pick=pick,
+            leader=leader,
+            prefer=problem.settings.prefer,
             most_corrections=most_corrections,
         )
-    return _publish(problem, folder, trials, pick=pick, judged=judged, deadline=deadline, stopwatch=stopwatch)
+    with stopwatch.stage("calibrating"):
+        pick, calibration = trust.calibrated(problem, packed(judged, leader, usable=usable), score=scorer(problem))
+        uncertainty = trust.uncertainty_of(problem, pick)
+        judged = judged.completed(promises=trust.promises(problem, pick, uncertainty=uncertainty, calibration=calibration))
+    proven = Proven(pick=pick, verdict=judged, uncertainty=uncertainty)
+    return _publish(problem, folder, trials, proven=proven, deadline=deadline, stopwatch=stopwatch)
+
+
+def packed(judged: verdict.Verdict, leader: Ensemble, *, usable: Sequence[Trial]) -> Ensemble:
+    """What the verdict picked: the leader, or the cheaper trial that was preferred to it."""
+    if judged.pick.name == leader.name:
+        return leader
+    return ensembling.single(next(trial for trial in usable if trial.candidate.name == judged.pick.name))
 
 
 def usable_of(trials: Sequence[Trial], folder: execution.RunFolder) -> list[Trial]:
@@ -142,14 +165,14 @@ def usable_of(trials: Sequence[Trial], folder: execution.RunFolder) -> list[Tria
 
 
 def _chosen(problem: Problem, usable: Sequence[Trial]) -> tuple[Ensemble, Ensemble | None, verdict.Select]:
-    """What is packed, the ensemble, and the choice as a function of rows, to be repeated."""
+    """What leads, the ensemble, and the choice as a function of rows, to be repeated."""
     score, rows = scorer(problem), problem.splits.covered
     predictions = [trial.out_of_fold for trial in usable if trial.out_of_fold is not None]
     best = usable[int(np.argmax([score(prediction[rows], rows) for prediction in predictions]))]
     method, evidence = ensembling.method_named(problem.settings.ensemble), _evidence(problem, predictions)
     ensemble = ensembling.combine(usable, evidence, rows=rows, method=method)
     select = ensembling.selector(evidence, method=method, max_rows=MAX_SELECTION_ROWS)
-    return _pick(problem, ensembling.single(best), ensemble), ensemble, select
+    return _leader(problem, ensembling.single(best), ensemble), ensemble, select
 
 
 def judged_predictions(problem: Problem, trials: Sequence[Trial]) -> Array:
@@ -195,12 +218,12 @@ def _publish(
     folder: execution.RunFolder,
     trials: Sequence[Trial],
     *,
-    pick: Ensemble,
-    judged: verdict.Verdict,
+    proven: Proven,
     deadline: Deadline,
     stopwatch: Stopwatch,
 ) -> Run:
     """Write the artifact, then what tells about it: a verdict never names a model that is not there."""
+    pick, judged = proven.pick, proven.verdict
     with stopwatch.stage("measuring speed"):
         model = _packed_model(folder, pick)
         latency = packing.measure_latency(model, _latency_feeds(problem), seconds=LATENCY_SECONDS)
@@ -211,7 +234,9 @@ def _publish(
         seconds=deadline.elapsed, seed=problem.settings.seed, latency_ms=latency, n_bytes=len(model), importance=importance
     )
     with stopwatch.stage("packing"):
-        n_bytes = packing.pack(folder.path / "model.cupel", _package(problem, folder, pick, model=model, judged=judged))
+        n_bytes = packing.pack(
+            folder.path / "model.cupel", _package(problem, folder, replace(proven, verdict=judged), model=model)
+        )
         execution.keep_pick(folder.path, pick, hashes=data.row_hashes(problem.dataset))
     judged = judged.completed(seconds=deadline.elapsed, seconds_by_stage=stopwatch.seconds, n_bytes=n_bytes)
     with stopwatch.stage("reporting"):
@@ -233,9 +258,8 @@ def _publish(
     return Run(folder.path)
 
 
-def _package(
-    problem: Problem, folder: execution.RunFolder, pick: Ensemble, *, model: bytes, judged: verdict.Verdict
-) -> packing.Package:
+def _package(problem: Problem, folder: execution.RunFolder, proven: Proven, *, model: bytes) -> packing.Package:
+    pick, judged = proven.pick, proven.verdict
     return packing.Package(
         model=model,
         schema=problem.dataset.schema,
@@ -244,6 +268,7 @@ def _package(
         golden=golden_cells(problem.dataset, problem.golden_rows),
         expected=_expected(folder, pick),
         spread=problem.spread,
+        uncertainty=proven.uncertainty.to_json(),
         card=verdict.model_card(judged, problem.dataset),
         facts={"words": str(judged), "metric": judged.metric, "fingerprint": problem.dataset.fingerprint},
     )
@@ -324,7 +349,7 @@ def _latency_feeds(problem: Problem) -> dict[str, Array]:
     return feeds_of(problem.dataset, np.arange(min(N_LATENCY_ROWS, problem.dataset.n_samples)), problem.inputs)
 
 
-def _pick(problem: Problem, best: Ensemble, ensemble: Ensemble | None) -> Ensemble:
+def _leader(problem: Problem, best: Ensemble, ensemble: Ensemble | None) -> Ensemble:
     """The ensemble where it is probably better than its best member, else that member: it is smaller and faster."""
     if ensemble is None:
         return best

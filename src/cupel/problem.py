@@ -21,7 +21,7 @@ from cupel.core.inputs import InputShape
 from cupel.core.modality import GraphInput, Inspection, Modality
 from cupel.core.observer import Observer, Silent
 from cupel.core.profile import Profile
-from cupel.core.settings import Settings
+from cupel.core.settings import DECIDED_BY, ERRORS, PREFERENCES, Settings
 from cupel.core.split import Splits
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.task import Task
@@ -128,6 +128,8 @@ def understand(
     """
     observer, stopwatch = observer or Silent(), stopwatch or Stopwatch()
     ensembling.method_named(settings.ensemble)  # an unknown one is refused before any work
+    if settings.prefer not in PREFERENCES:
+        raise UsageError(f"prefer {settings.prefer!r} is unknown; choose {' or '.join(PREFERENCES)}.")
     observer.stage("reading the data")
     with stopwatch.stage("reading"):
         dataset = read(source, target, settings=settings, progress=observer.stage_progress)
@@ -183,6 +185,7 @@ def read(
     plan.check_rows(dataset)
     dataset = data.mended(dataset, plan.changes)
     if dataset.task is not None:
+        _check_wishes(settings, dataset.task)
         evaluation.metric_named(dataset.task.metric, dataset.task)
     return dataset
 
@@ -232,3 +235,22 @@ def _families(modality: Modality, settings: Settings, task: Task) -> tuple[Famil
     if not wanted:
         return tuple(family for family in families if not family.on_request)
     return tuple(family for family in families if family.name in wanted or family.is_baseline)
+
+
+def _check_wishes(settings: Settings, task: Task) -> None:
+    """Refuse wishes about decisions that cannot be met, before any work.
+
+    Raises:
+        UsageError: there are not two classes, both kinds of wish came, or one is not a number in its range.
+    """
+    if not settings.costs and not settings.at_least:
+        return
+    if not task.is_classification or len(task.classes) != 2:
+        raise UsageError(f"costs or a least precision are for two classes, and this is a {task.kind.value} task; leave them out.")
+    if settings.costs and settings.at_least:
+        raise UsageError("costs and a least precision or recall both choose the threshold; give one of them.")
+    if settings.costs and (set(settings.costs) != set(ERRORS) or not all(0 < cost < np.inf for cost in settings.costs.values())):
+        raise UsageError(f"costs {dict(settings.costs)} came; expected both, above 0: {ERRORS[0]}=1,{ERRORS[1]}=5.")
+    wished = settings.at_least
+    if wished and (len(wished) != 1 or not set(wished) <= set(DECIDED_BY) or not all(0 < least < 1 for least in wished.values())):
+        raise UsageError(f"at least {dict(wished)} came; expected one share between 0 and 1: precision=0.9 or recall=0.9.")

@@ -148,3 +148,19 @@ def kinds_from(options: list[str]) -> dict[str, str]:
             raise UsageError(f"--kind {option!r} cannot be read; expected COLUMN=KIND, for example --kind zip=category.")
         kinds[column] = kind
     return kinds
+
+
+def numbers_from(given: str | None, *, option: str) -> dict[str, float]:
+    """Numbers by name from an option of the form NAME=NUMBER,NAME=NUMBER; nothing of none.
+
+    Raises:
+        UsageError: it has another form.
+    """
+    numbers = {}
+    for part in filter(None, map(str.strip, (given or "").split(","))):
+        name, _, number = part.partition("=")
+        try:
+            numbers[name.strip()] = float(number)
+        except ValueError as error:
+            raise UsageError(f"{option} {given!r} cannot be read at {part!r}; expected NAME=NUMBER.") from error
+    return numbers

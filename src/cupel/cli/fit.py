@@ -7,9 +7,9 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from cupel.cli.asking import add_fixes, add_question, settings_from
+from cupel.cli.asking import add_fixes, add_question, numbers_from, settings_from
 from cupel.core.budget import seconds_in
-from cupel.core.settings import Settings
+from cupel.core.settings import PREFERENCES, Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how candidates are combined: auto (the default: the simplest that is as good as the best), greedy, bagged-greedy, "
         "soft-vote, weighted-vote, hard-vote, stack, network-stack, two-layer-stack, or none",
     )
+    parser.add_argument(
+        "--prefer",
+        choices=PREFERENCES,
+        default=Settings().prefer,
+        help="which of those that cannot be told apart is packed: the cheapest (the default) or the best",
+    )
+    deciding = parser.add_argument_group("decisions between two classes")
+    deciding.add_argument("--costs", metavar="C", help="what errors cost, such as false-positive=1,false-negative=5")
+    deciding.add_argument("--at-least", metavar="S", help="say yes so that precision=0.9, or recall=0.9, is surely reached")
     spent = parser.add_argument_group("what may be spent")
     add_budget(spent)
     parser.add_argument("--out", metavar="FOLDER", help="the run folder (default: runs/NAME); the same question goes on there")
@@ -50,7 +59,13 @@ def add_progress(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Fit and print the verdict."""
     started = time.monotonic()
-    settings = replace(settings_from(arguments), ensemble=arguments.ensemble)
+    settings = replace(
+        settings_from(arguments),
+        ensemble=arguments.ensemble,
+        prefer=arguments.prefer,
+        costs=numbers_from(arguments.costs, option="--costs"),
+        at_least=numbers_from(arguments.at_least, option="--at-least"),
+    )
     cap = seconds_in(arguments.time)
     from cupel import pipeline
     from cupel.cli.progress import observer_for

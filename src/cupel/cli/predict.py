@@ -36,6 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--proba", action=argparse.BooleanOptionalAction, default=True, help="also the probability of each class (default)"
     )
+    parser.add_argument(
+        "--coverage",
+        type=float,
+        metavar="P",
+        help="also low and high ends of a range, or the set of classes, that holds the truth with this probability, such as 0.9",
+    )
+    parser.add_argument(
+        "--abstain", type=float, metavar="P", help="answer only rows of which at least this share is surely answered rightly"
+    )
     parser.add_argument("--keep", action="append", default=[], metavar="A,B", help="columns of FILE to copy; repeatable")
     parser.add_argument("--query", metavar="SQL", help="for databases: the query whose rows are predicted")
     parser.add_argument("--sheet", help="for Excel: the sheet")
@@ -72,9 +81,15 @@ def _of_table(predictor: Predictor, arguments: argparse.Namespace) -> dict[str, 
     rows = read_columns(arguments.source, query=arguments.query, sheet=arguments.sheet)
     kept = _kept(arguments.keep, rows)
     with _progress(len(next(iter(rows.values()), ())), "rows") as progress:
-        predicted = predictor.predict_columns(rows, progress=progress, folder=_folder_of(arguments.source))
+        predicted = predictor.predict_columns(
+            rows,
+            progress=progress,
+            folder=_folder_of(arguments.source),
+            coverage=arguments.coverage,
+            abstain=arguments.abstain,
+        )
     if not arguments.proba:
-        predicted = {"prediction": predicted["prediction"]}
+        predicted = {name: cells for name, cells in predicted.items() if not name.startswith("probability_")}
     taken = [name for name in kept if name in predicted]
     if taken:
         raise UsageError(f"--keep {taken[0]!r}: the predictions have a column of that name; rename it in {arguments.source}.")
@@ -93,8 +108,8 @@ def _of_pictures(predictor: Predictor, arguments: argparse.Namespace) -> tuple[d
             f"{arguments.source} is a picture or a folder, and this model reads a table with the columns "
             f"{names}; name a file of rows."
         )
-    for option in ("keep", "query", "sheet"):
-        if getattr(arguments, option):
+    for option in ("keep", "query", "sheet", "coverage", "abstain"):
+        if getattr(arguments, option) not in (None, []):
             raise UsageError(f"--{option} is for tables, and {arguments.source} holds pictures; leave it out.")
     files = files_in(arguments.source)
     with _progress(len(files), "pictures") as progress:

@@ -9,6 +9,10 @@ from typing import Any
 from cupel.core.candidate import plain
 from cupel.core.restoring import restored
 
+PREFERENCES = ("cheapest", "best")
+ERRORS = ("false-positive", "false-negative")
+DECIDED_BY = ("precision", "recall")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -19,9 +23,12 @@ class Settings:
     the rows. `split` is auto, holdout, k-fold, stratified, repeated, group or time. `families` restricts what is tried (names;
     the constant always runs; some families are tried only where they are named). `search` names the strategy
     (`tuning.SEARCHES`), `space` narrows, fixes or extends what may be chosen, by family and field; without `racing` every
-    candidate gets all folds. `ensemble` is how candidates are combined: none, greedy, bagged-greedy, soft-vote, weighted-vote,
-    hard-vote, stack, network-stack, two-layer-stack or auto. `device` is "auto", "cpu" or "cuda". `fixes` is a
-    fix plan, as `cupel look --fixes` writes one.
+    candidate gets all folds. `ensemble` is how candidates are combined: none, greedy, bagged-greedy, soft-vote,
+    weighted-vote, hard-vote, stack, network-stack, two-layer-stack or auto. `prefer` says which of those that cannot be told
+    apart is packed: the "cheapest" or the "best". For two classes, `costs` of a "false-positive" and a "false-negative", or
+    a "precision" or "recall" of `at_least` so much, say from which probability on the answer is yes. `device` is "auto",
+    "cpu" or "cuda". `fixes` is a fix plan, as `cupel look --fixes`
+    writes one.
     """
 
     task: str | None = None
@@ -41,6 +48,9 @@ class Settings:
     space: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     racing: bool = True
     ensemble: str = "auto"
+    prefer: str = "cheapest"
+    costs: Mapping[str, float] = field(default_factory=dict)
+    at_least: Mapping[str, float] = field(default_factory=dict)
     device: str = "auto"
     fixes: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0

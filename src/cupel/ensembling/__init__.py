@@ -4,6 +4,7 @@ A trial is already bagged over its folds: it speaks as the mean of their models.
 together: by votes, greedy selection or stacking.
 """
 
+from cupel.ensembling.calibrating import Calibration, calibrate
 from cupel.ensembling.ensemble import combine, selector, single
 from cupel.ensembling.evidence import Choice, Evidence, cross_fitted, parts_of
 from cupel.ensembling.greedy import greedy_weights
@@ -11,9 +12,11 @@ from cupel.ensembling.methods import METHODS, Method, method_named
 
 __all__ = [
     "METHODS",
+    "Calibration",
     "Choice",
     "Evidence",
     "Method",
+    "calibrate",
     "combine",
     "cross_fitted",
     "greedy_weights",

@@ -4,6 +4,8 @@ Every metric is computed for many weightings of the same rows at once, so that a
 """
 
 from cupel.evaluation.class_scores import ClassScore, class_scores, share_interval
+from cupel.evaluation.comparison import Comparison, holm, tie_groups
+from cupel.evaluation.conformal import Held, coverage_of, held, silence_of
 from cupel.evaluation.curves import (
     CalibrationCurve,
     Curve,
@@ -14,6 +16,7 @@ from cupel.evaluation.curves import (
     residuals,
     roc_curve,
 )
+from cupel.evaluation.decisions import decision_for_costs, decision_for_precision, decision_for_recall
 from cupel.evaluation.doubts import doubtful_targets, rehearsed_doubts
 from cupel.evaluation.effects import with_effects
 from cupel.evaluation.importance import Importance, permutation_importance
@@ -26,7 +29,6 @@ from cupel.evaluation.resampling import Resamples
 from cupel.evaluation.scoring import score
 from cupel.evaluation.selection import Corrected, corrected_for_selection, select_best
 from cupel.evaluation.thresholds import best_thresholds, cross_fitted_decisions, thresholds_for
-from cupel.evaluation.ties import holm, tie_groups
 from cupel.evaluation.wrong_labels import WrongLabels, likely_wrong_labels
 from cupel.evaluation.wrong_values import WrongValues, likely_wrong_values
 
@@ -34,9 +36,11 @@ __all__ = [
     "METRICS",
     "CalibrationCurve",
     "ClassScore",
+    "Comparison",
     "Corrected",
     "Curve",
     "Difference",
+    "Held",
     "Importance",
     "Interval",
     "LabelScore",
@@ -52,9 +56,14 @@ __all__ = [
     "co_occurrence",
     "confusion_matrix",
     "corrected_for_selection",
+    "coverage_of",
     "cross_fitted_decisions",
+    "decision_for_costs",
+    "decision_for_precision",
+    "decision_for_recall",
     "doubtful_targets",
     "fitting",
+    "held",
     "holm",
     "interval",
     "label_scores",
@@ -71,6 +80,7 @@ __all__ = [
     "score",
     "select_best",
     "share_interval",
+    "silence_of",
     "table",
     "thresholds_for",
     "tie_groups",

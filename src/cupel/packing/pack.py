@@ -53,6 +53,7 @@ class Package:
 
     `golden` are raw rows by column as a user would send them, `expected` what the trained model predicts for them, shape
     (rows, outputs). `spread` is the size of a difference that matters: 1 for probabilities, else the target's deviation.
+    `uncertainty` is what `Uncertainty.to_json` gives.
     """
 
     model: bytes
@@ -62,6 +63,7 @@ class Package:
     golden: Mapping[str, Sequence[Any]]
     expected: Array
     spread: float = 1.0
+    uncertainty: Mapping[str, Any] = field(default_factory=dict)
     card: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -127,6 +129,7 @@ def _zipped(package: Package) -> bytes:
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "task": package.task.to_json(),
         "inputs": [asdict(graph_input) for graph_input in package.inputs],
+        "uncertainty": dict(package.uncertainty),
         "files": {name: {"sha256": hashlib.sha256(c).hexdigest(), "bytes": len(c)} for name, c in contents.items()},
     }
     stream = io.BytesIO()

@@ -14,16 +14,18 @@ from cupel.core.modality import INPUT_KINDS, GraphInput
 from cupel.core.moments import SECONDS, compiled
 from cupel.core.schema import Column, ColumnKind, Schema
 from cupel.core.task import Task
+from cupel.core.uncertainty import Uncertainty
 from cupel.serving.artifact import Artifact
 
 
 @dataclass(frozen=True, kw_only=True)
 class Declaration:
-    """The columns that were learned from, the question, and what the graph reads."""
+    """The columns that were learned from, the question, what the graph reads, and what is promised beside predictions."""
 
     schema: Schema
     task: Task
     inputs: tuple[GraphInput, ...]
+    uncertainty: Uncertainty
 
     @classmethod
     def of(cls, artifact: Artifact) -> Declaration:
@@ -42,11 +44,15 @@ class Declaration:
             _demand(len(set(read)) == len(read), "a column is read twice")
             _demand(len({graph_input.name for graph_input in inputs}) == len(inputs), "two graph inputs have one name")
             _demand(task.target not in read, "the target is among what is read")
+            promised = artifact.manifest.get("uncertainty", {})
+            uncertainty = Uncertainty.from_json(promised, is_classification=task.is_classification)
+            _demand(uncertainty.decision is None or len(task.classes) == 2, "a threshold for other than two classes")
+            _demand(uncertainty.silence is None or task.is_classification, "a confidence for what has no classes")
         except ArtifactError as error:
             raise ArtifactError(f"{artifact.path}: {error}") from error
         except (KeyError, TypeError, ValueError, AttributeError, re.error) as error:
             raise _damaged(artifact.path, error) from error
-        return cls(schema=schema, task=task, inputs=inputs)
+        return cls(schema=schema, task=task, inputs=inputs, uncertainty=uncertainty)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,11 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel.core.decoding import spelled
 from cupel.core.errors import DataError, ParityError, UsageError
 from cupel.core.form import Form
 from cupel.core.modality import GraphInput
 from cupel.core.schema import Column, Schema
 from cupel.core.task import Task, TaskKind
+from cupel.core.uncertainty import Coverage, Silence, Uncertainty
 from cupel.serving.artifact import Artifact, open_artifact
 from cupel.serving.contract import Contract, Feeds
 from cupel.serving.declaration import Declaration, Golden
@@ -57,6 +60,7 @@ class Predictor:
         self.manifest: Mapping[str, Any] = artifact.manifest
         self.schema: Schema = declaration.schema
         self.task: Task = declaration.task
+        self.uncertainty: Uncertainty = declaration.uncertainty
         self.facts: Mapping[str, Any] = artifact.json("facts.json")
         self.card: str = artifact.text("card.md")
         self.notes: tuple[str, ...] = ()
@@ -119,17 +123,57 @@ class Predictor:
             raise UsageError("this model predicts numbers and has no probabilities; call predict().")
         return self._predictions(rows)
 
+    def predict_interval(self, rows: Any, *, coverage: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Low and high ends of a range for each row that holds the truth with that probability, for rows like those learned from.
+
+        Raises:
+            UsageError: the model predicts classes, or cannot promise that coverage.
+            DataError: a column is missing or a cell cannot be read.
+        """
+        ranges = self._coverage(is_classification=False)
+        ranges.interval(np.zeros(1), coverage)  # refused before any work
+        return ranges.interval(self._predictions(rows)[:, 0], coverage)
+
+    def predict_set(self, rows: Any, *, coverage: float = 0.9) -> NDArray[np.bool_]:
+        """Which classes belong to a set that holds the true one with that probability, shape (rows, classes), never none.
+
+        Raises:
+            UsageError: the model predicts numbers, or cannot promise that coverage.
+            DataError: a column is missing or a cell cannot be read.
+        """
+        sets = self._coverage(is_classification=True)
+        sets.members(np.ones((1, len(self.classes))), coverage)  # refused before any work
+        return sets.members(self._predictions(rows), coverage)
+
     def predict_columns(
-        self, rows: Any, *, progress: Callable[[float], None] | None = None, folder: Path | None = None
+        self,
+        rows: Any,
+        *,
+        progress: Callable[[float], None] | None = None,
+        folder: Path | None = None,
+        coverage: float | None = None,
+        abstain: float | None = None,
     ) -> dict[str, Array]:
         """`prediction`, and `probability_<class>` for each class or label, as columns; `progress` hears the fraction done.
 
-        Paths of pictures among columns in memory are relative to `folder`, by default the working directory.
+        With a `coverage` also `low` and `high`, or for classes `set`, a JSON list of labels. With `abstain` the prediction is
+        missing for rows whose answers would not surely be right at least so often. Paths of pictures among columns in memory
+        are relative to `folder`, by default the working directory.
+
+        Raises:
+            UsageError: what is asked for cannot be promised.
+            DataError: a column is missing or a cell cannot be read.
         """
+        ranges = None if coverage is None else self._coverage(is_classification=self.task.is_classification)
+        confidence = None if abstain is None else self._silence().confidence_for(abstain)
         predictions = self._predictions(rows, progress=progress, folder=folder)
         columns = {"prediction": self._decided(predictions)}
+        if confidence is not None:
+            columns["prediction"] = _kept_where(predictions.max(axis=1) >= confidence, columns["prediction"])
         for position, label in enumerate(self.classes):
             columns[f"probability_{label}"] = predictions[:, position]
+        if ranges is not None and coverage is not None:
+            columns |= self._covering(ranges, predictions, coverage)
         return columns
 
     def feeds(self, rows: Any) -> Feeds:
@@ -221,13 +265,41 @@ class Predictor:
                 progress(stop / rows.n_rows)
         return predictions
 
+    def _coverage(self, *, is_classification: bool) -> Coverage:
+        if is_classification != self.task.is_classification:
+            asked, call = ("a set of classes", "predict_interval") if is_classification else ("a range", "predict_set")
+            raise UsageError(f"{asked} was asked of a model of a {self.task.kind.value} task; call {call}().")
+        if self.uncertainty.coverage is None:
+            raise UsageError("this model was packed without what ranges and sets need; pack it anew with this Cupel.")
+        return self.uncertainty.coverage
+
+    def _silence(self) -> Silence:
+        if self.uncertainty.silence is None:
+            raise UsageError(
+                "this model cannot tell when to keep silent: it predicts no classes, learned from few rows, or is of an older "
+                "Cupel. Ask for a coverage instead."
+            )
+        return self.uncertainty.silence
+
+    def _covering(self, ranges: Coverage, predictions: Array, coverage: float) -> dict[str, Array]:
+        if not self.task.is_classification:
+            low, high = ranges.interval(predictions[:, 0], coverage)
+            return {"low": low, "high": high}
+        sets = np.empty(len(predictions), dtype=object)
+        for row, members in enumerate(ranges.members(predictions, coverage)):
+            sets[row] = json.dumps(
+                [label for label, is_in in zip(self.classes, members, strict=True) if is_in], ensure_ascii=False
+            )
+        return {"set": sets}
+
     def _decided(self, predictions: Array) -> Array:
         if self.task.form is Form.VALUES:
             return predictions[:, 0]
         if self.task.form is Form.LABELS:
             return _joined(predictions >= np.array(self.task.thresholds), self.task.classes)
         if self.task.kind is TaskKind.BINARY:
-            return np.asarray(self._labels[(predictions[:, 1] > 0.5).astype(np.int64)])
+            threshold = 0.5 if self.uncertainty.decision is None else self.uncertainty.decision.threshold
+            return np.asarray(self._labels[(predictions[:, 1] > threshold).astype(np.int64)])
         return np.asarray(self._labels[predictions.argmax(axis=1)])
 
 
@@ -249,6 +321,13 @@ def _joined(said: Array, labels: Sequence[str]) -> Array:
 
 def _some(feeds: Mapping[str, Array], rows: slice | Array) -> Feeds:
     return {name: values[rows] for name, values in feeds.items()}
+
+
+def _kept_where(is_kept: Array, labels: Array) -> Array:
+    """Labels as texts, missing where they are not kept."""
+    kept = np.empty(len(labels), dtype=object)
+    kept[is_kept] = [spelled(label) for label in labels[is_kept].tolist()]
+    return kept
 
 
 def _labels(classes: Sequence[str]) -> Array:

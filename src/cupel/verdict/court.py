@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from cupel.core.form import Form
 from cupel.core.split import Splits
 from cupel.core.task import Task
 from cupel.core.trial import Ensemble, Trial
+from cupel.verdict.costs import costs_of
 from cupel.verdict.verdict import Score
 
 if TYPE_CHECKING:
@@ -45,7 +47,8 @@ def predictions_of(trial: Trial) -> Array:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Court:
-    """Usable trials and the rows that all of them predicted.
+    """Usable trials and the rows that all of them predicted; `best` is the one with the best score, `leader` what seems
+    best of all, one of them or a combination.
 
     `incomplete` says by name why a trial with predictions is left out. `n_asked` counts all usable trials, those left
     out too: a selecting procedure combines them, and `kept` are the positions of `trials` among them.
@@ -60,6 +63,8 @@ class Court:
     rows: NDArray[np.int64]
     target: Array
     groups: Array | None
+    leader: Ensemble
+    best: Ensemble
     most_corrections: int = N_CORRECTIONS
 
     @property
@@ -114,63 +119,87 @@ class Court:
         )
         return float(found.low), float(found.estimate), float(found.high)
 
-    def best(self, trials: Sequence[Trial]) -> Trial | None:
+    def best_of(self, trials: Sequence[Trial]) -> Trial | None:
         """The one with the best plain score, the first of equals; None of none."""
         if not trials:
             return None
         scores = np.array([self.sign * self.measured(predictions_of(trial)) for trial in trials])
         return trials[int(np.argmax(np.where(np.isfinite(scores), scores, -np.inf)))]
 
-    def corrected(self, select: Select | None, plain: Score, *, final: Array | None = None) -> Score:
-        """The score that choosing could not inflate: the plain interval, moved by the luck found in bootstrapping the choice.
+    @cached_property
+    def comparison(self) -> evaluation.Comparison:
+        """All trials, and the leader where it is more than one of them, on the same resamples."""
+        candidates = [self.seen(predictions_of(trial)) for trial in self.trials]
+        if self._has_mixture:
+            candidates.append(self.seen(self.leader.out_of_fold))
+        return evaluation.Comparison.of(self.metric, self.target, candidates, groups=self.groups, seed=SEED)
 
-        `select` as in `judge`; None chooses the best single trial. `plain` is the chosen one's uncorrected score; the
-        corrected one is never better, so that chance in the resamples cannot flatter. The interval keeps the width of
-        all judged rows, where BBC-CV's own is that of the third that judges at a time. `final` are cross-fitted predictions for
-        all of the dataset's rows, where the pick has such.
+    @property
+    def _has_mixture(self) -> bool:
+        """Whether the leader is none of the trials that are compared anyway: a combination, or one left out."""
+        return len(self.leader.members) > 1 or all(self.leader.name != trial.candidate.name for trial in self.trials)
+
+    @property
+    def _names(self) -> list[str]:
+        """Of all that are compared, in the order of the comparison."""
+        names = [trial.candidate.name for trial in self.trials]
+        return [*names, self.leader.name] if self._has_mixture else names
+
+    def luck(self, prefer: str) -> float:
+        """How much better what is chosen looks than is to be expected of whatever would be so chosen; never negative.
+
+        `prefer` is "best", for the best single trial, or "cheapest", for the cheapest that cannot be told from the leader.
+        """
+        n_trials, comparison = len(self.trials), self.comparison
+        choose = self._choose_cheapest() if prefer == "cheapest" else lambda scores: int(np.argmax(scores[:n_trials]))
+        chosen = choose(comparison.scores)
+        # Chance in the resamples must not flatter.
+        return max(float(comparison.scores[chosen]) - comparison.expected(choose), 0.0)
+
+    def cheapest(self) -> Ensemble:
+        """The smallest of the trials that cannot be told from the leader, if notably cheaper than it, else the leader."""
+        chosen = self._choose_cheapest()(self.comparison.scores)
+        if chosen == self._leading:
+            return self.leader
+        return single(self.trials[chosen])
+
+    @property
+    def _leading(self) -> int:
+        return len(self.trials) if self._has_mixture else self._names.index(self.leader.members[0].candidate.name)
+
+    def _choose_cheapest(self) -> Callable[[Array], int]:
+        """The choice as a function of the scores; what always says the same is never chosen for being cheap."""
+        cost, leading = costs_of(self.trials, self.leader if self._has_mixture else None), self._leading
+        first_group, scores = self.comparison.first_group(), self.comparison.scores
+
+        def choose(shown: Array) -> int:
+            # Shown the real scores, the leader leads, even where a mixture that gains too little to count scores better.
+            best = leading if shown is scores else int(np.argmax(shown))
+            return cost.cheapest(first_group(shown), best=best)
+
+        return choose
+
+    def corrected(self, select: Select, plain: Score, *, final: Array | None = None) -> Score:
+        """The score of a combination that choosing could not inflate: the plain interval, moved by the luck of the choice.
+
+        `select` as in `judge`. `plain` is the chosen one's uncorrected score; the corrected one is never better, so that
+        chance in the resamples cannot flatter. The interval keeps the width of all judged rows, where BBC-CV's own is that of
+        the third that judges at a time. `final` are cross-fitted predictions for all of the dataset's rows, where there are such.
 
         Source: Tsamardinos et al. 2018, "Bootstrapping the out-of-sample predictions", doi:10.1007/s10994-018-5714-4.
         """
-        candidates = [self.seen(predictions_of(trial)) for trial in (self._likely() if select is None else self.trials)]
-        if select is None:
-            procedure = evaluation.select_best(self.metric, self.target, candidates)
-        else:
-            procedure = self._on_own_rows(select)
         useful = int(np.clip(ROWS_IN_CORRECTIONS // len(self.rows), FEWEST_CORRECTIONS, N_CORRECTIONS))
-        n_resamples = min(useful, self.most_corrections)
         found = evaluation.corrected_for_selection(
             self.metric,
             self.target,
-            candidates,
-            procedure,
+            [self.seen(predictions_of(trial)) for trial in self.trials],
+            self._on_own_rows(select),
             groups=self.groups,
             seed=SEED,
-            n_resamples=n_resamples,
+            n_resamples=min(useful, self.most_corrections),
             final=None if final is None else self.seen(final),
         )
-        luck = max(float(found.optimism), 0.0)
-        return plain.moved(-self.sign * luck)
-
-    def _likely(self) -> list[Trial]:
-        """Trials that could come out best on other rows of the same number: the others never change a choice, and cost time."""
-        scores = self.sign * np.array([self.measured(predictions_of(trial)) for trial in self.trials])
-        order = np.argsort(-np.where(np.isfinite(scores), scores, -np.inf), kind="stable")
-        best = self.seen(predictions_of(self.trials[order[0]]))
-        likely = [self.trials[order[0]]]
-        for position in order[1:]:
-            found = evaluation.paired_difference(
-                self.metric,
-                self.target,
-                best,
-                self.seen(predictions_of(self.trials[position])),
-                groups=self.groups,
-                seed=SEED,
-                n_resamples=FEWEST_CORRECTIONS,
-            )
-            if found.probability_worse == 0:
-                break
-            likely.append(self.trials[position])
-        return likely
+        return plain.moved(-self.sign * max(float(found.optimism), 0.0))
 
     def _on_own_rows(self, select: Select) -> Select:
         kept = np.array(self.kept)
@@ -185,14 +214,9 @@ class Court:
 
         return choose
 
-    def tie_groups(self, pick: Ensemble) -> dict[str, int]:
-        """Group of each usable trial, and of the pick: 1 for those not significantly worse than the best, then 2, ...."""
-        names = [trial.candidate.name for trial in self.trials]
-        candidates = [self.seen(predictions_of(trial)) for trial in self.trials]
-        if len(pick.members) > 1:
-            names, candidates = [*names, pick.name], [*candidates, self.seen(pick.out_of_fold)]
-        groups = evaluation.tie_groups(self.metric, self.target, candidates, groups=self.groups, seed=SEED)
-        return {name: int(group) for name, group in zip(names, groups, strict=True)}
+    def tie_groups(self) -> dict[str, int]:
+        """Group of each usable trial, and of the leader: 1 for those not significantly worse than the best, then 2, ...."""
+        return {name: int(group) for name, group in zip(self._names, self.comparison.tie_groups(), strict=True)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,8 +241,17 @@ def _score(found: Any) -> Score:
     return Score(estimate=float(found.estimate), low=float(found.low), high=float(found.high))
 
 
-def open_court(trials: Sequence[Trial], *, dataset: Dataset, splits: Splits, most_corrections: int = N_CORRECTIONS) -> Court:
+def open_court(
+    trials: Sequence[Trial],
+    *,
+    dataset: Dataset,
+    splits: Splits,
+    leader: Ensemble | None = None,
+    most_corrections: int = N_CORRECTIONS,
+) -> Court:
     """The court of a run, which repeats the choice at most `most_corrections` times to learn how much of the score is luck.
+
+    Without a `leader` the trial with the best score leads.
 
     Raises:
         DataError: no trial is usable, or the dataset has no task.
@@ -242,15 +275,28 @@ def open_court(trials: Sequence[Trial], *, dataset: Dataset, splits: Splits, mos
         for position, (trial, found) in enumerate(zip(asked, finite, strict=True))
         if position not in kept
     }
+    metric = evaluation.metric_named(dataset.task.metric, dataset.task)
+    usable = tuple(asked[position] for position in kept)
+    scores = np.array(
+        [metric.sign * evaluation.score(metric, dataset.target[rows], predictions_of(trial)[rows]) for trial in usable]
+    )
+    best = single(usable[int(np.argmax(np.where(np.isfinite(scores), scores, -np.inf)))])
     return Court(
         task=dataset.task,
-        metric=evaluation.metric_named(dataset.task.metric, dataset.task),
-        trials=tuple(asked[position] for position in kept),
+        metric=metric,
+        trials=usable,
         kept=kept,
         n_asked=len(asked),
         incomplete=incomplete,
         rows=rows,
         target=dataset.target[rows],
         groups=None if splits.groups is None else splits.groups[rows],
+        leader=leader or best,
+        best=best,
         most_corrections=most_corrections,
     )
+
+
+def single(trial: Trial) -> Ensemble:
+    """A usable trial as an ensemble of one."""
+    return Ensemble(name=trial.candidate.name, members=(trial,), weights=(1.0,), out_of_fold=predictions_of(trial))

@@ -16,13 +16,13 @@ from cupel.core.dataset import Dataset
 from cupel.core.finding import Finding
 from cupel.core.split import Splits
 from cupel.core.trial import GAVE_UP, Ensemble, Status, Trial
+from cupel.verdict.costs import CONSTANT
 from cupel.verdict.court import N_CORRECTIONS, Court, Select, open_court, predictions_of
 from cupel.verdict.leaderboard import leaderboard
 from cupel.verdict.verdict import Contender, Failure, Margin, Score, Verdict
 from cupel.verdict.words import gains, losses, worth_it_words
 from cupel.version import __version__
 
-CONSTANT = "constant"  # the family that always gives the same answer: the one yardstick that every task has
 LIBRARIES = ("numpy", "torch", "lightgbm", "scikit-learn", "scipy", "polars", "onnx", "onnxruntime")
 
 
@@ -34,31 +34,29 @@ def judge(
     splits: Splits,
     findings: Sequence[Finding],
     select: Select,
-    pick: Ensemble | None = None,
+    leader: Ensemble | None = None,
+    prefer: str = "best",
     most_corrections: int = N_CORRECTIONS,
 ) -> Verdict:
     """What the run proved. At least one trial must be usable.
 
-    `select` is bootstrapped, at most `most_corrections` times, to learn how much of the best score is luck of choosing. `pick` is
-    what was packed; by default the better of `ensemble` and the best single trial. Rows without out-of-fold predictions count
-    nowhere.
+    `select` is bootstrapped, at most `most_corrections` times, to learn how much of the best score is luck of choosing. `leader`
+    is what seems best; by default the better of `ensemble` and the best single trial. What is picked is the leader where `prefer`
+    is "best"; where it is "cheapest", the cheapest trial that cannot be told from it. Rows without out-of-fold predictions
+    count nowhere.
     Baselines are not corrected for being the best of a few (unless one is the best of all): margins over them are not flattered.
 
     Raises:
         DataError: no trial is usable, or the dataset has no task.
     """
     court = open_court(trials, dataset=dataset, splits=splits, most_corrections=most_corrections)
+    chosen = leader or _default_leader(court, ensemble)
+    court = replace(court, leader=chosen)
+    packed = court.cheapest() if prefer == "cheapest" else chosen
     scores = {trial.candidate.name: court.interval(predictions_of(trial)) for trial in court.trials}
-    best = court.best(court.trials)
-    assert best is not None, "a court is opened over usable trials"
-    chosen = pick or _default_pick(court, best, ensemble)
-    groups = court.tie_groups(chosen)
-    corrected = _corrected(court, select, scores, best=best, pick=chosen)
-    single = replace(_single(best, scores), score=corrected["single"])
-    measured = _contender(court, chosen, scores)
-    picked = single if _is_just(chosen, best) else replace(measured, score=corrected["pick"])
-    rest = _others(court, scores, picked=picked, single=single)
-    mixed = _ensemble(court, ensemble, chosen, scores, picked=picked, single=single)
+    groups = court.tie_groups()
+    alone, picked, leading, mixed = _contenders(court, select, scores, packed=packed, ensemble=ensemble)
+    rest = _others(court, scores, picked=picked, single=alone)
     tied = _tied(court, groups, picked, scores)
     return Verdict(
         task=court.task,
@@ -66,17 +64,18 @@ def judge(
         metric_label=court.metric.label,
         higher_is_better=court.metric.higher_is_better,
         pick=picked,
-        best_single=single,
+        leader=leading,
+        best_single=alone,
         ensemble=mixed,
-        margin_over_single=None if mixed is None or ensemble is None else _margin(court, mixed, ensemble.out_of_fold, single),
+        margin_over_single=None if mixed is None or ensemble is None else _margin(court, mixed, ensemble.out_of_fold, alone),
         **rest,
-        **_margins(court, picked, chosen, rest, groups=groups),
+        **_margins(court, picked, packed, rest, groups=groups),
         simplest=_simplest(picked, [_named(name, court, scores) for name in tied]),
-        naive_score=measured.measured,
-        optimism=court.sign * (measured.measured - picked.score.estimate),
+        naive_score=leading.measured,
+        optimism=court.sign * (leading.measured - leading.score.estimate),
         tied=tied,
-        metrics=court.table(chosen.out_of_fold),
-        labels=court.labels(chosen.out_of_fold),
+        metrics=court.table(packed.out_of_fold),
+        labels=court.labels(packed.out_of_fold),
         findings=tuple(findings),
         failures=_failures(trials, court),
         **_counts(court, trials, dataset),
@@ -100,30 +99,44 @@ def _counts(court: Court, trials: Sequence[Trial], dataset: Dataset) -> dict[str
     }
 
 
-def _default_pick(court: Court, best: Trial, ensemble: Ensemble | None) -> Ensemble:
-    prediction = predictions_of(best)
-    single = Ensemble(name=best.candidate.name, members=(best,), weights=(1.0,), out_of_fold=prediction)
+def _default_leader(court: Court, ensemble: Ensemble | None) -> Ensemble:
     if ensemble is None:
-        return single
-    gain = court.sign * (court.measured(ensemble.out_of_fold) - court.measured(prediction))
-    return ensemble if gain > 0 else single
+        return court.leader
+    gain = court.sign * (court.measured(ensemble.out_of_fold) - court.measured(court.leader.out_of_fold))
+    return ensemble if gain > 0 else court.leader
 
 
-def _is_just(ensemble: Ensemble, trial: Trial) -> bool:
-    return len(ensemble.members) == 1 and ensemble.members[0].candidate.name == trial.candidate.name
+def _contenders(
+    court: Court, select: Select, scores: dict[str, Score], *, packed: Ensemble, ensemble: Ensemble | None
+) -> tuple[Contender, Contender, Contender, Contender | None]:
+    """The best single candidate, what is packed, what leads, and the ensemble, with scores that choosing could not inflate."""
+    alone = _single(court.best.members[0], scores)
+    alone = replace(alone, score=alone.score.moved(-court.sign * court.luck("best")))
+    picked = _picked(court, select, scores, alone=alone, packed=packed)
+    leading = picked if packed is court.leader else _uncorrected_mixture(court, court.leader, scores, alone=alone)
+    if ensemble is None:
+        return alone, picked, leading, None
+    mixed = leading if ensemble is court.leader else _uncorrected_mixture(court, ensemble, scores, alone=alone)
+    return alone, picked, leading, mixed
 
 
-def _corrected(court: Court, select: Select, scores: dict[str, Score], *, best: Trial, pick: Ensemble) -> dict[str, Score]:
-    """Scores that choosing could not inflate: of the best single candidate and of the pick."""
-    plain = scores[best.candidate.name]
-    single = court.corrected(None, plain) if len(court.trials) > 1 else plain
-    if len(pick.members) > 1:
-        final = pick.out_of_fold if pick.is_cross_fitted else None
-        return {"single": single, "pick": court.corrected(select, court.interval(pick.out_of_fold), final=final)}
-    if _is_just(pick, best):
-        return {"single": single, "pick": single}
-    shift = single.estimate - plain.estimate  # another single candidate: it was chosen among as many
-    return {"single": single, "pick": court.interval(pick.out_of_fold).moved(shift)}
+def _picked(court: Court, select: Select, scores: dict[str, Score], *, alone: Contender, packed: Ensemble) -> Contender:
+    """What is packed, with a score that choosing could not inflate, in whichever way it was chosen."""
+    if len(packed.members) > 1:
+        measured = _contender(court, packed, scores)
+        final = packed.out_of_fold if packed.is_cross_fitted else None
+        return replace(measured, score=court.corrected(select, measured.score, final=final))
+    if packed.name == alone.name:
+        return alone
+    found = _single(packed.members[0], scores)
+    luck = court.luck("cheapest") if packed is not court.leader else abs(alone.measured - alone.score.estimate)
+    return replace(found, score=found.score.moved(-court.sign * luck))
+
+
+def _uncorrected_mixture(court: Court, mixture: Ensemble, scores: dict[str, Score], *, alone: Contender) -> Contender:
+    """What was not packed, with what choosing took off the best single one, else it would look better."""
+    found = _contender(court, mixture, scores)
+    return alone if found.name == alone.name else replace(found, score=found.score.moved(alone.score.estimate - alone.measured))
 
 
 def _single(trial: Trial, scores: dict[str, Score]) -> Contender:
@@ -164,25 +177,13 @@ def _contender(court: Court, ensemble: Ensemble, scores: dict[str, Score]) -> Co
     )
 
 
-def _ensemble(
-    court: Court, ensemble: Ensemble | None, chosen: Ensemble, scores: dict[str, Score], *, picked: Contender, single: Contender
-) -> Contender | None:
-    """The ensemble; where it is not what was packed, with what choosing took off the single one, else it would look better."""
-    if ensemble is None:
-        return None
-    if ensemble is chosen:
-        return picked
-    found = _contender(court, ensemble, scores)
-    return replace(found, score=found.score.moved(single.score.estimate - single.measured))
-
-
 def _others(court: Court, scores: dict[str, Score], *, picked: Contender, single: Contender) -> dict[str, Any]:
     """The best deep and classical candidates and the constant; the contenders already known as they are."""
     constants = [trial for trial in court.trials if trial.candidate.family.casefold() == CONSTANT]
     wanted = {
-        "best_deep": court.best([trial for trial in court.trials if trial.is_deep]),
-        "best_classical": court.best([trial for trial in court.trials if not trial.is_deep and trial not in constants]),
-        "constant": court.best(constants),
+        "best_deep": court.best_of([trial for trial in court.trials if trial.is_deep]),
+        "best_classical": court.best_of([trial for trial in court.trials if not trial.is_deep and trial not in constants]),
+        "constant": court.best_of(constants),
     }
     known = {single.name: single, picked.name: picked}
     return {

@@ -107,12 +107,14 @@ class Failure:
 class Verdict:
     """What won, by how much, how sure, at what cost, and what is wrong with the data.
 
-    `optimism` is how much better the best looked than it is, positive whatever the metric's sense. `tied` names candidates
+    `leader` is what looked best: the pick, unless a cheaper one that cannot be told from it was preferred. `naive_score` is how
+    it looked, and `optimism` how much of that was luck of choosing, positive whatever the metric's sense. `tied` names candidates
     that are not significantly worse than the pick. `simplest` is the smallest of those no slower, or the pick. Margins are None
     where there is nothing else to compare with; `margin_over_single` is the ensemble's, packed or not,
     over `best_single`. `metrics` are all that fit the task, for the pick's own predictions.
     `seconds_by_stage` says where the time went, in the order of the stages; after a resumption that of the last session.
     `labels` has the scores of each of several labels in the order of `task.classes`, and nothing for other tasks.
+    `promises` says what the model may promise beside predictions and how that held, with sentences under "words".
     `leaderboard` has one row per candidate, best first (see `leaderboard`).
     """
 
@@ -121,6 +123,7 @@ class Verdict:
     metric_label: str
     higher_is_better: bool
     pick: Contender
+    leader: Contender
     best_single: Contender
     ensemble: Contender | None
     best_deep: Contender | None
@@ -151,6 +154,7 @@ class Verdict:
     seconds_by_stage: Mapping[str, float] = field(default_factory=dict)
     importance: tuple[Mapping[str, Any], ...] = ()
     labels: tuple[LabelScore, ...] = ()
+    promises: Mapping[str, Any] = field(default_factory=dict)
     leaderboard: tuple[Mapping[str, Any], ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=dict)
@@ -164,6 +168,7 @@ class Verdict:
         latency_ms: Mapping[str, float] | None = None,
         n_bytes: int | None = None,
         importance: Sequence[Any] = (),
+        promises: Mapping[str, Any] | None = None,
     ) -> Verdict:
         """The same verdict with what is known only after judging: the packed pick's speed and size, and what it relies on.
 
@@ -181,6 +186,7 @@ class Verdict:
             seconds=self.seconds if seconds is None else seconds,
             seconds_by_stage=dict(seconds_by_stage or self.seconds_by_stage),
             seed=self.seed if seed is None else seed,
+            promises={**self.promises, **(promises or {})},
             importance=tuple(sorted(rows, key=lambda row: -row["drop"])) or self.importance,
         )
 
@@ -220,6 +226,7 @@ class Verdict:
             "seed": self.seed,
             "importance": plain([dict(row) for row in self.importance]),
             **({"labels": self.labels_by_name()} if self.labels else {}),
+            "promises": plain(dict(self.promises)),
             "versions": dict(self.versions),
             "machine": dict(self.machine),
             "words": str(self),
@@ -244,7 +251,7 @@ class Verdict:
         ]
 
     def _contenders(self) -> dict[str, Any]:
-        names = ("pick", "best_single", "ensemble", "best_deep", "best_classical", "constant", "simplest")
+        names = ("pick", "leader", "best_single", "ensemble", "best_deep", "best_classical", "constant", "simplest")
         found = {name: getattr(self, name) for name in names}
         return {name: contender.to_json() if contender is not None else None for name, contender in found.items()}
 

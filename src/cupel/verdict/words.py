@@ -119,6 +119,7 @@ def plain_text(verdict: Verdict) -> str:
         ("Deep", verdict.worth_it),
         ("Baseline", baseline_words(verdict)),
         ("Simpler", simplest_words(verdict)),
+        *[("Promises" if number == 0 else "", words) for number, words in enumerate(promise_lines(verdict))],
         ("Cost", cost_words(verdict)),
         *[("Data" if number == 0 else "", words) for number, words in enumerate(finding_lines(verdict))],
         ("Left out", failure_words(verdict)),
@@ -154,10 +155,25 @@ def headline(verdict: Verdict) -> str:
 def pick_words(verdict: Verdict) -> str:
     """What is packed, and of what it consists."""
     pick = verdict.pick
+    if pick.name != verdict.leader.name:
+        best = verdict.leader.name
+        return f"{_alone(pick)}, the cheapest of those that cannot be told from the best, {best}. {prefer_words(verdict)}"
     if not pick.members:
-        return f"{pick.name} ({pick.family})" if pick.family.lower() not in pick.name.lower() else pick.name
+        return _alone(pick)
     parts = [f"{round(100 * weight)}% {name}" for name, weight in pick.members]
     return f"{pick.name}: {list_words(parts, most=4)}"
+
+
+def _alone(pick: Contender) -> str:
+    return f"{pick.name} ({pick.family})" if pick.family.lower() not in pick.name.lower() else pick.name
+
+
+def prefer_words(verdict: Verdict) -> str:
+    """What the leader scores and costs beside the pick, and how to have it packed."""
+    leader = verdict.leader
+    costs = _times(leader, verdict.pick, ("slower", "larger"))
+    paid = f" and is {' and '.join(costs)}" if costs else ""
+    return f"That one is to be expected at {score_words(leader.score)}{paid}; --prefer best packs it."
 
 
 def expectation(verdict: Verdict) -> str:
@@ -188,9 +204,9 @@ def optimism_words(verdict: Verdict) -> str:
     """How much of the best score was luck of choosing."""
     if verdict.n_usable < 2:
         return "There was nothing to choose from, so nothing to correct."
-    half = verdict.pick.score.half_width
+    half = verdict.leader.score.half_width
     naive = written(verdict.naive_score, resolution=half)
-    opening = f"It looked like {naive} among {count_words(verdict.n_usable, 'candidate')};"
+    opening = f"The best of {count_words(verdict.n_usable, 'candidate')} looked like {naive};"
     luck = written(abs(verdict.optimism), resolution=half)
     if not any(digit in "123456789" for digit in luck):
         return f"{opening} luck of choosing made no difference that shows."
@@ -301,6 +317,11 @@ def _sentence(words: str) -> str:
     text = " ".join(words.split())
     shortened = textwrap.shorten(text, 200, placeholder=" …")
     return shortened if shortened.endswith((".", "…", "!", "?")) else f"{shortened}."
+
+
+def promise_lines(verdict: Verdict) -> list[str]:
+    """What the model may promise beside predictions, a sentence each."""
+    return [str(words) for words in verdict.promises.get("words", ())]
 
 
 def failure_words(verdict: Verdict) -> str:

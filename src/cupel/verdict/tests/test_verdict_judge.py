@@ -71,7 +71,7 @@ def test_an_ensemble_that_is_not_packed_is_not_flattered_by_what_choosing_took_o
     assert best.out_of_fold is not None
     pick = Ensemble(name=name, members=(best,), weights=(1.0,), out_of_fold=best.out_of_fold)
     select = always(trials, ensemble)
-    verdict = judge(trials, ensemble, dataset=dataset, splits=splits, findings=make_findings(), select=select, pick=pick)
+    verdict = judge(trials, ensemble, dataset=dataset, splits=splits, findings=make_findings(), select=select, leader=pick)
     single, mixed, margin = verdict.best_single, verdict.ensemble, verdict.margin_over_single
     assert mixed is not None
     assert margin is not None
@@ -242,7 +242,7 @@ def test_what_was_packed_is_the_pick_even_where_another_scores_better() -> None:
     assert second.out_of_fold is not None
     pick = Ensemble(name=second.candidate.name, members=(second,), weights=(1.0,), out_of_fold=second.out_of_fold)
     ensemble = make_ensemble(trials)
-    verdict = judge(trials, ensemble, dataset=dataset, splits=splits, findings=(), select=always(trials, ensemble), pick=pick)
+    verdict = judge(trials, ensemble, dataset=dataset, splits=splits, findings=(), select=always(trials, ensemble), leader=pick)
     assert verdict.pick.name == second.candidate.name
     assert verdict.ensemble is not None
     assert verdict.ensemble.name == "ensemble of 3"

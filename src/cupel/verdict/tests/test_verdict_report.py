@@ -49,7 +49,7 @@ def example(kind: TaskKind, *, n_rows: int = 200, n_candidates: int = 6, n_class
     trials = make_trials(dataset, splits, n_candidates=n_candidates)
     ensemble = make_ensemble(trials)
     select = always(trials, ensemble)
-    verdict = judge(trials, ensemble, dataset=dataset, splits=splits, findings=make_findings(), select=select, pick=ensemble)
+    verdict = judge(trials, ensemble, dataset=dataset, splits=splits, findings=make_findings(), select=select, leader=ensemble)
     drops = [SimpleNamespace(name=c.name, drop=0.1, low=0.05, high=0.15) for c in dataset.schema.features]
     return dataset, trials, ensemble, verdict.completed(seconds=12.0, importance=drops)
 

@@ -1,0 +1,144 @@
+"""What a packed model may promise beside its predictions: meant probabilities, ranges and sets that cover, decisions, silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel import ensembling, evaluation
+from cupel.core.settings import ERRORS, Settings
+from cupel.core.task import Task
+from cupel.core.trial import Ensemble
+from cupel.core.uncertainty import Decision, Uncertainty
+from cupel.problem import Problem
+
+Array = NDArray[Any]
+COVERAGES = (0.8, 0.9, 0.95)
+SHOWN_COVERAGE, SHOWN_ACCURACY = 0.9, 0.95
+MAX_HELD_ROWS = 100_000
+
+
+def is_judged_row_by_row(problem: Problem, pick: Ensemble) -> bool:
+    """Whether each row has one true class or value, and a prediction of it."""
+    return problem.target.ndim == 1 and pick.out_of_fold.ndim == 2 and pick.out_of_fold.shape[1] == problem.task.n_outputs
+
+
+def calibrated(
+    problem: Problem, pick: Ensemble, *, score: Callable[[Array, Array], float]
+) -> tuple[Ensemble, ensembling.Calibration | None]:
+    """What is packed, probabilities corrected where that surely helps, and what was found; None where there are no classes."""
+    if not problem.task.is_classification or not is_judged_row_by_row(problem, pick):
+        return pick, None
+    evidence = ensembling.Evidence(
+        predictions=(pick.out_of_fold,),
+        score=score,
+        target=problem.target,
+        parts=ensembling.parts_of(problem.splits, problem.dataset.n_samples, seed=problem.settings.seed),
+        is_classification=True,
+        seed=problem.settings.seed,
+    )
+    return ensembling.calibrate(pick, evidence, rows=_rows(problem, pick), groups=problem.splits.groups)
+
+
+def uncertainty_of(problem: Problem, pick: Ensemble) -> Uncertainty:
+    """What the pick's out-of-fold predictions teach about its errors; nothing where a row has more than one true answer."""
+    if not is_judged_row_by_row(problem, pick):
+        return Uncertainty()
+    rows = _rows(problem, pick)
+    target, said, groups = problem.target[rows], pick.out_of_fold[rows], _groups(problem, rows)
+    is_classes = problem.task.is_classification
+    return Uncertainty(
+        coverage=evaluation.coverage_of(target, said, groups=groups),
+        silence=evaluation.silence_of(target, said) if is_classes else None,
+        decision=_decision(problem.settings, target, said) if is_classes else None,
+    )
+
+
+def promises(problem: Problem, pick: Ensemble, *, uncertainty: Uncertainty, calibration: Any) -> dict[str, Any]:
+    """The same for people and machines: what is promised, and how it held out of fold."""
+    facts: dict[str, Any] = {}
+    words: list[str] = []
+    if calibration is not None:
+        facts["calibration"] = {
+            name: getattr(calibration, name) for name in ("method", "log_loss", "calibrated_log_loss", "temperature")
+        }
+        words.append(_calibration_words(calibration))
+    if uncertainty.coverage is not None:
+        rows = _rows(problem, pick)[:MAX_HELD_ROWS]
+        held = [
+            evaluation.held(
+                problem.target[rows],
+                pick.out_of_fold[rows],
+                coverage=coverage,
+                groups=_groups(problem, rows),
+                seed=problem.settings.seed,
+            )
+            for coverage in COVERAGES
+            if coverage < uncertainty.coverage.most
+        ]
+        facts["coverage"] = [{"coverage": each.coverage, "observed": each.observed, "size": each.size} for each in held]
+        words += [_coverage_words(each, problem.task) for each in held if each.coverage == SHOWN_COVERAGE]
+    if uncertainty.silence is not None:
+        facts["abstaining"] = uncertainty.silence.to_json()
+        words.append(_silence_words(uncertainty))
+    if uncertainty.decision is not None:
+        facts["decision"] = uncertainty.decision.to_json()
+        words.append(f"Decisions: {uncertainty.decision.reason}")
+    return {**facts, "words": words}
+
+
+def _decision(settings: Settings, target: Array, said: Array) -> Decision | None:
+    costs, at_least = settings.costs, settings.at_least
+    if costs:
+        wrong_yes, wrong_no = (float(costs[name]) for name in ERRORS)
+        return evaluation.decision_for_costs(target, said[:, -1], false_positive=wrong_yes, false_negative=wrong_no)
+    if at_least:
+        (name, least), *_ = at_least.items()
+        decide = evaluation.decision_for_precision if name == "precision" else evaluation.decision_for_recall
+        return decide(target, said[:, -1], at_least=float(least))
+    return None
+
+
+def _calibration_words(calibration: ensembling.Calibration) -> str:
+    if calibration.method == "none":
+        return "Probabilities are left as they are: no correction surely improves them."
+    how = f"a temperature of {calibration.temperature:.2f}" if calibration.temperature else "a rising line (isotonic)"
+    return (
+        f"Probabilities are corrected by {how}: log loss {calibration.log_loss:.4f} without, "
+        f"{calibration.calibrated_log_loss:.4f} with, out of fold."
+    )
+
+
+def _coverage_words(held: evaluation.Held, task: Task) -> str:
+    what, size = ("Sets", f"{held.size:.2f} classes") if task.is_classification else ("Ranges", f"{held.size:.4g} wide")
+    return (
+        f"{what} that promise to hold {held.coverage:.0%} of the truths held {held.observed:.1%} out of fold; they are {size} "
+        f"on average (cupel predict --coverage {held.coverage:g})."
+    )
+
+
+def _silence_words(uncertainty: Uncertainty) -> str:
+    silence = uncertainty.silence
+    assert silence is not None, "asked only where there is one"
+    sure = silence.confidence_for(SHOWN_ACCURACY)
+    if not np.isfinite(sure):
+        return f"No share of the rows is surely answered rightly {SHOWN_ACCURACY:.0%} of the time."
+    answered = silence.answered[silence.confidences.index(sure)]
+    return (
+        f"Answering only where surely {SHOWN_ACCURACY:.0%} are right leaves {answered:.0%} of the rows "
+        f"(cupel predict --abstain {SHOWN_ACCURACY:g})."
+    )
+
+
+def _rows(problem: Problem, pick: Ensemble) -> Array:
+    covered = problem.splits.covered
+    rows: Array = covered[np.isfinite(pick.out_of_fold[covered]).all(axis=1)]
+    return rows
+
+
+def _groups(problem: Problem, rows: Array) -> Array | None:
+    groups = problem.splits.groups
+    return None if groups is None else groups[rows]
