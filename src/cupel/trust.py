@@ -37,7 +37,7 @@ def calibrated(
         score=score,
         target=problem.target,
         parts=ensembling.parts_of(problem.splits, problem.dataset.n_samples, seed=problem.settings.seed),
-        is_classification=True,
+        form=problem.task.form,
         seed=problem.settings.seed,
     )
     return ensembling.calibrate(pick, evidence, rows=_rows(problem, pick), groups=problem.splits.groups)
