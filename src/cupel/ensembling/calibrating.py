@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.combination import Combination
+from cupel.core.form import Form
 from cupel.core.trial import Ensemble
 from cupel.ensembling.evidence import Array, Evidence, Rows, blocks_of
 from cupel.ensembling.link import LEAST, Link, Matrix
@@ -207,4 +208,4 @@ def _is_surely_less(new: Array, old: Array, groups: Array | None) -> bool:
     return bool(gains.mean() > SURE * gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else False
 
 
-_LINK = Link(True)
+_LINK = Link(Form.CLASSES)

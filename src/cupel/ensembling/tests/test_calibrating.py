@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 
 from cupel.core.combination import WeightedMean
+from cupel.core.form import Form
 from cupel.core.graph import Graph
 from cupel.core.trial import Ensemble
 from cupel.ensembling import Evidence, calibrate
@@ -34,9 +35,7 @@ def case(said: np.ndarray, target: np.ndarray) -> tuple[Ensemble, Evidence]:
     def accuracy(predictions: np.ndarray, rows: np.ndarray) -> float:
         return float((predictions.argmax(axis=1) == target[rows]).mean())
 
-    evidence = Evidence(
-        predictions=(said,), score=accuracy, target=target, parts=np.arange(len(target)) % 5, is_classification=True
-    )
+    evidence = Evidence(predictions=(said,), score=accuracy, target=target, parts=np.arange(len(target)) % 5, form=Form.CLASSES)
     return Ensemble(name="it", members=(), weights=(1.0,), out_of_fold=said), evidence
 
 
