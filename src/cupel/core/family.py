@@ -98,6 +98,8 @@ class Family:
     for it: its steps grow, or its schedule follows the clock. `folds_apart` networks are so large that folds are trained one
     after another, each on all cores. One that `joins` builds networks of one member that answer row by row and need nothing
     but their blocks: built with more outputs, they are parts of a network that reads several modalities.
+    `trunk` are the beginnings of the names of those weights of a network that make features, so that another run can start from
+    them; empty where nothing can.
     """
 
     name: str
@@ -113,6 +115,7 @@ class Family:
     hurries: bool = False
     folds_apart: bool = False
     joins: bool = False
+    trunk: tuple[str, ...] = ()
     fit: FitFunction | None = None
     build: BuildFunction | None = None
 

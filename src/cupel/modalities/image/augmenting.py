@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from cupel.modalities.image.augmentation import DIGITS, NONE, OBJECTS, STRONG, Augmentation, Augmenter
+from cupel.modalities.image.augmentation import DIGITS, NONE, OBJECTS, STRONG, Augmentation, Augmenter, View, views
 
 AUGMENTATIONS: Mapping[str, Augmentation] = {
     "none": NONE,
@@ -18,6 +18,14 @@ AUGMENTATIONS: Mapping[str, Augmentation] = {
 }
 """By name, so that a config can say which. "shift" is right for signs and for things."""
 SEED_STEP = 104_729
+VIEWS = ("one", "all")
+"""What a trained network looks at: a picture as it is, or also as training has changed it (test-time augmentation)."""
+
+
+def views_of(which: str, *, augment: str) -> tuple[View, ...]:
+    """The views of `VIEWS` for a network that is trained on pictures changed so; none where a picture is looked at as it is."""
+    seen = views(AUGMENTATIONS[augment]) if which == "all" else ()
+    return seen if len(seen) > 1 else ()
 
 
 class Changes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
@@ -20,9 +21,12 @@ from cupel.core.layers import (
     PooledDropout,
     add_member_axis,
 )
+from cupel.modalities.image.augmentation.views import View
 from cupel.modalities.image.augmenting import Changes
 
 PIXELS = "pixels"
+TRUNK = ("scaling.", "encoder.")
+"""Beginnings of the names of what makes features."""
 MOST_PIXELS_AT_ONCE = 1 << 18
 """Of one channel, where no gradients are kept: what is stored of them between layers stays within some hundred megabytes."""
 MOST_VALUES_TO_BEGIN_WITH = 1 << 24
@@ -45,6 +49,10 @@ class Encoder(nn.Module):
 
     def set_progress(self, fraction: float) -> None:
         """Told before every epoch how much of training is done, 0 to 1."""
+
+    def rate_factors(self) -> Mapping[nn.Parameter, float]:
+        """Factors on the learning rates of some of its parameters; most encoders have none."""
+        return {}
 
     def emit(self, graph: Graph, x: str, *, model: int) -> str:
         """The same of one model: (rows, channels, height, width) in, (rows, width) out, or maps."""
@@ -89,7 +97,8 @@ class ImageNetwork(Network):
     """Pixels, an encoder, a head.
 
     `augment` names what happens to the pictures of a training batch before anything else (see `AUGMENTATIONS`); `bias_rate` is
-    a factor on the learning rate of the normalisations' biases.
+    a factor on the learning rate of the normalisations' biases. `scaling` is given where what pixels are normalised by is known.
+    With `views` a picture is looked at in each of them, but while training, and answers are their weighted mean.
     """
 
     def __init__(
@@ -100,12 +109,15 @@ class ImageNetwork(Network):
         head: Head,
         seeds: Sequence[int],
         augment: str = "none",
+        views: Sequence[View] = (),
         bias_rate: float = 1.0,
+        scaling: PixelScaling | None = None,
     ) -> None:
         super().__init__()
+        self._views = tuple(views)
         self._changes = None if augment == "none" else Changes(augment, seeds)
         self.n_models = len(seeds)
-        self.scaling = PixelScaling(shape.widths[PIXELS], n_models=self.n_models)
+        self.scaling = PixelScaling(shape.widths[PIXELS], n_models=self.n_models) if scaling is None else scaling
         self.encoder = encoder
         self.head = head
         self._bias_rate = bias_rate
@@ -153,6 +165,15 @@ class ImageNetwork(Network):
         return torch.cat([self._outputs(part) for part in self._parts(blocks)], dim=2)
 
     def _outputs(self, blocks: Mapping[str, Tensor]) -> Tensor:
+        if self.training or not self._views:
+            return self._outputs_of_one(blocks)
+        pixels = blocks[PIXELS]
+        pictures = pixels.flatten(0, 1)
+        seen = [{**blocks, PIXELS: view(pictures).unflatten(0, pixels.shape[:2])} for view in self._views]
+        weighted = [view.weight * self._outputs_of_one(each) for view, each in zip(self._views, seen, strict=True)]
+        return torch.stack(weighted).sum(dim=0)
+
+    def _outputs_of_one(self, blocks: Mapping[str, Tensor]) -> Tensor:
         outputs: Tensor = self.head(self.features(blocks))
         return outputs[:, None]
 
@@ -173,34 +194,44 @@ class ImageNetwork(Network):
         for number, part in enumerate(self._parts(blocks), 1):
             for layer in layers:
                 layer.momentum = 1 / number
-            self._outputs(part)
+            self._outputs_of_one(part)
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.eval()
             layer.momentum = momentum
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """As of any network, but that biases of normalisations may learn at another rate than all others."""
-        groups = super().parameter_groups()
-        if self._bias_rate == 1:
-            return groups
-        fast = {id(layer.bias): layer.bias for layer in self.normalisations() if isinstance(layer, MapBatchNorm)}
-        slow = [tuple(p for p in group.parameters if id(p) not in fast) for group in groups]
-        return [
-            *(
-                ParameterGroup(own, weight_decay_factor=group.weight_decay_factor)
-                for own, group in zip(slow, groups, strict=True)
-            ),
-            ParameterGroup(tuple(fast.values()), learning_rate_factor=self._bias_rate, weight_decay_factor=0.0),
-        ]
+        """As of any network, each divided by the rates at which encoders and biases of normalisations may learn."""
+        factors = dict(self.encoder.rate_factors())
+        for layer in self.normalisations():
+            if isinstance(layer, MapBatchNorm):
+                factors[layer.bias] = factors.get(layer.bias, 1.0) * self._bias_rate
+        return [part for group in super().parameter_groups() for part in _by_rate(group, factors)]
 
     def emit(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
         """The same from plain operators."""
-        features = self.emit_features(graph, blocks, model=model)
-        return add_member_axis(graph, self.head.emit(graph, features, model=model))
+        if not self._views:
+            return add_member_axis(graph, self._emit_one(graph, blocks, model=model))
+        weighted = []
+        for view in self._views:
+            seen = {**blocks, PIXELS: view.emit(graph, blocks[PIXELS])}
+            outputs = self._emit_one(graph, seen, model=model)
+            weighted.append(graph.op("Mul", outputs, graph.constant(view.weight, np.float32)))
+        return add_member_axis(graph, graph.op("Sum", *weighted))
+
+    def _emit_one(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
+        return self.head.emit(graph, self.emit_features(graph, blocks, model=model), model=model)
 
     def emit_features(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:
         """`features` from plain operators, (rows, feature)."""
         return self.encoder.emit(graph, self.scaling.emit(graph, blocks[PIXELS], model=model), model=model)
+
+
+def _by_rate(group: ParameterGroup, factors: Mapping[nn.Parameter, float]) -> Iterator[ParameterGroup]:
+    parts: dict[float, list[nn.Parameter]] = {}
+    for parameter in group.parameters:
+        parts.setdefault(factors.get(parameter, 1.0), []).append(parameter)
+    for factor, own in parts.items():
+        yield ParameterGroup(tuple(own), learning_rate_factor=factor, weight_decay_factor=group.weight_decay_factor)
 
 
 def size_of_pictures(shape: InputShape, *, least: int, name: str) -> tuple[int, int]:

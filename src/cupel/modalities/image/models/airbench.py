@@ -30,8 +30,8 @@ from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import Task, TaskKind
-from cupel.modalities.image.augmenting import AUGMENTATIONS
-from cupel.modalities.image.network import PIXELS, Encoder, ImageNetwork, LinearHead, size_of_pictures
+from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, views_of
+from cupel.modalities.image.network import PIXELS, TRUNK, Encoder, ImageNetwork, LinearHead, size_of_pictures
 from cupel.modalities.image.work import Work, convolution_work, image_cost, image_preset, image_space, linear_work, total
 
 LEAST_SIDE = 4
@@ -66,6 +66,7 @@ class Config:
     activation: Annotated[str, Choice("gelu", "relu", "silu")] = "gelu"
     dropout: Annotated[float, Range(0.0, 0.5)] = 0.0
     augment: Annotated[str, Choice(*AUGMENTATIONS)] = "shift"
+    views: Annotated[str, Choice(*VIEWS)] = "one"
     bias_rate: float = 1.0
 
     @property
@@ -214,7 +215,8 @@ def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seed
     encoder = Airbench(size, config, n_channels=shape.widths[PIXELS], generators=generators)
     dropout = PooledDropout(config.dropout, seeds=seeds)
     head = LinearHead((encoder.width, n_outputs), generators, dropout=dropout, factor=HEAD_FACTOR)
-    return ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=config.augment, bias_rate=config.bias_rate)
+    views = views_of(config.views, augment=config.augment)
+    return ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=config.augment, views=views, bias_rate=config.bias_rate)
 
 
 def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None, task: Task) -> Cost:
@@ -272,5 +274,6 @@ spec = Family(
     hurries=True,
     folds_apart=True,
     joins=True,
+    trunk=TRUNK,
     build=build,
 )

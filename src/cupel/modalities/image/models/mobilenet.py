@@ -28,8 +28,8 @@ from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import Task, TaskKind
-from cupel.modalities.image.augmenting import AUGMENTATIONS
-from cupel.modalities.image.network import PIXELS, Encoder, ImageNetwork, LinearHead, size_of_pictures
+from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, views_of
+from cupel.modalities.image.network import PIXELS, TRUNK, Encoder, ImageNetwork, LinearHead, size_of_pictures
 from cupel.modalities.image.work import Work, convolution_work, image_cost, image_preset, image_space, linear_work, total
 
 LEAST_SIDE = 4
@@ -56,6 +56,7 @@ class Config:
     activation: Annotated[str, Choice("relu", "silu")] = "relu"
     dropout: Annotated[float, Range(0.0, 0.5)] = 0.1
     augment: Annotated[str, Choice(*AUGMENTATIONS)] = "shift"
+    views: Annotated[str, Choice(*VIEWS)] = "one"
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,8 @@ def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seed
     generators = generators_for(seeds)
     encoder = MobileNet(size, config, n_channels=shape.widths[PIXELS], generators=generators)
     head = LinearHead((encoder.width, n_outputs), generators, dropout=PooledDropout(config.dropout, seeds=seeds))
-    return ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=config.augment)
+    views = views_of(config.views, augment=config.augment)
+    return ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=config.augment, views=views)
 
 
 def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None, task: Task) -> Cost:
@@ -248,5 +250,6 @@ spec = Family(
     is_deep=True,
     hurries=True,
     folds_apart=True,
+    trunk=TRUNK,
     build=build,
 )

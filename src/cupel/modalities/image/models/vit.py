@@ -31,8 +31,8 @@ from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import Task, TaskKind
-from cupel.modalities.image.augmenting import AUGMENTATIONS
-from cupel.modalities.image.network import PIXELS, Encoder, ImageNetwork, LinearHead, size_of_pictures
+from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, views_of
+from cupel.modalities.image.network import PIXELS, TRUNK, Encoder, ImageNetwork, LinearHead, size_of_pictures
 from cupel.modalities.image.patches import ConvolvedPatches, PatchStem, ShiftedPatches, StemPlan, stem_plan
 from cupel.modalities.image.work import Work, image_cost, image_preset, image_space, linear_work, total
 
@@ -59,6 +59,7 @@ class Config:
     stochastic_depth: Annotated[float, Range(0.0, 0.3)] = 0.05
     dropout: Annotated[float, Range(0.0, 0.3)] = 0.0
     augment: Annotated[str, Choice(*AUGMENTATIONS)] = "shift"
+    views: Annotated[str, Choice(*VIEWS)] = "one"
 
     @property
     def hidden_width(self) -> int:
@@ -185,7 +186,8 @@ def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seed
     generators = generators_for(seeds)
     encoder = VisionTransformer(plan, config, generators=generators, seeds=seeds)
     head = LinearHead((encoder.width, n_outputs), generators, dropout=PooledDropout(config.dropout, seeds=seeds))
-    return ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=config.augment)
+    views = views_of(config.views, augment=config.augment)
+    return ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=config.augment, views=views)
 
 
 def _stem(shape: InputShape, config: Config) -> StemPlan:
@@ -247,5 +249,6 @@ spec = Family(
     is_deep=True,
     hurries=True,
     folds_apart=True,
+    trunk=TRUNK,
     build=build,
 )
