@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cupel.core.errors import DataError
+from cupel.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     import polars
 
+    from cupel.core.trunk import Trunk
     from cupel.refitting import Refit
     from cupel.serving import Predictor
 
@@ -93,6 +95,51 @@ class Run:
 
         made: Refit = cupel.refit(self.folder, source, warm=warm, out=out, pack=pack, time=time)
         return made
+
+    @cached_property
+    def backbone(self) -> Trunk:
+        """What makes features in the best network that was trained from scratch here; `save` writes it for `--backbone`.
+
+        Of its folds' models the first.
+
+        Raises:
+            UsageError: no network whose features can be used was trained.
+        """
+        from cupel.core import registry
+        from cupel.core.trunk import Trunk
+
+        sign = -1.0 if self.facts["higher_is_better"] else 1.0
+        for row in sorted(self.leaderboard.to_dicts(), key=lambda row: math.inf if row["score"] is None else sign * row["score"]):
+            unit = self._first_unit(str(row["name"]))
+            if unit is None:
+                continue
+            described = unit["described"]
+            families = registry.modality_named(described["modality"]).families()
+            prefixes = next((family.trunk for family in families if family.name == described["family"]), ())
+            if prefixes:
+                names = ("modality", "family", "config", "preparation")
+                facts = {**{name: described[name] for name in names}, "inputs": unit["inputs"], "candidate": row["name"]}
+                told = {"fingerprint": self.facts["fingerprint"], "metric": self.facts["metric"], "score": row["score"]}
+                return Trunk.of(unit["weights"], prefixes, facts={**facts, **told})
+        raise UsageError(
+            f"no network in {self.folder} has features that another run can start from; expected a candidate that is trained "
+            f"from scratch on pictures, such as Airbench. Run again with it among --families."
+        )
+
+    def save_backbone(self, path: str | Path, *, licence: str = "") -> Path:
+        """The same as `run.backbone.save`."""
+        return self.backbone.save(path, licence=licence)
+
+    def _first_unit(self, candidate: str) -> dict[str, Any] | None:
+        """What the run folder holds of a candidate's first fold, its weights included; None where it holds none."""
+        from safetensors.numpy import load_file
+
+        for path in sorted((self.folder / "units").glob("*/unit.json")):
+            unit: dict[str, Any] = json.loads(path.read_text())
+            is_wanted = unit.get("candidate") == candidate and unit.get("fold") == 0 and unit.get("share") == 1
+            if is_wanted and (path.parent / "weights.safetensors").exists():
+                return {**unit, "weights": load_file(path.parent / "weights.safetensors")}
+        return None
 
     def save(self, path: str | Path) -> Path:
         """Copy the packed predictor to a file of that name; returns its path."""

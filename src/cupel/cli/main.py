@@ -21,6 +21,7 @@ VERBS = {
     "status": "what a run has done so far, also from another terminal",
     "report": "show the verdict of a finished run and its report",
     "predict": "predict the rows of a file with a packed model",
+    "backbone": "save the best network's features, for other runs to start from",
     "check": "prove that a packed model predicts here what it was trained to",
     "demo": "see all of it on a real table, damaged as real tables are; nothing to download",
 }

@@ -180,6 +180,9 @@ class Runner:
             facts={
                 "fold": split.index,
                 "candidate": candidate.name,
+                "share": share,
+                "described": candidate.to_plain(),
+                "inputs": {"widths": fold.unit.train.widths, "extents": fold.unit.train.extents},
                 "seconds": unit.seconds,
                 "best_epoch": unit.best_epoch,
                 "cut_short": unit.cut_short,
