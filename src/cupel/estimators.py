@@ -53,6 +53,7 @@ class _CupelEstimator(BaseEstimator):
         space: Mapping[str, Mapping[str, Any]] | None = None,
         racing: bool = True,
         ensemble: str = "auto",
+        backbones: tuple[str, ...] | list[str] | None = None,
         out: str | Path | None = None,
         seed: int = 0,
     ) -> None:
@@ -64,6 +65,7 @@ class _CupelEstimator(BaseEstimator):
         self.space = space
         self.racing = racing
         self.ensemble = ensemble
+        self.backbones = backbones
         self.out = out
         self.seed = seed
 
@@ -121,6 +123,7 @@ class _CupelEstimator(BaseEstimator):
             space={} if self.space is None else self.space,
             racing=self.racing,
             ensemble=self.ensemble,
+            backbones=tuple(self.backbones or ()),
             kinds={column: "number" for column, cells in columns.items() if cells.dtype.kind in "fiu"},
             seed=self.seed,
         )

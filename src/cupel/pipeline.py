@@ -14,6 +14,7 @@ from cupel import execution, packing, training, tuning
 from cupel.conclusion import comparer, conclude, scorer, show_score
 from cupel.core import machine
 from cupel.core.budget import Budget, Deadline, Effort, seconds_in
+from cupel.core.cache import Cache
 from cupel.core.candidate import Candidate
 from cupel.core.errors import UsageError
 from cupel.core.family import Cost, Family, FittedModel, FittedUnit, UnitData
@@ -80,6 +81,7 @@ def fit(
         with execution.RunFolder(folder_for(out, source)) as folder:
             if folder.settle_question(asked):
                 observer.message(f"going on with the run in {folder.path}")
+            problem = problem.kept_in(Cache(folder.path / "cache", deadline))
             tried = search(problem, folder, strategy, budget=budget, deadline=deadline, observer=observer, stopwatch=stopwatch)
             tuning.write_study(folder.path / "study.log", tried, ground=ground)
             trials = [each.trial for each in tried]
@@ -135,6 +137,7 @@ def question(problem: Problem, source: Any, *, budget: Budget) -> dict[str, Any]
         "task": {**problem.task.to_json(), "kind": problem.task.kind.value, "classes": list(problem.task.classes)},
         "effort": budget.effort.value,
         "seconds": budget.seconds,
+        "weights": [weights.to_json() for weights in problem.weights],
         "version": __version__,
         "machine": machine.describe(),
     }

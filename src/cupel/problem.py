@@ -12,19 +12,22 @@ from numpy.typing import NDArray
 
 from cupel import data, ensembling, evaluation
 from cupel.core import machine, registry
+from cupel.core.cache import Cache
 from cupel.core.candidate import Candidate
 from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError, UsageError
 from cupel.core.family import Cost, Family
 from cupel.core.finding import Finding
 from cupel.core.inputs import InputShape
-from cupel.core.modality import GraphInput, Inspection, Modality
+from cupel.core.modality import GraphInput, Inspection, Modality, Pretrained
 from cupel.core.observer import Observer, Silent
+from cupel.core.preparation import ForeseeingPreparation
 from cupel.core.profile import Profile
 from cupel.core.settings import DECIDED_BY, ERRORS, PREFERENCES, Settings
 from cupel.core.split import Splits
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.task import Task
+from cupel.core.weights import Weights, demand_allowed, find_weights, findings_about
 
 Array = NDArray[Any]
 N_GOLDEN = 32
@@ -43,6 +46,11 @@ class Problem:
     findings: tuple[Finding, ...]
     families: tuple[Family, ...]
     settings: Settings
+    weights: tuple[Weights, ...] = ()
+
+    def kept_in(self, cache: Cache) -> Problem:
+        """The same problem, with a place for what is dear to compute of its rows."""
+        return replace(self, dataset=replace(self.dataset, cache=cache))
 
     @property
     def task(self) -> Task:
@@ -98,6 +106,8 @@ class Problem:
         return estimate
 
     def _shape(self, preparation: Any) -> InputShape:
+        if isinstance(preparation, ForeseeingPreparation):
+            return preparation.shape_of(self.dataset)
         rows = self.splits.folds[0].train
         if len(rows) > N_SHAPE_ROWS:
             rows = np.sort(np.random.default_rng(0).choice(rows, N_SHAPE_ROWS, replace=False))
@@ -130,6 +140,8 @@ def understand(
     ensembling.method_named(settings.ensemble)  # an unknown one is refused before any work
     if settings.prefer not in PREFERENCES:
         raise UsageError(f"prefer {settings.prefer!r} is unknown; choose {' or '.join(PREFERENCES)}.")
+    weights = find_weights(settings.backbones, allow_network=settings.allow_network)
+    demand_allowed(weights, allowed=settings.allow_licences)
     observer.stage("reading the data")
     with stopwatch.stage("reading"):
         dataset = read(source, target, settings=settings, progress=observer.stage_progress)
@@ -140,6 +152,7 @@ def understand(
     reason = modality.unusable(dataset)
     if reason:
         raise DataError(reason)
+    pretrained = _opened(weights, modality, settings)
     observer.stage("looking for faults in the data")
     with stopwatch.stage("understanding"):
         profile, inspection = data.profile(dataset), inspect(dataset, modality)
@@ -148,9 +161,10 @@ def understand(
             modality=modality,
             profile=profile,
             splits=divide(dataset, settings, twins=inspection.twins),
-            findings=findings_of(dataset, profile, inspection=inspection),
-            families=_families(modality, settings, dataset.task),
+            findings=(*findings_of(dataset, profile, inspection=inspection), *pretrained.findings),
+            families=_families(modality, settings, dataset.task, others=pretrained.families),
             settings=settings,
+            weights=pretrained.weights,
         )
 
 
@@ -228,10 +242,25 @@ def divide(dataset: Dataset, settings: Settings, *, twins: Array | None = None) 
     return splits.sparing(data.FixPlan.of(settings.fixes).spared(dataset))
 
 
-def _families(modality: Modality, settings: Settings, task: Task) -> tuple[Family, ...]:
-    """The families to try; what is always needed as a yardstick is never left out."""
-    wanted = {registry.family_named(modality, name).name for name in settings.families}
-    families = [family for family in modality.families() if task.kind in family.tasks]
+def _opened(weights: tuple[Weights, ...], modality: Modality, settings: Settings) -> Pretrained:
+    """The families that start from these weights, and what is to be said about them.
+
+    Raises:
+        UsageError: models of this kind of data start from none, or these cannot be used.
+    """
+    if not weights:
+        return Pretrained()
+    if modality.pretrained is None:
+        raise UsageError(f"models of {modality.name} data start from no pretrained weights; leave --backbone out.")
+    pretrained = modality.pretrained(weights)
+    demand_allowed(pretrained.weights, allowed=settings.allow_licences)
+    return replace(pretrained, findings=(*findings_about(pretrained.weights), *pretrained.findings))
+
+
+def _families(modality: Modality, settings: Settings, task: Task, *, others: tuple[Family, ...]) -> tuple[Family, ...]:
+    """The families to try, `others` first; what is always needed as a yardstick is never left out."""
+    wanted = {registry.family_named(modality, name, others=others).name for name in settings.families}
+    families = [family for family in (*others, *modality.families()) if task.kind in family.tasks]
     if not wanted:
         return tuple(family for family in families if not family.on_request)
     return tuple(family for family in families if family.name in wanted or family.is_baseline)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,36 @@ def add_fixes(parser: argparse.ArgumentParser) -> None:
     """Add the option that applies a fix plan."""
     parser.add_argument(
         "--fixes", metavar="PLAN", help="mend the data as this file says; `cupel look … --fixes PLAN` writes one to edit"
+    )
+
+
+def add_backbones(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name pretrained networks to start from."""
+    begun = parser.add_argument_group("pretrained networks to start from (models of pictures)")
+    begun.add_argument(
+        "--backbone",
+        action="append",
+        default=[],
+        metavar="WEIGHTS",
+        help="a .safetensors or .onnx file, a folder that holds one, or a name in the local cache of a model hub; repeatable",
+    )
+    begun.add_argument("--allow-network", action="store_true", help="download a --backbone that is not here")
+    begun.add_argument(
+        "--allow-licence",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="take weights of this licence, though it forbids commercial use; repeatable",
+    )
+
+
+def with_backbones(settings: Settings, arguments: argparse.Namespace) -> Settings:
+    """The settings, with what the options of `add_backbones` ask for."""
+    return replace(
+        settings,
+        backbones=tuple(arguments.backbone),
+        allow_network=arguments.allow_network,
+        allow_licences=tuple(arguments.allow_licence),
     )
 
 

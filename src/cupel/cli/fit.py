@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from cupel.cli.asking import add_fixes, add_question, numbers_from, settings_from
+from cupel.cli.asking import add_backbones, add_fixes, add_question, numbers_from, settings_from, with_backbones
 from cupel.core.budget import seconds_in
 from cupel.core.settings import PREFERENCES, Settings
 
@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     deciding = parser.add_argument_group("decisions between two classes")
     deciding.add_argument("--costs", metavar="C", help="what errors cost, such as false-positive=1,false-negative=5")
     deciding.add_argument("--at-least", metavar="S", help="say yes so that precision=0.9, or recall=0.9, is surely reached")
+    add_backbones(parser)
     spent = parser.add_argument_group("what may be spent")
     add_budget(spent)
     parser.add_argument("--out", metavar="FOLDER", help="the run folder (default: runs/NAME); the same question goes on there")
@@ -66,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         costs=numbers_from(arguments.costs, option="--costs"),
         at_least=numbers_from(arguments.at_least, option="--at-least"),
     )
+    settings = with_backbones(settings, arguments)
     cap = seconds_in(arguments.time)
     from cupel import pipeline
     from cupel.cli.progress import observer_for

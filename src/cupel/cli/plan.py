@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from itertools import accumulate
 
-from cupel.cli.asking import add_fixes, add_question, settings_from
+from cupel.cli.asking import add_backbones, add_fixes, add_question, settings_from, with_backbones
 from cupel.cli.fit import add_budget
 
 
@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
     add_question(parser)
     add_fixes(parser)
+    add_backbones(parser)
     add_budget(parser)
     parser.set_defaults(run=run)
 
@@ -28,7 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     from cupel.problem import understand
 
     cap = seconds_in(arguments.time)
-    problem = understand(arguments.source, arguments.target, settings=settings_from(arguments))
+    settings = with_backbones(settings_from(arguments), arguments)
+    problem = understand(arguments.source, arguments.target, settings=settings)
     steps = pipeline.plan(problem, effort=arguments.effort, seconds=cap)
     most_bytes = pipeline.memory_for_candidates()
     fits = [cost.memory_bytes <= most_bytes for _, _, cost in steps]

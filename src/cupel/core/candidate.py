@@ -12,9 +12,12 @@ from cupel.core.recipe import Recipe
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, enums and tuples as dictionaries, strings and lists, ready for JSON or YAML."""
+    """Dataclasses, enums and tuples as dictionaries, strings and lists, ready for JSON or YAML.
+
+    Fields of a dataclass that are left out when it is compared are left out here too: they do not say what it is.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value) if field.compare}
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | frozenset):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel.core.cache import Cache
 from cupel.core.errors import UsageError
 from cupel.core.finding import Finding
 from cupel.core.schema import ColumnKind, Schema
@@ -31,7 +32,8 @@ class Dataset:
     where nobody knows. `fingerprint` is a sha256 over schema
     and cells: the same data read from CSV or Parquet have the same fingerprint. `row_numbers` are the positions in the
     source (rows without a target were left out). `findings` are those made while reading. `names` maps columns whose cells
-    came from files to object arrays of the files' names, None where there is none.
+    came from files to object arrays of the files' names, None where there is none. `cache` is where what is dear to compute of
+    the rows may be kept.
     """
 
     schema: Schema
@@ -43,6 +45,7 @@ class Dataset:
     findings: tuple[Finding, ...] = ()
     source: str = ""
     names: Mapping[str, Array] = field(default_factory=dict)
+    cache: Cache | None = None
 
     @property
     def n_samples(self) -> int:

@@ -128,13 +128,18 @@ class Graph:
     def model(self) -> onnx.ModelProto:
         """The finished, checked model."""
         import onnx
+
+        model = self.unfinished()
+        onnx.checker.check_model(model)
+        return model
+
+    def unfinished(self) -> onnx.ModelProto:
+        """The model so far, unchecked: it may lack outputs."""
         from onnx import helper
 
         graph = helper.make_graph(self._nodes, "cupel", list(self._inputs.values()), self._outputs, self._constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
-        model = helper.make_model(graph, opset_imports=opsets, producer_name="cupel", ir_version=IR_VERSION)
-        onnx.checker.check_model(model)
-        return model
+        return helper.make_model(graph, opset_imports=opsets, producer_name="cupel", ir_version=IR_VERSION)
 
 
 def _attribute(name: str, values: NDArray[Any]) -> Any:

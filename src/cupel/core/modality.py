@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -14,6 +14,9 @@ from cupel.core.family import Family
 from cupel.core.finding import Finding
 from cupel.core.schema import Column, ColumnKind, Schema
 from cupel.core.task import TaskKind
+
+if TYPE_CHECKING:
+    from cupel.core.weights import Weights  # the runtime opens no weights
 
 Array = NDArray[Any]
 INPUT_KINDS = ("numbers", "strings", "pixels")
@@ -96,6 +99,15 @@ class Inspection:
     facts: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pretrained:
+    """Opened weights, what is now known of their licences included, and the families that start from them."""
+
+    weights: tuple[Weights, ...] = ()
+    families: tuple[Family, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Modality:
     """A kind of data: how it is recognised, what a packed model of it reads, and which families serve it.
@@ -103,6 +115,7 @@ class Modality:
     `recognises(schema)` is how well it fits, 0 (not at all) to 1. `families()` imports the models on first use, so that
     looking at data needs no training library. `graph_inputs(schema)` declares what `Preparation.emit` may read. `reader`
     reads what a table cannot hold, and `inspect` looks for what only this kind of data can be wrong with; tables need neither.
+    `pretrained(weights)` opens weights of networks trained before, where it has a use for such.
     `example(kind)` makes a small dataset of its kind, task and target set, that can be learned from: what it is checked on.
 
     `kinds` are the columns that it reads: what others need to know to learn from them together with its own. One that
@@ -121,3 +134,4 @@ class Modality:
     kinds: frozenset[ColumnKind] = frozenset()
     reads_one_column: bool = False
     for_schema: Callable[[Schema], Modality] | None = None
+    pretrained: Callable[[Sequence[Weights]], Pretrained] | None = None

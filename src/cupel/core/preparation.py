@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
-from cupel.core.inputs import Inputs
+from cupel.core.inputs import Inputs, InputShape
 
 if TYPE_CHECKING:
     from cupel.core.graph import Graph
@@ -48,4 +48,13 @@ class Preparation(Protocol):
 
     def fit(self, dataset: Dataset, rows: Rows, *, seed: int) -> Prepared:
         """Learn from the given training rows (and their targets) of a dataset whose task is set."""
+        ...
+
+
+@runtime_checkable
+class ForeseeingPreparation(Protocol):
+    """A preparation so dear that it says what it would give, instead of being tried on a few rows."""
+
+    def shape_of(self, dataset: Dataset) -> InputShape:
+        """What its inputs for this dataset will look like."""
         ...

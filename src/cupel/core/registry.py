@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 
 from cupel.core.errors import UsageError
@@ -54,14 +55,15 @@ def modality_named(name: str) -> Modality:
     raise UsageError(f"modality {name!r} is not installed; installed are {', '.join(m.name for m in modalities()) or 'none'}.")
 
 
-def family_named(modality: Modality, name: str) -> Family:
-    """The family of that name within a modality.
+def family_named(modality: Modality, name: str, *, others: Sequence[Family] = ()) -> Family:
+    """The family of that name within a modality, or among `others`.
 
     Raises:
         UsageError: there is none; names those there are.
     """
-    for family in modality.families():
+    families = (*modality.families(), *others)
+    for family in families:
         if family.name.lower() == name.lower():
             return family
-    known = ", ".join(family.name for family in modality.families())
+    known = ", ".join(family.name for family in families)
     raise UsageError(f"there is no family {name!r} for {modality.name} data; choose from {known}.")

@@ -14,19 +14,20 @@ from cupel.core.errors import DataError
 Kind = TypeVar("Kind")
 
 
-def restored(kind: type[Kind], plain: Any, *, what: str) -> Kind:
+def restored(kind: type[Kind], plain: Any, *, what: str, like: Kind | None = None) -> Kind:
     """An object of a dataclass from what `plain` (of `core.candidate`) made of it; `what` it is, for messages.
 
-    Fields that are not given keep their defaults.
+    Fields that are not given keep their defaults; those that `plain` leaves out, since they are left out when objects are compared,
+    are those of `like`.
 
     Raises:
         DataError: a field is unknown, missing or of another type; names it.
     """
-    made: Kind = _of_dataclass(kind, plain, what)
+    made: Kind = _of_dataclass(kind, plain, what, like=like)
     return made
 
 
-def _of_dataclass(kind: Any, plain: Any, what: str) -> Any:
+def _of_dataclass(kind: Any, plain: Any, what: str, *, like: Any = None) -> Any:
     if not isinstance(plain, Mapping):
         raise DataError(f"{what} is {_shown(plain)}; expected a mapping with the fields of {kind.__name__}.")
     hints = typing.get_type_hints(kind)
@@ -34,10 +35,11 @@ def _of_dataclass(kind: Any, plain: Any, what: str) -> Any:
     unknown = [name for name in plain if name not in fields]
     if unknown:
         raise DataError(f"{what} has a field {_shown(unknown[0])}, which is unknown; there are {', '.join(fields)}.")
-    needed = [name for name, field in fields.items() if _is_needed(field) and name not in plain]
+    taken = {name: getattr(like, name) for name, field in fields.items() if like is not None and not field.compare}
+    needed = [name for name, field in fields.items() if _is_needed(field) and name not in (*plain, *taken)]
     if needed:
         raise DataError(f"{what} lacks the field {needed[0]!r}; it was written by another version, or is damaged.")
-    return kind(**{name: _of_hint(hints[name], value, f"{what}: {name}") for name, value in plain.items()})
+    return kind(**taken, **{name: _of_hint(hints[name], value, f"{what}: {name}") for name, value in plain.items()})
 
 
 def _is_needed(field: dataclasses.Field[Any]) -> bool:

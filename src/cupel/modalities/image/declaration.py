@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from cupel.core.dataset import Dataset
 from cupel.core.family import Family
-from cupel.core.modality import GraphInput, Inspection, Modality
+from cupel.core.modality import GraphInput, Inspection, Modality, Pretrained
 from cupel.core.schema import ColumnKind, Schema
+from cupel.core.weights import Weights
 from cupel.modalities.image.example import example_pictures
 from cupel.modalities.image.reader import PictureReader
 
@@ -38,6 +39,13 @@ def inspect(dataset: Dataset) -> Inspection:
     return inspected(dataset)
 
 
+def pretrained(weights: Sequence[Weights]) -> Pretrained:
+    """Imported on first use, as the families are."""
+    from cupel.modalities.image.backbones import pretrained as opened
+
+    return opened(weights)
+
+
 def unusable(dataset: Dataset) -> str | None:
     """Why no model can learn from these pictures, as a sentence; None where one can."""
     columns = dataset.schema.image_features
@@ -58,4 +66,5 @@ modality = Modality(
     inspect=inspect,
     kinds=frozenset({ColumnKind.IMAGE}),
     reads_one_column=True,
+    pretrained=pretrained,
 )
