@@ -27,6 +27,7 @@ from cupel.core.task import Task
 from cupel.core.thumbnails import Thumbnails
 from cupel.core.trial import Ensemble, Trial
 from cupel.core.uncertainty import Uncertainty
+from cupel.core.weights import Weights
 from cupel.problem import Problem
 from cupel.run import Run
 
@@ -141,6 +142,7 @@ def conclude(
         pick, calibration = trust.calibrated(problem, packed(judged, leader, usable=usable), score=scorer(problem))
         uncertainty = trust.uncertainty_of(problem, pick)
         judged = judged.completed(promises=trust.promises(problem, pick, uncertainty=uncertainty, calibration=calibration))
+    judged = replace(judged, weights=tuple(_told(weights, trials, pick=pick) for weights in problem.weights))
     proven = Proven(pick=pick, verdict=judged, uncertainty=uncertainty)
     return _publish(problem, folder, trials, proven=proven, deadline=deadline, stopwatch=stopwatch)
 
@@ -162,6 +164,13 @@ def usable_of(trials: Sequence[Trial], folder: execution.RunFolder) -> list[Tria
     if not usable:
         raise _nothing_found(folder, trials)
     return usable
+
+
+def _told(weights: Weights, trials: Sequence[Trial], *, pick: Ensemble) -> dict[str, Any]:
+    """What is said of weights that were trained before: files, licence, and who starts from them."""
+    users = [trial.candidate.name for trial in trials if weights.is_used_by(trial.candidate.to_plain())]
+    in_pick = any(member.candidate.name in users for member in pick.members)
+    return {**weights.to_json(), "candidates": users, "in_pick": in_pick}
 
 
 def _chosen(problem: Problem, usable: Sequence[Trial]) -> tuple[Ensemble, Ensemble | None, verdict.Select]:

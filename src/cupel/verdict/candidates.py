@@ -78,6 +78,7 @@ def _sentences(verdict: Verdict) -> str:
             ("Data" if number == 0 else "", line)
             for number, line in enumerate(words.finding_lines(verdict, where="see The data below"))
         ],
+        ("Weights", words.weights_words(verdict)),
         ("Left out", words.failure_words(verdict)),
         ("What next", words.next_words(verdict)),
     ]

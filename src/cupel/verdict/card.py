@@ -75,6 +75,12 @@ def _details(verdict: Verdict) -> str:
         lines.append(f"- **{'Labels' if verdict.task.form is Form.LABELS else 'Classes'}:** {', '.join(shown)}{more}")
     lines += [f"- **Made with:** Cupel {verdict.versions.get('cupel', '')}"]
     lines += [f"- **{name}:** {NOT_GIVEN}" for name in ("Developed by", "Owner and contact", "License")]
+    for weights in verdict.weights:
+        if weights["in_pick"]:
+            hashes = ", ".join(f"`{file['sha256']}`" for file in weights["files"])
+            lines.append(
+                f"- **Starts from:** {_inline(weights['name'])}, {_inline(words.licence_words(weights))}, sha256 {hashes}"
+            )
     return "\n".join(lines) + "\n"
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import PurePath
 from typing import Any
 
 from cupel.core.candidate import plain
@@ -57,6 +58,30 @@ def data_section(verdict: Verdict, profile: Profile) -> Section:
     html = _findings(verdict.findings) + paragraph(size, "tells") + table(heads, lines, sortable=True) + more
     shown = [plain(column) for column in columns[:MAX_COLUMNS]]
     return Section(anchor="data", title="The data", html=html, data={"columns": shown, "findings": plain(list(verdict.findings))})
+
+
+def weights_section(verdict: Verdict) -> Section | None:
+    """What was trained before and started from here: every file, by its hash and licence."""
+    if not verdict.weights:
+        return None
+    lines = [_weights_line(each, file) for each in verdict.weights for file in each["files"]]
+    heads = [("Weights", ""), ("Licence", ""), ("File", ""), ("Size", "n"), ("sha256", "")]
+    tells = "Networks that were trained before, on other data. A model that has them in it inherits their licence."
+    html = paragraph(tells, "tells") + table(heads, lines)
+    return Section(anchor="weights", title="Pretrained weights", html=html, data={"weights": list(verdict.weights)})
+
+
+def _weights_line(weights: Mapping[str, Any], file: Mapping[str, Any]) -> str:
+    label = tag("in the pick", "pick") if weights["in_pick"] else ""
+    warning = tag(weights["licence_kind"], "warning") if weights["licence_kind"] != "open" else ""
+    cells = [
+        f'<td class="name">{escape(weights["name"])}{label}</td>',
+        f"<td>{escape(weights['licence'] or 'not given')}{warning}</td>",
+        cell(PurePath(file["path"]).name),
+        cell(words.size_words(file["bytes"]), "n", value=file["bytes"]),
+        cell(file["sha256"]),
+    ]
+    return f"<tr>{''.join(cells)}</tr>"
 
 
 def _column_order(column: ColumnProfile, target: str) -> tuple[bool, float]:

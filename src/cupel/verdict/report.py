@@ -22,7 +22,7 @@ from cupel.verdict.candidates import configs_section, cost_section, curves_secti
 from cupel.verdict.evidence import predictions_section
 from cupel.verdict.exhibits import Exhibits
 from cupel.verdict.label_evidence import labels_section
-from cupel.verdict.materials import data_section, importance_section, method_section
+from cupel.verdict.materials import data_section, importance_section, method_section, weights_section
 from cupel.verdict.mistakes import attention_section, mistakes_section
 from cupel.verdict.section import Section
 from cupel.verdict.verdict import Verdict
@@ -75,6 +75,7 @@ def report_page(
         cost_section(verdict, trials, timeline=exhibits.timeline),
         curves_section(verdict, trials),
         data_section(verdict, profile),
+        weights_section(verdict),
         method_section(verdict),
         configs_section(trials, verdict),
     ]

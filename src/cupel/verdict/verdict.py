@@ -115,7 +115,8 @@ class Verdict:
     `seconds_by_stage` says where the time went, in the order of the stages; after a resumption that of the last session.
     `labels` has the scores of each of several labels in the order of `task.classes`, and nothing for other tasks.
     `promises` says what the model may promise beside predictions and how that held, with sentences under "words".
-    `leaderboard` has one row per candidate, best first (see `leaderboard`).
+    `leaderboard` has one row per candidate, best first (see `leaderboard`). `weights` are those trained before that candidates
+    started from: name, reference, licence, files with sha256, candidates, and whether the pick has them in it.
     """
 
     task: Task
@@ -156,6 +157,7 @@ class Verdict:
     labels: tuple[LabelScore, ...] = ()
     promises: Mapping[str, Any] = field(default_factory=dict)
     leaderboard: tuple[Mapping[str, Any], ...] = ()
+    weights: tuple[Mapping[str, Any], ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=dict)
 
@@ -207,6 +209,7 @@ class Verdict:
             "metrics": plain(dict(self.metrics)),
             "findings": plain(list(self.findings)),
             "failures": plain(list(self.failures)),
+            "weights": plain(list(self.weights)),
             "n_candidates": self.n_candidates,
             "n_usable": self.n_usable,
             "n_skipped": self.n_skipped,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cupel.core.form import Form
 from cupel.core.stopwatch import share_on_candidates
@@ -122,6 +122,7 @@ def plain_text(verdict: Verdict) -> str:
         *[("Promises" if number == 0 else "", words) for number, words in enumerate(promise_lines(verdict))],
         ("Cost", cost_words(verdict)),
         *[("Data" if number == 0 else "", words) for number, words in enumerate(finding_lines(verdict))],
+        ("Weights", weights_words(verdict)),
         ("Left out", failure_words(verdict)),
         ("Next", next_words(verdict)),
     ]
@@ -338,6 +339,22 @@ def failure_words(verdict: Verdict) -> str:
     if verdict.n_skipped:
         parts.append(f"{count_words(verdict.n_skipped, 'candidate')} skipped; the leaderboard says why.")
     return " ".join(parts)
+
+
+def weights_words(verdict: Verdict) -> str:
+    """What was trained before is in the pick, and under which licences."""
+    if not verdict.weights:
+        return ""
+    inside = [f"{each['name']} ({licence_words(each)})" for each in verdict.weights if each["in_pick"]]
+    if not inside:
+        names = list_words([str(each["name"]) for each in verdict.weights])
+        return f"nothing in the pick was trained before: {names} did not win."
+    return f"the pick has weights in it that were trained before: {list_words(inside, most=5)}."
+
+
+def licence_words(weights: Mapping[str, Any]) -> str:
+    """The licence of weights, or that none is known."""
+    return f"licence {weights['licence']}" if weights["licence"] else "licence unknown"
 
 
 def next_words(verdict: Verdict) -> str:
