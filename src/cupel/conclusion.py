@@ -76,7 +76,7 @@ def blender(problem: Problem) -> Callable[[Array, Array], float]:
     chosen by ROC-AUC on a table of 5,600 rows had the log loss 0.54, each of its networks 0.41.
     """
     score = scorer(problem)
-    if not problem.task.form.has_probabilities:
+    if problem.task.form in (Form.VALUES, Form.MASKS):
         return score
 
     def both(predictions: Array, rows: Array) -> float:
@@ -234,13 +234,19 @@ def _publish(
     """Write the artifact, then what tells about it: a verdict never names a model that is not there."""
     pick, judged = proven.pick, proven.verdict
     with stopwatch.stage("measuring speed"):
-        model = _packed_model(folder, pick)
+        model = _packed_model(problem, folder, pick)
         latency = packing.measure_latency(model, _latency_feeds(problem), seconds=LATENCY_SECONDS)
     with stopwatch.stage("explaining"):
         importance = _importance(problem, folder, pick, seconds_left=deadline.remaining)
         occlusions = _occlusions(problem, folder, pick, seconds_left=deadline.remaining)
+        masks = _masks(problem, folder, pick, seconds_left=deadline.remaining)
     judged = judged.completed(
-        seconds=deadline.elapsed, seed=problem.settings.seed, latency_ms=latency, n_bytes=len(model), importance=importance
+        seconds=deadline.elapsed,
+        seed=problem.settings.seed,
+        latency_ms=latency,
+        n_bytes=len(model),
+        importance=importance,
+        class_overlaps=() if masks is None else masks.classes,
     )
     with stopwatch.stage("packing"):
         n_bytes = packing.pack(
@@ -258,7 +264,7 @@ def _publish(
             dataset=problem.dataset,
             profile=problem.profile,
             exhibits=verdict.Exhibits(
-                timeline=_timeline(problem, trials), thumbnails=Thumbnails.of(problem.dataset), occlusions=occlusions
+                timeline=_timeline(problem, trials), thumbnails=Thumbnails.of(problem.dataset), occlusions=occlusions, masks=masks
             ),
         )
     judged = judged.completed(seconds=deadline.elapsed, seconds_by_stage=stopwatch.seconds)
@@ -354,6 +360,33 @@ def _occlusions(
     return evaluation.occluded(wanted, problem.dataset, inputs=problem.inputs, seconds=seconds, column=thumbnails.column)
 
 
+def _masks(problem: Problem, folder: execution.RunFolder, pick: Ensemble, *, seconds_left: float) -> evaluation.WholeMasks | None:
+    """How every pixel is judged, each picture by the pick's models that had not seen it, combined as they are packed."""
+    if not problem.task.grid:
+        return None
+    keys = [{int(row): unit.key for unit in member.units for row in unit.rows.tolist()} for member in pick.members]
+    sessions = {unit.key: packing.session(_with_maps(problem, folder, unit.key)) for m in pick.members for unit in m.units}
+
+    def predict(row: int) -> Array:
+        feeds = feeds_of(problem.dataset, np.array([row]), problem.inputs)
+        maps = [packing.maps(sessions[of_row[row]], feeds) for of_row in keys]
+        return np.asarray(pick.rule.apply(maps).argmax(axis=0), np.uint8)
+
+    return evaluation.whole_masks(
+        np.array(sorted(set.intersection(*map(set, keys))), np.int64),
+        predict,
+        truth=problem.dataset.columns[problem.task.target],
+        classes=problem.task.classes,
+        groups=problem.splits.groups,
+        seconds=SHARE_TO_EXPLAIN * max(seconds_left, 0.0),
+        seed=problem.settings.seed,
+    )
+
+
+def _with_maps(problem: Problem, folder: execution.RunFolder, key: str) -> bytes:
+    return packing.with_maps(folder.units.model(key), problem.task, inputs=problem.inputs)
+
+
 def _latency_feeds(problem: Problem) -> dict[str, Array]:
     return feeds_of(problem.dataset, np.arange(min(N_LATENCY_ROWS, problem.dataset.n_samples)), problem.inputs)
 
@@ -379,9 +412,10 @@ def _groups(problem: Problem) -> Array | None:
     return None if groups is None else groups[problem.splits.covered]
 
 
-def _packed_model(folder: execution.RunFolder, pick: Ensemble) -> bytes:
+def _packed_model(problem: Problem, folder: execution.RunFolder, pick: Ensemble) -> bytes:
     members = [[folder.units.model(unit.key) for unit in member.units] for member in pick.members]
-    return packing.combine(members, pick.rule)
+    model = packing.combine(members, pick.rule)
+    return packing.with_maps(model, problem.task, inputs=problem.inputs) if problem.task.grid else model
 
 
 def _expected(folder: execution.RunFolder, pick: Ensemble) -> Array:

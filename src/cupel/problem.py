@@ -31,6 +31,8 @@ from cupel.core.weights import Weights, demand_allowed, find_weights, findings_a
 
 Array = NDArray[Any]
 N_GOLDEN = 32
+FEWEST_GOLDEN, GOLDEN_NUMBERS = 3, 400_000
+"""They are stored as text: of large masks there are fewer."""
 N_SHAPE_ROWS = 1000
 BYTES_PER_CELL = 4.0
 
@@ -60,9 +62,8 @@ class Problem:
 
     @property
     def target(self) -> Array:
-        """Class indices or values, one per row, or labels, one row of them per row."""
-        assert self.dataset.target is not None, "a problem's dataset is read with a target"
-        return self.dataset.target
+        """Class indices or values, one per row, or what a mask is judged by (see `Dataset.judged`)."""
+        return self.dataset.judged
 
     @property
     def inputs(self) -> tuple[GraphInput, ...]:
@@ -73,7 +74,8 @@ class Problem:
     def golden_rows(self) -> Array:
         """Rows whose predictions are kept with every model, to compare all later forms of it with."""
         generator = np.random.default_rng(self.settings.seed)
-        n_golden = min(N_GOLDEN, self.dataset.n_samples)
+        affordable = max(FEWEST_GOLDEN, GOLDEN_NUMBERS // self.task.n_outputs)
+        n_golden = min(N_GOLDEN, self.dataset.n_samples, affordable)
         return np.sort(generator.choice(self.dataset.n_samples, n_golden, replace=False))
 
     @property
@@ -148,6 +150,7 @@ def understand(
     if dataset.task is None:
         known = ", ".join(dataset.schema.names[:20])
         raise UsageError(f"which column is to be predicted was not said; the columns are {known}. Name one with --target.")
+    ensembling.method_named(settings.ensemble, for_masks=bool(dataset.task.grid))
     modality = registry.recognise(dataset.schema)
     reason = modality.unusable(dataset)
     if reason:
@@ -155,7 +158,7 @@ def understand(
     pretrained = _opened(weights, modality, settings)
     observer.stage("looking for faults in the data")
     with stopwatch.stage("understanding"):
-        profile, inspection = data.profile(dataset), inspect(dataset, modality)
+        profile, inspection = profile_of(dataset), inspect(dataset, modality)
         return Problem(
             dataset=dataset,
             modality=modality,
@@ -214,15 +217,20 @@ def inspect(dataset: Dataset, modality: Modality) -> Inspection:
     return replace(seen, twins=twins, findings=(data.copies_finding(copies, dataset), *seen.findings))
 
 
+def profile_of(dataset: Dataset) -> Profile:
+    """The dataset in numbers."""
+    return replace(data.profile(dataset.unasked), task=dataset.task)
+
+
 def findings_of(dataset: Dataset, profile: Profile, *, inspection: Inspection) -> tuple[Finding, ...]:
     """What was found while reading, in every table's way and in the modality's, which knows more where both have a word.
 
     What has a remedy is told with what that does to the score.
     """
     said = {finding.code for finding in inspection.findings}
-    found = [finding for finding in data.judge_quality(dataset, profile) if finding.code not in said]
-    found += [*evaluation.rehearsed_doubts(dataset), *inspection.findings]
-    return tuple(evaluation.with_effects(found, dataset, units=inspection.twins))
+    found = [finding for finding in data.judge_quality(dataset.unasked, profile) if finding.code not in said]
+    found += [*evaluation.rehearsed_doubts(dataset.unasked), *inspection.findings]
+    return tuple(evaluation.with_effects(found, dataset.unasked, units=inspection.twins))
 
 
 def divide(dataset: Dataset, settings: Settings, *, twins: Array | None = None) -> Splits:
@@ -232,7 +240,7 @@ def divide(dataset: Dataset, settings: Settings, *, twins: Array | None = None) 
         DataError: the rows cannot be divided so.
     """
     splits = data.split(
-        dataset,
+        dataset.summary,
         scheme=settings.split,
         n_folds=settings.n_folds,
         repeats=settings.n_repeats,

@@ -114,10 +114,10 @@ def look(source: Any, target: str | None, *, settings: Settings, against: str | 
         UsageError: a setting does not fit.
     """
     from cupel import data
-    from cupel.problem import divide, findings_of, inspect, read
+    from cupel.problem import divide, findings_of, inspect, profile_of, read
 
     dataset = read(source, target, settings=settings)
-    profile = data.profile(dataset)
+    profile = profile_of(dataset)
     modality = _modality_of(dataset)
     inspection = Inspection() if modality is None else inspect(dataset, modality)
     findings = findings_of(dataset, profile, inspection=inspection)

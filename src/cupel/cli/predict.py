@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--out",
         metavar="OUT",
-        help=f"a .csv or .parquet file, or - for standard output; without it {N_SHOWN} rows are shown",
+        help=f"a .csv or .parquet file, or - for standard output; without it {N_SHOWN} rows are shown. For masks: a folder",
     )
     parser.add_argument(
         "--proba", action=argparse.BooleanOptionalAction, default=True, help="also the probability of each class (default)"
@@ -54,11 +54,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict and write."""
-    _check_out(arguments)
     from cupel.serving import load
     from cupel.serving.pictures import is_picture_source
 
+    if Path(arguments.out or "").suffix.lower() in _SUFFIXES:
+        _check_out(arguments)  # before anything is loaded
     predictor = load(arguments.model, threads=arguments.threads)
+    if predictor.task.grid:
+        return _masks(predictor, arguments)
+    _check_out(arguments)
     faults: list[str] = []
     if is_picture_source(arguments.source):
         columns, faults = _of_pictures(predictor, arguments)
@@ -71,6 +75,31 @@ def run(arguments: argparse.Namespace) -> int:
         from cupel.cli.predicting_pictures import listed
 
         raise DataError(listed(faults, n_files=len(columns["prediction"]) + len(faults)))
+    return 0
+
+
+def _masks(predictor: Predictor, arguments: argparse.Namespace) -> int:
+    """Write a mask for each picture, and a table of them."""
+    from cupel.cli.predicting_masks import TABLE, predicted_masks
+    from cupel.cli.predicting_pictures import listed
+    from cupel.cli.predictions import shown, written
+    from cupel.core.storage import write_bytes
+    from cupel.serving.pictures import files_in, is_picture_source
+
+    if arguments.out is None or Path(arguments.out).suffix.lower() in _SUFFIXES or arguments.out == "-":
+        raise UsageError("this model gives a mask for each picture; name a folder for them with -o FOLDER.")
+    if not is_picture_source(arguments.source):
+        raise UsageError(f"{arguments.source} holds no pictures, of which this model makes masks; name one, or a folder of them.")
+    column = predictor.pictures
+    assert column is not None, "a model of masks reads pictures alone"
+    files, source, out = files_in(arguments.source), Path(arguments.source), Path(arguments.out)
+    with _progress(len(files), "pictures") as progress:
+        columns, faults = predicted_masks(predictor, files, column=column, source=source, out=out, progress=progress)
+    write_bytes(out / TABLE, written(columns, suffix=".csv"))
+    print(shown(columns, n_rows=N_SHOWN))
+    print(f"{len(columns['prediction']):,} masks and {TABLE} written to {out}", file=sys.stderr)
+    if faults:
+        raise DataError(listed(faults, n_files=len(files)))
     return 0
 
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from cupel.core.cache import Cache
 from cupel.core.errors import UsageError
 from cupel.core.finding import Finding
+from cupel.core.masks import judged_answers, shares_of
 from cupel.core.schema import ColumnKind, Schema
-from cupel.core.task import Task
+from cupel.core.task import Task, TaskKind
 
 Array = NDArray[Any]
 
@@ -28,8 +29,9 @@ class Dataset:
     text, identifier -> object array of str, None is missing;
     image -> object array of uint8 arrays (height, width, channels), of one or many sizes, None is missing.
 
-    `target` is set once the task is known: int64 class index, float64, or of several labels float64 (rows, labels): 1, 0, or NaN
-    where nobody knows. `fingerprint` is a sha256 over schema
+    `target` is set once the task is known: int64 class index, float64, of several labels float64 (rows, labels): 1, 0, or NaN
+    where nobody knows; or masks: uint8 (rows, height, width) on the task's grid, whose column holds them in their own sizes,
+    (height, width, 1). `fingerprint` is a sha256 over schema
     and cells: the same data read from CSV or Parquet have the same fingerprint. `row_numbers` are the positions in the
     source (rows without a target were left out). `findings` are those made while reading. `names` maps columns whose cells
     came from files to object arrays of the files' names, None where there is none. `cache` is where what is dear to compute of
@@ -51,6 +53,27 @@ class Dataset:
     def n_samples(self) -> int:
         """Number of rows."""
         return len(next(iter(self.columns.values()))) if self.columns else 0
+
+    @property
+    def judged(self) -> Array:
+        """The target as out-of-fold predictions are compared with it."""
+        assert self.task is not None, "only a dataset with a target is judged"
+        assert self.target is not None, "only a dataset with a target is judged"
+        return judged_answers(self.task, self.target)
+
+    @property
+    def unasked(self) -> Dataset:
+        """The same to those who know one answer a row: where there is a mask for each, the dataset before anything was asked."""
+        return replace(self, task=None, target=None) if self.task is not None and self.task.grid else self
+
+    @property
+    def summary(self) -> Dataset:
+        """The same with one number for each mask, by which rows can be divided: the share that is not of the commonest class."""
+        if self.task is None or self.target is None or not self.task.grid:
+            return self
+        shares = shares_of(self.task, self.target)
+        task = Task(kind=TaskKind.REGRESSION, target=self.task.target, metric="rmse")
+        return replace(self, task=task, target=1.0 - shares[:, int(shares.mean(axis=0).argmax())])
 
     def without(self, names: Sequence[str]) -> Dataset:
         """The same dataset with some columns left out.

@@ -20,11 +20,13 @@ class Form(StrEnum):
 
     CLASSES: probabilities of classes, rows summing to 1; targets are class indices. LABELS: a probability for each of several
     labels that may hold together; targets (rows, labels) are 1, 0, or NaN where nobody knows. VALUES: one value; so are targets.
+    MASKS: probabilities of classes at every pixel (`core.masks`); targets are class indices of pixels.
     """
 
     CLASSES = "classes"
     LABELS = "labels"
     VALUES = "values"
+    MASKS = "masks"
 
     @property
     def has_probabilities(self) -> bool:
@@ -33,6 +35,7 @@ class Form(StrEnum):
 
     def finished(self, numbers: Array) -> NDArray[np.float64]:
         """Predictions from what a model adds up, over the last axis: by softmax, by sigmoid, or unchanged."""
+        assert self is not Form.MASKS, "masks are finished pixel by pixel"
         if self is Form.VALUES:
             return np.asarray(numbers, np.float64)
         if self is Form.LABELS:

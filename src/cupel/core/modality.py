@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cupel.core.dataset import Dataset
 from cupel.core.family import Family
 from cupel.core.finding import Finding
+from cupel.core.masks import Masks
 from cupel.core.schema import Column, ColumnKind, Schema
 from cupel.core.task import TaskKind
 
@@ -82,6 +83,14 @@ class Reader(Protocol):
 
     def decode(self, name: str, cells: Array, *, folder: Path, progress: Callable[[float], None]) -> ReadColumn:
         """Decode the cells of one column; what cannot be read is missing, and found."""
+        ...
+
+    def masks(self, cells: Array, *, folder: Path, progress: Callable[[float], None]) -> Masks:
+        """The cells of a target column that it claims, as a class for every pixel; a reader of anything else refuses.
+
+        Raises:
+            DataError: they are no masks.
+        """
         ...
 
 

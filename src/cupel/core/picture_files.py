@@ -72,12 +72,13 @@ def content_of(path: Path) -> bytes:
         ) from error
 
 
-def raw_pixels(content: bytes, *, name: str) -> Array:
+def raw_pixels(content: bytes, *, name: str, indexed: bool = False) -> Array:
     """The first frame of a picture, turned as its EXIF says.
 
     Gives uint8 (H, W), (H, W, 3) or (H, W, 4), the last with alpha; uint16 (H, W) of 16-bit grey; or uint8 (H, W) of 32-bit
-    grey, whose own finite range was stretched over 0 to 255. `name` is what messages call it. Of a JPEG whose end is missing
-    but for a marker of its end, which some tools put there, nothing tells that it is not whole.
+    grey, whose own finite range was stretched over 0 to 255. Where labels are read, `indexed`, a palette's indices (H, W) are
+    given as they are, as are 32-bit whole numbers, and transparency is not looked at. `name` is what messages call it. Of a JPEG
+    whose end is missing but for a marker of its end, which some tools put there, nothing tells that it is not whole.
 
     Raises:
         PictureError: there are no bytes, they are no picture of `FORMATS`, damaged, cut off, or of more than `MOST_PIXELS`.
@@ -90,7 +91,7 @@ def raw_pixels(content: bytes, *, name: str) -> Array:
         try:
             with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
                 _check_size(picture, name)
-                return _numbers_of(picture)
+                return _turned(_labels_of(picture) if indexed else _numbers_of(picture), _orientation(picture))
         except PictureError:
             raise
         except UnidentifiedImageError as error:
@@ -111,7 +112,6 @@ def _check_size(picture: Image.Image, name: str) -> None:
 
 def _numbers_of(picture: Image.Image) -> Array:
     picture.load()
-    orientation = _orientation(picture)
     if picture.mode in ("I", "F"):
         numbers = _stretched(np.asarray(picture))
     elif picture.mode.startswith("I;16"):
@@ -122,7 +122,31 @@ def _numbers_of(picture: Image.Image) -> Array:
         numbers = np.asarray(picture.convert("L"))
     else:
         numbers = np.asarray(picture.convert("RGB"))
-    return _turned(numbers, orientation)
+    return numbers
+
+
+def _labels_of(picture: Image.Image) -> Array:
+    picture.load()
+    if picture.mode == "P":
+        return np.asarray(picture)
+    if picture.mode == "I" or picture.mode.startswith("I;16"):
+        return np.asarray(picture).astype(np.int32)
+    return np.asarray(picture.convert("L" if picture.mode in ("1", "L", "LA", "La") else "RGB"))
+
+
+def palette_of(content: bytes) -> bytes | None:
+    """The palette (red, green, blue, ...) of a picture that has one; None of others, and of what is no picture."""
+    with silent_and_strict():
+        from PIL import Image
+
+        try:
+            with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+                palette = picture.getpalette("RGB") if picture.mode == "P" else None
+        except _DAMAGE:
+            return None
+        except Image.DecompressionBombError:
+            return None
+    return None if palette is None else bytes(palette)
 
 
 def _orientation(picture: Image.Image) -> int:

@@ -66,7 +66,7 @@ class Recipe:
     schedule: Annotated[str, Choice("constant", "step", "cosine", "one-cycle", "coslog4", "plateau")] = "constant"
     warmup: Annotated[float, Range(0.0, 0.3)] = 0.0
     full_rate_rows: int = 0
-    batch_size: Annotated[int, Choice(0, 32, 64, 128, 256, 512, 1024, 2048)] = 0
+    batch_size: Annotated[int, Choice(0, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)] = 0
     epochs: Annotated[int, Range(0, 1000)] = 100
     most_epochs: Annotated[int, Range(16, 512, log=True)] = MOST_EPOCHS
     patience: Annotated[int, Range(1, 100)] = 16

@@ -23,6 +23,7 @@ from cupel.core.schema import Column, ColumnKind, Schema
 from cupel.data import labels
 from cupel.data.files import read_table
 from cupel.data.kinds import Typed, examples, infer
+from cupel.data.mask_targets import mask_target
 from cupel.data.overrides import impose, kind_named
 from cupel.data.table import Array, RawTable
 from cupel.data.targets import Target, find_target
@@ -61,14 +62,14 @@ def read(
     names = labels.target_names(table.target if target is None else target, table)
     wanted = {str(name): kind_named(name, kind) for name, kind in (kinds or {}).items()}
     for name in names or (None,):
-        _check_names(table, target=name, group=group, time=time, others=wanted)
-    if not table.n_rows:
-        raise DataError(f"{table.source} has a header but no rows; expected one row per sample at least.")
-    table, goal = _goal(table, names, wanted, task=task, metric=metric, positive=positive)
+        _check_table(table, target=name, group=group, time=time, others=wanted)
+    asked = {"task": task, "metric": metric, "positive": positive}
+    table, goal = _goal(table, names, wanted, readers, asked=asked, progress=progress)
     target = None if goal is None else goal.task.target
     kept = np.arange(table.n_rows) if goal is None else np.flatnonzero(goal.is_present)
     raw = {name: values if len(kept) == table.n_rows else values[kept] for name, values in table.columns.items()}
     special = _special(raw, wanted, readers, folder=table.folder, but=(target, group, time), progress=progress)
+    special |= _kept_masks(goal, kept)
     plain = {name: values for name, values in raw.items() if name not in special}
     typed = {name: _typed(name, values, wanted.get(name), group, time) for name, values in plain.items() if name != target}
     if goal is not None:
@@ -91,7 +92,7 @@ def read(
         row_numbers=kept,
         findings=tuple(findings),
         source=table.source,
-        names={name: each.names for name, each in special.items() if each.names is not None},
+        names={name: each.names for name, each in special.items() if each.names is not None},  # those of the target come last
     )
 
 
@@ -135,7 +136,7 @@ def _described(
     return columns, tuple(described)
 
 
-def _check_names(table: RawTable, *, target: str | None, group: str | None, time: str | None, others: Iterable[str]) -> None:
+def _check_table(table: RawTable, *, target: str | None, group: str | None, time: str | None, others: Iterable[str]) -> None:
     roles = {"target": target, "group": group, "time": time}
     for role, name in (*roles.items(), *(("kinds", name) for name in others)):
         if name is not None and name not in table.columns:
@@ -146,6 +147,8 @@ def _check_names(table: RawTable, *, target: str | None, group: str | None, time
         raise DataError(
             f"{table.source} has the one column {target!r}; expected at least one beside the target to predict it from."
         )
+    if not table.n_rows:
+        raise DataError(f"{table.source} has a header but no rows; expected one row per sample at least.")
     for role, name in (("group", group), ("time", time)):
         if name is not None and name == target:
             raise DataError(
@@ -165,14 +168,15 @@ def _goal(
     table: RawTable,
     names: Sequence[str],
     wanted: Mapping[str, ColumnKind],
+    readers: Sequence[Reader],
     *,
-    task: str | None,
-    metric: str | None,
-    positive: Any,
+    asked: Mapping[str, Any],
+    progress: Callable[[float], None],
 ) -> tuple[RawTable, Target | None]:
-    """The target that the named columns are, and the table that has one column for it."""
+    """The target that the named columns are, and the table that has one column for it; cells that a reader claims are masks."""
     if not names:
         return table, None
+    task, metric, positive = (asked[what] for what in ("task", "metric", "positive"))
     several = len(names) > 1 or labels.asks_for_sets(task)
     if several and positive is not None:
         raise UsageError(f"positive={positive!r} was given, but of several labels each may hold or not; leave it out.")
@@ -182,8 +186,19 @@ def _goal(
     if several:
         return labels.of_sets(table, target, metric=metric)
     raw, kind = table.columns[target], wanted.get(target)
+    reader = next((reader for reader in readers if raw.dtype == object and reader.claims(raw, folder=table.folder)), None)
+    if reader is not None:
+        return table, mask_target(target, reader.masks(raw, folder=table.folder, progress=progress), asked=asked)
     typed = infer(target, raw, is_target=True) if kind is None else impose(target, raw, kind=kind)
     return table, find_target(typed, raw, task=task, metric=metric, positive=positive)
+
+
+def _kept_masks(goal: Target | None, kept: Array) -> dict[str, ReadColumn]:
+    """The target's column where it holds masks."""
+    if goal is None or goal.cells is None:
+        return {}
+    names = None if goal.names is None else goal.names[kept]
+    return {goal.column.name: ReadColumn(column=goal.column, values=goal.cells[kept], names=names)}
 
 
 def _typed(name: str, values: Array, kind: ColumnKind | None, group: str | None, time: str | None) -> Typed:

@@ -20,14 +20,15 @@ from cupel.data.table import Array
 
 MAX_CLASSES = 1000
 _FEW_NUMBERS = 20
-_ASKED = ("binary", "multiclass", "multilabel", "classification", "regression")
+_ASKED = ("binary", "multiclass", "multilabel", "classification", "regression", "segmentation")
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
     """A task and, for each row where `is_present`, its answer: int64 class index, float64, or float64 (rows, labels).
 
-    `column` is the target's column as the task reads it: a number that stands for classes has become a category.
+    `column` is the target's column as the task reads it: a number that stands for classes has become a category. Of masks
+    `values` are those on the task's grid, `cells` the masks in their own sizes, and `names` their files.
     """
 
     task: Task
@@ -35,6 +36,8 @@ class Target:
     values: Array
     is_present: NDArray[np.bool_]
     findings: tuple[Finding, ...]
+    cells: Array | None = None
+    names: Array | None = None
 
 
 def find_target(typed: Typed, raw: Array, *, task: str | None, metric: str | None, positive: Any) -> Target:
@@ -48,6 +51,8 @@ def find_target(typed: Typed, raw: Array, *, task: str | None, metric: str | Non
     if asked is not None and asked not in _ASKED:
         raise UsageError(f"task {asked!r} is unknown; choose {', '.join(_ASKED)}.")
     column = typed.column
+    if asked == "segmentation":
+        raise DataError(f"target {column.name!r} holds no pictures; segmentation needs masks, a file or an array for each row.")
     if column.kind is ColumnKind.CONSTANT or (column.kind is ColumnKind.CATEGORY and len(column.levels) < 2):
         raise DataError(_nothing_to_learn(column, len(raw)))
     numbers = decode(raw, column).values if column.kind is ColumnKind.NUMBER else None
@@ -60,7 +65,7 @@ def find_target(typed: Typed, raw: Array, *, task: str | None, metric: str | Non
     else:
         target = _numbers(typed, raw, numbers, metric=metric, positive=positive)
     guess = [_guess(column.name, target.task, reason, is_number=numbers is not None)] if reason else []
-    findings = [*typed.findings, *guess, *_missing(column.name, target.is_present), *target.findings]
+    findings = [*typed.findings, *guess, *missing_targets(column.name, target.is_present), *target.findings]
     return replace(target, findings=tuple(findings))
 
 
@@ -130,7 +135,8 @@ def _guess(name: str, task: Task, reason: str, *, is_number: bool) -> Finding:
     )
 
 
-def _missing(name: str, is_present: NDArray[np.bool_]) -> list[Finding]:
+def missing_targets(name: str, is_present: NDArray[np.bool_]) -> list[Finding]:
+    """That rows without a target are left out, where there are such."""
     n_missing = int((~is_present).sum())
     if not n_missing:
         return []

@@ -34,8 +34,8 @@ models; 500, 8; 2,500, 15), with five below 500 rows."""
 class Evidence:
     """Out-of-fold predictions of all candidates, each of shape (samples, outputs), and how they are judged.
 
-    `target` are as `form` says, one (or one row of labels) per sample. `parts` number the samples: a cross-fitted prediction of
-    a row comes from a combination that saw no row of its part.
+    `target` are as `form` says, one (or one row of labels, or of points of a mask) per sample. `parts` number the samples: a
+    cross-fitted prediction of a row comes from a combination that saw no row of its part.
     """
 
     predictions: Sequence[Array]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cupel.core.errors import UsageError
+from cupel.core.form import Form
 from cupel.ensembling.evidence import Choice, Choose, Evidence, Rows, cross_fitted, is_beyond_noise
 from cupel.ensembling.greedy import choose_bagged, choose_greedy
 from cupel.ensembling.stacking import choose_network, choose_stack, choose_two_layers
@@ -19,12 +20,14 @@ class Method:
     """A way of combining: its name, what it is called in a sentence, how it chooses.
 
     `work` is about how many times the work of greedy selection it is: bootstrapping it looks at so many times fewer rows.
+    `is_mean` says that it gives a weighted mean of predictions, whatever they are of.
     """
 
     name: str
     words: str
     choose: Choose
     work: int = 1
+    is_mean: bool = False
 
 
 def choose_best(evidence: Evidence, rows: Rows) -> Choice:
@@ -45,11 +48,12 @@ def choose_auto(evidence: Evidence, rows: Rows) -> Choice:
     teachers = _some_of(judges, most, generator)
     if len(judges) > most:
         evidence = replace(evidence, parts=np.where(evidence.parts < 0, -1, evidence.parts % 2))
-    judged = [cross_fitted(METHODS[name].choose, evidence, rows=judges, taught_by=teachers) for name in SIMPLEST_FIRST]
+    names = [name for name in SIMPLEST_FIRST if METHODS[name].is_mean or evidence.form is not Form.MASKS]
+    judged = [cross_fitted(METHODS[name].choose, evidence, rows=judges, taught_by=teachers) for name in names]
     scores = np.array([evidence.score(predictions, judges) for predictions in judged])
     best = judged[int(np.argmax(np.where(np.isfinite(scores), scores, -np.inf)))]
     noisy = (not is_beyond_noise(best, predictions, score=evidence.score, rows=judges) for predictions in judged)
-    name = next(name for name, is_as_good in zip(SIMPLEST_FIRST, noisy, strict=True) if is_as_good)
+    name = next(name for name, is_as_good in zip(names, noisy, strict=True) if is_as_good)
     return replace(METHODS[name].choose(evidence, rows), method=name)
 
 
@@ -67,26 +71,29 @@ SIMPLEST_FIRST = ("none", "soft-vote", "weighted-vote", "greedy", "stack")
 METHODS: Mapping[str, Method] = {
     method.name: method
     for method in (
-        Method("none", "no ensemble", choose_best),
-        Method("greedy", "greedy selection", choose_greedy),
-        Method("bagged-greedy", "bagged greedy selection", choose_bagged, work=16),
-        Method("soft-vote", "plain mean", choose_soft),
-        Method("weighted-vote", "mean weighted by score", choose_weighted),
+        Method("none", "no ensemble", choose_best, is_mean=True),
+        Method("greedy", "greedy selection", choose_greedy, is_mean=True),
+        Method("bagged-greedy", "bagged greedy selection", choose_bagged, work=16, is_mean=True),
+        Method("soft-vote", "plain mean", choose_soft, is_mean=True),
+        Method("weighted-vote", "mean weighted by score", choose_weighted, is_mean=True),
         Method("hard-vote", "majority vote", choose_hard),
         Method("stack", "stacking", choose_stack, work=4),
         Method("network-stack", "stacking by a small network", choose_network, work=4),
         Method("two-layer-stack", "stacking in two layers", choose_two_layers, work=16),
-        Method("auto", "the simplest method within noise of the best", choose_auto, work=8),
+        Method("auto", "the simplest method within noise of the best", choose_auto, work=8, is_mean=True),
     )
 }
 
 
-def method_named(name: str) -> Method:
+def method_named(name: str, *, for_masks: bool = False) -> Method:
     """The method of that name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or masks cannot be combined so.
     """
     if name not in METHODS:
         raise UsageError(f"ensemble {name!r} is unknown; choose {', '.join(METHODS)}.")
+    if for_masks and not METHODS[name].is_mean:
+        means = ", ".join(known for known, method in METHODS.items() if method.is_mean)
+        raise UsageError(f"ensemble {name!r} does not serve masks, whose probabilities are only averaged; choose {means}.")
     return METHODS[name]

@@ -29,12 +29,14 @@ from cupel.evaluation.resampling import Resamples
 from cupel.evaluation.scoring import score
 from cupel.evaluation.selection import Corrected, corrected_for_selection, select_best
 from cupel.evaluation.thresholds import best_thresholds, cross_fitted_decisions, thresholds_for
+from cupel.evaluation.whole_masks import ClassOverlap, WholeMasks, whole_masks
 from cupel.evaluation.wrong_labels import WrongLabels, likely_wrong_labels
 from cupel.evaluation.wrong_values import WrongValues, likely_wrong_values
 
 __all__ = [
     "METRICS",
     "CalibrationCurve",
+    "ClassOverlap",
     "ClassScore",
     "Comparison",
     "Corrected",
@@ -48,6 +50,7 @@ __all__ = [
     "Occlusion",
     "Resamples",
     "Residuals",
+    "WholeMasks",
     "WrongLabels",
     "WrongValues",
     "best_thresholds",
@@ -84,5 +87,6 @@ __all__ = [
     "table",
     "thresholds_for",
     "tie_groups",
+    "whole_masks",
     "with_effects",
 ]

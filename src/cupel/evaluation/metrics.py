@@ -10,7 +10,7 @@ import numpy as np
 
 from cupel.core.errors import UsageError
 from cupel.core.task import Task, TaskKind
-from cupel.evaluation import label_scorers, scorers
+from cupel.evaluation import label_scorers, mask_scores, scorers
 from cupel.evaluation.metric import Metric, Prepare
 
 _BINARY = frozenset({TaskKind.BINARY})
@@ -19,6 +19,7 @@ _CLASSES = _BINARY | _MULTICLASS
 _MULTILABEL = frozenset({TaskKind.MULTILABEL})
 _ANY_CLASSES = _CLASSES | _MULTILABEL
 _REGRESSION = frozenset({TaskKind.REGRESSION})
+_MASKS = frozenset({TaskKind.SEGMENTATION})
 
 
 def _of_labels(name: str, label: str, prepare: Prepare, tasks: frozenset[TaskKind] = _CLASSES) -> Metric:
@@ -41,6 +42,10 @@ def _of_probabilities(
 
 def _of_values(name: str, label: str, prepare: Prepare, *, higher_is_better: bool = False) -> Metric:
     return Metric(name=name, label=label, higher_is_better=higher_is_better, tasks=_REGRESSION, needs="values", prepare=prepare)
+
+
+def _of_masks(name: str, label: str, prepare: Prepare) -> Metric:
+    return Metric(name=name, label=label, higher_is_better=True, tasks=_MASKS, needs="masks", prepare=prepare)
 
 
 def _averaged(kind: str, label: str) -> list[Metric]:
@@ -107,6 +112,13 @@ _ALL = (
     _of_values("pinball_10", "pinball loss at 10%", scorers.mean_of(scorers.quantile_loss(0.1))),
     _of_values("pinball_50", "pinball loss at 50%", scorers.mean_of(scorers.quantile_loss(0.5))),
     _of_values("pinball_90", "pinball loss at 90%", scorers.mean_of(scorers.quantile_loss(0.9))),
+    _of_masks("dice", "Dice", mask_scores.pooled(mask_scores.overlap("dice"))),
+    _of_masks("iou", "IoU", mask_scores.pooled(mask_scores.overlap("iou"))),
+    _of_masks("dice_by_picture", "Dice (mean over pictures)", mask_scores.by_picture(mask_scores.overlap("dice"))),
+    _of_masks("iou_by_picture", "IoU (mean over pictures)", mask_scores.by_picture(mask_scores.overlap("iou"))),
+    _of_masks("foreground_dice", "Dice of all but the first class", mask_scores.pooled(mask_scores.foreground("dice"))),
+    _of_masks("foreground_iou", "IoU of all but the first class", mask_scores.pooled(mask_scores.foreground("iou"))),
+    _of_masks("pixel_accuracy", "accuracy of pixels", mask_scores.pooled(mask_scores.accuracy)),
 )
 
 METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _ALL})

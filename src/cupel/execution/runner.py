@@ -18,10 +18,12 @@ from cupel.core.dataset import Dataset
 from cupel.core.errors import TrainingError
 from cupel.core.family import Family, FittedModel, FittedUnit, UnitData
 from cupel.core.feeds import feeds_of
+from cupel.core.masks import judged_predictions
 from cupel.core.modality import GraphInput
 from cupel.core.preparation import FittedPreparation, Prepared
 from cupel.core.split import Fold, Splits
 from cupel.core.stopwatch import Stopwatch
+from cupel.core.task import Task
 from cupel.core.trial import Status, Trial, UnitResult
 from cupel.execution.folder import RunFolder
 from cupel.execution.units import UnitFiles
@@ -173,7 +175,7 @@ class Runner:
         model = self.export(preparation, unit.model, feeds=feeds, expected=golden)
         files = UnitFiles(
             rows=split.valid,
-            predictions=unit.predictions,
+            predictions=judged_predictions(self._task, unit.predictions),
             golden=golden,
             model=model,
             weights=unit.weights,
@@ -191,6 +193,11 @@ class Runner:
             },
         )
         return self.folder.units.save(self.unit_key(candidate, split, share=share), files)
+
+    @property
+    def _task(self) -> Task:
+        assert self.dataset.task is not None, "a run is made only for a dataset whose task is known"
+        return self.dataset.task
 
     def _prepared_fold(self, candidate: Candidate, fold: Fold, share: float, deadline: Deadline) -> PreparedFold:
         target = self.dataset.target

@@ -29,7 +29,7 @@ class Config:
 
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """Shares of classes or labels, or the mean (a quantile, where absolute or quantile errors are judged); shape (outputs,)."""
+    """Shares of classes (of masks at each pixel) or labels, or the mean, or a quantile where such errors are judged."""
 
     values: NDArray[np.float64]
 
@@ -52,16 +52,24 @@ def fit(
     fitted = []
     for unit in units:
         target = np.concatenate([unit.train_target, unit.stop_target])
-        if task.is_classification:
-            values = np.bincount(target, minlength=task.n_outputs) / len(target)
-        elif task.form is Form.LABELS:
+        if task.form is Form.LABELS:
             values = shares_of(target)
+        elif task.classes:
+            values = frequencies(target, n_classes=len(task.classes))
         else:
             quantile = QUANTILES.get(task.metric)
             values = np.array([np.mean(target) if quantile is None else np.quantile(target, quantile)])
         model = Constant(values)
         fitted.append(FittedUnit(model, model.predict(unit.valid)))
     return fitted
+
+
+def frequencies(target: NDArray[Any], *, n_classes: int) -> NDArray[np.float64]:
+    """How often each class is the answer; of masks at each pixel, void left out, and as over all pixels where all are void."""
+    counts = np.stack([(target == klass).sum(axis=0) for klass in range(n_classes)]).reshape(n_classes, -1).astype(np.float64)
+    overall = counts.sum(axis=1, keepdims=True) / max(counts.sum(), 1.0)
+    totals = counts.sum(axis=0)
+    return np.asarray(np.where(totals > 0, counts / np.maximum(totals, 1.0), overall).reshape(-1))
 
 
 def cost(n_train: int, shape: InputShape, config: Any, recipe: Recipe | None, task: Task) -> Cost:

@@ -10,6 +10,7 @@ from typing import Any
 
 from cupel.core.errors import ArtifactError, UsageError
 from cupel.core.form import Form
+from cupel.core.masks import LARGEST_SIDE
 from cupel.core.modality import INPUT_KINDS, GraphInput
 from cupel.core.moments import SECONDS, compiled
 from cupel.core.schema import Column, ColumnKind, Schema
@@ -110,6 +111,9 @@ def _task(plain: Any) -> Task:
     n_classes = len(task.classes)
     fits = n_classes == 2 if task.kind.value == "binary" else n_classes >= 2 if task.form.has_probabilities else n_classes == 0
     _demand(fits, f"a {task.kind.value} task with {n_classes} classes")
+    is_gridded = len(task.grid) == 2 and all(0 < side <= LARGEST_SIDE for side in task.grid)
+    has_grid = is_gridded if task.form is Form.MASKS else not task.grid
+    _demand(has_grid, f"a {task.kind.value} task with the grid {task.grid}")
     _demand(len(set(task.classes)) == n_classes, "two classes have one name")
     n_thresholds = n_classes if task.form is Form.LABELS else 0
     fits = len(task.thresholds) == n_thresholds and all(0 <= threshold <= 1 for threshold in task.thresholds)

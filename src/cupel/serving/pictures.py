@@ -87,11 +87,35 @@ def pictures_of(column: Column, cells: Array, *, folder: Path | None, first_row:
     return found, n_unreadable
 
 
+def whole_picture(cell: Any, *, folder: Path | None) -> NDArray[np.uint8] | None:
+    """The picture of a cell that `pictures_of` takes, not reduced; None where the cell is missing or cannot be read."""
+    try:
+        source = _source(cell, None if folder is None else PictureFinder(folder))
+        return None if source is None else decoded(source)
+    except PictureError:
+        return None
+
+
+def is_missing(cell: Any) -> bool:
+    """Whether a cell holds no picture."""
+    if isinstance(cell, Mapping):
+        return is_missing(cell.get("bytes")) and is_missing(cell.get("path"))
+    return cell is None or (isinstance(cell, str) and not cell.strip()) or (isinstance(cell, float) and cell != cell)
+
+
 def _picture(cell: Any, column: Column, finder: PictureFinder | None) -> NDArray[np.uint8]:
+    source = _source(cell, finder)
+    if source is None:
+        return missing_picture(column.channels)
+    return decoded(source, n_channels=column.channels, most_pixels=WORKING_PIXELS)
+
+
+def _source(cell: Any, finder: PictureFinder | None) -> bytes | Array | Path | None:
+    """What is decoded; None for a missing cell."""
+    if is_missing(cell):
+        return None
     if isinstance(cell, Mapping):
         cell = cell.get("bytes") if cell.get("bytes") is not None else cell.get("path")
-    if cell is None or (isinstance(cell, str) and not cell.strip()) or (isinstance(cell, float) and cell != cell):
-        return missing_picture(column.channels)
     if isinstance(cell, str) and cell.startswith(_DATA):
         cell = _of_data_url(cell)
     if isinstance(cell, str | Path):
@@ -100,15 +124,15 @@ def _picture(cell: Any, column: Column, finder: PictureFinder | None) -> NDArray
                 f"a path ({str(cell)[:60]!r}) is not opened here; send the picture itself, as data:image/png;base64,…",
                 fault=_REFUSED,
             )
-        cell = finder.folder / (finder.find(str(cell)) or str(cell).strip())
+        return finder.folder / (finder.find(str(cell)) or str(cell).strip())
     if isinstance(cell, bytearray | memoryview):
         cell = bytes(cell)
-    if not isinstance(cell, bytes | np.ndarray | Path):
+    if not isinstance(cell, bytes | np.ndarray):
         raise PictureError(
             f"{str(cell)[:60]!r} is no picture; expected a path, the bytes of a file, an array, or data:image/png;base64,…",
             fault="unusable",
         )
-    return decoded(cell, n_channels=column.channels, most_pixels=WORKING_PIXELS)
+    return cell
 
 
 def _of_data_url(text: str) -> bytes:

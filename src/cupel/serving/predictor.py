@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from cupel.core.uncertainty import Coverage, Silence, Uncertainty
 from cupel.serving.artifact import Artifact, open_artifact
 from cupel.serving.contract import Contract, Feeds
 from cupel.serving.declaration import Declaration, Golden
+from cupel.serving.masks import column_of, labels_of, own_size, painted, shares
 from cupel.serving.notes import Notes
+from cupel.serving.pictures import is_missing
 from cupel.serving.rows import Rows, is_record, rows_of
 from cupel.serving.session import Session
 
@@ -75,6 +77,7 @@ class Predictor:
             n_outputs=self.task.n_outputs,
             path=artifact.path,
             threads=threads,
+            has_maps=bool(self.task.grid),
         )
 
     @classmethod
@@ -106,14 +109,21 @@ class Predictor:
 
         Of several labels a text of those whose probability reaches their threshold (`task.thresholds`), as in "red|round"; an
         empty one where none does.
+        Of a model of masks, an object array of masks in each picture's own size, as training masks were: uint8 (height, width) of
+        grey levels or indices, or (height, width, 3) of colours; None where there is no picture.
 
         Raises:
             DataError: a column is missing or a cell cannot be read.
         """
+        if self.task.grid:
+            return column_of([painted(labels_of(*found), self.classes) for found in self._maps(rows)])
         return self._decided(self._predictions(rows))
 
     def predict_proba(self, rows: Any) -> NDArray[np.float64]:
         """Probabilities, shape (rows, classes), in the order of `classes`; of several labels they need not sum to 1.
+
+        Of a model of masks, an object array of float32 arrays (classes, height, width) in the size of the picture, or of what
+        it was reduced to (512 x 512 pixels at most); None where there is no picture.
 
         Raises:
             UsageError: the model predicts numbers, not classes.
@@ -121,6 +131,8 @@ class Predictor:
         """
         if not self.task.form.has_probabilities:
             raise UsageError("this model predicts numbers and has no probabilities; call predict().")
+        if self.task.grid:
+            return column_of([maps for maps, _ in self._maps(rows)])
         return self._predictions(rows)
 
     def predict_interval(self, rows: Any, *, coverage: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -158,12 +170,15 @@ class Predictor:
 
         With a `coverage` also `low` and `high`, or for classes `set`, a JSON list of labels. With `abstain` the prediction is
         missing for rows whose answers would not surely be right at least so often. Paths of pictures among columns in memory
-        are relative to `folder`, by default the working directory.
+        are relative to `folder`, by default the working directory. Of a model of masks `prediction` holds these, and
+        `share_<class>` how much of the picture each class covers.
 
         Raises:
             UsageError: what is asked for cannot be promised.
             DataError: a column is missing or a cell cannot be read.
         """
+        if self.task.grid:
+            return self._mask_columns(rows, progress, folder, promised=coverage is not None or abstain is not None)
         ranges = None if coverage is None else self._coverage(is_classification=self.task.is_classification)
         confidence = None if abstain is None else self._silence().confidence_for(abstain)
         predictions = self._predictions(rows, progress=progress, folder=folder)
@@ -264,6 +279,37 @@ class Predictor:
             if progress is not None:
                 progress(stop / rows.n_rows)
         return predictions
+
+    def _maps(
+        self, rows: Any, *, progress: Callable[[float], None] | None = None, folder: Path | None = None
+    ) -> Iterator[tuple[NDArray[np.float32] | None, tuple[int, int]]]:
+        """Of each row probabilities at every pixel and the size in which the picture came; None where there is none."""
+        notes = Notes()
+        read = rows_of(rows, self.feature_names, pictures=self._contract.pictures)
+        read = read if folder is None else replace(read, folder=folder)
+        self._contract.check_columns(read, notes)
+        for row in range(read.n_rows):
+            feeds = self._contract.feeds(read, notes, start=row, stop=row + 1)
+            (picture,), cell = next(iter(feeds.values()))[0], read.columns[self.feature_names[0]][row]
+            if is_missing(cell):
+                yield None, (0, 0)
+            else:
+                yield self._session.maps(feeds), own_size(picture, cell, folder=read.folder)
+            if progress is not None:
+                progress((row + 1) / read.n_rows)
+        self.notes = notes.sentences()
+
+    def _mask_columns(
+        self, rows: Any, progress: Callable[[float], None] | None, folder: Path | None, *, promised: bool
+    ) -> dict[str, Array]:
+        if promised:
+            raise UsageError("masks come without sets, ranges or abstaining; ask for none.")
+        masks, n_classes = [labels_of(*found) for found in self._maps(rows, progress=progress, folder=folder)], len(self.classes)
+        covered = np.array([np.full(n_classes, np.nan) if each is None else shares(each, n_classes) for each in masks])
+        columns = {"prediction": column_of([painted(each, self.classes) for each in masks])}
+        for position, label in enumerate(self.classes):
+            columns[f"share_{label}"] = covered.reshape(-1, n_classes)[:, position]
+        return columns
 
     def _coverage(self, *, is_classification: bool) -> Coverage:
         if is_classification != self.task.is_classification:

@@ -14,6 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as states
 from cupel.core.errors import ArtifactError
 from cupel.core.feeds import run_in_calls
 from cupel.core.foreign_graphs import fault_of
+from cupel.core.masks import MAPS
 from cupel.core.modality import GraphInput
 
 Array = NDArray[Any]
@@ -41,10 +42,20 @@ _FAILURES = (
 class Session:
     """A loaded graph, which any number of threads may run at once.
 
-    `path` is where it came from, for messages; `threads` are the processors that one run may use.
+    `path` is where it came from, for messages; `threads` are the processors that one run may use. One that `has_maps` gives
+    probabilities at every pixel beside its prediction.
     """
 
-    def __init__(self, model: bytes, inputs: Sequence[GraphInput], *, n_outputs: int, path: Path, threads: int = 1) -> None:
+    def __init__(
+        self,
+        model: bytes,
+        inputs: Sequence[GraphInput],
+        *,
+        n_outputs: int,
+        path: Path,
+        threads: int = 1,
+        has_maps: bool = False,
+    ) -> None:
         fault = fault_of(model)
         if fault:
             raise ArtifactError(f"{path}: model.onnx is refused: {fault}.")
@@ -61,7 +72,7 @@ class Session:
             ) from error
         self._path = path
         self._n_outputs = n_outputs
-        self._check(inputs)
+        self._check(inputs, [OUTPUT, MAPS] if has_maps else [OUTPUT])
 
     def run(self, feeds: Mapping[str, Array]) -> NDArray[np.float64]:
         """Predictions, shape (rows, outputs).
@@ -82,14 +93,31 @@ class Session:
             )
         return predictions
 
-    def _check(self, inputs: Sequence[GraphInput]) -> None:
+    def maps(self, feeds: Mapping[str, Array]) -> NDArray[np.float32]:
+        """Probabilities at every pixel of one row's picture, shape (classes, height, width).
+
+        Raises:
+            ArtifactError: the graph fails, or gives another shape.
+        """
+        (name, cells), *_ = feeds.items()
+        picture = cells[0, 0]
+        try:
+            maps = np.asarray(self._session.run([MAPS], {name: picture[None]})[0], np.float32)
+        except _FAILURES as error:
+            raise ArtifactError(f"{self._path}: the model fails on this picture ({_short(error)}).") from error
+        if maps.ndim != 4 or maps.shape[0] != 1 or maps.shape[2:] != picture.shape[:2]:
+            raise ArtifactError(f"{self._path}: the model gives maps of shape {maps.shape} for a picture of {picture.shape}.")
+        found: NDArray[np.float32] = maps[0]
+        return found
+
+    def _check(self, inputs: Sequence[GraphInput], wanted: Sequence[str]) -> None:
         given = {node.name: (node.type, node.shape[1:]) for node in self._session.get_inputs()}
         declared = {each.name: (_TYPES[each.kind], _AXES.get(each.kind, [len(each.columns)])) for each in inputs}
         outputs = [node.name for node in self._session.get_outputs()]
-        if given != declared or outputs != [OUTPUT]:
+        if given != declared or outputs != wanted:
             raise ArtifactError(
                 f"{self._path}: the graph reads {given} and gives {outputs}, where the manifest declares {declared} and "
-                f"{OUTPUT!r}; the file is damaged or not Cupel's."
+                f"{wanted}; the file is damaged or not Cupel's."
             )
 
 

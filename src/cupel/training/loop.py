@@ -36,6 +36,7 @@ class Lesson:
     folds: Sequence[int]
     seeds: Sequence[int]
     n_outputs: int
+    n_classes: int
 
 
 class Loop:
@@ -55,7 +56,7 @@ class Loop:
         targets = self._train.targets()
         self._has_labels = targets[0].ndim == 2  # before any mixing, which makes probabilities (B, K) of classes too
         if recipe.class_weights and not targets[0].is_floating_point():
-            self._class_weights = balancing_weights(targets, lesson.n_outputs)
+            self._class_weights = balancing_weights(targets, lesson.n_classes)
         self._stepper = Stepper(network, recipe)
         self._matrices = network.weight_matrices()
         self._places = list(range(network.n_models))  # where in the original stack each remaining model was

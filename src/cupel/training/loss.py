@@ -10,6 +10,9 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cupel.core.masks import VOID
+from cupel.training.mask_loss import judged_mask_losses, mask_losses
+
 
 def sample_losses(
     outputs: Float[Tensor, "model member batch output"],
@@ -20,10 +23,12 @@ def sample_losses(
 ) -> Float[Tensor, "model batch"]:
     """Cross entropy for integer targets, squared error for others; the mean over members of each member's own loss.
 
-    Targets (M, B, outputs) are probabilities of classes.
+    Targets (M, B, outputs) are probabilities of classes, targets (M, B, H, W) masks (`mask_losses`).
 
     Averaging losses, not predictions, keeps the members different: Gorishniy et al. 2024, arXiv:2410.24210, section 3.
     """
+    if target.ndim == 4:
+        return mask_losses(outputs, target, class_weights=class_weights)
     if target.ndim == 3:
         return _cross_entropy(outputs, target, smoothing=smoothing, class_weights=class_weights)
     if target.is_floating_point():
@@ -87,6 +92,8 @@ def judged_losses(
     """Log loss or squared error of what is predicted in the end: the mean of the members' probabilities, or values."""
     if target.ndim == 3:
         return judged_label_losses(outputs, target)
+    if target.ndim == 4:
+        return judged_mask_losses(outputs, target)
     if target.is_floating_point():
         return (outputs.float()[..., 0].mean(dim=1) - target).square()
     mixed = functional.log_softmax(outputs.float(), dim=-1).logsumexp(dim=1) - math.log(outputs.shape[1])  # (M, B, K)
@@ -105,9 +112,9 @@ def penalty(matrices: Sequence[nn.Parameter], *, l1: float, l2: float) -> Tensor
 
 
 def balancing_weights(targets: Sequence[Tensor], n_classes: int) -> Float[Tensor, "model output"]:
-    """Weights per class inversely to its frequency, with a mean of 1 over the samples of each model."""
+    """Weights per class inversely to its frequency, with a mean of 1 over the samples (of masks, the pixels) of each model."""
     rows = []
-    for target in targets:
+    for target in (each if each.ndim == 1 else each[each != VOID].flatten() for each in targets):
         counts = torch.bincount(target, minlength=n_classes).float()
         present = counts > 0
         rows.append(torch.where(present, len(target) / (present.sum() * counts.clamp_min(1)), 0.0))

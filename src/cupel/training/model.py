@@ -57,14 +57,15 @@ class TrainedNetwork:
 
     def predict(self, inputs: Inputs) -> NDArray[np.float64]:
         """Probabilities averaged over members, or values."""
-        outputs = self._outputs(inputs)  # (member, rows, output)
+        outputs = self.outputs(inputs)  # (member, rows, output)
         if self.scale is None:
             return np.asarray(self.form.finished(outputs).mean(axis=0))
         values = outputs.mean(axis=0) * self.scale.std + self.scale.mean
         return np.asarray(np.clip(values, self.scale.low, self.scale.high))
 
     @torch.inference_mode()
-    def _outputs(self, inputs: Inputs) -> NDArray[np.float64]:
+    def outputs(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Logits or standardised values of each member, shape (member, rows, outputs)."""
         self.network.eval()
         device = next(self.network.parameters()).device
         blocks = {name: torch.from_numpy(np.ascontiguousarray(block)) for name, block in padded(inputs, self.shape).items()}
@@ -76,13 +77,17 @@ class TrainedNetwork:
 
     def emit(self, graph: Graph, blocks: Mapping[str, str]) -> str:
         """Padding where this fold saw less than others, the network, and what `predict` does after it."""
-        outputs = graph.cast(self.network.emit(graph, self._padded(graph, blocks), model=0), np.float64)
+        outputs = self.emit_outputs(graph, blocks)
         if self.scale is None:
-            return _mean_of_members(graph, self.form.emit(graph, outputs))
-        values = _mean_of_members(graph, outputs)
+            return mean_of_members(graph, self.form.emit(graph, outputs))
+        values = mean_of_members(graph, outputs)
         scaled = graph.op("Mul", values, graph.constant(self.scale.std, np.float64))
         restored = graph.op("Add", scaled, graph.constant(self.scale.mean, np.float64))
         return graph.op("Clip", restored, graph.constant(self.scale.low, np.float64), graph.constant(self.scale.high, np.float64))
+
+    def emit_outputs(self, graph: Graph, blocks: Mapping[str, str]) -> str:
+        """`outputs` in a graph, double."""
+        return graph.cast(self.network.emit(graph, self._padded(graph, blocks), model=0), np.float64)
 
     def _padded(self, graph: Graph, blocks: Mapping[str, str]) -> dict[str, str]:
         """Every block that the network reads, as wide as it reads it."""
@@ -122,5 +127,6 @@ def _zeros(graph: Graph, like: str, width: int, dtype: type) -> str:
     return graph.op("Expand", graph.constant(np.zeros((1, 1), dtype)), shape)
 
 
-def _mean_of_members(graph: Graph, outputs: str) -> str:
+def mean_of_members(graph: Graph, outputs: str) -> str:
+    """The mean over the first axis."""
     return graph.op("ReduceMean", outputs, graph.constant(np.array([0], np.int64)), keepdims=0)

@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.form import Form
+from cupel.core.masks import VOID
+
+SMALLEST_PROBABILITY = 1e-12
 
 
 def best_run(predictions: Sequence[NDArray[np.float64]], target: NDArray[Any]) -> range:
@@ -26,5 +29,14 @@ def best_run(predictions: Sequence[NDArray[np.float64]], target: NDArray[Any]) -
 
 
 def _loss(predictions: NDArray[np.float64], target: NDArray[Any]) -> float:
+    if target.ndim == 3:
+        return _mask_loss(predictions, target.reshape(len(target), -1))
     form = Form.CLASSES if target.dtype.kind in "iu" else Form.LABELS if target.ndim == 2 else Form.VALUES
     return form.loss(predictions, target)
+
+
+def _mask_loss(predictions: NDArray[np.float64], target: NDArray[Any]) -> float:
+    known = target != VOID
+    index = np.where(known, target, 0).astype(np.int64)[:, None]
+    said = np.take_along_axis(predictions.reshape(len(target), -1, target.shape[1]), index, axis=1)[:, 0]
+    return float(-np.log(np.maximum(said[known], SMALLEST_PROBABILITY)).mean()) if known.any() else 0.0

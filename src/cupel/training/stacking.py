@@ -51,7 +51,7 @@ class Stack:
         self._longest = max(self.sizes)
         all_blocks = [padded(part, shape) for part in parts]
         self._blocks = {name: self._stacked([blocks[name] for blocks in all_blocks]) for name in all_blocks[0]}
-        self._target = self._stacked([target.astype(np.int64 if target.dtype.kind in "iu" else np.float32) for target in targets])
+        self._target = self._stacked([target.astype(_kept_as(target)) for target in targets])
         self._places = list(range(len(parts)))
         self._shift = self._shifts()
 
@@ -104,6 +104,11 @@ class Stack:
             real = torch.arange(start, stop, device=self.device)[None, :] < limits
             blocks = {name: block[self._places, start:stop] for name, block in self._blocks.items()}
             yield blocks, self._target[self._places, start:stop], real
+
+
+def _kept_as(target: Array) -> np.dtype[Any]:
+    """Masks as they are, a byte each; classes as whole numbers, all else as float32."""
+    return target.dtype if target.ndim == 3 else np.dtype(np.int64 if target.dtype.kind in "iu" else np.float32)
 
 
 def _taken(block: Tensor, places: Tensor, rows: Tensor) -> Tensor:

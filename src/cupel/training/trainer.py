@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cupel.core.family import Family, FittedUnit, UnitData
+from cupel.core.family import Family, FittedModel, FittedUnit, UnitData
 from cupel.core.inputs import InputShape
 from cupel.core.layers import Network
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task
 from cupel.training.loop import Lesson, Loop
+from cupel.training.mask_model import TrainedMasks
 from cupel.training.model import MeanOfModels, TargetScale, TrainedNetwork
 from cupel.training.outcome import Outcome
 from cupel.training.snapshots import best_run
@@ -56,6 +57,7 @@ class Trainer:
             folds=[unit.fold for unit in units],
             seeds=[unit.seed for unit in units],
             n_outputs=self.task.n_outputs,
+            n_classes=len(self.task.classes),
         )
         network = self._begun(lesson, [unit.start for unit in units])
         pace = self.recipe.pace(units[0].train.n_samples)
@@ -115,13 +117,14 @@ class Trainer:
             },
         )
 
-    def _trained(self, unit: UnitData, weights: Mapping[str, Tensor], *, rows: Rows, scale: TargetScale | None) -> TrainedNetwork:
+    def _trained(self, unit: UnitData, weights: Mapping[str, Tensor], *, rows: Rows, scale: TargetScale | None) -> FittedModel:
         """A network of one model with these weights."""
         network = self._build([unit.seed])
         network.load_state_dict(weights)
         _show(network, rows)
         network.eval()
-        return TrainedNetwork(network, self.shape, unit.train.widths, scale, form=self.task.form)
+        trained = TrainedNetwork(network, self.shape, unit.train.widths, scale, form=self.task.form)
+        return TrainedMasks(trained, len(self.task.classes)) if self.task.grid else trained
 
 
 def _show(network: Network, rows: Rows) -> None:

@@ -99,7 +99,7 @@ class Court:
 
     def table(self, predictions: Array) -> dict[str, Score]:
         """Every metric that fits the task, by name."""
-        n_resamples = self._affordable(N_METRICS * self.task.n_outputs, at_least=FEWEST_RESAMPLES)
+        n_resamples = self._affordable(N_METRICS * max(len(self.task.classes), 1), at_least=FEWEST_RESAMPLES)
         table = evaluation.table(self.task, self.target, self.seen(predictions), seed=SEED, n_resamples=n_resamples)
         return {name: _score(found) for name, found in table.items()}
 
@@ -278,7 +278,7 @@ def open_court(
     metric = evaluation.metric_named(dataset.task.metric, dataset.task)
     usable = tuple(asked[position] for position in kept)
     scores = np.array(
-        [metric.sign * evaluation.score(metric, dataset.target[rows], predictions_of(trial)[rows]) for trial in usable]
+        [metric.sign * evaluation.score(metric, dataset.judged[rows], predictions_of(trial)[rows]) for trial in usable]
     )
     best = single(usable[int(np.argmax(np.where(np.isfinite(scores), scores, -np.inf)))])
     return Court(
@@ -289,7 +289,7 @@ def open_court(
         n_asked=len(asked),
         incomplete=incomplete,
         rows=rows,
-        target=dataset.target[rows],
+        target=dataset.judged[rows],
         groups=None if splits.groups is None else splits.groups[rows],
         leader=leader or best,
         best=best,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cupel.core.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
-    from cupel.evaluation import Occlusion
+    from cupel.evaluation import Occlusion, WholeMasks
 
 Timeline = Sequence[tuple[float, str, float]]
 """(seconds since the start, candidate, score) for each candidate as it finished."""
@@ -17,8 +17,12 @@ Timeline = Sequence[tuple[float, str, float]]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Exhibits:
-    """How the search went, and, where rows have pictures, these and which parts of some the pick's answers rest on."""
+    """How the search went, and, where rows have pictures, these and which parts of some the pick's answers rest on.
+
+    `masks` are how every pixel was judged, where that was asked.
+    """
 
     timeline: Timeline = ()
     thumbnails: Thumbnails | None = None
     occlusions: Sequence[Occlusion] = ()
+    masks: WholeMasks | None = None

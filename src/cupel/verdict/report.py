@@ -22,6 +22,7 @@ from cupel.verdict.candidates import configs_section, cost_section, curves_secti
 from cupel.verdict.evidence import predictions_section
 from cupel.verdict.exhibits import Exhibits
 from cupel.verdict.label_evidence import labels_section
+from cupel.verdict.masks import masks_section
 from cupel.verdict.materials import data_section, importance_section, method_section, weights_section
 from cupel.verdict.mistakes import attention_section, mistakes_section
 from cupel.verdict.section import Section
@@ -63,14 +64,20 @@ def report_page(
     if dataset.target is None:
         raise DataError("a dataset without a target was to be reported on; expected one read with target=.")
     rows = np.flatnonzero(np.isfinite(pick.out_of_fold).all(axis=1))
-    target, given = dataset.target[rows], pick.out_of_fold[rows]
+    if verdict.task.grid:
+        answers = [masks_section(dataset, exhibits.masks, thumbnails=exhibits.thumbnails)]
+    else:
+        target, given = dataset.target[rows], pick.out_of_fold[rows]
+        answers = [
+            labels_section(verdict, target, given)
+            if verdict.labels
+            else predictions_section(verdict.task, target, given, rows=rows, thumbnails=exhibits.thumbnails),
+            mistakes_section(verdict.task, target, given, rows=rows, thumbnails=exhibits.thumbnails),
+            attention_section(verdict.task, dataset.target, exhibits=exhibits),
+        ]
     found = [
         leaderboard_section(verdict, trials),
-        labels_section(verdict, target, given)
-        if verdict.labels
-        else predictions_section(verdict.task, target, given, rows=rows, thumbnails=exhibits.thumbnails),
-        mistakes_section(verdict.task, target, given, rows=rows, thumbnails=exhibits.thumbnails),
-        attention_section(verdict.task, dataset.target, exhibits=exhibits),
+        *answers,
         importance_section(verdict),
         cost_section(verdict, trials, timeline=exhibits.timeline),
         curves_section(verdict, trials),

@@ -115,6 +115,7 @@ class Verdict:
     `seconds_by_stage` says where the time went, in the order of the stages; after a resumption that of the last session.
     `labels` has the scores of each of several labels in the order of `task.classes`, and nothing for other tasks.
     `promises` says what the model may promise beside predictions and how that held, with sentences under "words".
+    `class_overlaps` says of masks how well each class is found, at every pixel (`evaluation.ClassOverlap`).
     `leaderboard` has one row per candidate, best first (see `leaderboard`). `weights` are those trained before that candidates
     started from: name, reference, licence, files with sha256, candidates, and whether the pick has them in it.
     """
@@ -156,6 +157,7 @@ class Verdict:
     importance: tuple[Mapping[str, Any], ...] = ()
     labels: tuple[LabelScore, ...] = ()
     promises: Mapping[str, Any] = field(default_factory=dict)
+    class_overlaps: tuple[Mapping[str, Any], ...] = ()
     leaderboard: tuple[Mapping[str, Any], ...] = ()
     weights: tuple[Mapping[str, Any], ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -171,6 +173,7 @@ class Verdict:
         n_bytes: int | None = None,
         importance: Sequence[Any] = (),
         promises: Mapping[str, Any] | None = None,
+        class_overlaps: Sequence[Any] = (),
     ) -> Verdict:
         """The same verdict with what is known only after judging: the packed pick's speed and size, and what it relies on.
 
@@ -189,6 +192,7 @@ class Verdict:
             seconds_by_stage=dict(seconds_by_stage or self.seconds_by_stage),
             seed=self.seed if seed is None else seed,
             promises={**self.promises, **(promises or {})},
+            class_overlaps=tuple(plain(list(class_overlaps))) or self.class_overlaps,
             importance=tuple(sorted(rows, key=lambda row: -row["drop"])) or self.importance,
         )
 
@@ -227,6 +231,7 @@ class Verdict:
             "splits": plain(dict(self.splits)),
             "fingerprint": self.fingerprint,
             "seed": self.seed,
+            **({"class_overlaps": plain(list(self.class_overlaps))} if self.class_overlaps else {}),
             "importance": plain([dict(row) for row in self.importance]),
             **({"labels": self.labels_by_name()} if self.labels else {}),
             "promises": plain(dict(self.promises)),

@@ -15,8 +15,11 @@ AUGMENTATIONS: Mapping[str, Augmentation] = {
     "digits": DIGITS,
     "objects": OBJECTS,
     "strong": STRONG,
+    "upright": Augmentation(flip="horizontal", translate=0.1, rotate=8.0, scale=0.25, brightness=0.2, contrast=0.2),
+    "turned": Augmentation(flip="both", translate=0.1, rotate=90.0, scale=0.25, brightness=0.2, contrast=0.2),
 }
-"""By name, so that a config can say which. "shift" is right for signs and for things."""
+"""By name, so that a config can say which. "shift" is right for signs and for things; "upright" and "turned" are for masks, whose
+pictures are few: things as they stand, and things without above and below, as under a microscope."""
 SEED_STEP = 104_729
 VIEWS = ("one", "all")
 """What a trained network looks at: a picture as it is, or also as training has changed it (test-time augmentation)."""
@@ -50,6 +53,14 @@ class Changes:
         """Pictures (M, B, C, H, W), bytes or floats 0 to 1, as changed floats 0 to 1."""
         pairs = zip(pixels, self._generators, strict=True)
         return torch.stack([self._augmenter(own, generator, progress=self.progress) for own, generator in pairs])
+
+    def changed_with_masks(self, pixels: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, and masks (M, B, H, W) moved along."""
+        found = [
+            self._augmenter.with_masks(own, labels[:, None], generator=generator, progress=self.progress)
+            for own, labels, generator in zip(pixels, masks, self._generators, strict=True)
+        ]
+        return torch.stack([pictures for pictures, _ in found]), torch.stack([labels[:, 0] for _, labels in found])
 
     def mixed(self, pixels: Tensor, target: Tensor, *, n_classes: int) -> tuple[Tensor, Tensor]:
         """Pictures and targets (M, B) mixed; targets become probabilities (M, B, classes), where there are classes."""

@@ -11,6 +11,7 @@ from cupel.core.answers import NAME, answers_of
 from cupel.core.dataset import Dataset
 from cupel.core.schema import Column, ColumnKind, Schema
 from cupel.core.task import TaskKind
+from cupel.modalities.image.example_masks import example_masks
 
 Array = NDArray[Any]
 SIDE = 16
@@ -24,6 +25,8 @@ def example_pictures(kind: TaskKind | str, *, n_samples: int = 96, seed: int = 0
     Some are missing, some are of another size, and the last quarter holds some of a size that occurs nowhere else.
     """
     kind = TaskKind(kind)
+    if kind is TaskKind.SEGMENTATION:
+        return example_masks(seed=seed)
     generator = np.random.default_rng(seed)
     signal = generator.uniform(-1, 1, n_samples)
     pictures = np.empty(n_samples, dtype=object)

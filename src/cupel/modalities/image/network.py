@@ -139,9 +139,12 @@ class ImageNetwork(Network):
     def changed(
         self, blocks: Mapping[str, Tensor], target: Shaped[Tensor, "model batch ..."], *, n_outputs: int
     ) -> tuple[dict[str, Tensor], Shaped[Tensor, "model batch ..."]]:
-        """Augmented pictures; where they are mixed with one another, targets are too."""
+        """Augmented pictures; where they are mixed with one another, targets are too, and masks are moved along."""
         if self._changes is None:
             return dict(blocks), target
+        if target.ndim == 4:
+            pixels, target = self._changes.changed_with_masks(blocks[PIXELS], target)
+            return {**blocks, PIXELS: pixels}, target
         pixels = self._changes.changed(blocks[PIXELS])
         if self._changes.mixes:
             pixels, target = self._changes.mixed(pixels, target, n_classes=0 if target.is_floating_point() else n_outputs)

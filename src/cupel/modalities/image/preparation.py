@@ -49,6 +49,20 @@ class AsPixels:
         return Prepared(fitted, fitted.transform(dataset, rows), rows)
 
 
+@dataclass(frozen=True, kw_only=True)
+class OnGrid:
+    """Pictures as bytes, in the size at which masks are learned: the block "pixels", (rows, channels, height, width)."""
+
+    def fit(self, dataset: Dataset, rows: Rows, *, seed: int) -> Prepared:
+        """Nothing is learned: the task says the size."""
+        del seed
+        assert dataset.task is not None, "a preparation is fitted for a task"
+        name, (height, width) = name_of_pictures(dataset), dataset.task.grid
+        resize = Resize(height=height, width=width, n_channels=dataset.schema[name].channels)
+        fitted = FittedPixels(name, resize)
+        return Prepared(fitted, fitted.transform(dataset, rows), rows)
+
+
 @dataclass(frozen=True)
 class FittedPixels:
     """A column of pictures, and the size that they are brought to."""

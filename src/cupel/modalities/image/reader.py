@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from cupel.core.finding import Finding, Severity
 from cupel.core.images import Images
+from cupel.core.masks import Masks
 from cupel.core.modality import ReadColumn, Source
 from cupel.core.picture_folders import has_picture_suffix
 from cupel.core.pixels import WORKING_PIXELS
@@ -79,6 +81,17 @@ class PictureReader:
         had_unreadable = any(finding.severity is Severity.WARNING for finding in findings)
         column = Column(name=name, kind=self.kind, channels=images.n_channels, had_unreadable=had_unreadable)
         return ReadColumn(column=column, values=values, findings=tuple(findings), names=names)
+
+    def masks(self, cells: Array, *, folder: Path, progress: Callable[[float], None]) -> Masks:
+        """Masks in their own sizes."""
+        from cupel.modalities.image.reading import read_masks, resolved_paths
+
+        findings: list[Finding] = []
+        names = _names(cells)
+        if any(isinstance(cell, str) for cell in cells[:FEW_TO_LOOK_AT].tolist()):
+            cells, findings = resolved_paths(cells, folder=folder)
+        found = read_masks(cells, folder=folder, progress=progress)
+        return replace(found, findings=(*findings, *found.findings), names=names)
 
 
 def _cells(values: Array | Images) -> Array:

@@ -16,7 +16,7 @@ from cupel.core.inputs import Inputs, InputShape
 from cupel.core.layers import Activation, BatchNorm, Ensemble, Linear, Network, PooledDropout, generators_for
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import ROW_KINDS, Task, TaskKind
 
 BINARY = Task(kind=TaskKind.BINARY, target="y", metric="log_loss", classes=("no", "yes"))
 MULTICLASS = Task(kind=TaskKind.MULTICLASS, target="y", metric="log_loss", classes=("a", "b", "c"))
@@ -157,7 +157,7 @@ def _portfolio(task: Task) -> Sequence[Preset]:
 TINY = Family(
     name="Tiny",
     source="made for these tests",
-    tasks=frozenset(TaskKind),
+    tasks=ROW_KINDS,
     config=Config,
     portfolio=_portfolio,
     space=lambda task: Space.around(_portfolio(task)[0]),

@@ -9,7 +9,7 @@ from cupel.core.family import Cost, Family
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range, When
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import ROW_KINDS, Task, TaskKind
 from cupel.core.trial import Status, Trial
 from cupel.tuning import Ground
 
@@ -30,7 +30,7 @@ def family(name, *, n_presets=1, seconds=1.0, deep=False, baseline=False, recipe
     return Family(
         name=name,
         source="made for this test",
-        tasks=frozenset(TaskKind),
+        tasks=ROW_KINDS,
         config=Config,
         portfolio=lambda task: presets,
         space=lambda task: Space.around(presets[0]),

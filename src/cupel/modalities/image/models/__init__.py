@@ -6,8 +6,8 @@ from importlib import import_module
 
 from cupel.core.family import Family
 
-MODELS = ("airbench", "resnet", "convnext", "mobilenet", "vit")
-"""Networks that answer once per picture, in the order in which they are tried; trees on descriptors come after the first."""
+MODELS = ("airbench", "resnet", "convnext", "mobilenet", "vit", "unet")
+"""Networks in the order in which they are tried; trees on descriptors come after the first. U-Net answers for pixels."""
 
 __all__ = ["MODELS", "families"]
 
@@ -15,5 +15,6 @@ __all__ = ["MODELS", "families"]
 def families() -> tuple[Family, ...]:
     """Every family, imported on first use: looking at data needs no training library."""
     classical = import_module(f"{__name__}.classical")
+    pixelwise = import_module(f"{__name__}.pixelwise")
     first, *others = (import_module(f"{__name__}.{name}").spec for name in MODELS)
-    return (classical.CONSTANT, classical.LINEAR, first, classical.BOOSTED, *others)
+    return (classical.CONSTANT, pixelwise.GREY_LEVELS, pixelwise.TREES, classical.LINEAR, first, classical.BOOSTED, *others)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from cupel.core.family import Family
 from cupel.core.presets import Preset, Space
 from cupel.core.space import Range
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import ROW_KINDS, Task, TaskKind
 from cupel.learners import constant, lightgbm, linear
 from cupel.modalities.image.preparation import AsDescriptors
 
@@ -56,7 +56,7 @@ CONSTANT = Family(
 LINEAR = Family(
     name="linear",
     source="Dalal and Triggs 2005, doi:10.1109/CVPR.2005.177: histograms of oriented gradients and a linear model.",
-    tasks=frozenset(TaskKind),
+    tasks=ROW_KINDS,
     config=linear.Config,
     portfolio=_linear,
     space=_space_of_linear,
@@ -67,7 +67,7 @@ LINEAR = Family(
 BOOSTED = Family(
     name="LightGBM",
     source="Ke et al. 2017, LightGBM, NeurIPS 30, on histograms of oriented gradients.",
-    tasks=frozenset(TaskKind),
+    tasks=ROW_KINDS,
     config=lightgbm.Config,
     portfolio=_boosted,
     space=_space_of_boosted,

@@ -27,7 +27,7 @@ from cupel.core.layers import (
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import ROW_KINDS, Task
 from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, views_of
 from cupel.modalities.image.network import PIXELS, TRUNK, Encoder, ImageNetwork, LinearHead, size_of_pictures
 from cupel.modalities.image.work import Work, convolution_work, image_cost, image_preset, image_space, linear_work, total
@@ -242,7 +242,7 @@ def space(task: Task) -> Space:
 spec = Family(
     name="MobileNet",
     source="Sandler et al. 2018, MobileNetV2: Inverted residuals and linear bottlenecks, arXiv:1801.04381.",
-    tasks=frozenset(TaskKind),
+    tasks=ROW_KINDS,
     config=Config,
     portfolio=portfolio,
     space=space,

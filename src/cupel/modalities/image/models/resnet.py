@@ -27,7 +27,7 @@ from cupel.core.layers import (
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import ROW_KINDS, Task
 from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, views_of
 from cupel.modalities.image.network import PIXELS, TRUNK, Encoder, ImageNetwork, LinearHead, size_of_pictures
 from cupel.modalities.image.work import Work, convolution_work, image_cost, image_preset, image_space, linear_work, total
@@ -255,7 +255,7 @@ def space(task: Task) -> Space:
 spec = Family(
     name="ResNet",
     source="He et al. 2015, Deep residual learning for image recognition, arXiv:1512.03385.",
-    tasks=frozenset(TaskKind),
+    tasks=ROW_KINDS,
     config=Config,
     portfolio=portfolio,
     space=space,

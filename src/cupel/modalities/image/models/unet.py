@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -18,10 +19,11 @@ from cupel.core.inputs import InputShape
 from cupel.core.layers import HALVING, Convolution, Network, NormedConvolution, Window, emit_largest, generators_for, joined
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
-from cupel.core.space import Range
-from cupel.core.task import Task
+from cupel.core.space import Choice, Range
+from cupel.core.task import Task, TaskKind
 from cupel.modalities.image.network import PIXELS, Encoder, Head, ImageNetwork, size_of_pictures
-from cupel.modalities.image.work import Work, convolution_work, image_cost, image_preset, image_space, total
+from cupel.modalities.image.preparation import OnGrid
+from cupel.modalities.image.work import Work, convolution_work, image_cost, total
 
 MOST_CHANNELS = 512
 LINEAR_GAIN = 1.0
@@ -31,10 +33,14 @@ WINDOW = Window()
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """`depth` times the maps are halved and widened, from `width` channels on, and then brought back."""
+    """`depth` times the maps are halved and widened, from `width` channels on, and then brought back.
+
+    `augment` is what happens to pictures and masks while training (`AUGMENTATIONS`).
+    """
 
     width: Annotated[int, Range(8, 64, log=True)] = 16
     depth: Annotated[int, Range(1, 4)] = 3
+    augment: Annotated[str, Choice("none", "upright", "turned")] = "upright"
 
     @property
     def widths(self) -> list[int]:
@@ -175,17 +181,17 @@ class MaskHead(Head):
 
 
 def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seeds: Sequence[int]) -> Network:
-    """One network holding a model per seed; `n_outputs` are answers per pixel, so it gives `n_outputs` * height * width a row.
+    """One network holding a model per seed; it gives a logit for each of the task's classes at every pixel of the grid.
 
     Raises:
         TrainingError: the pictures are too small.
     """
-    del task
+    del n_outputs
     size = size_of_pictures(shape, least=config.least_side, name=spec.name)
     generators = generators_for(seeds)
     encoder = UNet(size, config, n_channels=shape.widths[PIXELS], generators=generators)
-    head = MaskHead((encoder.width, n_outputs), generators)
-    return ImageNetwork(shape, encoder, head=head, seeds=seeds)
+    head = MaskHead((encoder.width, len(task.classes)), generators)
+    return ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=config.augment)
 
 
 def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None, task: Task) -> Cost:
@@ -197,7 +203,7 @@ def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None,
         works.append(convolution_work((widths[level + 1], widths[level]), POINT, before=sizes[level + 1]))
         works.append(_pair_work((2 * widths[level], widths[level]), sizes[level]))
         works.append(Work(values=3.0 * widths[level] * sizes[level][0] * sizes[level][1]))
-    works.append(convolution_work((widths[0], task.n_outputs), POINT, before=size))
+    works.append(convolution_work((widths[0], len(task.classes)), POINT, before=size))
     return image_cost(n_train, recipe, work=total(works), picture_values=n_channels * size[0] * size[1])
 
 
@@ -212,30 +218,38 @@ RECIPE = Recipe(
     weight_decay=1e-3,
     schedule="cosine",
     warmup=0.05,
-    batch_size=16,
+    batch_size=8,
     epochs=0,
     most_epochs=64,
-    patience=16,
+    patience=32,
     ema=0.99,
 )
-DEFAULT = image_preset(Config(), RECIPE)
+DEFAULT = Preset(config=Config(), preparation=OnGrid(), recipe=RECIPE)
 
 
 def portfolio(task: Task) -> Sequence[Preset]:
-    """The default."""
-    del task
-    return (DEFAULT,)
+    """The default; for pictures that have no above and below; a wider and deeper one; as deep as the grid allows."""
+    depth = min(4, int(math.log2(min(task.grid))) - 1)
+    turned, wide = Config(depth=min(3, depth), augment="turned"), Config(width=32, depth=depth, augment="turned")
+    configs = (replace(turned, augment="upright"), turned, wide)
+    return tuple(replace(DEFAULT, config=config) for config in configs)
 
 
 def space(task: Task) -> Space:
     """Network and recipe."""
-    return image_space(DEFAULT, Range(3e-4, 1e-2, log=True), task=task)
+    recipe: dict[str, Range | Choice | None] = {
+        "learning_rate": Range(3e-4, 1e-2, log=True),
+        "weight_decay": Range(1e-5, 0.1, log=True),
+        "ema": Choice(0.0, 0.9, 0.99),
+    }
+    depths = Range(1, min(4, int(math.log2(min(task.grid))) - 1))
+    return Space.around(replace(DEFAULT, config=portfolio(task)[0].config), config={"depth": depths}, recipe=recipe)
 
 
 spec = Family(
     name="U-Net",
     source="Ronneberger et al. 2015, U-Net: Convolutional networks for biomedical image segmentation, arXiv:1505.04597.",
-    tasks=frozenset(),  # no kind of task asks for masks
+    tasks=frozenset({TaskKind.SEGMENTATION}),
     config=Config,
     portfolio=portfolio,
     space=space,

@@ -30,7 +30,7 @@ from cupel.core.layers import (
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import ROW_KINDS, Task
 from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, views_of
 from cupel.modalities.image.network import PIXELS, TRUNK, Encoder, ImageNetwork, LinearHead, size_of_pictures
 from cupel.modalities.image.patches import ConvolvedPatches, PatchStem, ShiftedPatches, StemPlan, stem_plan
@@ -241,7 +241,7 @@ spec = Family(
     name="ViT",
     source="Dosovitskiy et al. 2020, An image is worth 16x16 words, arXiv:2010.11929; for few pictures Lee et al. 2021, "
     "arXiv:2112.13492.",
-    tasks=frozenset(TaskKind),
+    tasks=ROW_KINDS,
     config=Config,
     portfolio=portfolio,
     space=space,

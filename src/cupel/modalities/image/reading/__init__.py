@@ -8,6 +8,7 @@ from cupel.modalities.image.reading.class_folders import read_class_folders, rea
 from cupel.modalities.image.reading.describing import PictureProfile, describe
 from cupel.modalities.image.reading.hashing import exact_copies, near_copies
 from cupel.modalities.image.reading.idx import read_idx, read_idx_folder, read_idx_pair
+from cupel.modalities.image.reading.mask_files import read_masks
 from cupel.modalities.image.reading.masks import read_mask_folders
 from cupel.modalities.image.reading.paths import picture_likeness, resolved_paths
 from cupel.modalities.image.reading.pictures import read_pictures
@@ -28,6 +29,7 @@ __all__ = [
     "read_idx_folder",
     "read_idx_pair",
     "read_mask_folders",
+    "read_masks",
     "read_npz",
     "read_pictures",
     "read_source",

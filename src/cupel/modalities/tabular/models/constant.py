@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cupel.core.family import Family
 from cupel.core.presets import Preset, Space
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import ROW_KINDS, Task
 from cupel.learners.constant import Config, cost, fit
 from cupel.modalities.tabular.preparation import FOR_LINEAR
 
@@ -23,7 +23,7 @@ def space(task: Task) -> Space:
 spec = Family(
     name="constant",
     source="Class frequencies or the mean of the training targets; the usual trivial baseline.",
-    tasks=frozenset(TaskKind),
+    tasks=ROW_KINDS,
     config=Config,
     portfolio=portfolio,
     space=space,

@@ -17,7 +17,7 @@ from cupel.core.layers import Cross, HiddenLayers, Linear, Network, PooledDropou
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range, When
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import ROW_KINDS, Task
 from cupel.modalities.tabular.front import Front, FrontConfig, size_of
 from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import FOR_NETWORKS
@@ -121,7 +121,7 @@ def space(task: Task) -> Space:
 spec = Family(
     name="DCNv2",
     source="Wang et al. 2020, DCN V2: improved deep and cross network, arXiv:2008.13535.",
-    tasks=frozenset(TaskKind),
+    tasks=ROW_KINDS,
     config=Config,
     portfolio=portfolio,
     space=space,

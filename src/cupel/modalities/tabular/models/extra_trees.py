@@ -20,7 +20,7 @@ from cupel.core.labels import filled, shares_of
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import ROW_KINDS, Task
 from cupel.core.trees import emit_trees, from_sklearn_forest
 from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import FOR_TREES
@@ -181,7 +181,7 @@ def space(task: Task) -> Space:
 spec = Family(
     name="ExtraTrees",
     source="Geurts, Ernst, Wehenkel 2006, Extremely randomized trees, doi:10.1007/s10994-006-6226-1.",
-    tasks=frozenset(TaskKind),
+    tasks=ROW_KINDS,
     config=Config,
     portfolio=portfolio,
     space=space,

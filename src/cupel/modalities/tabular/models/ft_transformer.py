@@ -31,7 +31,7 @@ from cupel.core.layers import (
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import ROW_KINDS, Task
 from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import FOR_NETWORKS
 from cupel.modalities.tabular.work import network_cost, network_space
@@ -216,7 +216,7 @@ def space(task: Task) -> Space:
 spec = Family(
     name="FT-Transformer",
     source="Gorishniy et al. 2021, Revisiting deep learning models for tabular data, arXiv:2106.11959.",
-    tasks=frozenset(TaskKind),
+    tasks=ROW_KINDS,
     config=Config,
     portfolio=portfolio,
     space=space,

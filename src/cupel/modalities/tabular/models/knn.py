@@ -20,7 +20,7 @@ from cupel.core.labels import filled
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import ROW_KINDS, Task
 from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import TabularPreparation
 
@@ -231,7 +231,7 @@ def space(task: Task) -> Space:
 spec = Family(
     name="kNN",
     source="Cover and Hart 1967, Nearest neighbor pattern classification, doi:10.1109/TIT.1967.1053964.",
-    tasks=frozenset(TaskKind),
+    tasks=ROW_KINDS,
     config=Config,
     portfolio=portfolio,
     space=space,

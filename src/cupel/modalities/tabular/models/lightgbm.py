@@ -8,7 +8,7 @@ from dataclasses import replace
 from cupel.core.family import Family
 from cupel.core.presets import Preset, Space
 from cupel.core.space import Choice, Range
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import ROW_KINDS, Task
 from cupel.learners.lightgbm import MANY_CLASSES, Config, cost, fit, paced
 from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import FOR_TREES
@@ -38,7 +38,7 @@ def space(task: Task) -> Space:
 spec = Family(
     name="LightGBM",
     source="Ke et al. 2017, LightGBM: a highly efficient gradient boosting decision tree, NeurIPS 30.",
-    tasks=frozenset(TaskKind),
+    tasks=ROW_KINDS,
     config=Config,
     portfolio=portfolio,
     space=space,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cupel.core.family import Family
 from cupel.core.presets import Preset, Space
 from cupel.core.space import Choice, Range
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import ROW_KINDS, Task
 from cupel.learners.linear import Config, cost, fit
 from cupel.modalities.tabular.preparation import FOR_LINEAR
 
@@ -33,7 +33,7 @@ def space(task: Task) -> Space:
 spec = Family(
     name="linear",
     source="Hastie, Tibshirani, Friedman 2009, The Elements of Statistical Learning, sections 3.4.1 and 4.4.",
-    tasks=frozenset(TaskKind),
+    tasks=ROW_KINDS,
     config=Config,
     portfolio=portfolio,
     space=space,

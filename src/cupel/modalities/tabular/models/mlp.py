@@ -16,7 +16,7 @@ from cupel.core.layers import HiddenLayers, Linear, Network, PooledDropout, add_
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import ROW_KINDS, Task
 from cupel.modalities.tabular.front import Front, FrontConfig, size_of
 from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import FOR_NETWORKS, SEARCHED_FOR_NETWORKS
@@ -109,7 +109,7 @@ def space(task: Task) -> Space:
 spec = Family(
     name="MLP",
     source="Rumelhart, Hinton, Williams 1986, doi:10.1038/323533a0; for tables Gorishniy et al. 2021, arXiv:2106.11959.",
-    tasks=frozenset(TaskKind),
+    tasks=ROW_KINDS,
     config=Config,
     portfolio=portfolio,
     space=space,

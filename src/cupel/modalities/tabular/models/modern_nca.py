@@ -20,7 +20,7 @@ from cupel.core.layers import Activation, Linear, Network, PeriodicEmbedding, Po
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range, When
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import ROW_KINDS, Task
 from cupel.modalities.tabular.front import Front
 from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import FOR_NETWORKS, SEARCHED_FOR_NETWORKS
@@ -330,7 +330,7 @@ def space(task: Task) -> Space:
 spec = Family(
     name="ModernNCA",
     source="Ye, Yin, Zhan, Chao 2024, Revisiting nearest neighbor for tabular data, arXiv:2407.03257.",
-    tasks=frozenset(TaskKind),
+    tasks=ROW_KINDS,
     config=Config,
     portfolio=portfolio,
     space=space,

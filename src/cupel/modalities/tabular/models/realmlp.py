@@ -30,7 +30,7 @@ from cupel.core.layers import (
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import ROW_KINDS, Task, TaskKind
 from cupel.modalities.tabular.front import Front, front_width
 from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import FOR_REALMLP, SEARCHED_FOR_NETWORKS
@@ -247,7 +247,7 @@ def space(task: Task) -> Space:
 spec = Family(
     name="RealMLP",
     source="Holzmüller, Grinsztajn, Steinwart 2024, Better by default: strong pre-tuned MLPs, arXiv:2407.04491.",
-    tasks=frozenset(TaskKind),
+    tasks=ROW_KINDS,
     config=Config,
     portfolio=portfolio,
     space=space,

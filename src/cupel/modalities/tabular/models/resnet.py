@@ -18,7 +18,7 @@ from cupel.core.layers import BatchNorm, LayerNorm, Linear, Network, PooledDropo
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import ROW_KINDS, Task
 from cupel.modalities.tabular.front import Front, FrontConfig, size_of
 from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import FOR_NETWORKS
@@ -141,7 +141,7 @@ def space(task: Task) -> Space:
 spec = Family(
     name="ResNet",
     source="Gorishniy et al. 2021, Revisiting deep learning models for tabular data, arXiv:2106.11959.",
-    tasks=frozenset(TaskKind),
+    tasks=ROW_KINDS,
     config=Config,
     portfolio=portfolio,
     space=space,

@@ -27,7 +27,7 @@ from cupel.core.layers import (
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import ROW_KINDS, Task
 from cupel.modalities.tabular.front import Front, front_width
 from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import FOR_NETWORKS, SEARCHED_FOR_NETWORKS
@@ -158,7 +158,7 @@ def space(task: Task) -> Space:
 spec = Family(
     name="TabM",
     source="Gorishniy, Kotelnikov, Babenko 2024, TabM: advancing tabular deep learning, arXiv:2410.24210.",
-    tasks=frozenset(TaskKind),
+    tasks=ROW_KINDS,
     config=Config,
     portfolio=portfolio,
     space=space,

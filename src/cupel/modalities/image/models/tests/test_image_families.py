@@ -25,7 +25,7 @@ from cupel.modalities.image.models import MODELS, families
 from cupel.modalities.image.models.vit import sines
 
 FOLDER = "cupel.modalities.image.models"
-FAMILIES = {name: import_module(f"{FOLDER}.{name}").spec for name in (*MODELS, "unet")}
+FAMILIES = {name: import_module(f"{FOLDER}.{name}").spec for name in MODELS}
 TASK = Task(kind=TaskKind.MULTICLASS, target="y", metric="log_loss", classes=("a", "b", "c"))
 SEEDS = (5, 8)
 SIZES = [(1, 8, 8), (3, 17, 23), (1, 28, 28), (3, 33, 40)]
