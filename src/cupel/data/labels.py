@@ -128,7 +128,7 @@ def _target(name: str, labels: list[str], values: Array, *, metric: str | None) 
         raise DataError(f"a label has {SEPARATOR!r} in its name ({examples(labels)}), which stands between labels; rename it.")
     kind = TaskKind.MULTILABEL
     task = Task(kind=kind, target=name, metric=metric or DEFAULT_METRIC[kind], classes=tuple(labels))
-    is_present = np.isfinite(values).any(axis=1)
+    is_present = np.asarray(np.isfinite(values).any(axis=1))
     for label, cells in zip(labels, values.T, strict=True):
         known = cells[np.isfinite(cells)]
         if len(np.unique(known)) < 2:

@@ -110,7 +110,7 @@ def is_right(target: Array, predictions: Array) -> Array:
 
 
 def _is_wrong(target: Array, predictions: Array) -> Array:
-    return np.isfinite(target) & ((predictions >= HALF) != (target == 1))
+    return np.asarray(np.isfinite(target) & ((predictions >= HALF) != (target == 1)))
 
 
 def wrongness(target: Array, predictions: Array) -> Array:
