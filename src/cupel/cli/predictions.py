@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cupel.core.decoding import spelled
+from cupel.core.spreadsheets import FORMULA, harmless
 
 if TYPE_CHECKING:
     import polars
 
-_FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
 WIDEST = 32
 
 
@@ -37,15 +36,17 @@ def written(columns: Mapping[str, Any], *, suffix: str) -> bytes:
 def shown(columns: Mapping[str, Any], *, n_rows: int) -> str:
     """The first rows as an aligned table."""
     cells = [[name, *(_short(cell) for cell in column[:n_rows])] for name, column in columns.items()]
-    widths = [max(map(len, column)) for column in cells]
     numeric = [np.asarray(column).dtype.kind in "fiu" for column in columns.values()]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if is_number else cell.ljust(width)
-            for cell, width, is_number in zip(row, widths, numeric, strict=True)
-        )
-        for row in zip(*cells, strict=True)
-    ]
+    return aligned(list(zip(*cells, strict=True)), right=numeric)
+
+
+def aligned(rows: Sequence[Sequence[str]], *, right: Sequence[bool]) -> str:
+    """Rows of equally many texts as a table; columns of numbers stand to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        placed = zip(row, widths, right, strict=True)
+        lines.append("  ".join(cell.rjust(width) if is_right else cell.ljust(width) for cell, width, is_right in placed))
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -70,6 +71,6 @@ def _harmless(frame: polars.DataFrame) -> polars.DataFrame:
     import polars
 
     texts = polars.col(polars.String)
-    is_formula = texts.str.contains(_FORMULA) & texts.cast(polars.Float64, strict=False).is_null()
+    is_formula = texts.str.contains(FORMULA) & texts.cast(polars.Float64, strict=False).is_null()
     safe = frame.with_columns(polars.when(is_formula).then("'" + texts).otherwise(texts).name.keep())
-    return safe.rename({name: f"'{name}" for name in frame.columns if re.match(_FORMULA, name)})
+    return safe.rename({name: harmless(name) for name in frame.columns})

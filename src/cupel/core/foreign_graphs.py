@@ -49,7 +49,7 @@ class _Node:
     domain: str
     inputs: list[str]
     outputs: list[str]
-    integers: list[list[int]] = field(default_factory=list)
+    integers: list[list[float]] = field(default_factory=list)
     constant: list[float] | None = None
 
 
@@ -102,7 +102,7 @@ def _fault_of_node(node: _Node, sizes: Mapping[str, list[float]]) -> str | None:
     if node.kind in REFUSED:
         return f"it has the operator {node.kind}"
     asked = [sizes.get(node.inputs[place], []) for place in SIZED_BY.get(node.kind, ()) if place < len(node.inputs)]
-    if any(_extent(values) > MOST_ELEMENTS for values in (*node.integers, *asked)):
+    if any(_extent(values) > MOST_ELEMENTS for values in [*node.integers, *asked]):
         return f"its operator {node.kind[:60]} asks for more than {MOST_ELEMENTS:,} elements"
     return None
 
@@ -129,7 +129,7 @@ def _node(model: bytes, start: int, end: int) -> _Node:
     return _Node(kind, domain, texts[1], texts[2], [integers for integers, _ in read], constant)
 
 
-def _attribute(model: bytes, start: int, end: int) -> tuple[list[int], list[float] | None]:
+def _attribute(model: bytes, start: int, end: int) -> tuple[list[float], list[float] | None]:
     """Its integers, and the values of its tensor, where it has a small one."""
     integers: list[int] = []
     values = None
@@ -138,7 +138,7 @@ def _attribute(model: bytes, start: int, end: int) -> tuple[list[int], list[floa
             integers += [value] if first == last else _varints(model, first, last)
         elif number == 5:
             values = _small_tensor(model, first, last)[1]
-    return [_signed(value) for value in integers], values
+    return [float(_signed(value)) for value in integers], values
 
 
 def _small_tensor(model: bytes, start: int, end: int) -> tuple[str, list[float]]:

@@ -17,8 +17,8 @@ Kind = TypeVar("Kind")
 def restored(kind: type[Kind], plain: Any, *, what: str, like: Kind | None = None) -> Kind:
     """An object of a dataclass from what `plain` (of `core.candidate`) made of it; `what` it is, for messages.
 
-    Fields that are not given keep their defaults; those that `plain` leaves out, since they are left out when objects are compared,
-    are those of `like`.
+    Fields that are not given keep their defaults; those that `plain` leaves out, as they are left out when objects are
+    compared, are those of `like`.
 
     Raises:
         DataError: a field is unknown, missing or of another type; names it.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import importlib.metadata
 import io
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -77,13 +79,14 @@ def pack(path: Path, package: Package) -> int:
             another; nothing is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = _zipped(package)
+    contents = _contents(package)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
         unproved = Path(scratch) / path.name
-        write_bytes(unproved, content)
-        prove(unproved)
+        write_bytes(unproved, _zipped(package, contents))
+        proved = _zipped(package, contents, certificate=_certificate(prove(unproved)))
+        write_bytes(unproved, proved)
         move(unproved, path)
-    return len(content)
+    return len(proved)
 
 
 def prove(path: Path) -> dict[str, float]:
@@ -110,20 +113,30 @@ def prove(path: Path) -> dict[str, float]:
     return differences
 
 
-def _zipped(package: Package) -> bytes:
+def _certificate(measured: Mapping[str, float]) -> dict[str, Any]:
+    """What the clean process measured on the very files that the manifest lists, and where."""
+    versions = {name: importlib.metadata.version(name) for name in ("onnxruntime", "numpy")}
+    return {"measured": dict(measured), "machine": platform.machine(), "python": platform.python_version(), **versions}
+
+
+def _contents(package: Package) -> dict[str, bytes]:
     golden = {
         "rows": {name: list(cells) for name, cells in package.golden.items()},
         "expected": _short(np.asarray(package.expected, np.float64)).tolist(),
         "tolerance": TOLERANCE,
         "spread": package.spread,
     }
-    contents = {
+    return {
         "model.onnx": package.model,
         "schema.json": _json(package.schema.to_json()),
         "golden.json": _json(golden),
         "facts.json": _json(dict(package.facts)),
         "card.md": package.card.encode(),
     }
+
+
+def _zipped(package: Package, contents: Mapping[str, bytes], *, certificate: Mapping[str, Any] | None = None) -> bytes:
+    """The file's bytes: the contents, and a manifest that lists them."""
     manifest = {
         "format": FORMAT,
         "cupel": __version__,
@@ -132,6 +145,7 @@ def _zipped(package: Package) -> bytes:
         "inputs": [asdict(graph_input) for graph_input in package.inputs],
         "uncertainty": dict(package.uncertainty),
         "files": {name: {"sha256": hashlib.sha256(c).hexdigest(), "bytes": len(c)} for name, c in contents.items()},
+        **({} if certificate is None else {"certificate": certificate}),
     }
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -20,6 +20,7 @@ from cupel.core.schema import Column, Schema
 from cupel.core.task import Task, TaskKind
 from cupel.core.uncertainty import Coverage, Silence, Uncertainty
 from cupel.serving.artifact import Artifact, open_artifact
+from cupel.serving.certificate import MEANING, Certifier, Claim
 from cupel.serving.contract import Contract, Feeds
 from cupel.serving.declaration import Declaration, Golden
 from cupel.serving.masks import column_of, labels_of, own_size, painted, shares
@@ -32,14 +33,8 @@ Array = NDArray[Any]
 ROWS_DECODED_AT_ONCE = 16_384
 PICTURES_DECODED_AT_ONCE = 128
 ROWS_RUN_AT_ONCE = 1024  # 32 hidden layers of width 512 side by side, as in TabM, are 64 MiB for so many
-INDEPENDENCE = 1e-5  # in float32 one row takes another path than many: up to 5e-7 with RealMLP
 SEPARATOR = "|"
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
-_MEANING = {
-    "trained": "the trained model's predictions and the packed model's differ",
-    "one_by_one": "rows predicted one by one and together differ",
-    "subset": "rows predicted among fewer others differ",
-}
 
 
 class Predictor:
@@ -213,34 +208,32 @@ class Predictor:
     def check(self) -> dict[str, float]:
         """Predict the golden rows again, here; returns the largest differences found, in units of the target's spread.
 
-        `trained`: to what the trained model predicted; `one_by_one` and `subset`: of a row among others and without them.
+        `trained`: to what the trained model predicted; `one_by_one` and `subset`: of a row among others and without them;
+        `contract`: of rows given in other forms. `refusals` counts needed columns that could be missing unnoticed, `missing` is 1
+        where a row without any cell has no finite prediction.
 
         Raises:
             ParityError: one is too large.
             ArtifactError: the golden rows cannot be read.
         """
-        golden = Golden.of(self._artifact, n_outputs=self.task.n_outputs)
-        read = replace(rows_of(golden.rows, self.feature_names), folder=None)  # golden rows come with the file, and open none
-        self._contract.check_columns(read, Notes())
-        feeds = self._contract.feeds(read, Notes())
-        together = self._session.run(feeds)
-        singly = np.concatenate([self._session.run(_some(feeds, slice(row, row + 1))) for row in range(read.n_rows)])
-        half = np.arange(0, read.n_rows, 2)[::-1]
-        compared = {
-            "trained": (together, np.asarray(golden.expected, np.float64), golden.tolerance),
-            "one_by_one": (singly, together, INDEPENDENCE),
-            "subset": (self._session.run(_some(feeds, half)), together[half], INDEPENDENCE),
-        }
-        found = {}
-        for name, (first, second, limit) in compared.items():
-            differences = _differences(first, second) / golden.spread
-            found[name] = float(differences.max(initial=0.0))
-            if not found[name] <= limit:
+        claims = self.claims()
+        for claim in claims:
+            if not claim.holds:
+                where = "" if claim.row is None else f"golden row {claim.row}: "
                 raise ParityError(
-                    f"golden row {int(differences.argmax()) + 1}: {_MEANING[name]} by {found[name]:.2g}, where {limit:g} is "
-                    f"allowed. This model must not be used here; pack it anew, or use the ONNX Runtime that it was packed with."
+                    f"{where}{MEANING[claim.name]}: {claim.measured:.2g}, where {claim.limit:g} is allowed. "
+                    f"This model must not be used here; pack it anew, or use the ONNX Runtime that it was packed with."
                 )
-        return found
+        return {claim.name: claim.measured for claim in claims}
+
+    def claims(self) -> list[Claim]:
+        """All that `check` measures, whether it holds or not.
+
+        Raises:
+            ArtifactError: the golden rows cannot be read.
+        """
+        golden = Golden.of(self._artifact, n_outputs=self.task.n_outputs)
+        return Certifier(contract=self._contract, run=self._session.run, golden=golden).claims()
 
     def __repr__(self) -> str:
         asked = f"{self.task.kind.value} {self.task.target!r} from {len(self.feature_names)} columns"
@@ -396,10 +389,3 @@ def _is_number(label: str) -> bool:
     return abs(number) < float("inf") and label == (
         str(int(number)) if number.is_integer() and abs(number) < 1e16 else repr(number)
     )
-
-
-def _differences(first: Array, second: Array) -> Array:
-    """The largest difference in each row; infinite where a value is not finite or shapes differ."""
-    if first.shape != second.shape:
-        return np.array([np.inf])
-    return np.asarray(np.nan_to_num(np.abs(first - second), nan=np.inf, posinf=np.inf).max(axis=1))

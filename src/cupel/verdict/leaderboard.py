@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from cupel.core.spreadsheets import harmless
 from cupel.core.trial import Trial
 from cupel.verdict.verdict import Score
 
 COLUMNS = ("name", "family", "score", "low", "high", "tie_group", "fit_seconds", "latency_ms", "bytes", "status", "reason")
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def leaderboard(
@@ -64,8 +64,7 @@ def leaderboard_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
-        text = " ".join(value.splitlines())
-        return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+        return harmless(" ".join(value.splitlines()))
     if value is None or (isinstance(value, float) and not np.isfinite(value)):
         return ""
     return value
