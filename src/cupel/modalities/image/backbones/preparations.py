@@ -35,7 +35,8 @@ def demand_same(reference: str, opened: Backbone) -> None:
     """
     if reference != opened.reference:
         raise DataError(
-            f"a candidate starts from the weights {reference}, and those that were given are {opened.reference}; give it the same file."
+            f"a candidate starts from the weights {reference}, and those that were given are {opened.reference}; "
+            f"give it the same file."
         )
 
 
@@ -43,7 +44,7 @@ def resize_to(backbone: Backbone, dataset: Dataset, rows: Rows, *, policy: str) 
     """To the size that the backbone was made for; where any will do, to what the pictures of these rows suggest."""
     size = backbone.size
     if size is None:
-        found = resize_for(dataset, rows, side=0, policy=policy)
+        found = resize_for(dataset, rows, name=name_of_pictures(dataset), side=0, policy=policy)
         size = found.height, found.width
     return Resize(height=size[0], width=size[1], n_channels=backbone.n_channels, policy=policy)
 
