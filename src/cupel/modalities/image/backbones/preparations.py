@@ -35,8 +35,8 @@ def demand_same(reference: str, opened: Backbone) -> None:
     """
     if reference != opened.reference:
         raise DataError(
-            f"a candidate starts from the weights {reference}, and those that were given are {opened.reference}; "
-            f"give it the same file."
+            f"a candidate starts from the weights {reference}, and those that were given are {opened.reference}; give it "
+            f"the file that it was made with."
         )
 
 

@@ -11,6 +11,7 @@ from cupel.core.inputs import InputShape
 from cupel.core.layers import MapBatchNorm
 from cupel.core.task import Task, TaskKind
 from cupel.modalities.image import network as module
+from cupel.modalities.image.augmenting import views_of
 from cupel.modalities.image.models import airbench
 from cupel.modalities.image.network import ImageNetwork
 
@@ -138,3 +139,43 @@ def test_statistics_of_pixels_come_from_the_pictures() -> None:
     values = pixels.double().numpy() / 255
     assert one.scaling.mean.numpy() == pytest.approx(np.array([[values.mean()]]), abs=1e-5)
     assert one.scaling.deviation.numpy() == pytest.approx(np.array([[values.std()]]), abs=1e-5)
+
+
+def test_with_all_views_a_picture_is_looked_at_as_training_has_changed_it() -> None:
+    config = airbench.Config(width=16, growth=1.0, augment="objects", views="all")
+    several = airbench.build(SHAPE, n_outputs=2, task=TASK, config=config, seeds=(3, 4))
+    assert isinstance(several, ImageNetwork)
+    blocks = pictures(2)
+    several.initialise(blocks)
+    for layer in several.normalisations():
+        layer.mean.add_(0.1)
+    several.eval()
+    seen = views_of("all", augment="objects")
+    one = [several.head(several.features({"pixels": torch.stack([view(own) for own in blocks["pixels"]])})) for view in seen]
+    expected = torch.stack([view.weight * outputs for view, outputs in zip(seen, one, strict=True)]).sum(dim=0)
+    assert torch.allclose(several(blocks)[:, 0], expected, atol=1e-5)
+    mirrored = {"pixels": blocks["pixels"].flip(4)}
+    assert not torch.allclose(several.head(several.features(blocks)), several.head(several.features(mirrored)), atol=1e-4)
+    several.train()
+    with torch.no_grad():
+        assert several(blocks).shape == (2, 1, 8, 2)
+
+
+def test_there_are_no_other_views_where_training_changes_nothing() -> None:
+    assert views_of("all", augment="none") == views_of("one", augment="objects") == ()
+    assert sum(view.weight for view in views_of("all", augment="shift")) == pytest.approx(1)
+
+
+def test_rates_of_encoder_and_of_biases_go_into_groups() -> None:
+    class Slow(airbench.Airbench):
+        def rate_factors(self) -> dict[torch.nn.Parameter, float]:
+            return dict.fromkeys(self.parameters(), 0.5)
+
+    fast = network()
+    factors = {group.learning_rate_factor for group in fast.parameter_groups()}
+    assert factors == {1.0, 64.0}
+    fast.encoder.__class__ = Slow
+    groups = fast.parameter_groups()
+    assert {group.learning_rate_factor for group in groups} == {1.0, 0.5, 32.0}
+    parameters = [parameter for group in groups for parameter in group.parameters]
+    assert len(parameters) == len({id(parameter) for parameter in parameters}) == len(list(fast.parameters()))

@@ -44,6 +44,7 @@ OTHERS: list[tuple[str, dict[str, Any]]] = [
     ("mobilenet", {"squeeze": False, "kernel": 5, "activation": "silu"}),
     ("vit", {"stem": "shifted-patch", "position": "sine"}),
     ("vit", {"stem": "patch", "is_local": False}),
+    ("resnet", {"augment": "objects", "views": "all"}),
     ("unet", {"depth": 1}),
 ]
 

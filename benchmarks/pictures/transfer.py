@@ -1,0 +1,170 @@
+"""What pretraining is worth: a network trained on Fashion-MNIST, then few samples of another set, beside training from scratch.
+
+    python -m benchmarks.pictures.transfer --data FOLDER --work FOLDER [--pretrain 300] [--seconds 60]
+
+Both sides get the same samples, the same seconds and the same cores; pretraining is done once and is not counted, its seconds are
+stated. What is not among the samples judges. Goes on where it stopped; the table goes to `transfer.md` in the work folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+import cupel
+from cupel.core.errors import CupelError
+
+MOST_TO_JUDGE = 1500
+Pictures = tuple[list[np.ndarray], np.ndarray]
+
+
+def digits(_: Path) -> Pictures:
+    """Handwritten digits of 8 × 8 pixels, bundled with scikit-learn, each pixel three times as large."""
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    enlarged = np.kron(np.rint(images.reshape(-1, 8, 8) * 255 / 16).astype(np.uint8), np.ones((1, 3, 3), np.uint8))
+    return list(enlarged[..., None]), labels.astype(str)
+
+
+def flowers(data: Path) -> Pictures:
+    """Photos of five flowers, 128 × 128, in grey and a quarter of the size: what clothes of 28 × 28 can be compared with."""
+    from PIL import Image
+
+    files = sorted((data / "flowers5").glob("*/*.jpg"))
+    small = [np.asarray(Image.open(file).convert("L").resize((32, 32), Image.Resampling.BOX))[..., None] for file in files]
+    return small, np.array([file.parent.name for file in files])
+
+
+SETS: dict[str, Callable[[Path], Pictures]] = {"digits": digits, "flowers": flowers}
+
+
+def fashion(data: Path, *, n: int) -> Pictures:
+    """The first `n` training pictures of Fashion-MNIST."""
+    folder = data / "fashion_mnist"
+    with gzip.open(folder / "train-images-idx3-ubyte.gz") as stream:
+        images = np.frombuffer(stream.read(16 + n * 784), np.uint8)[16:].reshape(-1, 28, 28, 1)
+    with gzip.open(folder / "train-labels-idx1-ubyte.gz") as stream:
+        labels = np.frombuffer(stream.read(8 + n), np.uint8)[8:]
+    return list(images), labels.astype(str)
+
+
+def drawn(labels: np.ndarray, n: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to learn from, classes in turn so that each has its share, and rows that judge."""
+    generator = np.random.default_rng(seed)
+    turns = np.empty(len(labels), np.int64)
+    for label in np.unique(labels):
+        own = generator.permutation(np.flatnonzero(labels == label))
+        turns[own] = np.arange(len(own))
+    order = np.lexsort((generator.random(len(labels)), turns))
+    return np.sort(order[:n]), generator.permutation(order[n:])[:MOST_TO_JUDGE]
+
+
+def archived(path: Path, pictures: list[np.ndarray], labels: np.ndarray) -> Path:
+    """An archive that `cupel fit` reads."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, images=np.stack(pictures), labels=labels)
+    return path
+
+
+def pretrained(arguments: argparse.Namespace) -> tuple[Path, float]:
+    """The backbone, and the seconds that it took."""
+    path, told = arguments.work / "fashion.safetensors", arguments.work / "pretraining.json"
+    if not told.exists():
+        started = time.monotonic()
+        source = archived(arguments.work / "fashion.npz", *fashion(arguments.data, n=arguments.pictures))
+        settings = cupel.Settings(families=("linear", "airbench"), split="holdout", metric="accuracy")
+        run = cupel.fit(source, time=arguments.pretrain, out=arguments.work / "pretraining", settings=settings)
+        run.save_backbone(path, licence="mit")
+        told.write_text(json.dumps({"seconds": time.monotonic() - started, "candidate": run.backbone.facts["candidate"]}))
+    return path, float(json.loads(told.read_text())["seconds"])
+
+
+def measured(arguments: argparse.Namespace, backbone: Path) -> Iterator[dict[str, object]]:
+    """One line for each set, number of samples, draw and side."""
+    for name in arguments.sets:
+        pictures, labels = SETS[name](arguments.data)
+        for n in arguments.samples:
+            for draw in range(arguments.draws):
+                rows, others = drawn(labels, n, seed=draw)
+                source = archived(arguments.work / f"{name}-{n}-{draw}.npz", [pictures[row] for row in rows], labels[rows])
+                for side in ("scratch", "transfer"):
+                    backbones = (str(backbone),) if side == "transfer" else ()
+                    line = {"set": name, "samples": n, "draw": draw, "side": side}
+                    settings = cupel.Settings(backbones=backbones, metric="accuracy", seed=draw)
+                    out = arguments.work / "runs" / f"{name}-{n}-{draw}-{side}"
+                    yield line | judged(source, out, settings, seconds=arguments.seconds, truth=(pictures, labels, others))
+
+
+def judged(
+    source: Path, out: Path, settings: cupel.Settings, *, seconds: float, truth: tuple[list[np.ndarray], np.ndarray, np.ndarray]
+) -> dict[str, object]:
+    """Accuracy on the rows that judge, what was packed, and the seconds; kept beside the run."""
+    told = out.parent / f"{out.name}.json"
+    if told.exists():
+        return dict(json.loads(told.read_text()))
+    pictures, labels, others = truth
+    started = time.monotonic()
+    try:
+        run = cupel.fit(source, time=seconds, out=out, settings=settings)
+    except CupelError as error:
+        return {"accuracy": None, "pick": str(error), "seconds": time.monotonic() - started}
+    took = time.monotonic() - started
+    said = np.asarray(run.predictor.predict([pictures[row] for row in others])).astype(str)
+    accuracy = float((said == labels[others]).mean())
+    found: dict[str, object] = {"accuracy": accuracy, "pick": run.facts["pick"]["name"], "seconds": took}
+    told.write_text(json.dumps(found))
+    return found
+
+
+def table(lines: list[dict[str, object]], *, seconds: float, pretraining: float) -> str:
+    """Markdown: mean accuracy and deviation over draws, and what was packed."""
+    text = [
+        "# Pretraining on clothes, then few samples of something else\n",
+        f"{seconds:g} s for each side; pretraining took {pretraining:.0f} s once. Accuracy on pictures that neither side saw.\n",
+        "| set | samples | from scratch | from the backbone | gain, mean and deviation over draws | packed from the backbone |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, n in dict.fromkeys((line["set"], line["samples"]) for line in lines):
+        own = [line for line in lines if (line["set"], line["samples"]) == (name, n) and line["accuracy"] is not None]
+        by_side = {side: {line["draw"]: line for line in own if line["side"] == side} for side in ("scratch", "transfer")}
+        draws = sorted(by_side["scratch"].keys() & by_side["transfer"].keys())
+        if not draws:
+            continue
+        scratch, transfer = (np.array([float(str(by_side[side][draw]["accuracy"])) for draw in draws]) for side in by_side)
+        gain = transfer - scratch
+        picks = ", ".join(sorted({str(by_side["transfer"][draw]["pick"]) for draw in draws}))
+        spread = f" ± {gain.std(ddof=1):.3f}" if len(draws) > 1 else ""
+        text.append(f"| {name} | {n} | {scratch.mean():.3f} | {transfer.mean():.3f} | {gain.mean():+.3f}{spread} | {picks} |")
+    return "\n".join(text) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="the folder of data sets")
+    parser.add_argument("--work", type=Path, required=True, help="where runs are kept")
+    parser.add_argument("--pretrain", type=float, default=300, help="seconds of pretraining")
+    parser.add_argument("--pictures", type=int, default=20_000, help="pictures of pretraining")
+    parser.add_argument("--seconds", type=float, default=60, help="seconds for each side")
+    parser.add_argument("--samples", type=lambda text: [int(part) for part in text.split(",")], default=[50, 200])
+    parser.add_argument("--sets", type=lambda text: text.split(","), default=list(SETS))
+    parser.add_argument("--draws", type=int, default=3)
+    arguments = parser.parse_args()
+    backbone, pretraining = pretrained(arguments)
+    lines = []
+    for line in measured(arguments, backbone):
+        lines.append(line)
+        print(json.dumps(line), flush=True)
+    text = table(lines, seconds=arguments.seconds, pretraining=pretraining)
+    (arguments.work / "transfer.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
