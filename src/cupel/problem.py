@@ -151,6 +151,7 @@ def understand(
         known = ", ".join(dataset.schema.names[:20])
         raise UsageError(f"which column is to be predicted was not said; the columns are {known}. Name one with --target.")
     ensembling.method_named(settings.ensemble, for_masks=bool(dataset.task.grid))
+    _refuse_beside_pictures(dataset)
     modality = registry.recognise(dataset.schema)
     reason = modality.unusable(dataset)
     if reason:
@@ -218,8 +219,21 @@ def inspect(dataset: Dataset, modality: Modality) -> Inspection:
 
 
 def profile_of(dataset: Dataset) -> Profile:
-    """The dataset in numbers."""
-    return replace(data.profile(dataset.unasked), task=dataset.task)
+    """The dataset in numbers; of masks, pixels are counted by class."""
+    counted = data.profile(dataset.unasked)
+    if dataset.task is None or dataset.target is None or not dataset.task.grid:
+        return counted
+    counts = tuple(int((dataset.target == klass).sum()) for klass in range(len(dataset.task.classes)))
+    return replace(counted, task=dataset.task, class_counts=counts)
+
+
+def _refuse_beside_pictures(dataset: Dataset) -> None:
+    features = [column.name for column in dataset.schema.features]
+    if dataset.task is not None and dataset.task.grid and len(features) > 1:
+        named = ", ".join(features[:20])
+        raise DataError(
+            f"masks are learned from one column of pictures, and there are {named}; leave the others out with --drop."
+        )
 
 
 def findings_of(dataset: Dataset, profile: Profile, *, inspection: Inspection) -> tuple[Finding, ...]:

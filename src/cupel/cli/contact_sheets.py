@@ -59,7 +59,7 @@ def _sheet(label: str, rows: Array, thumbnails: Thumbnails, *, n_each: int) -> s
     drawn = np.random.default_rng(0).permutation(rows)
     shown = []
     for row in drawn.tolist():
-        url = thumbnails(row)
+        url = thumbnails.with_mask(row)
         if url is None:
             continue
         name = escape(printable(thumbnails.name(row)))

@@ -110,9 +110,10 @@ def _target(look: Look) -> str:
         words += f"mean {number_words(target.mean)} ± {number_words(target.std)}"
         return f"<h2>Target</h2>\n{histogram(target.histogram, title=words)}<p>{_text(words)}</p>"
     ranked = sorted(zip(profile.class_counts, task.classes, strict=True), key=lambda pair: -pair[0])
+    n_counted = sum(profile.class_counts) if task.form is Form.MASKS else profile.n_samples
     rows = [
         f'<tr><td>{_text(label)}</td><td>{_strip(count / ranked[0][0], width=240, title=label)}</td><td class="n">{count:,}</td>'
-        f'<td class="n">{share_words(count, profile.n_samples)}</td></tr>'
+        f'<td class="n">{share_words(count, n_counted)}</td></tr>'
         for count, label in ranked[:N_CLASSES]
     ]
     rest = len(ranked) - N_CLASSES

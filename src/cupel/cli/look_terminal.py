@@ -67,6 +67,7 @@ def _target(look: Look, width: int) -> list[Text | Table]:
         drawn = f"{blocks(target.histogram, width=20)}  {range_words(target, kind)}{spread}"
         return [Text(), Text(drawn, no_wrap=True, overflow="ellipsis")]
     ranked = sorted(zip(profile.class_counts, task.classes, strict=True), key=lambda pair: -pair[0])
+    n_counted = sum(profile.class_counts) if task.form is Form.MASKS else profile.n_samples
     shown = ranked if len(ranked) <= N_CLASSES else ranked[: N_CLASSES - 1]
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=width // 3)
@@ -77,10 +78,11 @@ def _target(look: Look, width: int) -> list[Text | Table]:
         filled = bar(count / ranked[0][0], width=max(10, width // 3))
         positive = label == task.classes[-1] and task.kind is TaskKind.BINARY
         name = Text(printable(label) or "(empty)", style="bold" if positive else "")
-        table.add_row(name, Text(filled, style="green"), f"{count:,}", share_words(count, profile.n_samples))
+        table.add_row(name, Text(filled, style="green"), f"{count:,}", share_words(count, n_counted))
     rest = ranked[len(shown) :]
     what = "labels" if task.form is Form.LABELS else "classes"
-    note = [Text(f"… {len(rest)} more {what}, {rest[0][0]:,} to {rest[-1][0]:,} rows each", style="dim")] if rest else []
+    counted = "pixels" if task.form is Form.MASKS else "rows"
+    note = [Text(f"… {len(rest)} more {what}, {rest[0][0]:,} to {rest[-1][0]:,} {counted} each", style="dim")] if rest else []
     return [Text(), table, *note]
 
 

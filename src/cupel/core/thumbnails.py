@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
+from cupel.core.overlays import overlaid
 from cupel.core.schema import ColumnKind
 
 Pixels = NDArray[np.uint8]
@@ -37,6 +38,14 @@ class Thumbnails:
         """A row's picture as a data URL of a few hundred bytes to 3 kB; None where it has none."""
         picture = self.dataset.columns[self.column][row]
         return None if picture is None else small_data_url(picture, side=self.side)
+
+    def with_mask(self, row: int) -> str | None:
+        """The same with the row's mask laid over it, where the target is masks; as it is else."""
+        picture, task = self.dataset.columns[self.column][row], self.dataset.task
+        if picture is None or task is None or not task.grid:
+            return self(row)
+        labels = self.dataset.columns[task.target][row][:, :, 0]
+        return small_data_url(overlaid(picture, labels, n_classes=len(task.classes)), side=self.side)
 
     def name(self, row: int) -> str:
         """What people know the row by."""

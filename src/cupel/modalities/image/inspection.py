@@ -16,6 +16,7 @@ from cupel.core.dataset import Dataset
 from cupel.core.images import Images
 from cupel.core.modality import Inspection
 from cupel.modalities.image.findings import findings_of
+from cupel.modalities.image.mask_findings import mask_findings
 from cupel.modalities.image.reading.batches import equal_sized, grey_levels
 from cupel.modalities.image.reading.describing import BLANK_DEVIATION
 from cupel.modalities.image.reading.hashing import digests, near_copies, numbered, thumbnails
@@ -69,7 +70,8 @@ def inspect(dataset: Dataset) -> Inspection:
     """Findings, copies and facts of the column of pictures; reads every pixel twice, a few hundred pictures at a time."""
     seen = look_through(dataset, dataset.schema.image_features[0].name)
     twins = seen.twins if len(np.unique(seen.twins)) < dataset.n_samples else None
-    return Inspection(findings=tuple(findings_of(seen)), twins=twins, facts=tuple(_facts(seen)))
+    findings = (*findings_of(seen), *mask_findings(dataset, seen.column))
+    return Inspection(findings=findings, twins=twins, facts=tuple(_facts(seen)))
 
 
 def look_through(dataset: Dataset, column: str) -> Seen:
@@ -109,6 +111,9 @@ def _facts(seen: Seen) -> list[tuple[str, str]]:
     n_equal, n_alike = _n_shared(seen.copies[present & ~seen.is_blank]), _n_shared(seen.near)
     facts.append(("copies", f"{n_equal:,} pictures equal another, {n_alike:,} equal or resemble one"))
     facts.append(("blank", f"{int(seen.is_blank.sum()):,}"))
+    task = seen.dataset.task
+    if task is not None and task.grid:
+        facts.append(("masks", f"{len(task.classes)} classes of pixels, learned at {task.grid[1]} x {task.grid[0]}"))
     return facts
 
 

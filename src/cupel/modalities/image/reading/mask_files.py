@@ -154,7 +154,10 @@ def _thinned(numbers: Array) -> Array:
     step = 1
     while -(-height // step) * -(-width // step) > WORKING_PIXELS:
         step += 1
-    return numbers if step == 1 else np.asarray(numbers[step // 2 :: step, step // 2 :: step])
+    if step == 1:
+        return numbers
+    rows, columns = (np.minimum(np.arange(0, side, step) + step // 2, side - 1) for side in (height, width))
+    return np.asarray(numbers[rows][:, columns])
 
 
 def _as_colours(codes: Array) -> Array:
