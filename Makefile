@@ -3,6 +3,7 @@
 #   make demo-images the same on a folder of real pictures
 #   make test        install the developer's tools, then every fast check and test
 #   make test-real   the tests on real data and the slow ones (data sets: folder named by CUPEL_DATA, or ../shared/data)
+#   make fuzz        strange input by the hundred thousand (INPUTS=100000); goes on where it stopped
 #   make bench       Cupel beside its peers on the development tables at equal time (hours; goes on where it stopped)
 #   make clean       remove what was made, the environment included
 #
@@ -16,6 +17,7 @@ VENV ?= .venv
 DEMO ?= demo
 JOBS ?= 2
 BENCH ?= bench
+INPUTS ?= 100000
 SECONDS_A_TABLE ?= 60
 CUPEL_DATA ?= ../shared/data
 TORCH_INDEX ?=
@@ -25,7 +27,7 @@ TORCH = $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 INSTALLED_FIT = $(VENV)/.installed-fit
 INSTALLED_DEV = $(VENV)/.installed-dev
 
-.PHONY: demo demo-images test test-fast test-real bench lint clean help
+.PHONY: demo demo-images test test-fast test-real bench fuzz lint clean help
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -56,6 +58,9 @@ test-real: $(INSTALLED_DEV)
 		else echo "== PostgreSQL is not installed; the tests of database reading are skipped"; fi; fi
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m "real or slow"
 
+fuzz: $(INSTALLED_DEV)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzzing.py --inputs $(INPUTS) --work fuzz
+
 bench: $(INSTALLED_DEV)
 	$(BIN)/python -m benchmarks.tabular run --data $(CUPEL_DATA) --work $(BENCH) --seconds $(SECONDS_A_TABLE)
 	$(BIN)/python -m benchmarks.tabular report --work $(BENCH) --out $(BENCH)/tabular.md
@@ -79,5 +84,5 @@ $(INSTALLED_DEV): pyproject.toml constraints.txt $(INSTALLED_FIT)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO) $(DEMO)-images $(BENCH) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
+	rm -rf $(VENV) $(DEMO) $(DEMO)-images $(BENCH) build dist fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
