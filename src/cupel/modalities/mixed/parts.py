@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from cupel.core import registry
 from cupel.core.dataset import Dataset
 from cupel.core.modality import Modality
-from cupel.core.schema import Column, Schema
+from cupel.core.schema import Schema
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,14 +26,12 @@ class Part:
 
     def schema(self, whole: Schema) -> Schema:
         """The schema without the features of other parts."""
-        return replace(whole, columns=tuple(c for c in whole.columns if not c.is_feature or self._keeps(c, whole)))
+        others = {column.name for column in whole.features} - set(self.columns)
+        return replace(whole, columns=tuple(column for column in whole.columns if column.name not in others))
 
     def dataset(self, whole: Dataset) -> Dataset:
         """The dataset without the features of other parts."""
         return whole.without([column.name for column in whole.schema.features if column.name not in self.columns])
-
-    def _keeps(self, column: Column, whole: Schema) -> bool:
-        return column.name in self.columns or column.name in (whole.target, whole.group)
 
 
 def parts_of(schema: Schema) -> tuple[Part, ...]:
