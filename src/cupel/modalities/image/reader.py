@@ -6,12 +6,14 @@ import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel.core.errors import DataError
 from cupel.core.finding import Finding, Severity
 from cupel.core.images import Images
 from cupel.core.masks import Masks
@@ -66,14 +68,18 @@ class PictureReader:
         return picture_likeness(few, folder=folder) >= LIKELY
 
     def decode(self, name: str, cells: Array, *, folder: Path, progress: Callable[[float], None]) -> ReadColumn:
-        """Pictures; large ones are reduced, as they are at prediction."""
-        from cupel.modalities.image.reading import read_pictures, resolved_paths
+        """Pictures; large ones are reduced, as they are at prediction.
+
+        Where they are many they are decoded once into a file (see `reading.cache`), and cells are views of it: pixels come into
+        memory when they are looked at, and leave it when it is needed.
+        """
+        from cupel.modalities.image.reading import resolved_paths
 
         findings: list[Finding] = []
         names = _names(cells)
         if any(isinstance(cell, str) for cell in cells[:FEW_TO_LOOK_AT].tolist()):
             cells, findings = resolved_paths(cells, folder=folder)
-        images, found = read_pictures(cells, folder=folder, most_pixels=WORKING_PIXELS, progress=progress)
+        images, found = _read_once(name, cells, folder=folder, progress=progress)
         values = np.empty(len(images), dtype=object)
         for row, is_missing in enumerate(images.is_missing.tolist()):
             values[row] = None if is_missing else images[row]
@@ -92,6 +98,24 @@ class PictureReader:
             cells, findings = resolved_paths(cells, folder=folder)
         found = read_masks(cells, folder=folder, progress=progress)
         return replace(found, findings=(*findings, *found.findings), names=names)
+
+
+def _read_once(name: str, cells: Array, *, folder: Path, progress: Callable[[float], None]) -> tuple[Images, tuple[Finding, ...]]:
+    """Pictures by way of a file where that pays; into memory where the disk does not take them."""
+    from cupel.modalities.image.reading import cache_file_for, kept_finding, read_pictures, trim
+
+    read = partial(read_pictures, cells, folder=folder, most_pixels=WORKING_PIXELS, progress=progress)
+    file = cache_file_for(cells, folder=folder)
+    if file is None:
+        return read()
+    try:
+        images, found = read(cache=file)
+    except DataError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        return read()
+    trim(file.parent, but=file)
+    return images, (*found, kept_finding(name, file))
 
 
 def _cells(values: Array | Images) -> Array:

@@ -4,6 +4,7 @@
 """
 
 from cupel.modalities.image.reading.archives import read_npz
+from cupel.modalities.image.reading.cache import cache_file_for, cache_folder, kept_finding, trim
 from cupel.modalities.image.reading.class_folders import read_class_folders, read_flat_folder
 from cupel.modalities.image.reading.describing import PictureProfile, describe
 from cupel.modalities.image.reading.hashing import exact_copies, near_copies
@@ -18,9 +19,12 @@ from cupel.modalities.image.reading.table import PictureTable
 __all__ = [
     "PictureProfile",
     "PictureTable",
+    "cache_file_for",
+    "cache_folder",
     "describe",
     "exact_copies",
     "is_source_of_pictures",
+    "kept_finding",
     "near_copies",
     "picture_likeness",
     "read_class_folders",
@@ -34,4 +38,5 @@ __all__ = [
     "read_pictures",
     "read_source",
     "resolved_paths",
+    "trim",
 ]
