@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -114,8 +114,9 @@ def conclude(
     deadline: Deadline,
     observer: Observer,
     stopwatch: Stopwatch,
+    promises: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Combine what was found, judge it, pack the best and write the report.
+    """Combine what was found, judge it, pack the best and write the report. `promises` are what is already known to be promised.
 
     Raises:
         NoModelError: nothing usable was found; the reasons are in the leaderboard.
@@ -141,7 +142,8 @@ def conclude(
     with stopwatch.stage("calibrating"):
         pick, calibration = trust.calibrated(problem, packed(judged, leader, usable=usable), score=scorer(problem))
         uncertainty = trust.uncertainty_of(problem, pick)
-        judged = judged.completed(promises=trust.promises(problem, pick, uncertainty=uncertainty, calibration=calibration))
+        made = trust.promises(problem, pick, uncertainty=uncertainty, calibration=calibration)
+        judged = judged.completed(promises=trust.joined(made, promises or {}))
     judged = replace(judged, weights=tuple(_told(weights, trials, pick=pick) for weights in problem.weights))
     proven = Proven(pick=pick, verdict=judged, uncertainty=uncertainty)
     return _publish(problem, folder, trials, proven=proven, deadline=deadline, stopwatch=stopwatch)

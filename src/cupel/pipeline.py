@@ -24,6 +24,7 @@ from cupel.core.settings import Settings
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.task import Task
 from cupel.core.trial import Trial
+from cupel.more_rows import SHARE_OF_TIME, worth_of_more_rows
 from cupel.problem import Problem, understand
 from cupel.run import Run
 from cupel.version import __version__
@@ -82,12 +83,22 @@ def fit(
             if folder.settle_question(asked):
                 observer.message(f"going on with the run in {folder.path}")
             problem = problem.kept_in(Cache(folder.path / "cache", deadline))
-            tried = search(problem, folder, strategy, budget=budget, deadline=deadline, observer=observer, stopwatch=stopwatch)
+            for_rows = seconds_for_more_rows(budget)
+            until = deadline.minus(for_rows)
+            tried = search(problem, folder, strategy, budget=budget, deadline=until, observer=observer, stopwatch=stopwatch)
             tuning.write_study(folder.path / "study.log", tried, ground=ground)
             trials = [each.trial for each in tried]
-            return conclude(problem, folder, trials, deadline=deadline, observer=observer, stopwatch=stopwatch)
+            with stopwatch.stage("learning from fewer rows"):
+                run = _runner(problem, folder, stopwatch=Stopwatch()).run
+                promises = worth_of_more_rows(problem, tried, run=run, seconds=for_rows or SHARE_OF_TIME * deadline.elapsed)
+            return conclude(problem, folder, trials, deadline=deadline, observer=observer, stopwatch=stopwatch, promises=promises)
     finally:
         observer.close()
+
+
+def seconds_for_more_rows(budget: Budget) -> float:
+    """What is kept of a capped run to learn what more rows are worth; 0 without a cap, where it is a share of what was taken."""
+    return 0.0 if budget.seconds is None else SHARE_OF_TIME * budget.seconds
 
 
 def resume(

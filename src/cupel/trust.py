@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -88,6 +88,16 @@ def promises(problem: Problem, pick: Ensemble, *, uncertainty: Uncertainty, cali
         facts["decision"] = uncertainty.decision.to_json()
         words.append(f"Decisions: {uncertainty.decision.reason}")
     return {**facts, "words": words}
+
+
+def joined(*parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Promises as one, their words in order."""
+    merged: dict[str, Any] = {}
+    words: list[str] = []
+    for part in parts:
+        merged |= part
+        words += part.get("words", [])
+    return {**merged, "words": words}
 
 
 def _decision(settings: Settings, target: Array, said: Array) -> Decision | None:

@@ -22,6 +22,7 @@ from cupel.evaluation.effects import with_effects
 from cupel.evaluation.importance import Importance, permutation_importance
 from cupel.evaluation.intervals import Difference, Interval, interval, paired_difference, table
 from cupel.evaluation.label_scores import LabelScore, co_occurrence, label_scores
+from cupel.evaluation.learning_curve import FEWEST_SIZES, Doubling, doubling
 from cupel.evaluation.metric import Metric
 from cupel.evaluation.metrics import METRICS, fitting, metric_named
 from cupel.evaluation.occlusion import Occlusion, occluded
@@ -34,6 +35,7 @@ from cupel.evaluation.wrong_labels import WrongLabels, likely_wrong_labels
 from cupel.evaluation.wrong_values import WrongValues, likely_wrong_values
 
 __all__ = [
+    "FEWEST_SIZES",
     "METRICS",
     "CalibrationCurve",
     "ClassOverlap",
@@ -42,6 +44,7 @@ __all__ = [
     "Corrected",
     "Curve",
     "Difference",
+    "Doubling",
     "Held",
     "Importance",
     "Interval",
@@ -64,6 +67,7 @@ __all__ = [
     "decision_for_costs",
     "decision_for_precision",
     "decision_for_recall",
+    "doubling",
     "doubtful_targets",
     "fitting",
     "held",

@@ -1,0 +1,95 @@
+"""Do ranges and sets cover as often as they promise, on rows that nobody has seen?
+
+    python -m benchmarks.honesty.conformal --work FOLDER --data FOLDER [--seconds 300]
+
+Every development table: up to 2,000 rows train a few cheap models on folds; the best of them promises by its out-of-fold
+predictions; the mean of its folds' models is judged on up to 4,000 other rows, as a packed model would be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.honesty.cheap import dataset_of, models, of_folds, trials
+from benchmarks.honesty.keeping import RESULTS, markdown, parsed, worked
+from benchmarks.honesty.real import named, numbers_of
+from benchmarks.tables import TABLES
+from cupel import data, evaluation
+
+COVERAGES = (0.8, 0.9, 0.95)
+N_TRAIN, N_TEST, N_SEEDS = 2000, 4000, 2
+TRIED = ("linear-4", "quadratic-2", "tree-6", "tree-8", "knn-2")
+
+
+def cases() -> Iterator[dict[str, Any]]:
+    for seed in range(N_SEEDS):
+        for table in TABLES:
+            yield {"table": table.name, "seed": seed}
+
+
+def worker(folder: Path) -> Any:
+    """A function that works on a case with the tables of that folder."""
+
+    def work(case: dict[str, Any]) -> dict[str, Any]:
+        features, target, n_classes = numbers_of(named(case["table"]), folder, seed=case["seed"])
+        n_train = min(N_TRAIN, int(0.7 * len(features)))
+        dataset = dataset_of(features[:n_train], target[:n_train], n_classes=n_classes)
+        new, truth = features[n_train:][:N_TEST], target[n_train:][:N_TEST]
+        splits = data.split(dataset, n_folds=5, seed=case["seed"])
+        tried = [model for model in models(features.shape[1], n_classes=n_classes) if model.name in TRIED]
+        found = trials(dataset, splits, tried)
+        assert dataset.task is not None
+        metric = evaluation.metric_named(dataset.task.metric, dataset.task)
+        rows = splits.covered
+        scores = [metric.sign * evaluation.score(metric, target[rows], trial.out_of_fold[rows]) for trial in found]
+        best = int(np.argmax(scores))
+        said = np.mean(of_folds(dataset, splits, tried[best], new), axis=0)
+        learned = evaluation.coverage_of(target[rows], found[best].out_of_fold[rows])
+        result = {"model": tried[best].name, "n_test": len(truth), "follows": len(learned.scales) > 1}
+        for coverage in COVERAGES:
+            if n_classes:
+                members = learned.members(said, coverage)
+                covered, size = members[np.arange(len(truth)), truth].mean(), members.sum(axis=1).mean()
+            else:
+                low, high = learned.interval(said[:, 0], coverage)
+                covered, size = ((low <= truth) & (truth <= high)).mean(), (high - low).mean() / target.std()
+            result[f"{coverage:g}"] = [float(covered), float(size)]
+        if n_classes:
+            result["accuracy"] = float((said.argmax(axis=1) == truth).mean())
+        return result
+
+    return work
+
+
+def main() -> None:
+    arguments = parsed(__doc__)
+    path = Path(arguments.work) / "conformal.jsonl"
+    done = worked(path, [] if arguments.only_table else cases(), worker(Path(arguments.data)), arguments.seconds)
+    rows, shortfalls = [], {coverage: [] for coverage in COVERAGES}
+    for name in dict.fromkeys(each["case"]["table"] for each in done):
+        some = [each for each in done if each["case"]["table"] == name]
+        cells: list[Any] = [name, some[0]["n_test"], "yes" if some[0]["follows"] else "no"]
+        for coverage in COVERAGES:
+            observed = float(np.mean([each[f"{coverage:g}"][0] for each in some]))
+            shortfalls[coverage].append(coverage - observed)
+            cells += [f"{observed:.1%}", float(np.mean([each[f"{coverage:g}"][1] for each in some]))]
+        rows.append([*cells, f"{np.mean([each['accuracy'] for each in some]):.1%}" if "accuracy" in some[0] else "–"])
+    header = ["table", "test rows", "width follows the prediction"]
+    for coverage in COVERAGES:
+        header += [f"covered at {coverage:.0%}", "size"]
+    worst = ", ".join(f"{100 * max(shortfalls[coverage]):.1f} points at {coverage:.0%}" for coverage in COVERAGES)
+    text = (
+        "# Ranges and sets: covered as promised?\n\nSize: width of ranges in standard deviations of the target, or classes "
+        "in a set. Sets are never empty, so where\none class is right more often than promised they cover more than promised.\n\n"
+        f"{markdown([*header, 'accuracy'], rows)}\n\nWorst shortfall: {worst}.\n"
+    )
+    (RESULTS / "honesty-conformal.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
