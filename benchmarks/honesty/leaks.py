@@ -3,9 +3,9 @@
     python -m benchmarks.honesty.leaks --data FOLDER [--only KIND,...] [--out FILE]
 
 Eight kinds of leaks, each planted into five tables in five ways, and 23 tables as they are but with their rows shuffled,
-since the order of rows of many says something. Found is a finding, warning or worse (a note suffices where rows are sorted by
-the target), of a code that names the kind and that points at the planted columns. A false alarm is a finding of such a code,
-warning or worse, on a clean table.
+since the order of rows of many says something. Found is a finding of a code that names the kind and that points at the planted
+columns, be it a note: where a leak is measured to change no score it is told as one. A false alarm is a finding of any such code,
+be it a note, on a clean table.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from benchmarks.honesty.planted import KINDS, planted
 from benchmarks.tables import TABLES
 from cupel import data
 from cupel.core import registry
-from cupel.core.finding import Finding, Severity
+from cupel.core.finding import Finding
 from cupel.problem import findings_of, inspect
 
-MAX_ROWS = 4_000
+MAX_ROWS = 2_000
 PLANTED_INTO = ("telco_churn", "pima_diabetes", "breast_cancer", "california_housing", "abalone")
 """Two thirds classes, one third numbers; chosen before anything was measured, as were the ways of planting."""
 CODES = frozenset(
@@ -50,7 +50,7 @@ class Line:
 
 
 def frame_of(name: str, folder: Path) -> tuple[polars.DataFrame, str]:
-    """A table as text, and its target; rows shuffled, at most 4,000 of them."""
+    """A table as text, and its target; rows shuffled, at most 2,000 of them."""
     if name in BUNDLED:
         from sklearn import datasets
 
@@ -72,7 +72,7 @@ def findings_in(frame: polars.DataFrame, target: str) -> tuple[Finding, ...]:
 
 
 def alarms_of(findings: tuple[Finding, ...]) -> list[Finding]:
-    return [f for f in findings if f.code in CODES and (f.severity is not Severity.NOTE or f.code == "sorted-by-target")]
+    return [finding for finding in findings if finding.code in CODES]
 
 
 def plant(kind: str, place: int, folder: Path) -> Line:

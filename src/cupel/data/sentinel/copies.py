@@ -27,6 +27,8 @@ MAX_COPIES = 3
 FIRST_USUAL = 5
 MIN_SHARE, MIN_FOUND, MAX_CHANCE = 0.015, 8, 1e-5
 MAX_COMPONENT = 0.05
+REACH = 1.5
+"""Times the distance within which nine tenths of the copies that were seen lie."""
 N_TABLES, N_HASHED, CELL_WIDTH, WINDOW = 10, 3, 8.0, 6
 CHUNK = 200
 
@@ -74,7 +76,7 @@ def near_copies(dataset: Dataset, *, seed: int = 0) -> NearCopies | None:
     if found is None:
         return None
     n_copies, is_found, n_expected, chance = found
-    reach = float(np.quantile(distances[is_found, n_copies - 1], 0.9))
+    reach = REACH * float(np.quantile(distances[is_found, n_copies - 1], 0.9))
     pairs = _pairs_within(points, reach, generator)
     units = _components(pairs, len(rows))
     sizes = np.bincount(units)

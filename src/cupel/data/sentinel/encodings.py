@@ -25,6 +25,8 @@ TOLERANCE = 5e-4
 """Of the target's deviation: encodings are often written with a few decimals."""
 NEEDED = 0.9
 NEEDED_SMOOTHED = 0.6
+WEIGHTS_TRIED = (0.1, 0.25, 0.5)
+MAX_MERGED = 5
 
 
 def find_encodings(dataset: Dataset) -> list[Finding]:
@@ -89,15 +91,16 @@ def _mean_encoded(distinct: Array, codes: Array, answer: Array) -> str:
     with np.errstate(all="ignore"):
         weights = counts * (means - distinct) / (distinct - prior)
     told = np.isfinite(weights) & (weights > 0) & (np.abs(distinct - prior) > 10 * TOLERANCE * spread)
-    if told.sum() < MIN_LEVELS:
+    if told.sum() < MIN_LEVELS or float(distinct.std()) < 20 * TOLERANCE * spread:
         return ""
-    weight = float(np.median(weights[told]))
-    fitted = (counts * means + weight * prior) / (counts + weight)
-    is_met = (np.abs(distinct - fitted) <= TOLERANCE * spread) & (np.abs(means - prior) > 20 * TOLERANCE * spread)
-    if is_met.sum() >= MIN_LEVELS and _share(is_met, counts) >= NEEDED_SMOOTHED and float(fitted.std()) > 20 * TOLERANCE * spread:
-        return (
-            f"the mean target of the rows that bear it, smoothed with the weight of {weight:.3g} rows, each row's own among them"
-        )
+    is_apart = np.abs(means - prior) > 20 * TOLERANCE * spread
+    for weight in np.quantile(weights[told], WEIGHTS_TRIED).tolist():
+        # Levels of one size and one mean have one value, and look like a larger level.
+        parts = counts[:, None] / np.arange(1, MAX_MERGED + 1)
+        fitted = (parts * means[:, None] + weight * prior) / (parts + weight)
+        is_met = (np.abs(distinct[:, None] - fitted) <= TOLERANCE * spread).any(axis=1) & is_apart
+        if is_met.sum() >= MIN_LEVELS and _share(is_met, counts) >= NEEDED_SMOOTHED:
+            return f"the mean target of the rows that bear it, each row's own among them, smoothed by {weight:.3g} rows"
     return ""
 
 

@@ -14,7 +14,6 @@ from cupel.core.fix import Fix, FixKind
 from cupel.core.schema import Column, ColumnKind
 from cupel.data.association import adjusted_correlation_ratio, average_ranks
 from cupel.data.dealing import compact
-from cupel.data.kinds import is_id_name
 
 Array = NDArray[Any]
 
@@ -27,13 +26,17 @@ MAX_COLUMNS = 20
 ALIKE_TARGET = 0.1
 ALIKE_FEATURES = 0.4
 FEATURE_SHARE = 0.5
+N_COARSE = 20
+"""A whole number is a name, not a quantity, where values near one another have little in common: so many stretches of values are
+taken off."""
 
 
 def find_groups(dataset: Dataset) -> list[Finding]:
     """Columns whose values are things of several rows each: within one the target is alike, and so are half of the other columns.
 
-    Alike means a share of the variance between groups, adjusted for their number: 10 % for the target, 40 % for a
-    column. A place or a kind of product has rows of all sorts; a patient, a machine or a session has rows like one another.
+    Alike means a share of the variance between groups, adjusted for their number: 10 % for the target, 40 % for a column; of
+    whole numbers, beyond what 20 stretches of them explain, since those are quantities. A place or a kind of product has rows of
+    all sorts; a patient, a machine or a session has rows like one another.
     """
     if dataset.task is None or dataset.target is None or dataset.schema.group is not None:
         return []
@@ -50,7 +53,11 @@ def find_groups(dataset: Dataset) -> list[Finding]:
         n_left -= 1
         alike_target = _between(codes, target)
         others = [other for other in dataset.schema.plain_features if other.name != column.name]
-        alike = [_between(codes, average_ranks(_numbers(dataset, other, rows))) for other in others]
+        coarse = (
+            codes * N_COARSE // (int(codes.max()) + 1) if column.kind is ColumnKind.NUMBER else np.zeros(len(codes), np.int64)
+        )
+        ranks = [average_ranks(_numbers(dataset, other, rows)) for other in others]
+        alike = [_between(codes, each) - _between(coarse, each) for each in ranks]
         share = float(np.mean([value >= ALIKE_FEATURES for value in alike])) if alike else 0.0
         if alike_target >= ALIKE_TARGET and share >= FEATURE_SHARE:
             found.append(_finding(column.name, codes, alike_target, share=share))
@@ -63,8 +70,7 @@ def _groups(dataset: Dataset, column: Column, rows: Array) -> Array | None:
     if column.kind in (ColumnKind.IDENTIFIER, ColumnKind.TEXT):
         values = np.array(["" if text is None else text for text in values.tolist()])
     elif column.kind is ColumnKind.NUMBER:
-        is_whole = bool(np.isfinite(values).all() and (values == np.floor(values)).all())
-        if not (is_whole and is_id_name(column.name)):
+        if not bool(np.isfinite(values).all() and (values == np.floor(values)).all()):
             return None
     elif column.kind is not ColumnKind.CATEGORY:
         return None

@@ -20,8 +20,10 @@ from cupel.data.duplicates import find_duplicates
 Array = NDArray[Any]
 
 MIN_ROWS = 60
-MIN_DEVIATIONS = 5.0
-MIN_STRENGTH = 0.1
+MIN_DEVIATIONS = 6.0
+MIN_STRENGTH = 0.05
+N_LAGS = 8
+MAX_CLASSES = 20
 SORTED = 0.98
 MIN_MOMENTS = 20
 MAX_DATES = 10
@@ -73,23 +75,27 @@ def find_succession_leaks(dataset: Dataset) -> list[Finding]:
 
 
 def succession_of(dataset: Dataset, rows: Array) -> Succession:
-    """How alike the targets of the given rows are to those of the rows before them."""
+    """How alike the targets of the given rows are to those of the row before them, or of the eight rows before them.
+
+    A correlation of indicators of classes, or of ranks; its standard error is that of rows in random order.
+    """
     assert dataset.task is not None, "succession needs a task"
     assert dataset.target is not None, "succession needs a target"
     target = dataset.target[rows]
     if len(rows) < MIN_ROWS:
         return Succession(0.0, 0.0)
     if dataset.task.is_classification:
-        shares = np.bincount(target) / len(target)
-        expected = float((shares**2).sum())
-        agreement = float((target[1:] == target[:-1]).mean())
-        spread = math.sqrt(max(expected * (1 - expected), 1e-12) / (len(rows) - 1))
-        return Succession((agreement - expected) / max(1 - expected, 1e-12), (agreement - expected) / spread)
-    ranks = average_ranks(target)
-    ranks = ranks - ranks.mean()
-    total = float(ranks @ ranks)
-    strength = float(ranks[1:] @ ranks[:-1]) / total if total > 0 else 0.0
-    return Succession(strength, strength * math.sqrt(len(rows)))
+        frequent = np.argsort(-np.bincount(target), kind="stable")[:MAX_CLASSES]
+        answers = (target[:, None] == frequent).astype(np.float64)
+    else:
+        answers = average_ranks(target)[:, None]
+    answers = answers - answers.mean(axis=0)
+    total = float((answers**2).sum())
+    if total == 0:
+        return Succession(0.0, 0.0)
+    alike = np.array([float((answers[lag:] * answers[:-lag]).sum()) / total for lag in range(1, N_LAGS + 1)])
+    deviations = max(alike[0] * math.sqrt(len(rows)), float(alike.sum()) * math.sqrt(len(rows) / N_LAGS))
+    return Succession(float(max(alike[0], alike.mean())), deviations)
 
 
 def _in_time(name: str, succession: Succession) -> Finding:
