@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.cli.describing import printable
+from cupel.core.form import Form
 from cupel.core.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def contact_sheets(look: Look) -> str:
 def _kinds(look: Look) -> list[tuple[str, Array]]:
     """Classes or labels with their rows, the largest first; where there are no classes all rows under no name."""
     task, target, rows = look.dataset.task, look.dataset.target, np.arange(look.dataset.n_samples)
-    if task is None or target is None or not task.form.has_probabilities:
+    if task is None or target is None or task.form in (Form.VALUES, Form.MASKS):
         return [("", rows)]
     is_of = target == 1 if target.ndim == 2 else target[:, None] == np.arange(len(task.classes))
     kinds = [(label, rows[is_of[:, klass]]) for klass, label in enumerate(task.classes)]

@@ -14,6 +14,12 @@ from cupel.verdict.verdict import Score, Verdict
 NOT_GIVEN = "not given"
 MAX_COLUMNS = 200
 MARKUP = str.maketrans({**{sign: f"\\{sign}" for sign in "\\`*_[]#"}, **{sign: f"&#{ord(sign)};" for sign in "<>|&"}})
+PIPELINES = {
+    Form.CLASSES: "tabular-classification",
+    Form.LABELS: "tabular-classification",
+    Form.VALUES: "tabular-regression",
+    Form.MASKS: "image-segmentation",
+}
 TAGS = ("tabular", "onnx", "cupel")
 
 
@@ -39,7 +45,7 @@ def model_card(verdict: Verdict, dataset: Dataset) -> str:
 
 
 def _metadata(verdict: Verdict) -> str:
-    kind = "tabular-classification" if verdict.task.form.has_probabilities else "tabular-regression"
+    kind = PIPELINES[verdict.task.form]
     lines = ["---", "library_name: cupel", f"pipeline_tag: {kind}", "tags:", *[f"- {name}" for name in TAGS], "model-index:"]
     lines += [f"- name: {_quoted(verdict.pick.name)}", "  results:", "  - task:", f"      type: {kind}", "    dataset:"]
     lines += [f"      name: {_quoted(verdict.fingerprint)}", "      type: private", "    metrics:"]
