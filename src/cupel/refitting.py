@@ -19,6 +19,7 @@ from cupel.core.candidate import Candidate
 from cupel.core.errors import DataError, UsageError
 from cupel.core.family import Family
 from cupel.core.feeds import feeds_of
+from cupel.core.masks import judged_predictions
 from cupel.core.observer import Observer, Silent
 from cupel.core.recipe import Recipe
 from cupel.core.restoring import restored
@@ -27,6 +28,7 @@ from cupel.core.settings import Settings
 from cupel.core.split import Fold, Splits
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.storage import write_json
+from cupel.core.task import TaskKind
 from cupel.core.trial import Trial
 from cupel.pipeline import question, search
 from cupel.problem import Problem, understand
@@ -183,7 +185,7 @@ def _settings(asked: Settings, old: Predictor, source: Any) -> Settings:
         asked,
         task=task.kind.value,
         metric=task.metric,
-        positive=task.classes[-1] if len(task.classes) == 2 else None,
+        positive=task.classes[-1] if task.kind is TaskKind.BINARY else None,
         kinds=kinds,
         drop=dropped,
         racing=False,
@@ -217,6 +219,9 @@ def _demand_same_question(problem: Problem, old: Predictor) -> None:
         raise DataError(
             f"the data have other classes than the run ({shown}). A refit answers the same question; ask anew with `cupel fit`."
         )
+    if problem.task.grid != old.task.grid:
+        sides = [" x ".join(map(str, reversed(task.grid))) for task in (problem.task, old.task)]
+        raise DataError(f"masks would be learned at {sides[0]} pixels, in the run at {sides[1]}; ask anew with `cupel fit`.")
     read, reads = ({(graph.kind, name) for graph in inputs for name in graph.columns} for inputs in (problem.inputs, old.inputs))
     if read != reads:
         shown = _listed(sorted({name for _, name in read ^ reads}))
@@ -258,7 +263,7 @@ def _judged(problem: Problem, old: Predictor, kept: execution.KeptPick, *, hashe
     if _is_enough(problem, fresh):
         return _Judged(rows=fresh, before=_predicted(problem, old, fresh), words="those that the old model had not learned from")
     places = data.places_in(hashes, kept.hashes)
-    before = np.full((problem.dataset.n_samples, problem.task.n_outputs), np.nan)
+    before = np.full((problem.dataset.n_samples, problem.task.n_judged), np.nan)
     known = np.flatnonzero(places >= 0)
     before[known] = kept.out_of_fold[places[known]]
     before[fresh] = _predicted(problem, old, fresh)
@@ -274,7 +279,7 @@ def _is_enough(problem: Problem, rows: Array) -> bool:
 
 
 def _predicted(problem: Problem, old: Predictor, rows: Array) -> Array:
-    return old.run(feeds_of(problem.dataset, rows, old.inputs))
+    return judged_predictions(problem.task, old.run(feeds_of(problem.dataset, rows, old.inputs)))
 
 
 def _with_constant(problem: Problem, members: Sequence[tuning.Proposal]) -> tuple[tuning.Proposal, ...]:

@@ -13,7 +13,7 @@ from cupel.core.layers import Network, PooledDropout, generators_for
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import ROW_KINDS, Task
 from cupel.learners import lightgbm, linear
 from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, views_of
 from cupel.modalities.image.backbones import heads
@@ -72,7 +72,7 @@ def _probe(backbone: Backbone) -> Family:
     return Family(
         name=f"probe:{backbone.name}",
         source="Alain and Bengio 2016, linear probes, arXiv:1610.01644, here of a frozen network's last features.",
-        tasks=frozenset(TaskKind),
+        tasks=ROW_KINDS,
         config=linear.Config,
         portfolio=lambda task: (preset,),  # noqa: ARG005
         space=lambda task: Space.around(preset, config={"max_iterations": None}),  # noqa: ARG005
@@ -88,7 +88,7 @@ def _head(backbone: Backbone) -> Family:
     return Family(
         name=f"head:{backbone.name}",
         source="Donahue et al. 2013, DeCAF, arXiv:1310.1531: a small network on a frozen one's features.",
-        tasks=frozenset(TaskKind),
+        tasks=ROW_KINDS,
         config=heads.Config,
         portfolio=lambda task: (preset,),  # noqa: ARG005
         space=lambda task: Space.around(preset, recipe=_searched(task)),
@@ -110,7 +110,7 @@ def _boosted(backbone: Backbone) -> Family:
     return Family(
         name=f"boosted:{backbone.name}",
         source="Ke et al. 2017, LightGBM, NeurIPS 30, on the features of a frozen network.",
-        tasks=frozenset(TaskKind),
+        tasks=ROW_KINDS,
         config=lightgbm.Config,
         portfolio=lambda task: (default(task),),
         space=lambda task: Space.around(default(task), config=kept),
@@ -137,7 +137,7 @@ def _tuned(backbone: Backbone) -> Family:
     return Family(
         name=f"tuned:{backbone.name}",
         source="Howard and Ruder 2018, arXiv:1801.06146: rates by layer, gradual unfreezing; Yosinski 2014, arXiv:1411.1792.",
-        tasks=frozenset(TaskKind),
+        tasks=ROW_KINDS,
         config=TunedConfig,
         portfolio=lambda task: (default, gradual),  # noqa: ARG005
         space=lambda task: Space.around(
