@@ -186,7 +186,7 @@ def _chosen(problem: Problem, usable: Sequence[Trial]) -> tuple[Ensemble, Ensemb
     return _leader(problem, ensembling.single(best), ensemble), ensemble, select
 
 
-def judged_predictions(problem: Problem, trials: Sequence[Trial]) -> Array:
+def predictions_of_leader(problem: Problem, trials: Sequence[Trial]) -> Array:
     """What would be packed says of every row, shape (samples, outputs), by models and a choice that had not seen it.
 
     NaN where no fold judges a row. At least one trial must be usable.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel import data, execution, tuning, verdict
-from cupel.conclusion import conclude, judged_predictions, usable_of
+from cupel.conclusion import conclude, predictions_of_leader, usable_of
 from cupel.core import registry
 from cupel.core.budget import Budget, Deadline, Effort, seconds_in
 from cupel.core.candidate import Candidate
@@ -328,7 +328,7 @@ def _weights(folder: Path, kept: execution.KeptPick, members: Sequence[tuning.Pr
 
 def _compared(plan: _Plan, usable: Sequence[Trial]) -> verdict.Comparison:
     problem, judged = plan.problem, plan.judged
-    after = judged_predictions(problem, usable)[judged.rows]
+    after = predictions_of_leader(problem, usable)[judged.rows]
     groups = problem.splits.groups
     return verdict.compare(
         problem.task,

@@ -36,7 +36,8 @@ def target_names(target: str | Sequence[str] | None, table: RawTable) -> tuple[s
     """
     if target is None:
         return ()
-    if isinstance(target, str):
+    if isinstance(target, str | int):  # columns without names are numbered
+        target = str(target)
         names = (target,) if target in table.columns or "," not in target else tuple(part.strip() for part in target.split(","))
     else:
         names = tuple(str(name) for name in target)

@@ -78,10 +78,8 @@ def read(
     decoded = {name: decode(values, typed[name].column) for name, values in plain.items()}
     columns, described = _described(raw, special, typed, decoded)
     _check_time(time, typed, columns)
-    findings = [*table.findings, *(goal.findings if goal else ()), *_markers(typed.values())]
-    findings += [finding for each in special.values() for finding in each.findings]
-    for name in plain:
-        findings += [*(typed[name].findings if name != target else ()), *_losses(typed[name].column, decoded[name], raw[name])]
+    lost = [finding for name in plain for finding in _losses(typed[name].column, decoded[name], raw[name])]
+    typing = [finding for each in (*special.values(), *_but(typed, target)) for finding in each.findings]
     schema = Schema(described, target, group, time)
     return Dataset(
         schema=schema,
@@ -90,7 +88,7 @@ def read(
         task=goal.task if goal else None,
         target=goal.values[kept] if goal else None,
         row_numbers=kept,
-        findings=tuple(findings),
+        findings=(*table.findings, *(goal.findings if goal else ()), *_markers(typed.values()), *typing, *lost),
         source=table.source,
         names={name: each.names for name, each in special.items() if each.names is not None},  # those of the target come last
     )
@@ -134,6 +132,11 @@ def _described(
             column = replace(_with_range(typed[name].column, columns[name]), had_unreadable=len(decoded[name].unreadable) > 0)
         described.append(column)
     return columns, tuple(described)
+
+
+def _but(typed: Mapping[str, Typed], target: str | None) -> list[Typed]:
+    """All columns' types but the target's."""
+    return [each for name, each in typed.items() if name != target]
 
 
 def _check_table(table: RawTable, *, target: str | None, group: str | None, time: str | None, others: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 import packed_examples as examples
 from cupel.core.errors import ArtifactError, UsageError
 from cupel.core.uncertainty import Coverage, Decision, Distribution, Silence, Uncertainty
-from cupel.packing.pack import _zipped
+from cupel.packing.pack import _contents, _zipped
 from cupel.serving import load
 
 
@@ -28,7 +28,8 @@ VALUES = Uncertainty(coverage=Coverage(distribution(*range(1, 40)), distribution
 
 
 def opened(kind, uncertainty):
-    return load(_zipped(replace(examples.package(kind), uncertainty=uncertainty)))
+    package = replace(examples.package(kind), uncertainty=uncertainty)
+    return load(_zipped(package, _contents(package)))
 
 
 @pytest.fixture(scope="module")
