@@ -200,6 +200,11 @@ def _relabelled(dataset: Dataset, fix: Fix) -> Dataset:
     task = dataset.task
     if task is None or dataset.target is None:
         raise UsageError("the fix plan relabels rows, but no target was named; name it with --target.")
+    if dataset.target.ndim > 1:
+        raise UsageError(
+            f"the fix plan relabels rows, but {task.target!r} has more than one answer in a row; leave these rows out "
+            f"instead, or mend the file."
+        )
     rows, target = positions_of(dataset, fix.rows), dataset.target.copy()
     column, values = dataset.schema[task.target], dataset.columns[task.target].copy()
     for row, label in zip(rows.tolist(), fix.labels, strict=True):

@@ -7,7 +7,7 @@ import numpy as np
 from cupel.core.dataset import Dataset
 from cupel.core.finding import Finding, Severity
 from cupel.core.profile import Profile
-from cupel.data.association import Association
+from cupel.data.association import association_of
 
 MIN_MISSING = 30
 MIN_ASSOCIATION = 0.1
@@ -24,7 +24,7 @@ def find_telling_absence(dataset: Dataset, profile: Profile) -> list[Finding]:
 def _absence(dataset: Dataset) -> list[Finding]:
     if dataset.task is None or dataset.n_samples < MIN_ROWS:
         return []
-    association = Association(dataset)
+    association = association_of(dataset)
     telling = []
     for column in dataset.schema.plain_features:
         values = dataset.columns[column.name]

@@ -133,6 +133,20 @@ def test_rare_labels_are_spread_over_the_folds() -> None:
     assert np.bincount(strata).min() >= 1
 
 
+def test_cells_missing_where_a_label_holds_are_pointed_out() -> None:
+    generator = np.random.default_rng(0)
+    red = generator.random(300) < 0.5
+    columns = {
+        "amount": np.where(red & (generator.random(300) < 0.8), np.nan, generator.normal(size=300)),
+        "other": generator.normal(size=300),
+        "red": red.astype(int),
+        "round": generator.integers(0, 2, 300),
+    }
+    dataset = data.read(columns, target=["red", "round"])
+    found = data.judge_quality(dataset, data.profile(dataset))
+    assert [finding.where for finding in found if finding.code == "telling-absence"] == ["amount"]
+
+
 def test_a_label_that_a_column_gives_away_is_found() -> None:
     generator = np.random.default_rng(0)
     amount, other = generator.normal(size=(2, 300))
