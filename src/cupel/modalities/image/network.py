@@ -14,7 +14,6 @@ from cupel.core.graph import Graph
 from cupel.core.inputs import InputShape
 from cupel.core.layers import (
     Linear,
-    MapBatchNorm,
     Network,
     ParameterGroup,
     PixelScaling,
@@ -96,9 +95,9 @@ class LinearHead(Head):
 class ImageNetwork(Network):
     """Pixels, an encoder, a head.
 
-    `augment` names what happens to the pictures of a training batch before anything else (see `AUGMENTATIONS`); `bias_rate` is
-    a factor on the learning rate of the normalisations' biases. `scaling` is given where what pixels are normalised by is known.
-    With `views` a picture is looked at in each of them, but while training, and answers are their weighted mean.
+    `augment` names what happens to the pictures of a training batch before anything else (see `AUGMENTATIONS`). `scaling` is given
+    where what pixels are normalised by is known. With `views` a picture is looked at in each of them, but
+    while training, and answers are their weighted mean.
     """
 
     def __init__(
@@ -110,7 +109,6 @@ class ImageNetwork(Network):
         seeds: Sequence[int],
         augment: str = "none",
         views: Sequence[View] = (),
-        bias_rate: float = 1.0,
         scaling: PixelScaling | None = None,
     ) -> None:
         super().__init__()
@@ -120,7 +118,6 @@ class ImageNetwork(Network):
         self.scaling = PixelScaling(shape.widths[PIXELS], n_models=self.n_models) if scaling is None else scaling
         self.encoder = encoder
         self.head = head
-        self._bias_rate = bias_rate
 
     def initialise(self, blocks: Mapping[str, Tensor]) -> None:
         """Statistics of the pixels, and what of the encoder depends on data."""
@@ -203,11 +200,8 @@ class ImageNetwork(Network):
             layer.momentum = momentum
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """As of any network, each divided by the rates at which encoders and biases of normalisations may learn."""
-        factors = dict(self.encoder.rate_factors())
-        for layer in self.normalisations():
-            if isinstance(layer, MapBatchNorm):
-                factors[layer.bias] = factors.get(layer.bias, 1.0) * self._bias_rate
+        """As of any network, divided by the rates at which parts of the encoder learn."""
+        factors = self.encoder.rate_factors()
         return [part for group in super().parameter_groups() for part in _by_rate(group, factors)]
 
     def emit(self, graph: Graph, blocks: Mapping[str, str], *, model: int) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Shaped
 from torch import Tensor
 
 from cupel.core.graph import Graph
@@ -28,7 +28,7 @@ class View:
     right: int = 0
     weight: float = 1.0
 
-    def __call__(self, pictures: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch channel height width"]:
+    def __call__(self, pictures: Shaped[Tensor, "batch channel height width"]) -> Shaped[Tensor, "batch channel height width"]:
         """The view of each picture."""
         flipped = [axis for axis, is_flipped in ((2, self.upturned), (3, self.mirrored)) if is_flipped]
         seen = pictures.flip(flipped) if flipped else pictures

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cupel.core import machine
 from cupel.core.errors import UsageError
+from cupel.core.foreign_graphs import fault_of
 from cupel.core.graph import Graph
 
 if TYPE_CHECKING:
@@ -136,7 +137,11 @@ def finished(graph: Graph, features: str, *, rank: int, channels_last: bool = Fa
     if axes:
         numbers = graph.op("ReduceMean", numbers, graph.constant(np.array(axes, np.int64)), keepdims=0)
     graph.output_of_shape(OUTPUT, numbers, np.float32, axes=("width",))
-    return graph.model()
+    model = graph.model()
+    fault = fault_of(model.SerializeToString())
+    if fault is not None:
+        raise UsageError(f"it cannot be part of a packed model, since {fault}; export it without.")
+    return model
 
 
 def begun(n_channels: int, size: tuple[int, int] | None) -> tuple[Graph, str]:

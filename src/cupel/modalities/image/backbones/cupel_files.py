@@ -63,7 +63,7 @@ class CupelTrunk:
         from cupel.modalities.image.models import families
 
         spec = next((family for family in families() if family.name == self.family), None)
-        if spec is None or spec.build is None:
+        if spec is None or spec.build is None or not spec.trunk:
             raise UsageError(
                 f"it is a {self.family!r}, a network that this version of Cupel does not have; install the one that saved it."
             )

@@ -40,7 +40,7 @@ def demand_same(reference: str, opened: Backbone) -> None:
         )
 
 
-def resize_to(backbone: Backbone, dataset: Dataset, rows: Rows, *, policy: str) -> Resize:
+def resize_to(backbone: Backbone, dataset: Dataset, *, rows: Rows, policy: str) -> Resize:
     """To the size that the backbone was made for; where any will do, to what the pictures of these rows suggest."""
     size = backbone.size
     if size is None:
@@ -67,7 +67,7 @@ class AsFeatures:
         """Take mean and deviation."""
         del seed
         column = name_of_pictures(dataset)
-        resize = resize_to(self.opened, dataset, rows, policy=self.policy)
+        resize = resize_to(self.opened, dataset, rows=rows, policy=self.policy)
         features = features_of(dataset, rows, column=column, resize=resize, backbone=self.opened)
         deviation = features.std(axis=0, dtype=np.float64)
         fitted = FittedFeatures(
@@ -128,5 +128,5 @@ class AsItsPixels:
     def fit(self, dataset: Dataset, rows: Rows, *, seed: int) -> Prepared:
         """Choose the size, where the backbone leaves it open."""
         del seed
-        fitted = FittedPixels(name_of_pictures(dataset), resize_to(self.opened, dataset, rows, policy=self.policy))
+        fitted = FittedPixels(name_of_pictures(dataset), resize_to(self.opened, dataset, rows=rows, policy=self.policy))
         return Prepared(fitted, fitted.transform(dataset, rows), rows)

@@ -17,6 +17,7 @@ from cupel.core.inputs import InputShape
 from cupel.core.layers import (
     HALVING,
     Activation,
+    MapBatchNorm,
     Network,
     NormedConvolution,
     PatchWhitening,
@@ -176,8 +177,14 @@ class Airbench(Encoder):
         window, plans = config.window(size), plans_of(config, size, n_channels=n_channels)
         self.whitening = PatchWhitening(n_channels, n_models=len(generators), window=window, n_components=config.components)
         self.activation = Activation(config.activation)
+        self._bias_rate = config.bias_rate
         self.groups = nn.ModuleList([Group(plan, generators, activation=config.activation) for plan in plans])
         self.width = plans[-1].sizes[1]
+
+    def rate_factors(self) -> dict[nn.Parameter, float]:
+        """Biases of normalisations learn at a rate of their own."""
+        layers = [module for module in self.modules() if isinstance(module, MapBatchNorm)]
+        return {} if self._bias_rate == 1 else {layer.bias: self._bias_rate for layer in layers}
 
     def initialise(self, maps: Float[Tensor, "row side height width"]) -> None:
         """Take eigenvectors of patches."""
@@ -216,7 +223,7 @@ def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seed
     dropout = PooledDropout(config.dropout, seeds=seeds)
     head = LinearHead((encoder.width, n_outputs), generators, dropout=dropout, factor=HEAD_FACTOR)
     views = views_of(config.views, augment=config.augment)
-    return ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=config.augment, views=views, bias_rate=config.bias_rate)
+    return ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=config.augment, views=views)
 
 
 def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None, task: Task) -> Cost:

@@ -115,6 +115,12 @@ def with_rows_that_are_mixed(model: Any) -> None:
     model.graph.node[6].input[0] = "centred"
 
 
+def with_chance_in_it(model: Any) -> None:
+    model.graph.node.insert(4, helper.make_node("RandomNormalLike", ["flat"], ["noise"], scale=1e-12, seed=1.0))
+    model.graph.node.insert(5, helper.make_node("Add", ["flat", "noise"], ["noisy"]))
+    model.graph.node[6].input[0] = "noisy"
+
+
 def with_one_picture_at_a_time(model: Any) -> None:
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1, 12], np.int64), "form"))
     model.graph.node[3].CopyFrom(helper.make_node("Reshape", ["means", "form"], ["flat"]))
@@ -126,6 +132,7 @@ def with_one_picture_at_a_time(model: Any) -> None:
         (with_two_inputs, r"2 inputs \(image, mask\); expected one"),
         (with_an_unknown_operator, r"does not define \(com.somebody.Relu\)"),
         (with_rows_that_are_mixed, "otherwise beside others than alone"),
+        (with_chance_in_it, "cannot be part of a packed model, since it has the operator RandomNormalLike"),
         (with_one_picture_at_a_time, "cannot take 3 pictures.*free batch axis"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
