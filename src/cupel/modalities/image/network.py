@@ -95,8 +95,8 @@ class LinearHead(Head):
 class ImageNetwork(Network):
     """Pixels, an encoder, a head.
 
-    `augment` names what happens to the pictures of a training batch before anything else (see `AUGMENTATIONS`). `scaling` is given
-    where what pixels are normalised by is known. With `views` a picture is looked at in each of them, but
+    `augment` names what happens to the pictures of a training batch before anything else (see `AUGMENTATIONS`). `scaling` is
+    given where what pixels are normalised by is known. With `views` a picture is looked at in each of them, but
     while training, and answers are their weighted mean.
     """
 
