@@ -22,6 +22,7 @@ from cupel.core.layers import (
 )
 from cupel.modalities.image.augmentation.views import View
 from cupel.modalities.image.augmenting import Changes
+from cupel.modalities.image.growing import Growing
 
 PIXELS = "pixels"
 TRUNK = ("scaling.", "encoder.")
@@ -113,6 +114,7 @@ class ImageNetwork(Network):
     ) -> None:
         super().__init__()
         self._views = tuple(views)
+        self._growing = Growing(1.0)
         self._changes = None if augment == "none" else Changes(augment, seeds)
         self.n_models = len(seeds)
         self.scaling = PixelScaling(shape.widths[PIXELS], n_models=self.n_models) if scaling is None else scaling
@@ -127,25 +129,31 @@ class ImageNetwork(Network):
         with torch.no_grad():
             self.encoder.initialise(self.scaling(few))
 
+    def grow_from(self, first_side: float) -> ImageNetwork:
+        """The network, whose training begins with pictures of this share of their sides (see `Growing`); not where masks are learned."""
+        self._growing = Growing(first_side)
+        return self
+
     def set_progress(self, fraction: float) -> None:
         """Tell the encoder, and who changes the pictures."""
         self.encoder.set_progress(fraction)
+        self._growing.set_progress(fraction)
         if self._changes is not None:
             self._changes.progress = fraction
 
     def changed(
         self, blocks: Mapping[str, Tensor], target: Shaped[Tensor, "model batch ..."], *, n_outputs: int
     ) -> tuple[dict[str, Tensor], Shaped[Tensor, "model batch ..."]]:
-        """Augmented pictures; where they are mixed with one another, targets are too, and masks are moved along."""
+        """Augmented pictures, small at first; where they are mixed with one another, targets are too, and masks are moved along."""
         if self._changes is None:
-            return dict(blocks), target
+            return {**blocks, PIXELS: self._growing.reduced(blocks[PIXELS])}, target
         if target.ndim == 4:
             pixels, target = self._changes.changed_with_masks(blocks[PIXELS], target)
             return {**blocks, PIXELS: pixels}, target
         pixels = self._changes.changed(blocks[PIXELS])
         if self._changes.mixes:
             pixels, target = self._changes.mixed(pixels, target, n_classes=0 if target.is_floating_point() else n_outputs)
-        return {**blocks, PIXELS: pixels}, target
+        return {**blocks, PIXELS: self._growing.reduced(pixels)}, target
 
     def keep_generators(self, models: Sequence[int]) -> None:
         """As of any network, and of the changes."""

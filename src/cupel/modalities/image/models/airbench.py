@@ -32,6 +32,7 @@ from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import ROW_KINDS, Task
 from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, views_of
+from cupel.modalities.image.growing import cost_of_growing
 from cupel.modalities.image.network import PIXELS, TRUNK, Encoder, ImageNetwork, LinearHead, size_of_pictures
 from cupel.modalities.image.work import Work, convolution_work, image_cost, image_preset, image_space, linear_work, total
 
@@ -54,7 +55,8 @@ class Config:
 
     `stem`: "full" whitens patches of 2 × 2 at every place, "half" of 4 × 4 at every other, which leaves the convolutions a
     quarter of the work; "auto" is "full" up to 20 pixels. `components` eigenvectors are kept (as many as a patch has numbers, at
-    most), each as it is and negated. `bias_rate` is a factor on the learning rate of the normalisations' biases, 64 in the
+    most), each as it is and negated. Below 1, `first_side` is the share of their sides that pictures have when training begins.
+    `bias_rate` is a factor on the learning rate of the normalisations' biases, 64 in the
     source, which trains by plain gradients; an optimiser that divides by their size needs none.
     """
 
@@ -68,6 +70,7 @@ class Config:
     dropout: Annotated[float, Range(0.0, 0.5)] = 0.0
     augment: Annotated[str, Choice(*AUGMENTATIONS)] = "shift"
     views: Annotated[str, Choice(*VIEWS)] = "one"
+    first_side: Annotated[float, Choice(1.0, 0.75, 0.5)] = 1.0
     bias_rate: float = 1.0
 
     @property
@@ -223,7 +226,8 @@ def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seed
     dropout = PooledDropout(config.dropout, seeds=seeds)
     head = LinearHead((encoder.width, n_outputs), generators, dropout=dropout, factor=HEAD_FACTOR)
     views = views_of(config.views, augment=config.augment)
-    return ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=config.augment, views=views)
+    network = ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=config.augment, views=views)
+    return network.grow_from(config.first_side)
 
 
 def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None, task: Task) -> Cost:
@@ -233,7 +237,8 @@ def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None,
     stem = convolution_work((n_channels, plans[0].sizes[0]), window, before=size)
     head = linear_work((plans[-1].sizes[1], task.n_outputs))
     work = total([Work(products=stem.products / 3, values=stem.values, layers=1), *[plan.work for plan in plans], head])
-    return image_cost(n_train, recipe, work=work, picture_values=n_channels * size[0] * size[1])
+    whole = image_cost(n_train, recipe, work=work, picture_values=n_channels * size[0] * size[1])
+    return cost_of_growing(whole, config.first_side, size=size)
 
 
 RECIPE = Recipe(

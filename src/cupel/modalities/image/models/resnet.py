@@ -29,6 +29,7 @@ from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import ROW_KINDS, Task
 from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, views_of
+from cupel.modalities.image.growing import cost_of_growing
 from cupel.modalities.image.network import PIXELS, TRUNK, Encoder, ImageNetwork, LinearHead, size_of_pictures
 from cupel.modalities.image.work import Work, convolution_work, image_cost, image_preset, image_space, linear_work, total
 
@@ -45,6 +46,7 @@ class Config:
     """`n_stages` of `depth` blocks, `width` channels in the first and twice as many in each that follows.
 
     A "basic" block is two convolutions of 3 × 3; a "bottleneck" one of 3 × 3 between two of 1 × 1, four times as wide outside.
+    Below 1, `first_side` is the share of their sides that pictures have when training begins.
     """
 
     block: Annotated[str, Choice("basic", "bottleneck")] = "basic"
@@ -54,6 +56,7 @@ class Config:
     dropout: Annotated[float, Range(0.0, 0.5)] = 0.0
     augment: Annotated[str, Choice(*AUGMENTATIONS)] = "shift"
     views: Annotated[str, Choice(*VIEWS)] = "one"
+    first_side: Annotated[float, Choice(1.0, 0.75, 0.5)] = 1.0
 
 
 @dataclass(frozen=True)
@@ -211,7 +214,8 @@ def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seed
     encoder = ResNet(size, config, n_channels=shape.widths[PIXELS], generators=generators)
     head = LinearHead((encoder.width, n_outputs), generators, dropout=PooledDropout(config.dropout, seeds=seeds))
     views = views_of(config.views, augment=config.augment)
-    return ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=config.augment, views=views)
+    network = ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=config.augment, views=views)
+    return network.grow_from(config.first_side)
 
 
 def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None, task: Task) -> Cost:
@@ -220,7 +224,8 @@ def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None,
     plans = plans_of(config, size)
     stem = convolution_work((n_channels, config.width), stem_of(size), before=size)
     work = total([stem, *[plan.work for plan in plans], linear_work((plans[-1].sizes[1], task.n_outputs))])
-    return image_cost(n_train, recipe, work=work, picture_values=n_channels * size[0] * size[1])
+    whole = image_cost(n_train, recipe, work=work, picture_values=n_channels * size[0] * size[1])
+    return cost_of_growing(whole, config.first_side, size=size)
 
 
 RECIPE = Recipe(
