@@ -44,6 +44,10 @@ class Recipe:
     to their frequency. `epochs_share` below 1 is a look at what a candidate promises: so much of the epochs, schedule and all;
     0 is one epoch.
 
+    With a `range_test` each model first finds its own learning rate: a few dozen steps from far below the recipe's to far above
+    it, on weights that are put back. It goes on with a tenth of the rate at which the loss was least, a quarter of the
+    recipe's to four times it.
+
     Averages of weights: `ema` is how much of a moving average stays at each step, 0 is off; over the last `swa` of training,
     0 is off, the mean of the weights at the epochs' ends takes its place, at the rate that the schedule has come to.
     Averages of predictions: `snapshots` above 1 runs the schedule so many times over and keeps the best network of each run;
@@ -51,7 +55,7 @@ class Recipe:
     many networks, each on a bootstrap sample of the rows. Before the last snapshot, or the mean of weights, has begun,
     nothing stops early.
     Sources: Izmailov et al. 2018, arXiv:1803.05407; Huang et al. 2017, arXiv:1704.00109; Breiman 1996,
-    doi:10.1007/BF00058655.
+    doi:10.1007/BF00058655; Smith 2015, arXiv:1506.01186, section 3.3 (range test).
     """
 
     optimizer: Annotated[str, Choice("adamw", "adam", "sgd", "rmsprop")] = "adamw"
@@ -78,6 +82,7 @@ class Recipe:
     swa: Annotated[float, Range(0.0, 0.5)] = 0.0
     snapshots: Annotated[int, Range(1, 10)] = 1
     bags: Annotated[int, Range(1, 16)] = 1
+    range_test: Annotated[bool, Choice(False, True)] = False
 
     def pace(self, n_rows: int) -> Pace:
         """Batch size, steps and epochs for a training set of `n_rows`; nothing else decides them.

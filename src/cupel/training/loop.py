@@ -18,6 +18,7 @@ from cupel.training.cycles import Cycles
 from cupel.training.loss import balancing_weights, judged_losses, label_losses, penalty, sample_losses
 from cupel.training.optimiser import Stepper
 from cupel.training.outcome import BestWeights, Outcome
+from cupel.training.range_test import rate_factors
 from cupel.training.schedule import PLATEAU_FACTOR, factor
 from cupel.training.stacking import Order, Stack
 from cupel.training.watch import Watch
@@ -51,7 +52,7 @@ class Loop:
         self._network, self._recipe, self._pace, self._watch = network, recipe, pace, watch
         self._train, self._stop, self._folds = lesson.train, lesson.stop, list(lesson.folds)
         self._orders = [Order(size, seed=seed) for size, seed in zip(self._train.sizes, lesson.seeds, strict=True)]
-        self._n_outputs = lesson.n_outputs
+        self._n_outputs, self._seeds = lesson.n_outputs, lesson.seeds
         self._class_weights: Tensor | None = None
         targets = self._train.targets()
         self._has_labels = targets[0].ndim == 2  # before any mixing, which makes probabilities (B, K) of classes too
@@ -84,6 +85,8 @@ class Loop:
 
     def _run(self) -> None:
         n_epochs = self._pace.n_epochs
+        if self._recipe.range_test:
+            self._stepper.usual = self._tested_rates()
         for epoch in range(n_epochs):
             if self._cycles.begins(epoch):
                 self._begin_cycle()
@@ -119,6 +122,19 @@ class Loop:
         n_whole = self._cycles.number(epoch) + (is_whole and self._cycles.ends(epoch))
         for place in self._places:
             self.outcomes[place].cut(n_whole=n_whole)
+
+    def _tested_rates(self) -> list[float]:
+        """Factors on the recipe's learning rate by a range test of each model, on batches in an order of its own."""
+        orders = [Order(size, seed=seed) for size, seed in zip(self._train.sizes, self._seeds, strict=True)]
+
+        def losses() -> Tensor:
+            rows = torch.stack([order.take(self._pace.batch_size) for order in orders])
+            blocks, target = self._train.batch(rows)
+            self._network.set_rows(rows)
+            blocks, target = self._network.changed(blocks, target, n_outputs=self._n_outputs)
+            return self._losses(self._network(blocks), target).mean(dim=1)
+
+        return rate_factors(self._network, self._recipe, losses=losses, is_over=lambda: self._watch.is_over)
 
     def _epoch(self, epoch: int) -> tuple[Tensor, int]:
         """Steps up to the next evaluation; mean training loss of each model, and how many steps there were."""

@@ -15,7 +15,7 @@ from cupel.training.averages import Averages
 class Stepper:
     """Applies gradients with a recipe's optimiser, clipping and averages.
 
-    `scales` are factors on each model's own step: 1, less after a plateau.
+    `scales` are factors on each model's own step: its `usual` one (1 unless a range test found another), less after a plateau.
     """
 
     def __init__(self, network: Network, recipe: Recipe) -> None:
@@ -33,7 +33,8 @@ class Stepper:
         ]
         self._optimizer = _optimizer(settings, recipe)
         self.averages = Averages(self.parameters, ema=recipe.ema)
-        self.scales = [1.0] * network.n_models
+        self.usual = [1.0] * network.n_models
+        self.scales = list(self.usual)
 
     def step(self, loss: Tensor, *, factor: float) -> None:
         """One step down the gradient of `loss`, the sum of the models' losses; `factor` is on the recipe's learning rate."""
@@ -54,7 +55,7 @@ class Stepper:
 
     def restart(self) -> None:
         """Begin a new cycle: every model at its full rate again, no mean over epochs yet."""
-        self.scales = [1.0] * len(self.scales)
+        self.scales = list(self.usual)
         self.averages.end_mean()
 
     def keep(self, models: Sequence[int]) -> None:
@@ -65,6 +66,7 @@ class Stepper:
                 if isinstance(value, Tensor) and value.ndim > 0:
                     state[name] = value.index_select(0, chosen)
         self.averages.keep(chosen)
+        self.usual = [self.usual[model] for model in models]
         self.scales = [self.scales[model] for model in models]
 
 
