@@ -19,7 +19,8 @@ from cupel.core.errors import DataError
 pytestmark = pytest.mark.slow
 N_ROWS = 160
 FAMILIES = ("LightGBM", "Airbench + MLP", "Airbench")
-SETTINGS = cupel.Settings(families=FAMILIES, search="portfolio", split="stratified", n_folds=2)
+BRIEFLY = {name: {"epochs": 12} for name in FAMILIES[1:]}
+SETTINGS = cupel.Settings(families=FAMILIES, search="portfolio", split="stratified", n_folds=2, racing=False, space=BRIEFLY)
 
 
 def drawn(tilt: float, generator: np.random.Generator) -> np.ndarray:
