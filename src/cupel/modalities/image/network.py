@@ -130,7 +130,7 @@ class ImageNetwork(Network):
             self.encoder.initialise(self.scaling(few))
 
     def grow_from(self, first_side: float) -> ImageNetwork:
-        """The network, whose training begins with pictures of this share of their sides (see `Growing`); not where masks are learned."""
+        """The network, whose training begins with pictures of this share of their sides (see `Growing`), but for masks."""
         self._growing = Growing(first_side)
         return self
 
@@ -144,7 +144,7 @@ class ImageNetwork(Network):
     def changed(
         self, blocks: Mapping[str, Tensor], target: Shaped[Tensor, "model batch ..."], *, n_outputs: int
     ) -> tuple[dict[str, Tensor], Shaped[Tensor, "model batch ..."]]:
-        """Augmented pictures, small at first; where they are mixed with one another, targets are too, and masks are moved along."""
+        """Augmented pictures, small at first; where they are mixed with one another, targets are too; masks are moved along."""
         if self._changes is None:
             return {**blocks, PIXELS: self._growing.reduced(blocks[PIXELS])}, target
         if target.ndim == 4:
