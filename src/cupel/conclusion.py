@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel import data, ensembling, evaluation, execution, packing, trust, verdict
+from cupel import data, ensembling, evaluation, execution, packing, trust, unsealing, verdict
 from cupel.core.budget import Deadline
 from cupel.core.dataset import Dataset
 from cupel.core.errors import NoModelError
@@ -238,6 +238,8 @@ def _publish(
     with stopwatch.stage("measuring speed"):
         model = _packed_model(problem, folder, pick)
         latency = packing.measure_latency(model, _latency_feeds(problem), seconds=LATENCY_SECONDS)
+    with stopwatch.stage("opening sealed rows"):
+        judged = judged.completed(promises=trust.joined(judged.promises, unsealing.opened(problem, folder, model=model)))
     with stopwatch.stage("explaining"):
         importance = _importance(problem, folder, pick, seconds_left=deadline.remaining)
         occlusions = _occlusions(problem, folder, pick, seconds_left=deadline.remaining)

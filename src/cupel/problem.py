@@ -261,6 +261,9 @@ def divide(dataset: Dataset, settings: Settings, *, twins: Array | None = None) 
         seed=settings.seed,
         twins=twins,
     )
+    if settings.seal:
+        kept = data.split(dataset, scheme="holdout", holdout=settings.seal, seed=settings.seed, twins=twins)
+        splits = splits.sealing(kept.folds[0].valid)
     return splits.sparing(data.FixPlan.of(settings.fixes).spared(dataset))
 
 

@@ -29,6 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Settings().prefer,
         help="which of those that cannot be told apart is packed: the cheapest (the default) or the best",
     )
+    parser.add_argument(
+        "--seal",
+        type=float,
+        metavar="SHARE",
+        default=Settings().seal,
+        help="keep this share of the rows, such as 0.1, away from everything until the packed model is judged by them, once",
+    )
     deciding = parser.add_argument_group("decisions between two classes")
     deciding.add_argument("--costs", metavar="C", help="what errors cost, such as false-positive=1,false-negative=5")
     deciding.add_argument("--at-least", metavar="S", help="say yes so that precision=0.9, or recall=0.9, is surely reached")
@@ -64,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         settings_from(arguments),
         ensemble=arguments.ensemble,
         prefer=arguments.prefer,
+        seal=arguments.seal,
         costs=numbers_from(arguments.costs, option="--costs"),
         at_least=numbers_from(arguments.at_least, option="--at-least"),
     )

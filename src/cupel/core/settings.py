@@ -26,8 +26,8 @@ class Settings:
     candidate gets all folds. `ensemble` is how candidates are combined: none, greedy, bagged-greedy, soft-vote,
     weighted-vote, hard-vote, stack, network-stack, two-layer-stack or auto. `prefer` says which of those that cannot be told
     apart is packed: the "cheapest" or the "best". For two classes, `costs` of a "false-positive" and a "false-negative", or
-    a "precision" or "recall" of `at_least` so much, say from which probability on the answer is yes. `device` is "auto",
-    "cpu" or "cuda". `fixes` is a fix plan, as `cupel look --fixes` writes one. `backbones` are pretrained weights to start from
+    a "precision" or "recall" of `at_least` so much, say from which probability on the answer is yes. A share of the rows to
+    `seal` is kept away from everything, and judges the packed model once. `device` is "auto", "cpu" or "cuda". `fixes` is a fix plan, as `cupel look --fixes` writes one. `backbones` are pretrained weights to start from
     (files, folders, or names on a hub, which are downloaded only with `allow_network`); of those whose licence forbids
     commercial use only those named in `allow_licences` are taken.
     """
@@ -52,6 +52,7 @@ class Settings:
     prefer: str = "cheapest"
     costs: Mapping[str, float] = field(default_factory=dict)
     at_least: Mapping[str, float] = field(default_factory=dict)
+    seal: float = 0.0
     device: str = "auto"
     fixes: Mapping[str, Any] = field(default_factory=dict)
     backbones: tuple[str, ...] = ()

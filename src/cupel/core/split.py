@@ -34,6 +34,7 @@ class Splits:
 
     `scheme` is one of holdout, k-fold, stratified, repeated, group, time; `reason` says in a sentence why it was chosen.
     `groups` (int64 per row) is set for the group scheme. `key` is a hash of every row index: part of a unit's identity.
+    `sealed` are rows that are in no fold, kept to judge what is packed in the end.
     """
 
     folds: tuple[Fold, ...]
@@ -41,6 +42,7 @@ class Splits:
     reason: str
     key: str
     groups: NDArray[np.int64] | None = None
+    sealed: Rows | None = None
 
     @property
     def covered(self) -> Rows:
@@ -69,6 +71,21 @@ class Splits:
         return replace(
             self, folds=folds, key=key, reason=f"{self.reason}; {len(rows):,} rows train nothing, as the fix plan says"
         )
+
+    def sealing(self, rows: Rows) -> Splits:
+        """The same folds without the given rows, which neither train nor stop nor judge; a fold left without judges is dropped.
+
+        Raises:
+            DataError: too little is left.
+        """
+        parts = ("train", "stop", "valid")
+        folds = [replace(fold, **{part: np.setdiff1d(getattr(fold, part), rows) for part in parts}) for fold in self.folds]
+        folds = [fold for fold in folds if len(fold.valid)]
+        if not folds or any(min(len(fold.train), len(fold.stop)) == 0 for fold in folds):
+            raise DataError(f"with {len(rows):,} rows sealed too few are left to train and judge; seal fewer rows.")
+        key = hashlib.sha256(b"sealed" + self.key.encode() + np.ascontiguousarray(rows, dtype="<i8").tobytes()).hexdigest()[:16]
+        numbered = tuple(replace(fold, index=index) for index, fold in enumerate(folds))
+        return replace(self, folds=numbered, key=key, sealed=rows, reason=f"{self.reason}; {len(rows):,} rows are sealed")
 
     def describe(self) -> dict[str, Any]:
         """Scheme, reason and sizes, for `run.yaml` and reports."""
