@@ -27,9 +27,10 @@ class Settings:
     weighted-vote, hard-vote, stack, network-stack, two-layer-stack or auto. `prefer` says which of those that cannot be told
     apart is packed: the "cheapest" or the "best". For two classes, `costs` of a "false-positive" and a "false-negative", or
     a "precision" or "recall" of `at_least` so much, say from which probability on the answer is yes. A share of the rows to
-    `seal` is kept away from everything, and judges the packed model once. `device` is "auto", "cpu" or "cuda". `fixes` is a fix plan, as `cupel look --fixes` writes one. `backbones` are pretrained weights to start from
-    (files, folders, or names on a hub, which are downloaded only with `allow_network`); of those whose licence forbids
-    commercial use only those named in `allow_licences` are taken.
+    `seal` is kept away from everything, and judges the packed model once. `device` is "auto", "cpu" or "cuda". `fixes` is a fix
+    plan, as `cupel look --fixes` writes one. `backbones` are pretrained weights to start from (files, folders, or names on a
+    hub, which are downloaded only with `allow_network`); of those whose licence forbids commercial use only those named in
+    `allow_licences` are taken.
     """
 
     task: str | None = None

@@ -78,8 +78,15 @@ class Splits:
         Raises:
             DataError: too little is left.
         """
-        parts = ("train", "stop", "valid")
-        folds = [replace(fold, **{part: np.setdiff1d(getattr(fold, part), rows) for part in parts}) for fold in self.folds]
+        folds = [
+            replace(
+                fold,
+                train=np.setdiff1d(fold.train, rows),
+                stop=np.setdiff1d(fold.stop, rows),
+                valid=np.setdiff1d(fold.valid, rows),
+            )
+            for fold in self.folds
+        ]
         folds = [fold for fold in folds if len(fold.valid)]
         if not folds or any(min(len(fold.train), len(fold.stop)) == 0 for fold in folds):
             raise DataError(f"with {len(rows):,} rows sealed too few are left to train and judge; seal fewer rows.")

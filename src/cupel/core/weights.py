@@ -65,7 +65,7 @@ class Weights:
         """Whether a candidate, as plain values, starts from these weights."""
         if isinstance(described, Mapping):
             return any(map(self.is_used_by, described.values()))
-        return described == self.reference
+        return bool(described == self.reference)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for `verdict.json`."""

@@ -248,7 +248,7 @@ def _fix(entry: Any, place: int) -> Fix:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("apply"), bool):
         raise UsageError(f"fix {place} of the plan is no mapping with `fix` and `apply: true` or `apply: false`.")
     try:
-        kind = FixKind(entry.get("fix"))
+        kind = FixKind(str(entry.get("fix")))
     except ValueError as error:
         raise UsageError(f"fix {place} of the plan is a {entry.get('fix')!r}; expected {', '.join(FixKind)}.") from error
     unknown = set(entry) - {*_TOLD, *_FIELDS[kind]}

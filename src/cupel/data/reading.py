@@ -79,7 +79,7 @@ def read(
     columns, described = _described(raw, special, typed, decoded)
     _check_time(time, typed, columns)
     lost = [finding for name in plain for finding in _losses(typed[name].column, decoded[name], raw[name])]
-    typing = [finding for each in (*special.values(), *_but(typed, target)) for finding in each.findings]
+    typing = [*_findings(special.values()), *_findings(_but(typed, target))]
     schema = Schema(described, target, group, time)
     return Dataset(
         schema=schema,
@@ -132,6 +132,10 @@ def _described(
             column = replace(_with_range(typed[name].column, columns[name]), had_unreadable=len(decoded[name].unreadable) > 0)
         described.append(column)
     return columns, tuple(described)
+
+
+def _findings(seen: Iterable[ReadColumn | Typed]) -> list[Finding]:
+    return [finding for each in seen for finding in each.findings]
 
 
 def _but(typed: Mapping[str, Typed], target: str | None) -> list[Typed]:

@@ -108,7 +108,7 @@ class Rehearsal:
         model = ExtraTreesClassifier(max_features="sqrt", **settings).fit(matrix[known], self.target[known])
         voted = np.zeros((int(asked.sum()), len(counts)))
         voted[:, model.classes_] = model.predict_proba(matrix[asked])
-        return (N_TREES * voted + shares) / (N_TREES + 1)  # no class is ever ruled out
+        return np.asarray((N_TREES * voted + shares) / (N_TREES + 1))  # no class is ever ruled out
 
 
 def _sample(n_samples: int, units: Integers | None, *, n_rows: int, seed: int) -> Integers:

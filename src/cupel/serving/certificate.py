@@ -85,7 +85,7 @@ class Certifier:
         """Predictions for columns in reverse order with a stranger among them, and for rows as single records."""
         golden = self.golden.rows
         n_rows = len(self.golden.expected)
-        turned = self._rows({STRANGER: ["?"] * n_rows, **{name: golden[name] for name in reversed(golden)}})
+        turned = self._rows({STRANGER: ["?"] * n_rows, **{name: golden[name] for name in reversed(list(golden))}})
         self.contract.check_columns(turned, Notes())
         first = self.run(self.contract.feeds(turned, Notes()))
         if self.contract.has_pictures:

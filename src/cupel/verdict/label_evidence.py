@@ -135,8 +135,9 @@ def label_mistakes_section(task: Task, target: Array, predictions: Array, *, row
     """The surest mistakes about single labels, as pictures: errors of the model, or of the data."""
     off = np.where(np.isfinite(target), np.abs(predictions - target), 0.0)
     order = np.argsort(-off, axis=None, kind="stable")
-    items = []
-    for place, label in zip(*(axis.tolist() for axis in np.unravel_index(order, off.shape)), strict=True):
+    items: list[str] = []
+    places, labels = (axis.tolist() for axis in np.unravel_index(order, off.shape))
+    for place, label in zip(places, labels, strict=True):
         if off[place, label] <= 0.5 or len(items) == N_MISTAKES:
             break
         url = thumbnails(int(rows[place]))

@@ -119,7 +119,7 @@ def _multiple(correlations: Array, own: Array) -> Array:
     """R squared of one variable on each two others, from all correlations."""
     rest = np.maximum(1 - correlations**2, 1e-9)
     whole = (own[:, None] ** 2 + own[None, :] ** 2 - 2 * np.outer(own, own) * correlations) / rest
-    return np.clip(whole, 0.0, 1.0)
+    return np.asarray(np.clip(whole, 0.0, 1.0))
 
 
 def _judged(dataset: Dataset, bench: Bench, pair: tuple[str, str], known: set[str]) -> list[Finding]:

@@ -177,7 +177,7 @@ class ImageNetwork(Network):
             return self._outputs_of_one(blocks)
         pixels = blocks[PIXELS]
         pictures = pixels.flatten(0, 1)
-        seen = [{**blocks, PIXELS: view(pictures).unflatten(0, pixels.shape[:2])} for view in self._views]
+        seen = [{**blocks, PIXELS: view(pictures).reshape(*pixels.shape[:2], *pixels.shape[2:])} for view in self._views]
         weighted = [view.weight * self._outputs_of_one(each) for view, each in zip(self._views, seen, strict=True)]
         return torch.stack(weighted).sum(dim=0)
 

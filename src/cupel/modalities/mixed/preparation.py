@@ -63,7 +63,9 @@ def blocks_of_part(blocks: Mapping[str, Value], place: int) -> dict[str, Value]:
 
 def shape_of_part(shape: InputShape, place: int) -> InputShape:
     """What the part's models must know of its blocks."""
-    return InputShape(*(blocks_of_part(each, place) for each in (shape.widths, shape.cardinalities, shape.extents)))
+    return InputShape(
+        blocks_of_part(shape.widths, place), blocks_of_part(shape.cardinalities, place), blocks_of_part(shape.extents, place)
+    )
 
 
 def _numbered(parts: Sequence[Mapping[str, Value]]) -> dict[str, Value]:

@@ -128,6 +128,7 @@ def _model(trunk: CupelTrunk) -> Any:
     scaling, encoder = trunk([0])
     scaling.eval()
     encoder.eval()
-    graph, pixels = begun(trunk.shape.widths[PIXELS], trunk.shape.extents[PIXELS])
+    height, width = trunk.shape.extents[PIXELS]
+    graph, pixels = begun(trunk.shape.widths[PIXELS], (height, width))
     features = encoder.emit(graph, scaling.emit(graph, pixels, model=0), model=0)
     return finished(graph, features, rank=2)

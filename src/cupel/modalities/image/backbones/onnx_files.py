@@ -173,7 +173,7 @@ def normalisation_said(facts: Mapping[str, Any], *, n_channels: int) -> tuple[Se
         numbers = value if isinstance(value, list | tuple) else [value]
         if not numbers or not all(isinstance(each, int | float) and not isinstance(each, bool) for each in numbers):
             return None
-        found.append([float(each) for each in numbers] * (n_channels if len(numbers) == 1 else 1))
+        found.append([float(str(each)) for each in numbers] * (n_channels if len(numbers) == 1 else 1))
     mean, deviation = found
     is_whole = len(mean) == len(deviation) == n_channels and min(deviation) > 0
     return (mean, deviation) if is_whole else None
@@ -234,7 +234,7 @@ def _cut(model: onnx.ModelProto, part: str) -> onnx.ModelProto:
 
 
 def _features_in(model: onnx.ModelProto, makers: Mapping[str, Any]) -> str:
-    outputs = [output.name for output in model.graph.output]
+    outputs = [str(output.name) for output in model.graph.output]
     telling = next((name for name in outputs if any(word in name.casefold() for word in TELLING_NAMES)), None)
     if telling is not None and telling in makers:
         return telling
@@ -248,4 +248,4 @@ def _features_in(model: onnx.ModelProto, makers: Mapping[str, Any]) -> str:
         maker = makers.get(other)
     if maker is not None and maker.op_type in ("Gemm", "MatMul") and maker.input[1] in stored and maker.input[0] in makers:
         return str(maker.input[0])
-    return outputs[0]
+    return str(outputs[0])

@@ -165,12 +165,12 @@ class TimmEncoder(Encoder):
             self.register_parameter(name.replace(*UNNAMED), nn.Parameter(stacked))
         for name, buffer in network.named_buffers():
             self.register_buffer(name.replace(*UNNAMED), buffer.expand(n_models, *buffer.shape).clone())
-        self.width = int(network.num_features)
+        self.width = int(str(network.num_features))
 
     def tensors_of(self, model: int) -> dict[str, Tensor]:
         """One model's parameters and buffers, by the names that the network has for them."""
         named = [*self.named_parameters(), *self.named_buffers()]
-        return {name.replace(*reversed(UNNAMED)): tensor[model] for name, tensor in named}
+        return {name.replace(UNNAMED[1], UNNAMED[0]): tensor[model] for name, tensor in named}
 
     def forward(self, maps: Float[Tensor, "row side height width"]) -> Float[Tensor, "model row feature"]:
         """Features of each model's pictures."""
@@ -193,7 +193,8 @@ class TimmEncoder(Encoder):
 
 def unfolded_maps(maps: Tensor, *, n_channels: int) -> Tensor:
     """(B, M * C, H, W) as (M, B, C, H, W)."""
-    return maps.unflatten(1, (-1, n_channels)).transpose(0, 1)
+    n_rows, _, height, width = maps.shape
+    return maps.reshape(n_rows, -1, n_channels, height, width).transpose(0, 1)
 
 
 def _exported(network: nn.Module, *, n_channels: int, size: tuple[int, int]) -> Any:
@@ -205,7 +206,7 @@ def _exported(network: nn.Module, *, n_channels: int, size: tuple[int, int]) -> 
         torch.onnx.export(
             network.cpu(),
             (torch.zeros(2, n_channels, *size),),
-            stream,
+            stream,  # type: ignore[arg-type]  # its older exporter, used here, writes into streams
             input_names=["x"],
             output_names=["y"],
             dynamic_axes={"x": {0: "rows"}, "y": {0: "rows"}},
