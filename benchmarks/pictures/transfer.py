@@ -116,7 +116,7 @@ def judged(
     except CupelError as error:
         return {"accuracy": None, "pick": str(error), "seconds": time.monotonic() - started}
     took = time.monotonic() - started
-    said = np.asarray(run.predictor.predict([pictures[row] for row in others])).astype(str)
+    said = np.asarray(run.predictor.predict({"picture": [pictures[row] for row in others]})).astype(str)
     accuracy = float((said == labels[others]).mean())
     found: dict[str, object] = {"accuracy": accuracy, "pick": run.facts["pick"]["name"], "seconds": took}
     told.write_text(json.dumps(found))
