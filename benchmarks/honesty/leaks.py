@@ -49,8 +49,8 @@ class Line:
     findings: tuple[Finding, ...]
 
 
-def frame_of(name: str, folder: Path) -> tuple[polars.DataFrame, str]:
-    """A table as text, and its target; rows shuffled, at most 2,000 of them."""
+def frame_of(name: str, folder: Path, *, n_rows: int = MAX_ROWS) -> tuple[polars.DataFrame, str]:
+    """A table as text, and its target; rows shuffled, at most so many of them."""
     if name in BUNDLED:
         from sklearn import datasets
 
@@ -60,7 +60,7 @@ def frame_of(name: str, folder: Path) -> tuple[polars.DataFrame, str]:
     else:
         table = next(table for table in TABLES if table.name == name)
         frame, target = table.read(folder), table.target
-    order = np.random.default_rng(0).permutation(len(frame))[:MAX_ROWS]
+    order = np.random.default_rng(0).permutation(len(frame))[:n_rows]
     return frame[order], target
 
 

@@ -17,6 +17,7 @@ from cupel.core.budget import Deadline
 from cupel.core.dataset import Dataset
 from cupel.core.errors import NoModelError
 from cupel.core.feeds import feeds_of
+from cupel.core.finding import Finding
 from cupel.core.form import Form
 from cupel.core.observer import Observer
 from cupel.core.pixels import data_url
@@ -144,9 +145,20 @@ def conclude(
         uncertainty = trust.uncertainty_of(problem, pick)
         made = trust.promises(problem, pick, uncertainty=uncertainty, calibration=calibration)
         judged = judged.completed(promises=trust.joined(made, promises or {}))
+    judged = replace(judged, findings=_with_doubts(problem, judged, pick))
     judged = replace(judged, weights=tuple(_told(weights, trials, pick=pick) for weights in problem.weights))
     proven = Proven(pick=pick, verdict=judged, uncertainty=uncertainty)
     return _publish(problem, folder, trials, proven=proven, deadline=deadline, stopwatch=stopwatch)
+
+
+def _with_doubts(problem: Problem, judged: verdict.Verdict, pick: Ensemble) -> tuple[Finding, ...]:
+    """The findings, those on doubtful targets by what is packed and of all rows, instead of a small forest's of some."""
+    if problem.task.form not in (Form.CLASSES, Form.VALUES):
+        return judged.findings
+    others = (finding for finding in judged.findings if finding.code != evaluation.DOUBTS)
+    rows = problem.splits.covered
+    doubts = evaluation.doubtful_targets(problem.dataset, pick.out_of_fold[rows], rows=rows, by="what is packed")
+    return (*others, *doubts)
 
 
 def packed(judged: verdict.Verdict, leader: Ensemble, *, usable: Sequence[Trial]) -> Ensemble:

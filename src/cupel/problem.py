@@ -202,6 +202,7 @@ def read(
     ).without(tuple(dict.fromkeys((*settings.drop, *plan.drop))))
     plan.check_rows(dataset)
     dataset = data.mended(dataset, plan.changes)
+    dataset = data.shuffled(dataset, seed=settings.seed) if settings.shuffle_target else dataset
     if dataset.task is not None:
         _check_wishes(settings, dataset.task)
         evaluation.metric_named(dataset.task.metric, dataset.task)

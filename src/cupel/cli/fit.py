@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -40,6 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     deciding.add_argument("--costs", metavar="C", help="what errors cost, such as false-positive=1,false-negative=5")
     deciding.add_argument("--at-least", metavar="S", help="say yes so that precision=0.9, or recall=0.9, is surely reached")
     add_backbones(parser)
+    parser.add_argument(
+        "--shuffle-check",
+        action="store_true",
+        help="learn from targets exchanged at random: without leaks scores fall to chance, else this ends with code 3",
+    )
     spent = parser.add_argument_group("what may be spent")
     add_budget(spent)
     parser.add_argument("--out", metavar="FOLDER", help="the run folder (default: runs/NAME); the same question goes on there")
@@ -74,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         seal=arguments.seal,
         costs=numbers_from(arguments.costs, option="--costs"),
         at_least=numbers_from(arguments.at_least, option="--at-least"),
+        shuffle_target=arguments.shuffle_check,
     )
     settings = with_backbones(settings, arguments)
     cap = seconds_in(arguments.time)
@@ -85,11 +92,43 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.target,
         effort=arguments.effort,
         time=None if cap is None else max(cap - (time.monotonic() - started), 1.0),  # importing PyTorch is part of it
-        out=arguments.out,
+        out=_folder(arguments),
         settings=settings,
         observer=observer_for(arguments.progress),
     )
+    if arguments.shuffle_check:
+        return show_shuffled(finished.facts)
     show(finished)
+    return 0
+
+
+def _folder(arguments: argparse.Namespace) -> Any:
+    """The run folder asked for; a shuffled run never lands where a real one would."""
+    from cupel.pipeline import folder_for
+
+    if arguments.out or not arguments.shuffle_check:
+        return arguments.out
+    folder = folder_for(None, arguments.source)
+    return folder.with_name(f"{folder.name}-shuffled")
+
+
+def show_shuffled(facts: Mapping[str, Any]) -> int:
+    """Say whether what learned from shuffled targets is no better than a constant; 3 where it is."""
+    pick, constant = facts["pick"]["score"], facts["constant"]["score"]
+    sign = 1.0 if facts["higher_is_better"] else -1.0
+    bounds = sorted(sign * pick[name] for name in ("low", "high"))
+    is_better = bounds[0] > sign * constant["estimate"]
+    print(
+        f"With targets exchanged at random, {facts['pick']['name']} has {facts['metric']} {pick['estimate']:.4g} (95% interval "
+        f"{pick['low']:.4g} to {pick['high']:.4g}); always the same answer has {constant['estimate']:.4g}."
+    )
+    if is_better:
+        print(
+            "That is better than chance: rows that judged have been seen, or a preparation was fitted outside of the folds. Look "
+            "for near copies and groups (`cupel look`), and at families and preparations from other packages."
+        )
+        return 3
+    print("That is chance: nothing leaks through the pipeline.")
     return 0
 
 

@@ -28,8 +28,9 @@ class Settings:
     apart is packed: the "cheapest" or the "best". For two classes, `costs` of a "false-positive" and a "false-negative", or
     a "precision" or "recall" of `at_least` so much, say from which probability on the answer is yes. A share of the rows to
     `seal` is kept away from everything, and judges the packed model once. `device` is "auto", "cpu" or "cuda". `fixes` is a fix
-    plan, as `cupel look --fixes` writes one. `backbones` are pretrained weights to start from (files, folders, or names on a
-    hub, which are downloaded only with `allow_network`); of those whose licence forbids commercial use only those named in
+    plan, as `cupel look --fixes` writes one. With `shuffle_target` targets are exchanged between rows, and scores must fall to
+    chance. `backbones` are pretrained weights to start from (files, folders, or names on a hub, which are downloaded only with
+    `allow_network`); of those whose licence forbids commercial use only those named in
     `allow_licences` are taken.
     """
 
@@ -56,6 +57,7 @@ class Settings:
     seal: float = 0.0
     device: str = "auto"
     fixes: Mapping[str, Any] = field(default_factory=dict)
+    shuffle_target: bool = False
     backbones: tuple[str, ...] = ()
     allow_network: bool = False
     allow_licences: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cupel.data.quality import judge_quality
     from cupel.data.reading import read
     from cupel.data.sentinel import copies_finding, near_copies
+    from cupel.data.shuffling import shuffled
     from cupel.data.splitting import split
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "read_table",
     "row_hashes",
     "seen_before",
+    "shuffled",
     "split",
 ]
 
@@ -52,6 +54,7 @@ _HOMES = {
     "read_table": "cupel.data.files",
     "row_hashes": "cupel.data.known_rows",
     "seen_before": "cupel.data.known_rows",
+    "shuffled": "cupel.data.shuffling",
     "split": "cupel.data.splitting",
 }
 

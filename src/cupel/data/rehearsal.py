@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
+from cupel.core.form import Form
 from cupel.data.dealing import compact
 
 Array = NDArray[Any]
@@ -21,8 +22,8 @@ N_TREES = 40
 
 def can_rehearse(dataset: Dataset, *, min_rows: int) -> bool:
     """Whether there are rows enough, columns that a forest reads, and a target that is one class or one number."""
-    has_columns = bool(dataset.schema.plain_features) and dataset.task is not None
-    return has_columns and dataset.n_samples >= min_rows and dataset.target is not None and dataset.target.ndim == 1
+    is_plain = dataset.task is not None and dataset.task.form in (Form.CLASSES, Form.VALUES)
+    return is_plain and dataset.n_samples >= min_rows and bool(dataset.schema.plain_features)
 
 
 class Rehearsal:

@@ -17,7 +17,7 @@ from cupel.evaluation.curves import (
     roc_curve,
 )
 from cupel.evaluation.decisions import decision_for_costs, decision_for_precision, decision_for_recall
-from cupel.evaluation.doubts import doubtful_targets, rehearsed_doubts
+from cupel.evaluation.doubts import DOUBTS, doubtful_targets, rehearsed_doubts
 from cupel.evaluation.effects import with_effects
 from cupel.evaluation.importance import Importance, permutation_importance
 from cupel.evaluation.intervals import Difference, Interval, interval, paired_difference, table
@@ -35,6 +35,7 @@ from cupel.evaluation.wrong_labels import WrongLabels, likely_wrong_labels
 from cupel.evaluation.wrong_values import WrongValues, likely_wrong_values
 
 __all__ = [
+    "DOUBTS",
     "FEWEST_SIZES",
     "METRICS",
     "CalibrationCurve",

@@ -16,7 +16,7 @@ from cupel.evaluation.wrong_values import likely_wrong_values
 
 Array = NDArray[Any]
 
-CODE = "doubtful-labels"
+DOUBTS = "doubtful-labels"
 N_ROWS = 5_000
 MIN_ROWS = 100
 SURE_MARGIN = -0.5
@@ -76,7 +76,7 @@ def doubtful_targets(dataset: Dataset, predictions: Array, *, rows: Array, by: s
     )
     return [
         Finding(
-            code=CODE,
+            code=DOUBTS,
             severity=Severity.WARNING if is_easy and is_many else Severity.NOTE,
             where=dataset.task.target,
             what=f"The targets of {len(places):,} of {len(rows):,} rows ({len(places) / len(rows):.1%}) {how} ({context}); "

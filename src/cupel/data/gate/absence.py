@@ -6,6 +6,7 @@ import numpy as np
 
 from cupel.core.dataset import Dataset
 from cupel.core.finding import Finding, Severity
+from cupel.core.form import Form
 from cupel.core.profile import Profile
 from cupel.data.association import association_of
 
@@ -22,7 +23,7 @@ def find_telling_absence(dataset: Dataset, profile: Profile) -> list[Finding]:
 
 
 def _absence(dataset: Dataset) -> list[Finding]:
-    if dataset.task is None or dataset.n_samples < MIN_ROWS:
+    if dataset.task is None or dataset.n_samples < MIN_ROWS or dataset.task.form is Form.MASKS:
         return []
     association = association_of(dataset)
     telling = []

@@ -8,6 +8,7 @@ import numpy as np
 
 from cupel.core.dataset import Dataset
 from cupel.core.finding import Finding
+from cupel.core.form import Form
 from cupel.core.labels import alone as only
 from cupel.core.labels import is_several
 from cupel.data.sentinel.encodings import find_encodings
@@ -27,7 +28,7 @@ def find_hidden_leaks(dataset: Dataset, alone: Sequence[Finding]) -> list[Findin
 
     Of several labels the three most frequent are looked at one by one.
     """
-    if dataset.task is None or dataset.target is None or dataset.n_samples < MIN_ROWS:
+    if dataset.task is None or dataset.target is None or dataset.n_samples < MIN_ROWS or dataset.task.form is Form.MASKS:
         return []
     if is_several(dataset.task):
         frequent = np.argsort(-np.nansum(dataset.target, axis=0), kind="stable")[:N_LABELS].tolist()

@@ -9,6 +9,7 @@ from cupel.core.fix import Fix, FixKind
 from cupel.core.mending import Mending
 from cupel.core.schema import ColumnKind
 from cupel.data.fixes import FixPlan, data_key, mended, plain_plan
+from cupel.data.shuffling import shuffled
 from cupel.data.tests.making_datasets import make_dataset
 
 CITIES = ["NY", "ny", "LA", "NY", "ny", "LA", "", "NY"]
@@ -125,3 +126,13 @@ def test_no_plan_changes_nothing():
     same = dataset()
     assert mended(same, plan.changes) is same
     assert same.schema["x"].kind is ColumnKind.NUMBER
+
+
+def test_shuffled_targets_keep_their_counts_and_nothing_else():
+    same = dataset()
+    dealt = shuffled(same)
+    assert sorted(dealt.target.tolist()) == sorted(same.target.tolist())
+    assert dealt.fingerprint != same.fingerprint
+    assert shuffled(same).target.tolist() == dealt.target.tolist()
+    assert dealt.schema["y"].levels[dealt.columns["y"][0]] == dealt.task.classes[dealt.target[0]]
+    assert dealt.findings[-1].code == "shuffled-target"
