@@ -144,7 +144,7 @@ def conclude(
         pick, calibration = trust.calibrated(problem, packed(judged, leader, usable=usable), score=scorer(problem))
         uncertainty = trust.uncertainty_of(problem, pick)
         made = trust.promises(problem, pick, uncertainty=uncertainty, calibration=calibration)
-        judged = judged.completed(promises=trust.joined(made, promises or {}))
+        judged = replace(judged, promises=trust.joined(made, promises or {}))
     judged = replace(judged, findings=_with_doubts(problem, judged, pick))
     judged = replace(judged, weights=tuple(_told(weights, trials, pick=pick) for weights in problem.weights))
     proven = Proven(pick=pick, verdict=judged, uncertainty=uncertainty)
@@ -251,7 +251,7 @@ def _publish(
         model = _packed_model(problem, folder, pick)
         latency = packing.measure_latency(model, _latency_feeds(problem), seconds=LATENCY_SECONDS)
     with stopwatch.stage("opening sealed rows"):
-        judged = judged.completed(promises=trust.joined(judged.promises, unsealing.opened(problem, folder, model=model)))
+        judged = replace(judged, promises=trust.joined(judged.promises, unsealing.opened(problem, folder, model=model)))
     with stopwatch.stage("explaining"):
         importance = _importance(problem, folder, pick, seconds_left=deadline.remaining)
         occlusions = _occlusions(problem, folder, pick, seconds_left=deadline.remaining)

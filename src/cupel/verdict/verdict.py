@@ -172,7 +172,6 @@ class Verdict:
         latency_ms: Mapping[str, float] | None = None,
         n_bytes: int | None = None,
         importance: Sequence[Any] = (),
-        promises: Mapping[str, Any] | None = None,
         class_overlaps: Sequence[Any] = (),
     ) -> Verdict:
         """The same verdict with what is known only after judging: the packed pick's speed and size, and what it relies on.
@@ -191,7 +190,6 @@ class Verdict:
             seconds=self.seconds if seconds is None else seconds,
             seconds_by_stage=dict(seconds_by_stage or self.seconds_by_stage),
             seed=self.seed if seed is None else seed,
-            promises={**self.promises, **(promises or {})},
             class_overlaps=tuple(plain(list(class_overlaps))) or self.class_overlaps,
             importance=tuple(sorted(rows, key=lambda row: -row["drop"])) or self.importance,
         )
