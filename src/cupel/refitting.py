@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from cupel import data, execution, tuning, verdict
 from cupel.conclusion import conclude, predictions_of_leader, usable_of
-from cupel.core import registry
+from cupel.core import masks, registry
 from cupel.core.budget import Budget, Deadline, Effort, seconds_in
 from cupel.core.candidate import Candidate
 from cupel.core.errors import DataError, UsageError
 from cupel.core.family import Family
 from cupel.core.feeds import feeds_of
-from cupel.core.masks import judged_predictions
 from cupel.core.observer import Observer, Silent
 from cupel.core.recipe import Recipe
 from cupel.core.restoring import restored
@@ -279,7 +278,7 @@ def _is_enough(problem: Problem, rows: Array) -> bool:
 
 
 def _predicted(problem: Problem, old: Predictor, rows: Array) -> Array:
-    return judged_predictions(problem.task, old.run(feeds_of(problem.dataset, rows, old.inputs)))
+    return masks.judged_predictions(problem.task, old.run(feeds_of(problem.dataset, rows, old.inputs)))
 
 
 def _with_constant(problem: Problem, members: Sequence[tuning.Proposal]) -> tuple[tuning.Proposal, ...]:

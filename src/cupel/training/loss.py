@@ -19,7 +19,7 @@ def sample_losses(
     target: Shaped[Tensor, "model batch ..."],
     *,
     smoothing: float = 0.0,
-    class_weights: Float[Tensor, "model output"] | None = None,
+    class_weights: Float[Tensor, "model klass"] | None = None,
 ) -> Float[Tensor, "model batch"]:
     """Cross entropy for integer targets, squared error for others; the mean over members of each member's own loss.
 
