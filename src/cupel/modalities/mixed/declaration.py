@@ -8,13 +8,15 @@ from dataclasses import replace
 from functools import partial
 
 from cupel.core.dataset import Dataset
+from cupel.core.errors import UsageError
 from cupel.core.family import Family
-from cupel.core.modality import GraphInput, Inspection, Modality
+from cupel.core.modality import GraphInput, Inspection, Modality, Pretrained
 from cupel.core.schema import Schema
 from cupel.core.task import TaskKind
+from cupel.core.weights import Weights
 from cupel.modalities.mixed.example import example_mixed
 from cupel.modalities.mixed.inspection import inspect_parts
-from cupel.modalities.mixed.parts import parts_of
+from cupel.modalities.mixed.parts import Part, parts_of
 
 
 def recognises(schema: Schema) -> float:
@@ -55,13 +57,32 @@ def inspect(dataset: Dataset) -> Inspection:
 
 def for_schema(schema: Schema) -> Modality:
     """With the families of all parts together, and of each part of these columns."""
-    return replace(modality, families=partial(_families_for, schema))
+    starts = partial(_pretrained_for, schema) if _that_start(schema) else None
+    return replace(modality, families=partial(_families_for, schema), pretrained=starts)
 
 
 def _families_for(schema: Schema) -> Sequence[Family]:
     from cupel.modalities.mixed.families import families_of_each
 
     return families_of_each(parts_of(schema))
+
+
+def _that_start(schema: Schema) -> list[Part]:
+    """The parts whose networks may start from weights."""
+    return [part for part in parts_of(schema) if part.modality.pretrained is not None]
+
+
+def _pretrained_for(schema: Schema, weights: Sequence[Weights]) -> Pretrained:
+    """What the one part makes of them that can.
+
+    Raises:
+        UsageError: several can.
+    """
+    part, *others = _that_start(schema)
+    if others or part.modality.pretrained is None:
+        names = ", ".join(each.label for each in (part, *others))
+        raise UsageError(f"weights were given, and {names} may each start from them; leave all but one out with --drop.")
+    return part.modality.pretrained(weights)
 
 
 modality = Modality(

@@ -11,6 +11,8 @@ import pytest
 
 from cupel.core import registry
 from cupel.core.dataset import Dataset
+from cupel.core.errors import UsageError
+from cupel.core.modality import Pretrained
 from cupel.core.schema import Column, ColumnKind, Schema
 from cupel.modalities.mixed import modality
 from cupel.modalities.mixed.example import example_mixed
@@ -75,6 +77,22 @@ def test_every_column_of_pictures_has_models_of_its_own() -> None:
     assert found["Airbench (other)"].space(task).default.preparation.column == "other"
 
 
+def test_the_one_part_that_can_starts_from_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Pretrained()
+    installed = [
+        replace(each, pretrained=lambda weights: opened) if each.name == "image" else replace(each, pretrained=None)
+        for each in registry.modalities()
+    ]
+    monkeypatch.setattr(registry, "modalities", lambda: tuple(installed))
+    found = registry.recognise(schema_of(PICTURE, NUMBER)).pretrained
+    assert found is not None
+    assert found(()) is opened
+    several = registry.recognise(schema_of(PICTURE, NUMBER, OTHER)).pretrained
+    assert several is not None
+    with pytest.raises(UsageError, match="front, back may each start"):
+        several(())
+
+
 def test_a_column_that_collides_with_an_input_of_the_table_is_refused() -> None:
     dataset = example_mixed("binary")
     columns = (replace(dataset.schema["picture"], name="number"), *dataset.schema.columns[1:])
@@ -122,6 +140,7 @@ def test_what_reads_all_takes_its_turn_with_what_reads_a_part(kind: str) -> None
     placed = sorted(
         (preset.place, family.name)
         for family in registry.recognise(dataset.schema).families()
+        if task.kind in family.tasks
         for preset in family.portfolio(task)
         if preset.place is not None
     )
