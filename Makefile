@@ -4,6 +4,7 @@
 #   make test        install the developer's tools, then every fast check and test
 #   make test-real   the tests on real data and the slow ones (data sets: folder named by CUPEL_DATA, or ../shared/data)
 #   make fuzz        strange input by the hundred thousand (INPUTS=100000); goes on where it stopped
+#   make test-chaos  runs killed at random moments and resumed, compared with one left alone (hours; goes on where it stopped)
 #   make bench       Cupel beside its peers on the development tables at equal time (hours; goes on where it stopped)
 #   make clean       remove what was made, the environment included
 #
@@ -16,6 +17,8 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= demo
 JOBS ?= 2
+CHAOS ?= chaos
+RUNS ?= 100
 BENCH ?= bench
 INPUTS ?= 100000
 SECONDS_A_TABLE ?= 60
@@ -27,7 +30,7 @@ TORCH = $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 INSTALLED_FIT = $(VENV)/.installed-fit
 INSTALLED_DEV = $(VENV)/.installed-dev
 
-.PHONY: demo demo-images test test-fast test-real bench fuzz lint clean help
+.PHONY: demo demo-images test test-fast test-real test-chaos bench fuzz lint clean help
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -61,6 +64,9 @@ test-real: $(INSTALLED_DEV)
 fuzz: $(INSTALLED_DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzzing.py --inputs $(INPUTS) --work fuzz
 
+test-chaos: $(INSTALLED_DEV)
+	$(BIN)/python -m benchmarks.survival --work $(CHAOS) --runs $(RUNS)
+
 bench: $(INSTALLED_DEV)
 	$(BIN)/python -m benchmarks.tabular run --data $(CUPEL_DATA) --work $(BENCH) --seconds $(SECONDS_A_TABLE)
 	$(BIN)/python -m benchmarks.tabular report --work $(BENCH) --out $(BENCH)/tabular.md
@@ -84,5 +90,5 @@ $(INSTALLED_DEV): pyproject.toml constraints.txt $(INSTALLED_FIT)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO) $(DEMO)-images $(BENCH) build dist fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
+	rm -rf $(VENV) $(DEMO) $(DEMO)-images $(BENCH) $(CHAOS) build dist fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

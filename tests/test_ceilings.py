@@ -62,9 +62,10 @@ KNOWN_ORDERS = {
 
 # place (a file, or file::name) -> why it may pass the ceiling
 MORE_ARGUMENTS: dict[str, str] = {
-    "pipeline.py::search": "the search of fit and of refit: on what, where, how, for how long, and whom to tell",
-    "verdict/verdict.py::Verdict.completed": "what is known only after judging, one keyword for each thing",
     "modalities/image/network.py::ImageNetwork.__init__": "the parts that a network on pictures is put together from",
+    "pipeline.py::fit": "the door of everything: what is asked, of which data, at what cost, and who is told",
+    "pipeline.py::search": "the same, for those who bring a strategy of their own",
+    "pipeline.py::_tried": "the same, with what it was made into",
     "verdict/judge.py::judge": "what was tried, what was chosen, and how: each is a thing of its own",
     "training/fit.py::fit": "the door of training: what, how, on which machine, until when, and whom to tell",
     "evaluation/selection.py::corrected_for_selection": "what was said, how it was chosen, and all that a resample depends on",
@@ -187,6 +188,7 @@ def _dangers(node: ast.AST) -> list[str]:
 def test_nobody_catches_every_exception_without_being_named() -> None:
     allowed = {
         "execution/runner.py": "records why a candidate failed",
+        "workbench.py": "tells why a candidate failed to the process that records it",
         "serving/predictor.py": "ONNX Runtime's errors derive from nothing narrower; each is told as an ArtifactError",
     }
     faults = []

@@ -1,15 +1,14 @@
 """A candidate run on some folds, or with a share of the rows, and then on all."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 
-from cupel import execution, pipeline
+from cupel import execution, making
 from cupel.core import registry
 from cupel.core.budget import Deadline
 from cupel.core.candidate import Candidate
 from cupel.core.settings import Settings
+from cupel.core.stopwatch import Stopwatch
 from cupel.core.trial import Status
 from cupel.problem import understand
 
@@ -24,17 +23,11 @@ def problem():
     return understand({"x": x, "z": z, "y": y}, "y", settings=Settings(n_folds=3))
 
 
-def runner_in(folder, problem, **given):
-    return execution.Runner(
-        dataset=problem.dataset,
-        splits=problem.splits,
-        inputs=problem.inputs,
-        golden=problem.golden_rows,
-        folder=folder,
-        train=partial(pipeline._train, task=problem.task, device="cpu"),
-        export=partial(pipeline._export, problem),
-        **{"measure": lambda model, feeds: {"one": 2.0, "thousand": 10.0}, **given},
-    )
+def runner_in(folder, problem, *, kept_bytes=np.inf, measure=lambda model, feeds: {"one": 2.0, "thousand": 10.0}):
+    given = making.handover(problem, units=folder.units.folder, kept_bytes=kept_bytes)
+    maker = making.maker(given, stopwatch=Stopwatch())
+    maker.measure = measure
+    return execution.Runner(dataset=problem.dataset, splits=problem.splits, folder=folder, executor=maker)
 
 
 def candidate_of(problem, name):
@@ -95,7 +88,7 @@ def test_a_share_of_the_rows_is_another_unit_and_shares_are_nested(problem, tmp_
     with execution.RunFolder(tmp_path) as folder:
         runner = runner_in(folder, problem)
         fold = problem.splits.folds[0]
-        third, half = (set(runner._some(fold, share).tolist()) for share in (1 / 2, 3 / 4))
+        third, half = (set(runner.executor._some(fold, share).tolist()) for share in (1 / 2, 3 / 4))
         screened = run(runner, candidate, family, n_folds=1, share=0.5)
         full = run(runner, candidate, family)
     assert third < half < set(fold.train.tolist())
@@ -110,6 +103,6 @@ def test_prepared_folds_are_kept_as_far_as_memory_is_given_and_change_nothing(pr
         with execution.RunFolder(tmp_path / str(number)) as folder:
             runner = runner_in(folder, problem, kept_bytes=kept_bytes)
             found.append(run(runner, candidate, family).out_of_fold)
-            assert len(runner._prepared) == n_kept
+            assert len(runner.executor._prepared) == n_kept
     assert np.array_equal(found[0], found[1])
     assert np.array_equal(found[0], found[2])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,19 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel import execution, packing, training, tuning
+from cupel import execution, making, tuning
 from cupel.conclusion import comparer, conclude, scorer, show_score
 from cupel.core import machine
 from cupel.core.budget import Budget, Deadline, Effort, seconds_in
 from cupel.core.cache import Cache
 from cupel.core.candidate import Candidate
-from cupel.core.errors import UsageError
-from cupel.core.family import Cost, Family, FittedModel, FittedUnit, UnitData
+from cupel.core.errors import InterruptedRunError, UsageError
+from cupel.core.family import Cost, Family
+from cupel.core.limits import Limits
 from cupel.core.observer import Observer, Silent
-from cupel.core.preparation import FittedPreparation
 from cupel.core.settings import Settings
 from cupel.core.stopwatch import Stopwatch
-from cupel.core.task import Task
 from cupel.core.trial import Trial
 from cupel.more_rows import SHARE_OF_TIME, worth_of_more_rows
 from cupel.problem import Problem, understand
@@ -33,7 +34,6 @@ Array = NDArray[Any]
 SHARE_TO_CONCLUDE = 0.03
 MOST_ROWS_TO_PROVE = 50_000
 """With more rows there are fewer resamples."""
-SECONDS_TO_MEASURE = 0.04
 SECONDS_TO_PACK_A_BYTE = 2.5e-7
 SHARE_OF_MEMORY = 0.75
 """Of what is available when the search begins: what a candidate may take. Estimates are not sure, and others need some too."""
@@ -49,6 +49,7 @@ def fit(
     time: str | float | None = None,
     out: str | Path | None = None,
     settings: Settings | None = None,
+    limits: Limits | None = None,
     observer: Observer | None = None,
 ) -> Run:
     """From a file or a table to a proven, packed predictor.
@@ -58,7 +59,7 @@ def fit(
     many labels that may hold together; so is one column of sets, with `Settings(task="multilabel")`.
     `effort` is quick, standard or thorough: how many candidates are tried, the same on every machine. `time`
     ("10min") caps the wall time; without an effort it is used up ("open"), without both the effort is standard.
-    `out` is the run folder; asking the same again goes on where it stopped.
+    `out` is the run folder; asking the same again goes on where it stopped. `limits` are on memory, disk and cores.
 
     ```python
     run = cupel.fit("churn.csv", "Churn", effort="quick")
@@ -70,30 +71,35 @@ def fit(
         UsageError: a setting is unknown or does not fit.
         RunConflictError: `out` answers another question, or is in use.
         NoModelError: nothing usable was found; the leaderboard in the run folder says why.
+        StorageError: the run folder cannot be written any more.
+        InterruptedRunError: Ctrl-C or SIGTERM came before there was a model; later ones end the search with the best so far.
     """
     seconds = seconds_in(time)
     budget, deadline = Budget(effort_named(effort, seconds), seconds), Deadline(seconds)
-    observer, stopwatch = observer or Silent(), Stopwatch()
-    try:
+    observer, stopwatch, limits = observer or Silent(), Stopwatch(), limits or Limits()
+    if limits.workers:
+        execution.prepare_worker()
+    with machine.held_to(limits.cores), closing(observer):
         problem = understand(source, target, settings=settings or Settings(), observer=observer, stopwatch=stopwatch)
         ground = _ground(problem, budget.effort)
         strategy = tuning.strategy_named(problem.settings.search, ground)  # one that cannot be is refused before a folder is made
         asked = question(problem, source, budget=budget)
-        with execution.RunFolder(folder_for(out, source)) as folder:
+        with (
+            execution.RunFolder(folder_for(out, source)) as folder,
+            execution.Interruption(observer.message, is_heeded=limits.workers > 0) as interruption,
+        ):
             if folder.settle_question(asked):
                 observer.message(f"going on with the run in {folder.path}")
             problem = problem.kept_in(Cache(folder.path / "cache", deadline))
-            for_rows = seconds_for_more_rows(budget)
-            until = deadline.minus(for_rows)
-            tried = search(problem, folder, strategy, budget=budget, deadline=until, observer=observer, stopwatch=stopwatch)
+            guard = execution.Guard(folder.path, limits, is_interrupted=lambda: interruption.is_asked)
+            tried, promises = _tried(
+                problem, folder, strategy, guard, budget=budget, deadline=deadline, observer=observer, stopwatch=stopwatch
+            )
             tuning.write_study(folder.path / "study.log", tried, ground=ground)
             trials = [each.trial for each in tried]
-            with stopwatch.stage("learning from fewer rows"):
-                run = _runner(problem, folder, stopwatch=Stopwatch()).run
-                promises = worth_of_more_rows(problem, tried, run=run, seconds=for_rows or SHARE_OF_TIME * deadline.elapsed)
+            if interruption.is_asked and not any(trial.is_usable for trial in trials):
+                raise InterruptedRunError(f"interrupted before there was a model; `cupel resume {folder.path}` goes on.")
             return conclude(problem, folder, trials, deadline=deadline, observer=observer, stopwatch=stopwatch, promises=promises)
-    finally:
-        observer.close()
 
 
 def seconds_for_more_rows(budget: Budget) -> float:
@@ -102,7 +108,12 @@ def seconds_for_more_rows(budget: Budget) -> float:
 
 
 def resume(
-    folder: str | Path, *, time: str | float | None = None, effort: str | None = None, observer: Observer | None = None
+    folder: str | Path,
+    *,
+    time: str | float | None = None,
+    effort: str | None = None,
+    limits: Limits | None = None,
+    observer: Observer | None = None,
 ) -> Run:
     """Go on with a run that was stopped, or give it more time or effort.
 
@@ -121,7 +132,8 @@ def resume(
     effort = effort or str(asked["effort"])
     if effort == Effort.OPEN and time is None:
         time = asked["seconds"]
-    return fit(asked["source"], asked["target"], effort=effort, time=time, out=folder, settings=settings, observer=observer)
+    source, target = asked["source"], asked["target"]
+    return fit(source, target, effort=effort, time=time, out=folder, settings=settings, limits=limits, observer=observer)
 
 
 def plan(problem: Problem, *, effort: str | None = None, seconds: float | None = None) -> list[tuple[Candidate, Family, Cost]]:
@@ -178,6 +190,30 @@ def folder_for(out: str | Path | None, source: Any) -> Path:
     return Path("runs") / (name or "table")
 
 
+def _tried(
+    problem: Problem,
+    folder: execution.RunFolder,
+    strategy: tuning.Strategy,
+    guard: execution.Guard,
+    *,
+    budget: Budget,
+    deadline: Deadline,
+    observer: Observer,
+    stopwatch: Stopwatch,
+) -> tuple[list[tuning.Tried], dict[str, Any]]:
+    """Everything that was tried, and what more rows would be worth."""
+    for_rows = seconds_for_more_rows(budget)
+    with stopwatch.stage("searching"), _runner(problem, folder, guard, stopwatch=stopwatch) as runner:
+        until = deadline.minus(for_rows)
+        tried = _search(problem, runner, strategy, guard, budget=budget, deadline=until, observer=observer)
+        if guard.reason_to_end():
+            return tried, {}
+        runner.executor.stopwatch = Stopwatch()  # what it takes counts for this stage
+        with stopwatch.stage("learning from fewer rows"):
+            seconds = for_rows or SHARE_OF_TIME * deadline.elapsed
+            return tried, worth_of_more_rows(problem, tried, run=runner.run, seconds=seconds)
+
+
 def search(
     problem: Problem,
     folder: execution.RunFolder,
@@ -188,35 +224,45 @@ def search(
     observer: Observer,
     stopwatch: Stopwatch,
     start: execution.Start | None = None,
+    limits: Limits | None = None,
 ) -> list[tuning.Tried]:
     """Everything that the strategy tried; what the run folder holds is taken from there. `start` is as in `execution.Runner`."""
-    with stopwatch.stage("searching"):
-        runner = _runner(problem, folder, stopwatch=stopwatch)
+    guard = execution.Guard(folder.path, limits or Limits())
+    with stopwatch.stage("searching"), _runner(problem, folder, guard, stopwatch=stopwatch) as runner:
         if start is not None:
             runner.start = start
-        return _search(problem, runner, strategy, budget=budget, deadline=deadline, observer=observer)
+        return _search(problem, runner, strategy, guard, budget=budget, deadline=deadline, observer=observer)
 
 
-def _runner(problem: Problem, folder: execution.RunFolder, *, stopwatch: Stopwatch) -> execution.Runner:
-    return execution.Runner(
-        dataset=problem.dataset,
-        splits=problem.splits,
-        inputs=problem.inputs,
-        golden=problem.golden_rows,
-        folder=folder,
-        train=partial(_train, task=problem.task, device=training.choose_device(problem.settings.device)),
-        export=partial(_export, problem),
-        measure=partial(packing.measure_latency, seconds=SECONDS_TO_MEASURE),
-        seed=problem.settings.seed,
-        stopwatch=stopwatch,
-        kept_bytes=SHARE_FOR_PREPARED * machine.usable_memory_bytes(),
-    )
+@contextmanager
+def _runner(
+    problem: Problem, folder: execution.RunFolder, guard: execution.Guard, *, stopwatch: Stopwatch
+) -> Iterator[execution.Runner]:
+    """What runs candidates, by a worker process or in this one."""
+    given = making.handover(problem, units=folder.units.folder, kept_bytes=SHARE_FOR_PREPARED * guard.memory_bytes())
+    executor: execution.Executor
+    if guard.limits.workers == 0:
+        executor = making.maker(given, stopwatch=stopwatch)
+    else:
+        executor = execution.Watched(
+            given,
+            folder.path / ".handover",
+            stopwatch=stopwatch,
+            log=folder.journal.append,
+            memory_bytes=guard.limits.memory_bytes or math.inf,
+            is_to_end=guard.is_interrupted,
+        )
+    with closing(executor):
+        yield execution.Runner(
+            dataset=problem.dataset, splits=problem.splits, folder=folder, executor=executor, seed=problem.settings.seed
+        )
 
 
 def _search(
     problem: Problem,
     runner: execution.Runner,
     strategy: tuning.Strategy,
+    guard: execution.Guard,
     *,
     budget: Budget,
     deadline: Deadline,
@@ -239,9 +285,10 @@ def _search(
         observer=observer,
         racing=tuning.Racing(comparer(problem)) if problem.settings.racing else None,
         log=runner.folder.journal.append,
-        memory_bytes=memory_for_candidates(),
+        memory_bytes=SHARE_OF_MEMORY * guard.memory_bytes(),
         to_conclude=partial(_seconds_to_conclude, problem, budget),
         fills_time=budget.effort is Effort.OPEN,
+        reason_to_end=lambda: runner.trouble or guard.reason_to_end(),
     )
     tried = tuning.search(strategy, setup=setup, deadline=deadline)
     if words := tuning.estimates_in_words(tried):
@@ -282,39 +329,3 @@ def _seconds_to_conclude(problem: Problem, budget: Budget, trials: Sequence[Tria
     needed += SHARE_TO_CONCLUDE * budget.seconds
     needed += SECONDS_TO_PACK_A_BYTE * sum(sorted(trial.n_bytes for trial in trials)[-2:])
     return min(needed, budget.seconds / 2)
-
-
-def _train(
-    family: Family,
-    units: Sequence[UnitData],
-    *,
-    candidate: Candidate,
-    deadline: Deadline,
-    progress: Callable[[float], None],
-    task: Task,
-    device: str,
-) -> list[FittedUnit]:
-    return training.fit(
-        family,
-        units,
-        config=candidate.config,
-        recipe=candidate.recipe,
-        task=task,
-        deadline=deadline,
-        device=device,
-        progress=progress,
-    )
-
-
-def _export(
-    problem: Problem,
-    preparation: FittedPreparation,
-    model: FittedModel,
-    *,
-    feeds: Mapping[str, Array],
-    expected: Array,
-) -> bytes:
-    exported = packing.export_unit(preparation, model, problem.inputs, n_outputs=problem.task.n_outputs)
-    content: bytes = exported.SerializeToString()
-    packing.parity(content, feeds, expected, scale=problem.spread)
-    return content

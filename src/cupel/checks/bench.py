@@ -14,6 +14,7 @@ from cupel import training
 from cupel.checks.example import example_dataset
 from cupel.core import registry
 from cupel.core.budget import Deadline
+from cupel.core.checkpoints import Checkpoints
 from cupel.core.dataset import Dataset
 from cupel.core.errors import CheckFailedError
 from cupel.core.family import Family, FittedUnit, UnitData
@@ -84,7 +85,7 @@ class Bench:
         )
         return prepared, unit
 
-    def fit(self, preset: Preset, unit: UnitData) -> FittedUnit:
+    def fit(self, preset: Preset, unit: UnitData, *, checkpoints: Checkpoints | None = None) -> FittedUnit:
         """The family fitted to one unit."""
         fitted = training.fit(
             self.family,
@@ -93,6 +94,7 @@ class Bench:
             recipe=preset.recipe,
             task=self.task,
             deadline=Deadline(TRAINING_SECONDS),
+            checkpoints=checkpoints,
             threads=1,  # checks run side by side; with two threads each, tiny products take 50 times as long
         )
         return fitted[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 
 from cupel.cli.asking import add_backbones, add_fixes, add_question, numbers_from, settings_from, with_backbones
 from cupel.core.budget import seconds_in
+from cupel.core.limits import Limits, bytes_in
 from cupel.core.settings import PREFERENCES, Settings
 
 
@@ -61,12 +63,39 @@ def add_budget(parser: Any) -> None:
         help="how many candidates: 10, 24, 72, or as many as --time allows (default: open with --time, else standard)",
     )
     parser.add_argument("--time", metavar="TIME", help="a cap on wall time, such as 90s, 10min, 2h; the best so far is kept")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", default=1, help="1: train in a process that is watched; 0: in this one, for debugging"
+    )
+    parser.add_argument("--memory", metavar="SIZE", help="a cap on the memory of all processes of the run, such as 2GB")
+    parser.add_argument("--disk", metavar="SIZE", help="a cap on the size of the run folder, such as 500MB")
+    parser.add_argument("--cores", type=int, metavar="N", help="how many processors may be used (default: all that there are)")
+
+
+def limits_from(arguments: argparse.Namespace) -> Limits:
+    """The limits that the options describe; a worker begins to import what it needs.
+
+    Raises:
+        UsageError: an option cannot be read.
+    """
+    limits = Limits(
+        memory_bytes=bytes_in(arguments.memory),
+        disk_bytes=bytes_in(arguments.disk),
+        cores=arguments.cores,
+        workers=arguments.workers,
+    )
+    if limits.cores is not None:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: limits.cores])  # before libraries count processors
+    if limits.workers:
+        from cupel.execution.worker import prepare_worker
+
+        prepare_worker()
+    return limits
 
 
 def add_progress(parser: argparse.ArgumentParser) -> None:
     """Add the option that chooses what is shown meanwhile."""
     parser.add_argument(
-        "--progress", default="auto", choices=["auto", "rich", "plain", "none"], help="what to show while working"
+        "--progress", default="auto", choices=["auto", "rich", "plain", "json", "none"], help="what to show while working"
     )
 
 
@@ -83,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
         shuffle_target=arguments.shuffle_check,
     )
     settings = with_backbones(settings, arguments)
-    cap = seconds_in(arguments.time)
+    cap, limits = seconds_in(arguments.time), limits_from(arguments)
     from cupel import pipeline
     from cupel.cli.progress import observer_for
 
@@ -94,6 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
         time=None if cap is None else max(cap - (time.monotonic() - started), 1.0),  # importing PyTorch is part of it
         out=_folder(arguments),
         settings=settings,
+        limits=limits,
         observer=observer_for(arguments.progress),
     )
     if arguments.shuffle_check:

@@ -29,9 +29,13 @@ COLOURS = {
 
 
 def observer_for(kind: str) -> Observer:
-    """The observer of that kind: auto, rich, plain or none; auto is rich in a terminal, else plain."""
+    """The observer of that kind: auto, rich, plain, json or none; auto is rich in a terminal, else plain."""
     if kind == "none":
         return Silent()
+    if kind == "json":
+        from cupel.cli.progress_json import JsonLines
+
+        return JsonLines()
     if kind == "rich" or (kind == "auto" and sys.stderr.isatty()):
         return Live()
     return Lines()

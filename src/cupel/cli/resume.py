@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cupel.cli.fit import add_budget, add_progress, show
+from cupel.cli.fit import add_budget, add_progress, limits_from, show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,11 +17,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Resume and print the verdict."""
+    limits = limits_from(arguments)
     from cupel import pipeline
     from cupel.cli.progress import observer_for
 
     finished = pipeline.resume(
-        arguments.run_folder, time=arguments.time, effort=arguments.effort, observer=observer_for(arguments.progress)
+        arguments.run_folder,
+        time=arguments.time,
+        effort=arguments.effort,
+        limits=limits,
+        observer=observer_for(arguments.progress),
     )
     show(finished)
     return 0

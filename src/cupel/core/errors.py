@@ -63,3 +63,17 @@ class MissingDependencyError(CupelError, ImportError):
 
 class CheckFailedError(CupelError, AssertionError):
     """A family or modality breaks a promise that all of its kind must keep."""
+
+
+class OutOfMemoryError(TrainingError):
+    """A unit needed more memory than there is, or than it may take."""
+
+
+class StorageError(CupelError, OSError):
+    """The run folder cannot be written any more: the disk is full, read-only, or the folder is gone."""
+
+
+class InterruptedRunError(CupelError, RuntimeError):
+    """Work was given up because the run is to end; it can be resumed."""
+
+    exit_code = 130

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -12,6 +14,18 @@ def usable_cores() -> int:
     """Processors that this process may use at once, at least 1: the least of affinity and cgroup quota."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     return max(1, min(affinity, _cgroup_cores()))
+
+
+@contextmanager
+def held_to(cores: int | None) -> Iterator[None]:
+    """This thread, and those that it begins, on so many of the processors that it may use; None changes nothing."""
+    before = os.sched_getaffinity(0)
+    if cores is not None:
+        os.sched_setaffinity(0, sorted(before)[:cores])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _cgroup_cores() -> int:

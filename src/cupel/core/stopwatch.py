@@ -43,6 +43,14 @@ class Stopwatch:
             self._settle()
             self._open.pop()
 
+    def divide(self, name: str, parts: Mapping[str, float]) -> None:
+        """Count what was counted for one stage for others instead, as another process has measured: so many seconds for each."""
+        self._settle()
+        for part, seconds in parts.items():
+            moved = min(seconds, self._seconds[name]) if part != name else 0.0
+            self._seconds[name] -= moved
+            self._seconds[part] = self._seconds.get(part, 0.0) + moved
+
     def _settle(self) -> None:
         """Count what has passed for the innermost open stage."""
         now = time.monotonic()

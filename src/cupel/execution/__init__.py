@@ -1,9 +1,37 @@
-"""Runs units safely and keeps the run folder: lock, journal, finished units."""
+"""Runs units safely and keeps the run folder: lock, journal, finished units, worker processes that are watched."""
 
+from cupel.execution.assignment import Assignment, Executor, rebuilt
 from cupel.execution.folder import RunFolder, read_run
+from cupel.execution.guard import Guard
+from cupel.execution.handover import Handover
+from cupel.execution.interruption import Interruption
 from cupel.execution.journal import Journal
+from cupel.execution.maker import UnitMaker
 from cupel.execution.pick import KeptMember, KeptPick, keep_pick, read_pick
-from cupel.execution.runner import Runner, Start
+from cupel.execution.runner import Runner, Start, describe_failure
 from cupel.execution.units import UnitStore
+from cupel.execution.watched import Watched
+from cupel.execution.worker import prepare_worker
 
-__all__ = ["Journal", "KeptMember", "KeptPick", "RunFolder", "Runner", "Start", "UnitStore", "keep_pick", "read_pick", "read_run"]
+__all__ = [
+    "Assignment",
+    "Executor",
+    "Guard",
+    "Handover",
+    "Interruption",
+    "Journal",
+    "KeptMember",
+    "KeptPick",
+    "RunFolder",
+    "Runner",
+    "Start",
+    "UnitMaker",
+    "UnitStore",
+    "Watched",
+    "describe_failure",
+    "keep_pick",
+    "prepare_worker",
+    "read_pick",
+    "read_run",
+    "rebuilt",
+]

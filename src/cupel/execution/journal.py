@@ -12,6 +12,7 @@ from typing import Any
 
 from cupel.core.storage import finite
 from cupel.core.untrusted import parsed_json, read_bytes
+from cupel.execution.checkpoint_folder import storage_error
 
 MOST_BYTES = 1 << 30
 
@@ -22,16 +23,21 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._is_begun = path.exists()
         self._mend()
 
     def append(self, event: str, **facts: Any) -> None:
-        """Record an event; on disk when this returns."""
+        """Record an event; on disk when this returns.
+
+        Raises:
+            StorageError: it cannot be written; what was begun of the line is taken back.
+        """
         body = json.dumps(finite({"time": round(time.time(), 3), "event": event, **facts}), sort_keys=True)
         line = f"{zlib.crc32(body.encode()):08x} {body}\n".encode()
-        with self._path.open("ab") as stream:
-            stream.write(line)
-            stream.flush()
-            os.fsync(stream.fileno())
+        try:
+            self._write(line)
+        except OSError as error:
+            raise storage_error(error, self._path.parent.parent) from error
 
     def read(self) -> Iterator[dict[str, Any]]:
         """Every intact record, oldest first; damaged lines are passed over."""
@@ -41,6 +47,20 @@ class Journal:
             record = _parse(line)
             if record is not None:
                 yield record
+
+    def _write(self, line: bytes) -> None:
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | (0 if self._is_begun else os.O_CREAT), 0o644)
+        self._is_begun = True  # from now on a missing file is not made again: somebody has removed the folder
+        before = os.fstat(descriptor).st_size
+        try:
+            while line:
+                line = line[os.write(descriptor, line) :]
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, before)
+            raise
+        finally:
+            os.close(descriptor)
 
     def _mend(self) -> None:
         """End a torn last line, so that the next record starts on its own."""

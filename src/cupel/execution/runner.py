@@ -1,13 +1,11 @@
-"""Runs one candidate on the folds: prepare, train, export, check, keep. What fails is recorded, never lost."""
+"""Runs one candidate on the folds, by whatever executor there is. What fails is recorded, never lost."""
 
 from __future__ import annotations
 
-import hashlib
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,48 +13,17 @@ from numpy.typing import NDArray
 from cupel.core.budget import Deadline
 from cupel.core.candidate import Candidate
 from cupel.core.dataset import Dataset
-from cupel.core.errors import TrainingError
-from cupel.core.family import Family, FittedModel, FittedUnit, UnitData
-from cupel.core.feeds import feeds_of
-from cupel.core.masks import judged_predictions
-from cupel.core.modality import GraphInput
-from cupel.core.preparation import FittedPreparation, Prepared
+from cupel.core.errors import InterruptedRunError, OutOfMemoryError, StorageError, TrainingError
+from cupel.core.family import Family
 from cupel.core.split import Fold, Splits
-from cupel.core.stopwatch import Stopwatch
-from cupel.core.task import Task
 from cupel.core.trial import Status, Trial, UnitResult
+from cupel.execution.assignment import Assignment, Executor
 from cupel.execution.folder import RunFolder
-from cupel.execution.units import UnitFiles
+from cupel.execution.units import unit_key
 
 Array = NDArray[Any]
-N_CACHED_PREPARATIONS = 4
-MIN_ROWS_OF_A_SHARE = 100
-
-
-class Exporter(Protocol):
-    """Writes a trained unit as one ONNX model and proves it; packing keeps this promise."""
-
-    def __call__(
-        self, preparation: FittedPreparation, model: FittedModel, *, feeds: Mapping[str, Array], expected: Array
-    ) -> bytes:
-        """The serialised model, whose predictions for `feeds` were compared with `expected`."""
-        ...
-
-
-class Trainer(Protocol):
-    """Trains the folds of one candidate; training keeps this promise."""
-
-    def __call__(
-        self,
-        family: Family,
-        units: Sequence[UnitData],
-        *,
-        candidate: Candidate,
-        deadline: Deadline,
-        progress: Callable[[float], None],
-    ) -> list[FittedUnit]:
-        """Fitted units, in the order of `units`."""
-        ...
+SMALLEST_TO_DIVIDE, DIVISOR = 64, 4
+"""Batches of fewer rows are not what takes memory."""
 
 
 Start = Callable[[Candidate, Fold], Mapping[str, Array]]
@@ -67,44 +34,40 @@ def _from_scratch(candidate: Candidate, fold: Fold) -> Mapping[str, Array]:
     return {}
 
 
-@dataclass(frozen=True, eq=False)
-class PreparedFold:
-    """A fold ready to be trained on, and what prepares rows for its model."""
-
-    prepared: Prepared
-    unit: UnitData
-
-
 @dataclass(eq=False)
 class Runner:
-    """Everything that is the same for all candidates of a run.
+    """Everything that is the same for all candidates of a run: what is done is taken from the folder, the rest is executed.
 
-    `golden` are row indices whose predictions by the trained model are kept, to be compared with every later form of it.
-    `measure` gives the milliseconds that an exported model takes for one row and for a thousand.
-    Prepared folds are kept for later candidates, up to `kept_bytes`. `start` gives the weights that a unit starts from, none for
-    one from scratch; they are part of the question that the run folder answers, and so of no unit's key.
+    `start` gives the weights that a unit starts from, none for one from scratch; they are part of the question that the run
+    folder answers, and so of no unit's key. `trouble` says why the folder cannot be written any more, "" while it can.
     """
 
     dataset: Dataset
     splits: Splits
-    inputs: Sequence[GraphInput]
-    golden: Array
     folder: RunFolder
-    train: Trainer
-    export: Exporter
-    measure: Callable[[bytes, Mapping[str, Array]], Mapping[str, float]]
-    start: Start = _from_scratch
+    executor: Executor
     seed: int = 0
-    kept_bytes: float = math.inf
-    stopwatch: Stopwatch = field(default_factory=Stopwatch)
-    _prepared: dict[Any, Prepared] = field(default_factory=dict)
+    start: Start = _from_scratch
+    trouble: str = ""
+    _begun: dict[tuple[str, float], list[int]] = field(default_factory=dict)
+    _too_large: set[str] = field(default_factory=set)
+    _divided: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Read which candidates were begun and not ended when an earlier process of the run was."""
+        for record in self.folder.journal.read():
+            if "key" in record and record["event"] in ("started", "finished", "failed"):
+                begun = (record["key"], record.get("share", 1.0))
+                if record["event"] == "started":
+                    self._begun[begun] = record["folds"]
+                else:
+                    self._begun.pop(begun, None)
+                if record.get("too_large"):
+                    self._too_large.add(record["key"])
 
     def unit_key(self, candidate: Candidate, fold: Fold, *, share: float = 1.0) -> str:
-        """What decides a unit's result: data, candidate, splits, fold, share of the training rows, and seed."""
-        parts = [self.dataset.fingerprint, candidate.key, self.splits.key, str(fold.index), str(self.seed)]
-        if share < 1:
-            parts.append(f"{share:.6f}")
-        return hashlib.sha256("/".join(parts).encode()).hexdigest()[:24]
+        """What decides a unit's result, and names its folder."""
+        return unit_key(self.dataset, self.splits, candidate=candidate, fold=fold, share=share, seed=self.seed)
 
     def run(
         self,
@@ -122,126 +85,84 @@ class Runner:
         """
         folds = self.splits.folds[:n_folds]
         kept = {fold.index: self.folder.units.load(self.unit_key(candidate, fold, share=share)) for fold in folds}
-        missing = [fold for fold in folds if kept[fold.index] is None]
-        if missing:
-            self.folder.journal.append("started", candidate=candidate.name, key=candidate.key, folds=[f.index for f in missing])
-        started = time.monotonic()
+        missing = [fold.index for fold in folds if kept[fold.index] is None]
+        if not missing:
+            return self._trial(candidate, family, [unit for unit in kept.values() if unit is not None])
+        if candidate.key in self._too_large and (smaller := self._with_smaller_batches(candidate, share)) is not None:
+            return self._instead(smaller, family, deadline=deadline, progress=progress, n_folds=n_folds, share=share)
+        chosen = self._together(candidate, missing, share)
+        starts = tuple(self.start(candidate, self.splits.folds[index]) for index in chosen)
+        assignment = Assignment(candidate=candidate, family=family, folds=chosen, share=share, starts=starts)
         try:
-            made = self._run_units(candidate, family, missing, share=share, deadline=deadline, progress=progress)
-        except Exception as error:  # noqa: BLE001 the one place where anything a candidate raises becomes its line in the leaderboard
-            reason = describe_failure(error)
-            seconds = time.monotonic() - started
-            self.folder.journal.append("failed", candidate=candidate.name, key=candidate.key, reason=reason, seconds=seconds)
-            return Trial(
-                candidate=candidate, is_deep=family.is_deep, is_baseline=family.is_baseline, status=Status.FAILED, reason=reason
-            )
+            made = self._executed(assignment, deadline=deadline, progress=progress)
+        except InterruptedRunError as error:
+            return _ended(assignment, Status.SKIPPED, str(error))
+        except StorageError as error:
+            self.trouble = str(error)
+            return _ended(assignment, Status.SKIPPED, str(error))
+        except OutOfMemoryError as error:
+            smaller = self._with_smaller_batches(candidate, share)
+            if smaller is None:
+                return _ended(assignment, Status.FAILED, str(error))
+            return self._instead(smaller, family, deadline=deadline, progress=progress, n_folds=n_folds, share=share)
+        except TrainingError as error:
+            return _ended(assignment, Status.FAILED, str(error))
         new = {unit.fold: unit for unit in made}
-        units = [kept[fold.index] or new[fold.index] for fold in folds]
-        if missing:
-            self.folder.journal.append("finished", candidate=candidate.name, key=candidate.key, units=[unit.key for unit in made])
-        return self._trial(candidate, family, units)
+        return self._trial(candidate, family, [kept[fold.index] or new[fold.index] for fold in folds])
 
-    def _run_units(
+    def _instead(
         self,
-        candidate: Candidate,
+        smaller: Candidate,
         family: Family,
-        splits: Sequence[Fold],
         *,
-        share: float,
         deadline: Deadline,
         progress: Callable[[float], None],
-    ) -> list[UnitResult]:
-        if not splits:
-            return []
-        with self.stopwatch.stage("preparing"):
-            folds = [self._prepared_fold(candidate, split, share, deadline) for split in splits]
-        with self.stopwatch.stage("training"):
-            fitted = self.train(family, [fold.unit for fold in folds], candidate=candidate, deadline=deadline, progress=progress)
-        with self.stopwatch.stage("exporting"):
-            feeds = feeds_of(self.dataset, self.golden, self.inputs)
-            return [
-                self._exported(candidate, split, fold, unit, feeds=feeds, share=share)
-                for split, fold, unit in zip(splits, folds, fitted, strict=True)
-            ]
+        n_folds: int | None,
+        share: float,
+    ) -> Trial:
+        """The trial of a candidate whose larger batches did not fit into memory."""
+        trial = self.run(smaller, family, deadline=deadline, progress=progress, n_folds=n_folds, share=share)
+        assert smaller.recipe is not None, "only what has batches can have smaller ones"
+        told = f"larger batches did not fit into memory; these have {smaller.recipe.batch_size} rows"
+        return replace(trial, reason="; ".join(part for part in (told, trial.reason) if part))
 
-    def _exported(
-        self, candidate: Candidate, split: Fold, fold: PreparedFold, unit: FittedUnit, *, feeds: Mapping[str, Array], share: float
-    ) -> UnitResult:
-        """A trained unit as it is kept: its predictions, and its model as ONNX."""
-        preparation = fold.prepared.fitted
-        golden = unit.model.predict(preparation.transform(self.dataset, self.golden))
-        if not (np.isfinite(unit.predictions).all() and np.isfinite(golden).all()):
-            raise TrainingError(f"fold {split.index + 1} predicts values that are not finite; the model diverged.")
-        model = self.export(preparation, unit.model, feeds=feeds, expected=golden)
-        files = UnitFiles(
-            rows=split.valid,
-            predictions=judged_predictions(self._task, unit.predictions),
-            golden=golden,
-            model=model,
-            weights=unit.weights,
-            facts={
-                "fold": split.index,
-                "candidate": candidate.name,
-                "share": share,
-                "described": candidate.to_plain(),
-                "inputs": {"widths": fold.unit.train.widths, "extents": fold.unit.train.extents},
-                "seconds": unit.seconds,
-                "best_epoch": unit.best_epoch,
-                "cut_short": unit.cut_short,
-                "curve": unit.curve,
-                "latency_ms": dict(self.measure(model, feeds)) if split.index == 0 else {},
-            },
-        )
-        return self.folder.units.save(self.unit_key(candidate, split, share=share), files)
+    def _with_smaller_batches(self, candidate: Candidate, share: float) -> Candidate | None:
+        """The candidate with a quarter of its batch, once; None where it has none, or they are small already."""
+        n_rows = max(1, round(share * len(self.splits.folds[0].train)))
+        batch_size = 0 if candidate.recipe is None else candidate.recipe.pace(n_rows).batch_size
+        if candidate.recipe is None or batch_size < SMALLEST_TO_DIVIDE or candidate.key in self._divided:
+            return None
+        smaller = replace(candidate, recipe=replace(candidate.recipe, batch_size=batch_size // DIVISOR))
+        self._divided.add(smaller.key)
+        return smaller
 
-    @property
-    def _task(self) -> Task:
-        assert self.dataset.task is not None, "a run is made only for a dataset whose task is known"
-        return self.dataset.task
+    def _together(self, candidate: Candidate, missing: Sequence[int], share: float) -> tuple[int, ...]:
+        """The folds to make: those that are missing; with those that an earlier process had begun together with them.
 
-    def _prepared_fold(self, candidate: Candidate, fold: Fold, share: float, deadline: Deadline) -> PreparedFold:
-        target = self.dataset.target
-        assert target is not None, "a run is made only for a dataset whose task is known"
-        key = (candidate.preparation, fold.index, share)
-        prepared = self._prepared.get(key)
-        if prepared is None:
-            if deadline.passed:
-                raise TrainingError("time was up before its data were prepared; give the run more time.")
-            rows = self._some(fold, share)
-            prepared = candidate.preparation.fit(self.dataset, rows, seed=self._seed("preparation", fold))
-            self._keep(key, prepared)
-        unit = UnitData(
-            fold=fold.index,
-            seed=self._seed(candidate.key, fold),
-            train=prepared.inputs,
-            train_target=target[prepared.rows],
-            stop=prepared.fitted.transform(self.dataset, fold.stop),
-            stop_target=target[fold.stop],
-            valid=prepared.fitted.transform(self.dataset, fold.valid),
-            start=self.start(candidate, fold),
-        )
-        return PreparedFold(prepared, unit)
+        Folds are stacked, and who shares a stack decides the last bits of what is learned.
+        """
+        begun = self._begun.get((candidate.key, share), [])
+        return tuple(begun) if set(begun) >= set(missing) else tuple(missing)
 
-    def _keep(self, key: Any, prepared: Prepared) -> None:
-        """For candidates to come; the oldest make room."""
-        self._prepared[key] = prepared
-        while self._prepared and (
-            len(self._prepared) > N_CACHED_PREPARATIONS * len(self.splits.folds)
-            or sum(map(_n_bytes, self._prepared.values())) > self.kept_bytes
-        ):
-            self._prepared.pop(next(iter(self._prepared)))
+    def _executed(self, assignment: Assignment, *, deadline: Deadline, progress: Callable[[float], None]) -> Sequence[UnitResult]:
+        """The units made.
 
-    def _some(self, fold: Fold, share: float) -> Array:
-        """A share of the fold's training rows: the same for all candidates, a smaller share within a larger one."""
-        if share >= 1:
-            return fold.train
-        order = np.random.default_rng(self._seed("share", fold)).permutation(len(fold.train))
-        rows: Array = np.sort(fold.train[order[: max(MIN_ROWS_OF_A_SHARE, round(share * len(fold.train)))]])
-        return rows
-
-    def _seed(self, purpose: str, fold: Fold) -> int:
-        digest = hashlib.sha256(f"{self.seed}/{purpose}/{fold.index}".encode()).digest()
-        return int.from_bytes(digest[:4], "big") >> 1
+        Raises:
+            TrainingError: they could not be; it stands in the journal.
+        """
+        started, facts = time.monotonic(), _facts(assignment)
+        self.folder.journal.append("started", **facts, folds=assignment.folds)
+        try:
+            made = self.executor.execute(assignment, deadline=deadline, progress=progress)
+        except (InterruptedRunError, StorageError):
+            raise  # no fault of the candidate: begun it stays
+        except Exception as error:
+            reason, seconds = describe_failure(error), time.monotonic() - started
+            is_memory = isinstance(error, MemoryError | OutOfMemoryError)
+            self.folder.journal.append("failed", **facts, reason=reason, seconds=seconds, too_large=is_memory)
+            raise (OutOfMemoryError(reason) if is_memory else TrainingError(reason)) from error
+        self.folder.journal.append("finished", **facts, units=[unit.key for unit in made])
+        return made
 
     def _trial(self, candidate: Candidate, family: Family, units: Sequence[UnitResult]) -> Trial:
         cut_short = any(unit.cut_short for unit in units)
@@ -258,8 +179,17 @@ class Runner:
         )
 
 
-def _n_bytes(prepared: Prepared) -> int:
-    return sum(block.nbytes for block in prepared.inputs.blocks.values())
+def _facts(assignment: Assignment) -> dict[str, Any]:
+    """What names an assignment in the journal."""
+    candidate = assignment.candidate
+    return {"candidate": candidate.name, "key": candidate.key} | ({"share": assignment.share} if assignment.share < 1 else {})
+
+
+def _ended(assignment: Assignment, status: Status, reason: str) -> Trial:
+    family = assignment.family
+    return Trial(
+        candidate=assignment.candidate, is_deep=family.is_deep, is_baseline=family.is_baseline, status=status, reason=reason
+    )
 
 
 def _latency(units: Sequence[UnitResult]) -> dict[str, float]:

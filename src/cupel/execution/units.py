@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel.core.errors import DataError
+from cupel.core.candidate import Candidate
+from cupel.core.dataset import Dataset
+from cupel.core.errors import DataError, TrainingError
 from cupel.core.foreign_graphs import fault_of
+from cupel.core.split import Fold, Splits
 from cupel.core.storage import finite, npy, write_bytes, write_json
 from cupel.core.trial import UnitResult
 from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
+from cupel.execution.checkpoint_folder import CheckpointFolder, storage_error
 
 Array = NDArray[Any]
 ARRAYS = {"rows": (np.int64, 1), "predictions": (np.float64, 2), "golden": (np.float64, 2)}
@@ -44,15 +48,41 @@ class UnitStore:
     """The `units/` folder: one subfolder per unit, named by its key, complete once `unit.json` exists."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def path(self, key: str) -> Path:
         """Where a unit's files are."""
-        return self._folder / key
+        return self.folder / key
+
+    def checkpoints(self, keys: Sequence[str]) -> CheckpointFolder:
+        """Where training of these units together keeps what it has come to: a folder beside this one."""
+        together = hashlib.sha256("/".join(keys).encode()).hexdigest()[:24]
+        return CheckpointFolder(self.folder.with_name("checkpoints"), together)
 
     def save(self, key: str, files: UnitFiles) -> UnitResult:
-        """Write a unit; `unit.json`, which names every other file with its sha256, is written last."""
-        folder = self.path(key)
+        """Write a unit."""
+        return self.save_together({key: files})[0]
+
+    def save_together(self, units: Mapping[str, UnitFiles]) -> list[UnitResult]:
+        """Write units by key: first their files, then each one's `unit.json`, which names them with their sha256.
+
+        What is there and intact is left as it is: it can only be the same.
+
+        Raises:
+            StorageError: they cannot be written.
+            DataError: a place that would be written to is a link.
+        """
+        new = {key: files for key, files in units.items() if self.load(key) is None}
+        try:
+            facts = {key: self._write(self.path(key), files) for key, files in new.items()}
+            for key, own in facts.items():
+                write_json(self.path(key) / "unit.json", {"key": key, **own})
+        except OSError as error:
+            raise storage_error(error, self.folder.parent) from error
+        return [self.read(key) for key in units]
+
+    def _write(self, folder: Path, files: UnitFiles) -> dict[str, Any]:
+        """All but `unit.json`, of which what stands in it comes back."""
         if folder.is_symlink():
             raise DataError(f"{folder} is a link, so that writing to it would change something elsewhere; remove it.")
         contents = {
@@ -66,20 +96,34 @@ class UnitStore:
 
             contents[WEIGHTS] = save({name: np.ascontiguousarray(w) for name, w in files.weights.items()})
         contents["curve.json"] = json.dumps(finite(dict(files.facts.get("curve", {})))).encode()
+        self.folder.mkdir(exist_ok=True)  # not its parents: a run folder that was removed is not made again piece by piece
         for name, content in contents.items():
             write_bytes(folder / name, content)
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-        facts = {name: value for name, value in files.facts.items() if name != "curve"}
-        write_json(folder / "unit.json", {"key": key, "files": hashes, **facts})
-        return self._result(key, facts, files.rows, files.predictions, files.facts.get("curve", {}))
+        return {"files": hashes, **{name: value for name, value in files.facts.items() if name != "curve"}}
 
     def load(self, key: str) -> UnitResult | None:
         """A finished unit, or None where there is none, it is damaged, or the deadline had cut it short."""
+        found = self._found(key)
+        return None if found is None or found.cut_short else found
+
+    def read(self, key: str) -> UnitResult:
+        """A unit that was made just now, also one that the deadline had cut short.
+
+        Raises:
+            TrainingError: it is not there, or damaged.
+        """
+        found = self._found(key)
+        if found is None:
+            raise TrainingError(f"the files of unit {key} are not there, or damaged; run again, it will be made anew.")
+        return found
+
+    def _found(self, key: str) -> UnitResult | None:
         if self.path(key).is_symlink():
             return None
         try:
             facts, contents = self._checked(key)
-            if facts.get("cut_short") or fault_of(contents["model.onnx"]):
+            if fault_of(contents["model.onnx"]):
                 return None
             rows, predictions, golden = (self._parsed(contents[f"{name}.npy"], name) for name in ARRAYS)
             if len(predictions) != len(rows) or golden.shape[1] != predictions.shape[1]:
@@ -143,3 +187,11 @@ class UnitStore:
 def _curve(plain: Any) -> dict[str, list[float]]:
     """Numbers by epoch; what is not finite was written as null."""
     return {str(name): [float("nan") if value is None else float(value) for value in values] for name, values in plain.items()}
+
+
+def unit_key(dataset: Dataset, splits: Splits, *, candidate: Candidate, fold: Fold, share: float, seed: int) -> str:
+    """What decides a unit's result: data, candidate, splits, fold, share of the training rows, and seed."""
+    parts = [dataset.fingerprint, candidate.key, splits.key, str(fold.index), str(seed)]
+    if share < 1:
+        parts.append(f"{share:.6f}")
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:24]

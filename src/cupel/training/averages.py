@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,6 +60,21 @@ class Averages:
         """Go on with some of the stacked models only."""
         self._moving = [average.index_select(0, chosen) for average in self._moving]
         self._mean = [average.index_select(0, chosen) for average in self._mean]
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Both averages, for a checkpoint."""
+        kept = {"moving": self._moving, "mean": self._mean}
+        tensors = {f"{name}/{number}": tensor for name, own in kept.items() for number, tensor in enumerate(own)}
+        return tensors, {"n_steps": self._n_steps, "n_epochs": self._n_epochs}
+
+    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Take up what `state` gave."""
+        self._n_steps, self._n_epochs = facts["n_steps"], facts["n_epochs"]
+        self._moving, self._mean = (self._of(name, tensors) for name in ("moving", "mean"))
+
+    def _of(self, name: str, tensors: Mapping[str, Tensor]) -> list[Tensor]:
+        found = [tensors[f"{name}/{number}"] for number in range(len(self._parameters)) if f"{name}/{number}" in tensors]
+        return [tensor.to(parameter.device) for tensor, parameter in zip(found, self._parameters, strict=False)]
 
     def _copied(self) -> list[Tensor]:
         return [parameter.detach().clone() for parameter in self._parameters]

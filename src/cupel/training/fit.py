@@ -8,6 +8,7 @@ from typing import Any
 
 from cupel.core import machine
 from cupel.core.budget import Deadline
+from cupel.core.checkpoints import Checkpoints
 from cupel.core.errors import TrainingError
 from cupel.core.family import Family, FittedUnit, UnitData
 from cupel.core.inputs import InputShape
@@ -16,6 +17,7 @@ from cupel.core.task import Task
 from cupel.training.bagging import as_one, bags_of
 from cupel.training.crew import N_STACKS, divided, is_worth_a_thread, work_on
 from cupel.training.environment import load_optimisers, settled, without_denormals
+from cupel.training.keeper import Keeper
 from cupel.training.trainer import Trainer
 from cupel.training.watch import Watch
 
@@ -31,11 +33,12 @@ def fit(
     threads: int | None = None,
     device: str = "cpu",
     progress: Callable[[float], None] | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> list[FittedUnit]:
     """Fitted units in the order of `units`: by the family itself, or by the loop, stacked into as few networks as is fast.
 
     A unit's result does not depend on the units beside it, but for the last bits of sums. `progress` is told the share done,
-    0 to 1, from the calling thread.
+    0 to 1, from the calling thread. Networks keep what they have come to in `checkpoints`, and go on from there.
 
     Raises:
         TrainingError: a unit could not be trained; says which and why.
@@ -50,7 +53,7 @@ def fit(
     if family.folds_apart:
         load_optimisers()
         with settled(threads=max(cores, N_STACKS)):  # how many share a sum decides its last bits: the same on one core as on two
-            return _one_by_one(trainer, units, deadline=deadline, progress=progress)
+            return _one_by_one(trainer, units, deadline=deadline, progress=progress, checkpoints=checkpoints)
     is_divided = device == "cpu" and is_worth_a_thread(trainer.seconds_per_step(units[0]))
     n_bags = trainer.recipe.bags
     bags = [bag for unit in units for bag in bags_of(unit, n_bags=n_bags)]
@@ -59,7 +62,9 @@ def fit(
 
     def teach(group: Sequence[int], watch: Watch) -> None:
         with without_denormals():
-            fitted.update(zip(group, trainer.fit([bags[position] for position in group], watch=watch), strict=True))
+            keeper = Keeper(checkpoints, f"stack-{group[0]}")
+            found = trainer.fit([bags[position] for position in group], watch=watch, keeper=keeper)
+            fitted.update(zip(group, found, strict=True))
 
     with settled(threads=max(1, cores // N_STACKS) if is_divided else 1):
         work_on(groups, teach, deadline=deadline, progress=progress)
@@ -68,7 +73,12 @@ def fit(
 
 
 def _one_by_one(
-    trainer: Trainer, units: Sequence[UnitData], *, deadline: Deadline, progress: Callable[[float], None] | None
+    trainer: Trainer,
+    units: Sequence[UnitData],
+    *,
+    deadline: Deadline,
+    progress: Callable[[float], None] | None,
+    checkpoints: Checkpoints | None,
 ) -> list[FittedUnit]:
     """Each unit's bags as a network of their own; those to come share what time is left."""
     fitted = []
@@ -76,7 +86,8 @@ def _one_by_one(
         until = deadline.within(deadline.remaining / (len(units) - number))
         report = None if progress is None else partial(_report, progress, number, len(units))
         with without_denormals():
-            fitted.append(as_one(trainer.fit(bags_of(unit, n_bags=trainer.recipe.bags), watch=Watch(until, report=report))))
+            bags, keeper = bags_of(unit, n_bags=trainer.recipe.bags), Keeper(checkpoints, f"fold-{unit.fold}")
+            fitted.append(as_one(trainer.fit(bags, watch=Watch(until, report=report), keeper=keeper)))
     return fitted
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from cupel.core.errors import TrainingError
 from cupel.core.layers import Network
 from cupel.core.recipe import Pace, Recipe
 from cupel.training.cycles import Cycles
+from cupel.training.hidden import State, hidden_state, restore_hidden
+from cupel.training.keeper import Keeper
 from cupel.training.loss import balancing_weights, judged_losses, label_losses, penalty, sample_losses
 from cupel.training.optimiser import Stepper
 from cupel.training.outcome import BestWeights, Outcome
@@ -26,6 +29,17 @@ from cupel.training.watch import Watch
 PLATEAU_PATIENCE = 5
 ROWS_AT_ONCE = 512
 N_STATISTICS_ROWS = 2048
+
+
+@dataclass(kw_only=True, eq=False)
+class Epoch:
+    """One that has been begun: its number, the rows of all its steps (M, steps * B), steps done, losses summed, seconds gone."""
+
+    number: int
+    rows: Tensor
+    total: Tensor
+    step: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,8 +62,11 @@ class Loop:
     begun, and its average.
     """
 
-    def __init__(self, network: Network, recipe: Recipe, *, pace: Pace, lesson: Lesson, watch: Watch) -> None:
+    def __init__(
+        self, network: Network, recipe: Recipe, *, pace: Pace, lesson: Lesson, watch: Watch, keeper: Keeper | None = None
+    ) -> None:
         self._network, self._recipe, self._pace, self._watch = network, recipe, pace, watch
+        self._keeper = keeper or Keeper()
         self._train, self._stop, self._folds = lesson.train, lesson.stop, list(lesson.folds)
         self._orders = [Order(size, seed=seed) for size, seed in zip(self._train.sizes, lesson.seeds, strict=True)]
         self._n_outputs, self._seeds = lesson.n_outputs, lesson.seeds
@@ -73,34 +90,41 @@ class Loop:
     def run(self) -> None:
         """Train until every model has stopped, the epochs are done, or time is up; fills `outcomes` and `best`.
 
-        Models whose schedule followed the clock count as cut short: with more time they would be others.
+        Models whose schedule followed the clock count as cut short: with more time they would be others. From a checkpoint it
+        goes on as if it had never stopped, to the last bit.
 
         Raises:
             TrainingError: a loss is not finite, or time was up before the first step.
         """
-        self._run()
+        kept = self._keeper.load()
+        begun = None if kept is None else self._restored(*kept)
+        if begun is None or begun.number < self._pace.n_epochs:
+            self._run(begun)
         if self._watch.is_behind:
             for outcome in self.outcomes:
                 outcome.cut_short = True
+        if self._keeper.is_worth_its_end and not any(outcome.cut_short for outcome in self.outcomes):
+            nothing = torch.empty(0, dtype=torch.int64)
+            self._write_down(Epoch(number=self._pace.n_epochs, rows=nothing, total=nothing))
 
-    def _run(self) -> None:
+    def _run(self, begun: Epoch | None) -> None:
         n_epochs = self._pace.n_epochs
-        if self._recipe.range_test:
+        if self._recipe.range_test and begun is None:
             self._stepper.usual = self._tested_rates()
-        for epoch in range(n_epochs):
-            if self._cycles.begins(epoch):
+        for number in range(begun.number if begun else 0, n_epochs):
+            if begun is None and self._cycles.begins(number):
                 self._begin_cycle()
-            self._network.set_progress(self._hurried(epoch / n_epochs))
-            started = time.monotonic()
-            train_losses, n_steps = self._epoch(epoch)
-            if n_steps == 0 and epoch == 0:
+            self._network.set_progress(self._hurried(number / n_epochs))
+            epoch, begun = begun or self._begin(number), None
+            train_losses = self._taught(epoch)
+            if epoch.step == 0 and number == 0:
                 raise TrainingError("time was up before the first step of training; give the run more time.")
-            if n_steps:
-                self._look(train_losses, epoch, share=(time.monotonic() - started) / self._network.n_models)
+            if epoch.step:
+                self._look(train_losses, number, share=epoch.seconds / self._network.n_models)
             if self._watch.is_over:
-                self._cut(epoch, is_whole=n_steps == self._pace.n_steps)
+                self._cut(number, is_whole=epoch.step == self._pace.n_steps)
                 return
-            if self._cycles.may_end_training(epoch):
+            if self._cycles.may_end_training(number):
                 self._dismiss()
             if not self._places:
                 return
@@ -136,26 +160,35 @@ class Loop:
 
         return rate_factors(self._network, self._recipe, losses=losses, is_over=lambda: self._watch.is_over)
 
-    def _epoch(self, epoch: int) -> tuple[Tensor, int]:
-        """Steps up to the next evaluation; mean training loss of each model, and how many steps there were."""
+    def _begin(self, number: int) -> Epoch:
+        rows = torch.stack([order.take(self._pace.n_steps * self._pace.batch_size) for order in self._orders])
+        return Epoch(number=number, rows=rows, total=torch.zeros(self._network.n_models, device=self._train.device))
+
+    def _taught(self, epoch: Epoch) -> Tensor:
+        """Steps up to the next evaluation, those that are left; mean training loss of each model."""
         recipe, n_steps, n_epochs = self._recipe, self._pace.n_steps, self._pace.n_epochs
         self._network.train()
-        rows = torch.stack([order.take(n_steps * self._pace.batch_size) for order in self._orders])
-        total = torch.zeros(self._network.n_models, device=self._train.device)
-        for step, chosen in enumerate(torch.split(rows, self._pace.batch_size, dim=1)):
-            if self._watch.look((epoch * n_steps + step) / (n_steps * n_epochs)):
-                return total / max(step, 1), step
+        batches, looked = torch.split(epoch.rows, self._pace.batch_size, dim=1), time.monotonic()
+        for step in range(epoch.step, n_steps):
+            if self._watch.look((epoch.number * n_steps + step) / (n_steps * n_epochs)):
+                break
+            chosen = batches[step]
             blocks, target = self._train.batch(chosen)
             self._network.set_rows(chosen)
             blocks, target = self._network.changed(blocks, target, n_outputs=self._n_outputs)
             outputs = self._network(blocks)
             losses = self._losses(outputs, target).mean(dim=1)
             extra = penalty(self._matrices, l1=recipe.l1, l2=recipe.l2)
-            fraction = self._hurried(self._cycles.fraction(epoch, step=step, n_steps=n_steps))
+            fraction = self._hurried(self._cycles.fraction(epoch.number, step=step, n_steps=n_steps))
             rate = self._pace.rate_factor * factor(recipe.schedule, fraction, warmup=recipe.warmup)
             self._stepper.step(losses.sum() + extra, factor=rate)
-            total += losses.detach()
-        return total / n_steps, n_steps
+            epoch.total += losses.detach()
+            epoch.step = step + 1
+            if self._keeper.is_due and not self._watch.is_behind:
+                epoch.seconds, looked = epoch.seconds + time.monotonic() - looked, time.monotonic()
+                self._write_down(epoch)
+        epoch.seconds += time.monotonic() - looked
+        return epoch.total / max(epoch.step, 1)
 
     def _losses(self, outputs: Tensor, target: Tensor) -> Tensor:
         smoothing = self._recipe.label_smoothing
@@ -223,9 +256,14 @@ class Loop:
         staying = [m for m, place in enumerate(self._places) if self.outcomes[place].since_best < self._recipe.patience]
         if len(staying) == len(self._places):
             return
+        if staying:
+            self._go_on_with(staying)
+        else:
+            self._places = []
+
+    def _go_on_with(self, staying: list[int]) -> None:
+        """Keep these of the stacked models."""
         self._places = [self._places[model] for model in staying]
-        if not staying:
-            return
         self._network.keep(staying)
         self._stepper.keep(staying)
         self._train.keep(staying)
@@ -235,6 +273,43 @@ class Loop:
             self._sample = self._sample[staying]
         if self._class_weights is not None:
             self._class_weights = self._class_weights[staying]
+
+    def _write_down(self, epoch: Epoch) -> None:
+        """All that training in progress is made of; at its end only what came of it."""
+        parts: dict[str, State] = {"best": self.best.state()}
+        facts: dict[str, Any] = {"outcomes": [asdict(outcome) for outcome in self.outcomes], "number": epoch.number}
+        if epoch.number < self._pace.n_epochs:
+            parts |= {"stepper": self._stepper.state(), "hidden": hidden_state(self._network)}
+            parts |= {f"order-{model}": order.state() for model, order in enumerate(self._orders)}
+            parts["network"] = dict(self._network.state_dict()), {}
+            parts["epoch"] = {"rows": epoch.rows, "total": epoch.total}, {"step": epoch.step, "seconds": epoch.seconds}
+            facts["places"] = self._places
+        tensors = {f"{part}:{name}": tensor for part, (own, _) in parts.items() for name, tensor in own.items()}
+        self._keeper.save(tensors, facts | {part: own for part, (_, own) in parts.items()})
+
+    @torch.no_grad()
+    def _restored(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Epoch:
+        """Take up what was written down."""
+
+        def part(name: str) -> State:
+            own = {key.partition(":")[2]: tensor for key, tensor in tensors.items() if key.partition(":")[0] == name}
+            return own, facts[name]
+
+        self.outcomes = [Outcome(**outcome) for outcome in facts["outcomes"]]
+        self.best.restore(*part("best"))
+        if facts["number"] == self._pace.n_epochs:
+            nothing = torch.empty(0, dtype=torch.int64)
+            return Epoch(number=facts["number"], rows=nothing, total=nothing)
+        if facts["places"] != self._places:
+            self._go_on_with(facts["places"])
+        for name, tensor in self._network.state_dict().items():
+            tensor.copy_(tensors[f"network:{name}"])
+        restore_hidden(self._network, part("hidden"))
+        self._stepper.restore(*part("stepper"))
+        for model, order in enumerate(self._orders):
+            order.restore(*part(f"order-{model}"))
+        (epoch, gone), device = part("epoch"), self._train.device
+        return Epoch(number=facts["number"], rows=epoch["rows"], total=epoch["total"].to(device), **gone)
 
 
 @torch.no_grad()

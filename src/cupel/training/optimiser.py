@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +69,28 @@ class Stepper:
         self.averages.keep(chosen)
         self.usual = [self.usual[model] for model in models]
         self.scales = [self.scales[model] for model in models]
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """What the optimiser remembers of each parameter, the averages and the scales, for a checkpoint."""
+        tensors, facts = self.averages.state()
+        for number, parameter in enumerate(self.parameters):
+            for name, value in self._optimizer.state[parameter].items():
+                if isinstance(value, Tensor):
+                    tensors[f"{number}/{name}"] = value
+                else:
+                    facts[f"{number}/{name}"] = value
+        return tensors, {**facts, "scales": self.scales, "usual": self.usual}
+
+    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Take up what `state` gave."""
+        self.averages.restore(tensors, facts)
+        self.scales, self.usual = list(facts["scales"]), list(facts["usual"])
+        for key, value in [*tensors.items(), *facts.items()]:
+            number, separator, name = key.partition("/")
+            if separator and number.isdigit():
+                parameter = self.parameters[int(number)]
+                is_like = isinstance(value, Tensor) and (value.ndim > 0 or bool(self._optimizer.defaults.get("fused")))
+                self._optimizer.state[parameter][name] = value.to(parameter.device) if is_like else value
 
 
 def clip_each(parameters: Sequence[nn.Parameter], limit: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,6 +70,18 @@ class BestWeights:
             return
         for name, tensor in network.state_dict().items():
             self._snapshots[-1][name][list(places)] = tensor[list(models)]
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All snapshots, for a checkpoint."""
+        tensors = {f"{number}/{name}": t for number, own in enumerate(self._snapshots) for name, t in own.items()}
+        return tensors, {"n_snapshots": len(self._snapshots)}
+
+    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Take up what `state` gave."""
+        self._snapshots = [
+            {name: tensors[f"{number}/{name}"].to(empty.device) for name, empty in self._empty.items()}
+            for number in range(facts["n_snapshots"])
+        ]
 
     def of(self, place: int, *, snapshot: int) -> Mapping[str, Tensor]:
         """One model's weights on the CPU, each with a first axis of 1, as a network of one model holds them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,16 @@ class Order:
             self._waiting = torch.cat([self._waiting, torch.randperm(self._n_rows, generator=self._generator)])
         taken, self._waiting = self._waiting[:n], self._waiting[n:]
         return taken
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Where it is, for a checkpoint."""
+        return {"generator": self._generator.get_state(), "waiting": self._waiting}, {}
+
+    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Take up what `state` gave."""
+        del facts
+        self._generator.set_state(tensors["generator"])
+        self._waiting = tensors["waiting"]
 
 
 class Stack:

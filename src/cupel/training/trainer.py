@@ -16,6 +16,7 @@ from cupel.core.inputs import InputShape
 from cupel.core.layers import Network
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task
+from cupel.training.keeper import Keeper
 from cupel.training.loop import Lesson, Loop
 from cupel.training.mask_model import TrainedMasks
 from cupel.training.model import MeanOfModels, TargetScale, TrainedNetwork
@@ -48,7 +49,7 @@ class Trainer:
         cost = self.family.cost(n_train, self.shape, self.config, self.recipe, self.task)
         return cost.seconds / (pace.n_steps * pace.n_epochs)
 
-    def fit(self, units: Sequence[UnitData], *, watch: Watch) -> list[FittedUnit]:
+    def fit(self, units: Sequence[UnitData], *, watch: Watch, keeper: Keeper | None = None) -> list[FittedUnit]:
         """Fitted units, in order. Their training sets are of one pace."""
         scales = [None if self.task.form.has_probabilities else TargetScale.of(unit.train_target) for unit in units]
         lesson = Lesson(
@@ -61,7 +62,7 @@ class Trainer:
         )
         network = self._begun(lesson, [unit.start for unit in units])
         pace = self.recipe.pace(units[0].train.n_samples)
-        loop = Loop(network, self.recipe, pace=pace, lesson=lesson, watch=watch)
+        loop = Loop(network, self.recipe, pace=pace, lesson=lesson, watch=watch, keeper=keeper)
         loop.run()
         return [
             self._fitted(unit, loop, rows=lesson.train.fold(place), place=place, scale=scale)

@@ -40,7 +40,8 @@ class Search:
     `score` judges predictions, of all rows or some (larger is better), and `show` writes such a score out for people;
     `log` keeps what was decided. Without `racing` every candidate gets all folds. What is estimated to need more than
     `memory_bytes` is skipped. `to_conclude` is how many seconds of the time must be left after these trials. `fills_time` says
-    that the time, not a number of candidates, ends the search.
+    that the time, not a number of candidates, ends the search. `reason_to_end` says why it should end at once, "" where it
+    should not.
     """
 
     run: RunTrial
@@ -54,6 +55,7 @@ class Search:
     memory_bytes: float = math.inf
     to_conclude: Callable[[Sequence[Trial]], float] = lambda _: 0.0
     fills_time: bool = False
+    reason_to_end: Callable[[], str] = lambda: ""
 
 
 @dataclass(eq=False)
@@ -91,9 +93,10 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
     while state.n_skipped < MAX_SKIPPED_IN_A_ROW:
         n_done = len(state.tried)
         deadline = end.minus(setup.to_conclude(state.trials))
-        if deadline.passed and state.best is not None:
-            state.tried += [_not_reached(planned) for planned in waiting]
-            setup.observer.message(f"time is up after {n_done} candidates")
+        why = setup.reason_to_end() or ("time is up" if deadline.passed and state.best is not None else "")
+        if why:
+            state.tried += [_not_reached(planned, why) for planned in waiting]
+            setup.observer.message(f"{why} after {n_done} candidates")
             break
         proposal, seconds = turns.next(waiting, state.tried, left=deadline.remaining)
         if proposal is None:
@@ -240,8 +243,9 @@ def _reason_to_skip(setup: Search, proposal: Proposal, *, trials: Sequence[Trial
     return None
 
 
-def _not_reached(proposal: Proposal) -> Tried:
-    reason = "the time was used up before its turn; give the run more time with --time."
+def _not_reached(proposal: Proposal, why: str) -> Tried:
+    remedy = "give the run more time with --time." if why == "time is up" else "`cupel resume` goes on."
+    reason = f"{why} before its turn; {remedy}"
     return Tried(proposal=proposal, trial=_ended(proposal, Status.SKIPPED, reason), score=None)
 
 

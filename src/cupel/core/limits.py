@@ -1,0 +1,48 @@
+"""What a run may take of the machine, beside time."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from cupel.core.errors import UsageError
+
+_UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 10**3, "m": 10**6, "mb": 10**6, "g": 10**9, "gb": 10**9, "t": 10**12, "tb": 10**12}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """None is no limit but the machine's own.
+
+    `memory_bytes` is for this process and its workers together, `disk_bytes` for the run folder, `cores` for all threads.
+    `workers` 0 makes units in this process, where a crash of one is the end of the run.
+    """
+
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+    cores: int | None = None
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be kept."""
+        if self.workers not in (0, 1):
+            raise UsageError(
+                f"workers is {self.workers}; choose 1, or 0 for none. One keeps all cores busy: the folds of a candidate are "
+                f"trained side by side, and the order of candidates stays the same on every machine."
+            )
+        if self.cores is not None and self.cores < 1:
+            raise UsageError(f"cores is {self.cores}; a run needs 1 at least.")
+
+
+def bytes_in(text: str | float | None) -> int | None:
+    """Bytes meant by "2GB", "500 MB", "1.5g" or a number; None stays None.
+
+    Raises:
+        UsageError: it cannot be read or is not positive.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(text).lower())
+    if match is None or match[2] not in _UNITS or float(match[1]) <= 0:
+        raise UsageError(f"size {text!r} cannot be read; expected for example 500MB or 2GB.")
+    return int(float(match[1]) * _UNITS[match[2]])

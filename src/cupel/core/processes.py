@@ -1,0 +1,67 @@
+"""What other processes take of the machine, as Linux counts it: memory, processor time, and who was ended for want of memory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PROC = Path("/proc")
+BUSY_STATES = "RD"
+"""Running or ready to; waiting for a disk."""
+
+
+def memory_bytes(pid: int) -> int:
+    """Memory of a process and its descendants, pages that several share divided among them; 0 where it is not there."""
+    own = _proportional(pid)
+    return own + sum(memory_bytes(child) for child in _children(pid))
+
+
+def processor_seconds(pid: int) -> float:
+    """Processor time that a process has taken, all its threads together."""
+    fields = _stat(PROC / str(pid) / "stat")
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+
+
+def is_busy(pid: int) -> bool:
+    """Whether some thread of it runs, waits for its turn on a processor, or for a disk."""
+    try:
+        threads = list((PROC / str(pid) / "task").iterdir())
+    except OSError:
+        return False
+    states = [fields[0] for thread in threads if (fields := _stat(thread / "stat"))]
+    return any(state in BUSY_STATES for state in states)
+
+
+def n_ended_for_memory() -> int:
+    """How many processes the kernel has ended for want of memory since it began; 0 where it does not say."""
+    for line in _lines(PROC / "vmstat"):
+        if line.startswith("oom_kill "):
+            return int(line.split()[1])
+    return 0
+
+
+def _proportional(pid: int) -> int:
+    for line in _lines(PROC / str(pid) / "smaps_rollup"):
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    pages = _lines(PROC / str(pid) / "statm")
+    return int(pages[0].split()[1]) * os.sysconf("SC_PAGE_SIZE") if pages else 0
+
+
+def _children(pid: int) -> list[int]:
+    """Processes that any of its threads has begun."""
+    found = [line for path in (PROC / str(pid)).glob("task/*/children") for line in _lines(path)]
+    return [int(child) for line in found for child in line.split()]
+
+
+def _stat(path: Path) -> list[str]:
+    """The fields after the name, which may hold spaces and brackets itself: state, parent, …"""
+    lines = _lines(path)
+    return lines[0].rpartition(")")[2].split() if lines else []
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,64 @@
+"""Checkpoints as files of the run folder, each behind its checksum."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from cupel.core.errors import StorageError
+from cupel.core.storage import write_bytes
+
+DIGEST_LENGTH = 64
+
+
+@dataclass(frozen=True)
+class CheckpointFolder:
+    """Those of one piece of work: all begin with its key."""
+
+    folder: Path
+    key: str
+
+    def save(self, name: str, content: bytes) -> None:
+        """Keep it under this name.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        try:
+            self.folder.mkdir(exist_ok=True)  # not its parents: see UnitStore
+            write_bytes(self._path(name), hashlib.sha256(content).hexdigest().encode() + content)
+        except OSError as error:
+            raise storage_error(error, self.folder.parent) from error
+
+    def load(self, name: str) -> bytes | None:
+        """What was kept, None where there is nothing, or a bit of it has changed."""
+        try:
+            read = self._path(name).read_bytes()
+        except OSError:
+            return None
+        digest, content = read[:DIGEST_LENGTH], read[DIGEST_LENGTH:]
+        return content if hashlib.sha256(content).hexdigest().encode() == digest else None
+
+    def clear(self) -> None:
+        """Remove them: the work is done."""
+        for path in self.folder.glob(f"{self.key}-*"):
+            path.unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{self.key}-{name}"
+
+
+def storage_error(error: OSError, folder: Path) -> StorageError:
+    """What to tell about a run folder that cannot be written any more."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        remedy = "free some space on its disk"
+    elif not folder.exists():
+        remedy = "it was removed or renamed; put it back"
+    else:
+        remedy = "mend its permissions or its disk"
+    return StorageError(
+        f"the run folder {folder} cannot be written any more ({error.strerror or error}); {remedy}, then "
+        f"`cupel resume {folder}`: what was finished is kept."
+    )

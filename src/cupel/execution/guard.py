@@ -1,0 +1,66 @@
+"""Whether a run should go on searching: it was interrupted, or its disk is nearly full."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from cupel.core import machine, processes
+from cupel.core.errors import UsageError
+from cupel.core.limits import Limits
+
+LEAST_FREE_BYTES = 50_000_000
+"""Kept free on the disk for the artifact, the report, and whoever else writes there."""
+LEAST_MEMORY_BYTES = 200_000_000
+"""Of `memory_bytes`, beyond what is held when the search begins: the least with which anything can be trained."""
+
+
+class Guard:
+    """Looks after the limits of one run; `is_interrupted` says whether somebody wants it to end."""
+
+    def __init__(self, folder: Path, limits: Limits, *, is_interrupted: Callable[[], bool] = lambda: False) -> None:
+        self._folder, self.limits, self.is_interrupted = folder, limits, is_interrupted
+
+    def reason_to_end(self) -> str:
+        """Why the search should end now, "" where it should go on."""
+        if self.is_interrupted():
+            return "the run was interrupted"
+        used = size_of(self._folder) if self.limits.disk_bytes is not None else 0
+        most = self.limits.disk_bytes
+        if most is not None and used + LEAST_FREE_BYTES > most:
+            return f"the run folder holds {used / 1e6:,.0f} MB, and may hold {most / 1e6:,.0f} MB"
+        free = shutil.disk_usage(self._folder).free if self._folder.exists() else 0
+        if free < LEAST_FREE_BYTES:
+            return f"{free / 1e6:,.0f} MB are free on the disk of the run folder"
+        return ""
+
+    def memory_bytes(self) -> float:
+        """What may still be taken, here and now.
+
+        Raises:
+            UsageError: the limit on memory is too low for anything to be trained.
+        """
+        usable, most = float(machine.usable_memory_bytes()), self.limits.memory_bytes
+        if most is None:
+            return usable
+        held = processes.memory_bytes(os.getpid())
+        if held + LEAST_MEMORY_BYTES > most:
+            raise UsageError(
+                f"memory is limited to {most / 1e6:,.0f} MB, and {held / 1e6:,.0f} MB are held already, the data among them; "
+                f"give at least {(held + LEAST_MEMORY_BYTES) / 1e6:,.0f} MB with --memory, or fewer rows."
+            )
+        return min(usable, most - held)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += (Path(parent) / name).lstat().st_size
+            except OSError:
+                continue  # it was renamed or removed meanwhile
+    return total

@@ -1,0 +1,43 @@
+"""Ctrl-C, or the word of a scheduler: once ends a run with the best so far, twice ends it at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+THEIR_OWN = (signal.default_int_handler, signal.SIG_DFL)
+"""What is there where nobody has decided what these signals do; other handlers are left as they are."""
+
+
+class Interruption:
+    """Use as a context. Outside of the main thread, which alone gets signals, nothing is changed.
+
+    `tell` is told, once, what will happen. Where it is not heeded, signals do what they always did.
+    """
+
+    def __init__(self, tell: Callable[[str], None], *, is_heeded: bool = True) -> None:
+        self._tell, self._is_heeded = tell, is_heeded
+        self._before: dict[int, Any] = {}
+        self.is_asked = False
+
+    def __enter__(self) -> Interruption:
+        if self._is_heeded and threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                if signal.getsignal(number) in THEIR_OWN:
+                    self._before[number] = signal.signal(number, self._hear)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if self.is_asked:
+            raise KeyboardInterrupt
+        self.is_asked = True
+        self._tell(f"{signal.Signals(number).name}: ending with the best so far; once more stops at once")

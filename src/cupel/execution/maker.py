@@ -1,0 +1,205 @@
+"""Makes units in this process: prepare, train, export, check, keep."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel.core.budget import Deadline
+from cupel.core.candidate import Candidate
+from cupel.core.checkpoints import Checkpoints
+from cupel.core.dataset import Dataset
+from cupel.core.errors import TrainingError
+from cupel.core.family import Family, FittedModel, FittedUnit, UnitData
+from cupel.core.feeds import feeds_of
+from cupel.core.masks import judged_predictions
+from cupel.core.modality import GraphInput
+from cupel.core.preparation import FittedPreparation, Prepared
+from cupel.core.split import Fold, Splits
+from cupel.core.stopwatch import Stopwatch
+from cupel.core.task import Task
+from cupel.core.trial import UnitResult
+from cupel.execution.assignment import Assignment
+from cupel.execution.units import UnitFiles, UnitStore, unit_key
+
+Array = NDArray[Any]
+N_CACHED_PREPARATIONS = 4
+MIN_ROWS_OF_A_SHARE = 100
+
+
+class Exporter(Protocol):
+    """Writes a trained unit as one ONNX model and proves it; packing keeps this promise."""
+
+    def __call__(
+        self, preparation: FittedPreparation, model: FittedModel, *, feeds: Mapping[str, Array], expected: Array
+    ) -> bytes:
+        """The serialised model, whose predictions for `feeds` were compared with `expected`."""
+        ...
+
+
+class Trainer(Protocol):
+    """Trains the folds of one candidate; training keeps this promise."""
+
+    def __call__(
+        self,
+        family: Family,
+        units: Sequence[UnitData],
+        *,
+        candidate: Candidate,
+        deadline: Deadline,
+        progress: Callable[[float], None],
+        checkpoints: Checkpoints,
+    ) -> list[FittedUnit]:
+        """Fitted units, in the order of `units`."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedFold:
+    """A fold ready to be trained on, and what prepares rows for its model."""
+
+    prepared: Prepared
+    unit: UnitData
+
+
+@dataclass(eq=False)
+class UnitMaker:
+    """Everything that is the same for all units of a run; an executor that works in its own process.
+
+    `golden` are row indices whose predictions by the trained model are kept, to be compared with every later form of it.
+    `measure` gives the milliseconds that an exported model takes for one row and for a thousand.
+    Prepared folds are kept for later candidates, up to `kept_bytes`.
+    """
+
+    dataset: Dataset
+    splits: Splits
+    inputs: Sequence[GraphInput]
+    golden: Array
+    units: UnitStore
+    train: Trainer
+    export: Exporter
+    measure: Callable[[bytes, Mapping[str, Array]], Mapping[str, float]]
+    seed: int = 0
+    kept_bytes: float = math.inf
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    _prepared: dict[Any, Prepared] = field(default_factory=dict)
+
+    def execute(self, assignment: Assignment, *, deadline: Deadline, progress: Callable[[float], None]) -> list[UnitResult]:
+        """The units, kept all at once: who shares a stack decides the last bits, so what is half done is done again whole."""
+        candidate, share = assignment.candidate, assignment.share
+        splits = [self.splits.folds[index] for index in assignment.folds]
+        keys = [unit_key(self.dataset, self.splits, candidate=candidate, fold=f, share=share, seed=self.seed) for f in splits]
+        checkpoints = self.units.checkpoints(keys)
+        with self.stopwatch.stage("preparing"):
+            starts = assignment.starts or ({},) * len(splits)
+            folds = [
+                self._prepared_fold(candidate, split, share, deadline, start) for split, start in zip(splits, starts, strict=True)
+            ]
+        with self.stopwatch.stage("training"):
+            units = [fold.unit for fold in folds]
+            fitted = self.train(
+                assignment.family, units, candidate=candidate, deadline=deadline, progress=progress, checkpoints=checkpoints
+            )
+        with self.stopwatch.stage("exporting"):
+            feeds = feeds_of(self.dataset, self.golden, self.inputs)
+            made = [
+                self._exported(candidate, split, fold, unit, feeds=feeds, share=share)
+                for split, fold, unit in zip(splits, folds, fitted, strict=True)
+            ]
+            kept = self.units.save_together(dict(zip(keys, made, strict=True)))
+        checkpoints.clear()
+        return kept
+
+    def close(self) -> None:
+        """Forget the prepared folds."""
+        self._prepared.clear()
+
+    def _exported(
+        self, candidate: Candidate, split: Fold, fold: PreparedFold, unit: FittedUnit, *, feeds: Mapping[str, Array], share: float
+    ) -> UnitFiles:
+        """A trained unit as it is kept: its predictions, and its model as ONNX."""
+        preparation = fold.prepared.fitted
+        golden = unit.model.predict(preparation.transform(self.dataset, self.golden))
+        if not (np.isfinite(unit.predictions).all() and np.isfinite(golden).all()):
+            raise TrainingError(f"fold {split.index + 1} predicts values that are not finite; the model diverged.")
+        model = self.export(preparation, unit.model, feeds=feeds, expected=golden)
+        return UnitFiles(
+            rows=split.valid,
+            predictions=judged_predictions(self._task, unit.predictions),
+            golden=golden,
+            model=model,
+            weights=unit.weights,
+            facts={
+                "fold": split.index,
+                "candidate": candidate.name,
+                "share": share,
+                "described": candidate.to_plain(),
+                "inputs": {"widths": fold.unit.train.widths, "extents": fold.unit.train.extents},
+                "seconds": unit.seconds,
+                "best_epoch": unit.best_epoch,
+                "cut_short": unit.cut_short,
+                "curve": unit.curve,
+                "latency_ms": dict(self.measure(model, feeds)) if split.index == 0 else {},
+            },
+        )
+
+    def _prepared_fold(
+        self, candidate: Candidate, fold: Fold, share: float, deadline: Deadline, start: Mapping[str, Array]
+    ) -> PreparedFold:
+        target = self.dataset.target
+        assert target is not None, "a run is made only for a dataset whose task is known"
+        key = (candidate.preparation, fold.index, share)
+        prepared = self._prepared.get(key)
+        if prepared is None:
+            if deadline.passed:
+                raise TrainingError("time was up before its data were prepared; give the run more time.")
+            rows = self._some(fold, share)
+            prepared = candidate.preparation.fit(self.dataset, rows, seed=self._seed("preparation", fold))
+            self._keep(key, prepared)
+        unit = UnitData(
+            fold=fold.index,
+            seed=self._seed(candidate.key, fold),
+            train=prepared.inputs,
+            train_target=target[prepared.rows],
+            stop=prepared.fitted.transform(self.dataset, fold.stop),
+            stop_target=target[fold.stop],
+            valid=prepared.fitted.transform(self.dataset, fold.valid),
+            start=start,
+        )
+        return PreparedFold(prepared, unit)
+
+    @property
+    def _task(self) -> Task:
+        assert self.dataset.task is not None, "a run is made only for a dataset whose task is known"
+        return self.dataset.task
+
+    def _keep(self, key: Any, prepared: Prepared) -> None:
+        """For candidates to come; the oldest make room."""
+        self._prepared[key] = prepared
+        while self._prepared and (
+            len(self._prepared) > N_CACHED_PREPARATIONS * len(self.splits.folds)
+            or sum(map(_n_bytes, self._prepared.values())) > self.kept_bytes
+        ):
+            self._prepared.pop(next(iter(self._prepared)))
+
+    def _some(self, fold: Fold, share: float) -> Array:
+        """A share of the fold's training rows: the same for all candidates, a smaller share within a larger one."""
+        if share >= 1:
+            return fold.train
+        order = np.random.default_rng(self._seed("share", fold)).permutation(len(fold.train))
+        rows: Array = np.sort(fold.train[order[: max(MIN_ROWS_OF_A_SHARE, round(share * len(fold.train)))]])
+        return rows
+
+    def _seed(self, purpose: str, fold: Fold) -> int:
+        digest = hashlib.sha256(f"{self.seed}/{purpose}/{fold.index}".encode()).digest()
+        return int.from_bytes(digest[:4], "big") >> 1
+
+
+def _n_bytes(prepared: Prepared) -> int:
+    return sum(block.nbytes for block in prepared.inputs.blocks.values())

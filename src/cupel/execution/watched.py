@@ -1,0 +1,169 @@
+"""Makes units in a worker process and watches it: what hangs, crashes or takes too much is ended, told and replaced."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cupel.core import processes
+from cupel.core.budget import Deadline
+from cupel.core.errors import CupelError, OutOfMemoryError, StorageError, TrainingError
+from cupel.core.stopwatch import Stopwatch
+from cupel.core.trial import UnitResult
+from cupel.execution.assignment import Assignment
+from cupel.execution.handover import Handover
+from cupel.execution.units import UnitStore
+from cupel.execution.vigil import Vigil
+from cupel.execution.worker import Worker, dismissed, hired
+
+MOST_REPEATS = 5
+"""So often in a row a worker may be ended by a stranger before its candidate is given up."""
+SECONDS_BETWEEN_LOOKS = 0.25
+STRANGERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
+"""Signals by which others end a process; a candidate's own faults come as another one, or as an exit code."""
+
+
+class LostWorkerError(CupelError):
+    """A worker was ended by nobody's fault: what it was doing is done again."""
+
+
+class Watched:
+    """An executor whose work is done by a worker process, the same to the last bit as in this one.
+
+    One worker at a time: the folds of a candidate keep all cores busy by themselves, and more candidates at once would make
+    what is tried depend on who ends first (docs/decisions/0018-workers.md).
+    `log` keeps what happened to workers; `is_to_end` is asked again and again whether all work should be given up. This process
+    and the worker may hold `memory_bytes` together: the worker is refused more, and where that does not help, ended.
+    """
+
+    def __init__(
+        self,
+        given: Handover,
+        folder: Path,
+        *,
+        stopwatch: Stopwatch,
+        log: Callable[..., None],
+        memory_bytes: float = math.inf,
+        is_to_end: Callable[[], bool] = lambda: False,
+    ) -> None:
+        shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
+        given.write(folder)
+        self._folder, self.stopwatch, self._log, self._is_to_end = folder, stopwatch, log, is_to_end
+        self._memory_bytes = memory_bytes
+        self._units = UnitStore(Path(given.facts["units"]))
+        self._worker: Worker | None = None
+
+    def execute(self, assignment: Assignment, *, deadline: Deadline, progress: Callable[[float], None]) -> Sequence[UnitResult]:
+        """The units, read from the run folder."""
+        for _ in range(MOST_REPEATS):
+            try:
+                with self.stopwatch.stage("training"):
+                    answer = self._done(assignment, deadline, progress)
+            except LostWorkerError as error:
+                self._log("worker lost", candidate=assignment.candidate.name, reason=str(error))
+                continue
+            self.stopwatch.divide("training", answer["seconds_by_stage"])
+            return [self._units.read(key) for key in answer["units"]]
+        raise TrainingError(
+            f"its worker process was ended from outside {MOST_REPEATS} times in a row; see who ends processes on this machine."
+        )
+
+    def close(self) -> None:
+        """Let the worker wait for another run, and remove what was handed to it."""
+        if self._worker is not None:
+            dismissed(self._worker)
+            self._worker = None
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _done(self, assignment: Assignment, deadline: Deadline, progress: Callable[[float], None]) -> dict[str, Any]:
+        worker = self._settled()
+        seconds = None if deadline.remaining == float("inf") else deadline.remaining
+        order = {"do": "make", "assignment": assignment.to_plain(), "seconds": seconds, "starts": self._written(assignment)}
+        answer = self._answer(worker, order, vigil=self._vigil(worker, deadline), progress=progress)
+        if answer["is"] != "failed":
+            return answer
+        match answer["why"]:
+            case "memory":
+                self._give_up()  # what it holds goes back to the machine
+                raise OutOfMemoryError(answer["reason"])
+            case "storage":
+                raise StorageError(answer["reason"])
+            case _:
+                raise TrainingError(answer["reason"])
+
+    def _written(self, assignment: Assignment) -> list[str]:
+        """Files of the weights that the units start from; none where they start from scratch."""
+        if not any(assignment.starts):
+            return []
+        from safetensors.numpy import save_file
+
+        paths = [str((self._folder / f"start-{place}.safetensors").absolute()) for place in range(len(assignment.starts))]
+        for path, weights in zip(paths, assignment.starts, strict=True):
+            save_file({name: np.ascontiguousarray(array) for name, array in weights.items()}, path)
+        return paths
+
+    def _vigil(self, worker: Worker, deadline: Deadline) -> Vigil:
+        return Vigil(worker, deadline=deadline, is_to_end=self._is_to_end, memory_bytes=self._memory_bytes)
+
+    def _settled(self) -> Worker:
+        """A worker that has this run's data."""
+        worker = self._worker = self._worker or hired()
+        if not worker.is_alive:
+            self._give_up()
+            worker = self._worker = hired()
+        if worker.settled != self._folder:
+            order = {"do": "settle", "folder": str(self._folder.absolute()), "cores": sorted(os.sched_getaffinity(0))}
+            if math.isfinite(self._memory_bytes):
+                order["memory_bytes"] = max(0, int(self._memory_bytes - processes.memory_bytes(os.getpid())))
+            answer = self._answer(worker, order, vigil=self._vigil(worker, Deadline()))
+            if answer["is"] == "failed":
+                raise CupelError(f"the worker process could not take the run over: {answer['reason']}")
+            worker.settled = self._folder
+        return worker
+
+    def _answer(
+        self, worker: Worker, order: dict[str, Any], *, vigil: Vigil, progress: Callable[[float], None] = lambda _: None
+    ) -> dict[str, Any]:
+        """What the worker says in the end; one that says nothing any more is ended."""
+        try:
+            worker.channel.send(order)
+            while True:
+                message = worker.channel.receive(timeout_seconds=SECONDS_BETWEEN_LOOKS)
+                vigil.look(message)
+                if message is None:
+                    continue
+                if message["is"] == "progress":
+                    progress(message["fraction"])
+                elif message["is"] in ("made", "settled", "failed"):
+                    return message
+        except (EOFError, BrokenPipeError) as error:
+            raise self._explained(worker) from error
+        except BaseException:
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        if self._worker is not None:
+            self._worker.end()
+            self._worker = None
+
+    def _explained(self, worker: Worker) -> CupelError:
+        """Why a worker ended by itself, or by whose hand."""
+        code = worker.process.wait()
+        words = worker.last_words()
+        is_for_memory = worker.was_ended_for_memory
+        self._give_up()
+        if is_for_memory:
+            return OutOfMemoryError("the system ended its worker process for want of memory; a smaller model would fit.")
+        if -code in STRANGERS:
+            return LostWorkerError(f"ended from outside by {signal.Signals(-code).name}")
+        how = f"crashed ({signal.Signals(-code).name})" if code < 0 else f"was ended by code that it ran (exit code {code})"
+        said = f"; its last words: {words}" if words else ""
+        return TrainingError(f"its worker process {how}; the run went on with another{said}")

@@ -1,0 +1,130 @@
+"""A worker process as its run sees it: begun, spoken with, ended. Idle ones are kept for the next run of this process."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from cupel.core import processes
+from cupel.core.errors import CupelError
+from cupel.execution.channel import Channel
+
+MODULE = "cupel.workbench"
+N_LAST_WORDS = 600
+SECONDS_TO_END = 2.0
+
+_idle: list[Worker] = []
+_lock = threading.Lock()
+
+
+class Worker:
+    """A process of its own session, so that a signal meant for the run does not reach it.
+
+    `settled` is the folder whose data it works on.
+    """
+
+    def __init__(self) -> None:
+        self._words = tempfile.TemporaryFile(prefix="cupel-worker-")  # noqa: SIM115 it lives as long as the process
+        receiving, theirs = os.pipe()
+        path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", MODULE, str(theirs)],
+                stdin=subprocess.PIPE,
+                stdout=self._words,
+                stderr=self._words,
+                pass_fds=[theirs],
+                env={**os.environ, "PYTHONPATH": path},
+                start_new_session=True,
+            )
+        finally:
+            os.close(theirs)
+        assert self.process.stdin is not None, "it was asked for"
+        self.channel = Channel(receiving=receiving, sending=os.dup(self.process.stdin.fileno()))
+        self.process.stdin.close()
+        self.settled: Path | None = None
+        self._n_ended_for_memory = processes.n_ended_for_memory()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can be asked for work."""
+        return not self.channel.is_closed and self.process.poll() is None
+
+    @property
+    def was_ended_for_memory(self) -> bool:
+        """Whether the kernel ended it, as far as can be known, since there was no memory left."""
+        is_killed = self.process.poll() == -signal.SIGKILL
+        return is_killed and processes.n_ended_for_memory() > self._n_ended_for_memory
+
+    def last_words(self) -> str:
+        """The end of what it and its libraries printed, on one line."""
+        self._words.seek(0, os.SEEK_END)
+        self._words.seek(max(0, self._words.tell() - N_LAST_WORDS))
+        return " ".join(self._words.read().decode(errors="replace").split())
+
+    def end(self) -> None:
+        """End it and all that it began."""
+        self.channel.close()
+        if self.process.poll() is None:
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                self.process.kill()
+        self.process.wait(timeout=SECONDS_TO_END * 30)
+        self._words.close()
+
+
+def prepare_worker() -> None:
+    """Begin a worker, unless one waits: it imports what it needs while the caller does other things."""
+    with _lock:
+        if not any(worker.is_alive for worker in _idle):
+            _idle.append(Worker())
+
+
+def hired() -> Worker:
+    """A worker that waits, or a new one.
+
+    Raises:
+        CupelError: no process can be started here.
+    """
+    with _lock:
+        while _idle:
+            worker = _idle.pop()
+            if worker.is_alive:
+                return worker
+            worker.end()
+    try:
+        return Worker()
+    except OSError as error:
+        raise CupelError(
+            f"no worker process can be started ({error.strerror or error}); free memory or raise the limit of processes, "
+            f"or work without one: --workers 0."
+        ) from error
+
+
+def dismissed(worker: Worker) -> None:
+    """Keep a worker for the next run; further ones are ended."""
+    with _lock:
+        if worker.is_alive and not _idle:
+            try:
+                worker.channel.send({"do": "rest"})
+                worker.settled = None
+                _idle.append(worker)
+                return
+            except OSError:
+                pass
+    worker.end()
+
+
+@atexit.register
+def end_idle_workers() -> None:
+    """End those that wait; called when this process ends."""
+    with _lock:
+        while _idle:
+            _idle.pop().end()

@@ -1,0 +1,128 @@
+"""How units are made, the same in this process and in a worker's: training and packing bound to a run's data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel import execution, packing, training
+from cupel.core import registry
+from cupel.core.budget import Deadline
+from cupel.core.cache import Cache
+from cupel.core.candidate import Candidate, plain
+from cupel.core.checkpoints import Checkpoints
+from cupel.core.family import Family, FittedModel, FittedUnit, UnitData
+from cupel.core.modality import GraphInput
+from cupel.core.preparation import FittedPreparation
+from cupel.core.stopwatch import Stopwatch
+from cupel.core.task import Task
+from cupel.core.weights import Weights
+from cupel.problem import Problem
+
+Array = NDArray[Any]
+SECONDS_TO_MEASURE = 0.04
+
+
+def handover(problem: Problem, *, units: Path, kept_bytes: float) -> execution.Handover:
+    """All that making units of this problem needs; they are kept in the folder `units`."""
+    cache = problem.dataset.cache
+    seconds = None if cache is None or math.isinf(cache.deadline.remaining) else cache.deadline.remaining
+    facts = {
+        "modality": problem.modality.name,
+        "device": problem.settings.device,
+        "seed": problem.settings.seed,
+        "spread": problem.spread,
+        "units": str(units.absolute()),
+        "kept_bytes": kept_bytes,
+        "weights": plain(problem.weights),
+        "cache": None if cache is None else {"folder": str(cache.folder.absolute()), "seconds": seconds},
+    }
+    return execution.Handover(dataset=problem.dataset, splits=problem.splits, golden=problem.golden_rows, facts=facts)
+
+
+def maker(given: execution.Handover, *, stopwatch: Stopwatch) -> execution.UnitMaker:
+    """What makes the units of a run.
+
+    Raises:
+        UsageError: a GPU was asked for and there is none.
+    """
+    dataset, facts = given.dataset, given.facts
+    if facts["cache"] is not None:
+        cache = Cache(Path(facts["cache"]["folder"]), Deadline(facts["cache"]["seconds"]))
+        dataset = replace(dataset, cache=cache)
+    assert dataset.task is not None, "a run's dataset has a task"
+    inputs = tuple(registry.modality_named(facts["modality"]).graph_inputs(dataset.schema))
+    return execution.UnitMaker(
+        dataset=dataset,
+        splits=given.splits,
+        inputs=inputs,
+        golden=np.asarray(given.golden),
+        units=execution.UnitStore(Path(facts["units"])),
+        train=_Train(dataset.task, training.choose_device(facts["device"])),
+        export=_Export(inputs, n_outputs=dataset.task.n_outputs, spread=facts["spread"]),
+        measure=partial(packing.measure_latency, seconds=SECONDS_TO_MEASURE),
+        seed=facts["seed"],
+        stopwatch=stopwatch,
+        kept_bytes=facts["kept_bytes"],
+    )
+
+
+def other_families(given: execution.Handover) -> tuple[Family, ...]:
+    """Families that are not installed, but made of weights that somebody trained before."""
+    weights = tuple(execution.rebuilt(Weights, each) for each in given.facts["weights"])
+    pretrained = registry.modality_named(given.facts["modality"]).pretrained
+    return () if not weights or pretrained is None else tuple(pretrained(weights).families)
+
+
+@dataclass(frozen=True)
+class _Train:
+    """Trains units of any family for one task, on one device."""
+
+    task: Task
+    device: str
+
+    def __call__(
+        self,
+        family: Family,
+        units: Sequence[UnitData],
+        *,
+        candidate: Candidate,
+        deadline: Deadline,
+        progress: Callable[[float], None],
+        checkpoints: Checkpoints,
+    ) -> list[FittedUnit]:
+        return training.fit(
+            family,
+            units,
+            config=candidate.config,
+            recipe=candidate.recipe,
+            task=self.task,
+            deadline=deadline,
+            device=self.device,
+            progress=progress,
+            checkpoints=checkpoints,
+        )
+
+
+@dataclass(frozen=True)
+class _Export:
+    """Writes a unit as one ONNX model, and compares the two; `spread` is the size of a difference that matters."""
+
+    inputs: Sequence[GraphInput]
+    n_outputs: int
+    spread: float
+
+    def __call__(
+        self, preparation: FittedPreparation, model: FittedModel, *, feeds: Mapping[str, Array], expected: Array
+    ) -> bytes:
+        exported = packing.export_unit(preparation, model, self.inputs, n_outputs=self.n_outputs)
+        content: bytes = exported.SerializeToString()
+        packing.parity(content, feeds, expected, scale=self.spread)
+        return content

@@ -1,0 +1,64 @@
+"""Decides when training in progress is written down, and in what form."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cupel.core.checkpoints import Checkpoints
+
+SHORTEST_SECONDS, LONGEST_SECONDS = 15.0, 30.0
+"""Between two checkpoints: more where writing one takes long, but never so much that a crash costs more."""
+SHARE_FOR_WRITING = 0.02
+SECONDS_WORTH_KEEPING = 3.0
+"""What was learned in less is not written down at its end: it is learned again as fast."""
+
+
+@dataclass(eq=False)
+class Keeper:
+    """Keeps one loop's state under a name; without checkpoints it keeps nothing."""
+
+    checkpoints: Checkpoints | None = None
+    name: str = ""
+    _begun: float = field(default_factory=lambda: time.monotonic())
+    _last: float = field(default_factory=lambda: time.monotonic())
+    _seconds: float = field(default_factory=lambda: SHORTEST_SECONDS)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for a checkpoint."""
+        return self.checkpoints is not None and time.monotonic() - self._last >= self._seconds
+
+    @property
+    def is_worth_its_end(self) -> bool:
+        """Whether what is finished should be kept until what is trained beside or after it is finished too."""
+        return self.checkpoints is not None and time.monotonic() - self._begun >= SECONDS_WORTH_KEEPING
+
+    def save(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Write down named tensors and plain values."""
+        from safetensors.torch import save
+
+        if self.checkpoints is None:
+            return
+        started = time.monotonic()
+        whole = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+        self.checkpoints.save(self.name, save(whole, metadata={"facts": json.dumps(dict(facts))}))
+        self._last = time.monotonic()
+        self._seconds = min(max((self._last - started) / SHARE_FOR_WRITING, SHORTEST_SECONDS), LONGEST_SECONDS)
+
+    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """What was written down last; None where nothing was."""
+        from safetensors.torch import load
+
+        content = None if self.checkpoints is None else self.checkpoints.load(self.name)
+        if content is None:
+            return None
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        facts: dict[str, Any] = json.loads(header["__metadata__"]["facts"])
+        return load(content), facts

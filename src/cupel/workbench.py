@@ -1,0 +1,156 @@
+"""What a worker process does: makes units of whatever run it is handed, and says how it gets on.
+
+Run as `python -m cupel.workbench FD`: messages come in on standard input and go out on the descriptor FD. It ends when whoever
+started it does.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import queue
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cupel.execution.channel import Channel
+
+if TYPE_CHECKING:
+    from cupel import execution
+    from cupel.core.family import Family
+
+SECONDS_BETWEEN_BEATS = 1.0
+PROMISED_BYTES = 100_000_000
+"""Stacks of threads, mostly: promised, and hardly used."""
+OWN_END = 75
+"""The exit code of a worker whose run has ended before it."""
+
+
+def main(sending: int) -> None:
+    """Serve until the other side ends."""
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asked for work
+    channel = Channel(receiving=os.dup(0), sending=sending)
+    orders: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(channel, orders), name="orders", daemon=True).start()
+    _warm_up()
+    threading.Thread(target=_beat, args=(channel,), name="heartbeat", daemon=True).start()
+    channel.send({"is": "ready"})
+    bench = Bench(channel)
+    while True:
+        bench.follow(orders.get())
+
+
+def _listen(channel: Channel, orders: queue.SimpleQueue[Mapping[str, Any]]) -> None:
+    """Take orders while others are followed, so that the end of the other side is noticed at once."""
+    try:
+        while True:
+            order = channel.receive()
+            assert order is not None, "without a time limit there is a message, or an end"
+            orders.put(order)
+    except (EOFError, OSError):
+        os._exit(OWN_END)
+
+
+def _beat(channel: Channel) -> None:
+    """Say every second that this process is alive."""
+    try:
+        while True:
+            time.sleep(SECONDS_BETWEEN_BEATS)
+            channel.send({"is": "beat"})
+    except OSError:
+        os._exit(OWN_END)
+
+
+def _warm_up() -> None:
+    """Import what every run needs, while the data are still read elsewhere."""
+    from cupel import making
+    from cupel.core import registry
+
+    del making
+    for modality in registry.modalities():
+        modality.families()
+
+
+class Bench:
+    """Follows orders, one at a time."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._maker: execution.UnitMaker | None = None
+        self._others: Sequence[Family] = ()
+
+    def follow(self, order: Mapping[str, Any]) -> None:
+        """Do what is said, and answer; whatever goes wrong is an answer too."""
+        if order["do"] == "rest":
+            self._maker = None
+            return
+        from cupel.core.errors import OutOfMemoryError, StorageError
+        from cupel.execution import describe_failure
+
+        try:
+            answer = self._settle(order) if order["do"] == "settle" else self._make(order)
+        except StorageError as error:
+            answer = {"is": "failed", "why": "storage", "reason": str(error)}
+        except Exception as error:  # noqa: BLE001 whatever a candidate raises is told to the process that keeps the journal
+            is_memory = isinstance(error, MemoryError | OutOfMemoryError)
+            answer = {"is": "failed", "why": "memory" if is_memory else "error", "reason": describe_failure(error)}
+        self._channel.send(answer)
+
+    def _settle(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        """Take over a run's data; those of an earlier run are forgotten."""
+        from cupel import making
+        from cupel.core.stopwatch import Stopwatch
+        from cupel.execution import Handover
+
+        self._maker = None
+        os.sched_setaffinity(0, order["cores"])
+        hold_to(order.get("memory_bytes"))
+        given = Handover.read(Path(order["folder"]))
+        self._maker, self._others = making.maker(given, stopwatch=Stopwatch()), making.other_families(given)
+        return {"is": "settled"}
+
+    def _make(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        from cupel.core.budget import Deadline
+        from cupel.core.stopwatch import Stopwatch
+        from cupel.execution import Assignment
+
+        maker = self._maker
+        assert maker is not None, "a worker settles before it makes anything"
+        assert maker.dataset.task is not None, "a run's dataset has a task"
+        maker.stopwatch = Stopwatch()
+        assignment = Assignment.from_plain(order["assignment"], task=maker.dataset.task, others=self._others)
+        if order["starts"]:
+            from safetensors.numpy import load_file
+
+            assignment = replace(assignment, starts=tuple(map(load_file, order["starts"])))
+        made = maker.execute(assignment, deadline=Deadline(order["seconds"]), progress=self._report)
+        return {"is": "made", "units": [unit.key for unit in made], "seconds_by_stage": dict(maker.stopwatch.seconds)}
+
+    def _report(self, fraction: float) -> None:
+        self._channel.send({"is": "progress", "fraction": fraction})
+
+
+def hold_to(memory_bytes: int | None) -> None:
+    """Let this process take so much more memory than it has, and no more: what asks for it gets a MemoryError. None is no limit.
+
+    What is counted is what is promised, not what is used: a little more than is looked at from outside.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if memory_bytes is None:
+        resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
+        return
+    lines = Path("/proc/self/status").read_text().splitlines()
+    held = next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:")), 0)
+    most = held + memory_bytes + PROMISED_BYTES
+    resource.setrlimit(resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

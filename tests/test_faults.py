@@ -1,0 +1,302 @@
+"""What goes wrong around a run: memory, disk, folders, signals. Each fault is told, and what was done before it is kept."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars
+import pytest
+
+from cupel import execution, making
+from cupel.core import processes, registry
+from cupel.core.budget import Deadline
+from cupel.core.candidate import Candidate
+from cupel.core.errors import OutOfMemoryError, StorageError, UsageError
+from cupel.core.limits import Limits, bytes_in
+from cupel.core.settings import Settings
+from cupel.core.stopwatch import Stopwatch
+from cupel.core.trial import Status
+from cupel.execution import Guard, Interruption, Journal
+from cupel.problem import understand
+
+
+@pytest.fixture(scope="module")
+def problem():
+    generator = np.random.default_rng(0)
+    x, z = generator.normal(size=(2, 300))
+    y = np.where(x + 0.5 * generator.normal(size=300) > 0, "yes", "no")
+    return understand({"x": x, "z": z, "y": y}, "y", settings=Settings(n_folds=3))
+
+
+class Failing:
+    """An executor that fails with an error as long as batches are large, and works else."""
+
+    def __init__(self, maker, error, *, largest_batch=0):
+        self.maker, self.error, self.largest_batch = maker, error, largest_batch
+        self.batches = []
+
+    def execute(self, assignment, *, deadline, progress):
+        recipe = assignment.candidate.recipe
+        self.batches.append(recipe.batch_size if recipe else 0)
+        if not recipe or not 0 < recipe.batch_size <= self.largest_batch:
+            raise self.error
+        return self.maker.execute(assignment, deadline=deadline, progress=progress)
+
+    def close(self):
+        self.maker.close()
+
+
+def runner_with(folder, problem, error, **given):
+    maker = making.maker(making.handover(problem, units=folder.units.folder, kept_bytes=0), stopwatch=Stopwatch())
+    executor = Failing(maker, error, **given)
+    return execution.Runner(dataset=problem.dataset, splits=problem.splits, folder=folder, executor=executor)
+
+
+def run(runner, name, **recipe):
+    modality = registry.modality_named("tabular")
+    family = registry.family_named(modality, name)
+    preset = family.portfolio(runner.dataset.task)[0]
+    changed = None if preset.recipe is None else replace(preset.recipe, **recipe)
+    candidate = Candidate(
+        name=f"{name}-1", modality="tabular", family=name, config=preset.config, preparation=preset.preparation, recipe=changed
+    )
+    return runner.run(candidate, family, deadline=Deadline(), progress=lambda fraction: None)
+
+
+# --- memory
+
+
+def test_a_network_whose_batches_are_too_large_gets_smaller_ones_once(problem, tmp_path):
+    with execution.RunFolder(tmp_path) as folder:
+        runner = runner_with(folder, problem, OutOfMemoryError("too much"), largest_batch=32)
+        trial = run(runner, "MLP", batch_size=128, epochs=2)
+    assert runner.executor.batches == [128, 32]
+    assert trial.status is Status.DONE
+    assert trial.reason == "larger batches did not fit into memory; these have 32 rows"
+
+
+def test_a_resumed_run_knows_that_its_batches_were_too_large(problem, tmp_path):
+    found = []
+    for _ in range(2):
+        with execution.RunFolder(tmp_path) as folder:
+            runner = runner_with(folder, problem, OutOfMemoryError("too much"), largest_batch=32)
+            found.append(run(runner, "MLP", batch_size=128, epochs=2))
+    assert runner.executor.batches == []
+    assert np.array_equal(found[0].out_of_fold, found[1].out_of_fold)
+
+
+def test_what_is_too_large_with_small_batches_too_is_a_line(problem, tmp_path):
+    with execution.RunFolder(tmp_path) as folder:
+        runner = runner_with(folder, problem, MemoryError("80 GB"))
+        network, trees = run(runner, "MLP", batch_size=128, epochs=2), run(runner, "LightGBM")
+    assert runner.executor.batches == [128, 32, 0]
+    assert network.status is trees.status is Status.FAILED
+    assert "out of memory (80 GB)" in trees.reason
+
+
+def test_a_limit_on_memory_that_is_too_low_is_said_before_anything_is_trained(tmp_path):
+    held = processes.memory_bytes(os.getpid())
+    with pytest.raises(UsageError, match=r"memory is limited to .* MB are held already"):
+        Guard(tmp_path, Limits(memory_bytes=held)).memory_bytes()
+    assert Guard(tmp_path, Limits(memory_bytes=held + 10**9)).memory_bytes() < 1.1 * 10**9
+    assert Guard(tmp_path, Limits()).memory_bytes() > 0
+
+
+def test_memory_of_processes_counts_those_that_they_began():
+    before = processes.memory_bytes(os.getpid())
+    code = "held = bytearray(200_000_000); print(len(held), flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert processes.memory_bytes(os.getpid()) > before + 150_000_000
+        process.communicate("\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "n_bytes"), [("2GB", 2 * 10**9), ("500 mb", 5 * 10**8), ("1.5g", 15 * 10**8), (7, 7), (None, None)]
+)
+def test_sizes_are_read(text, n_bytes):
+    assert bytes_in(text) == n_bytes
+
+
+@pytest.mark.parametrize("text", ["much", "-1GB", "0", "2 parsecs"])
+def test_sizes_that_are_none_are_refused(text):
+    with pytest.raises(UsageError, match="cannot be read"):
+        bytes_in(text)
+
+
+@pytest.mark.parametrize("given", [{"workers": -1}, {"workers": 3}, {"cores": 0}])
+def test_limits_that_cannot_be_kept_are_refused(given):
+    with pytest.raises(UsageError, match=next(iter(given))):
+        Limits(**given)
+
+
+# --- disk and folder
+
+
+def test_a_folder_that_cannot_be_written_any_more_ends_the_search_and_blames_no_candidate(problem, tmp_path):
+    with execution.RunFolder(tmp_path) as folder:
+        runner = runner_with(folder, problem, StorageError("the disk is full"))
+        trial = run(runner, "LightGBM")
+        assert trial.status is Status.SKIPPED
+        assert runner.trouble == "the disk is full"
+        assert [record["event"] for record in folder.journal.read()] == ["started"]
+
+
+def test_a_full_disk_takes_back_what_was_begun_of_a_record(tmp_path, monkeypatch):
+    journal = Journal(tmp_path / "journal" / "journal.jsonl")
+    journal.append("started", candidate="a")
+    true_write = os.write
+
+    def nearly_full(descriptor, content):
+        if len(content) > 10:
+            return true_write(descriptor, content[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", nearly_full)
+        with pytest.raises(StorageError, match="free some space on its disk"):
+            journal.append("finished", candidate="a" * 6)
+    journal.append("finished", candidate="b")
+    assert (tmp_path / "journal" / "journal.jsonl").read_bytes().count(b"\n") == 2
+    assert [record["candidate"] for record in journal.read()] == ["a", "b"]
+
+
+def test_a_full_disk_leaves_a_unit_unfinished_and_says_so(tmp_path, monkeypatch):
+    from cupel.core import storage
+    from cupel.execution.units import UnitFiles, UnitStore
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store, one = UnitStore(tmp_path / "units"), np.zeros(1)
+    files = UnitFiles(rows=one, predictions=one, golden=one, model=b"", facts={"fold": 0, "seconds": 1.0}, weights={})
+    monkeypatch.setattr(storage.os, "fsync", full)
+    with pytest.raises(StorageError, match="what was finished is kept"):
+        store.save("key", files)
+    monkeypatch.undo()
+    assert store.load("key") is None
+    assert store.save("key", files).fold == 0
+
+
+def test_a_folder_that_was_removed_is_not_made_again_piece_by_piece(problem, tmp_path):
+    path = tmp_path / "run"
+    with execution.RunFolder(path) as folder:
+        runner = runner_with(folder, problem, AssertionError("never asked"))
+        shutil.rmtree(path)
+        trial = run(runner, "LightGBM")
+        assert "removed or renamed" in trial.reason
+    assert not path.exists()
+
+
+def test_a_damaged_checkpoint_is_as_good_as_none(tmp_path):
+    from cupel.execution.units import UnitStore
+
+    (tmp_path / "run").mkdir()
+    checkpoints = UnitStore(tmp_path / "run" / "units").checkpoints(["a", "b"])
+    checkpoints.save("stack-0", b"weights")
+    assert checkpoints.load("stack-0") == b"weights"
+    (path,) = (tmp_path / "run" / "checkpoints").iterdir()
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
+    assert checkpoints.load("stack-0") is None
+    path.write_bytes(b"")
+    assert checkpoints.load("stack-0") is None
+    checkpoints.clear()
+    assert not list((tmp_path / "run" / "checkpoints").iterdir())
+
+
+def test_a_run_folder_near_its_limit_ends_the_search(tmp_path):
+    (tmp_path / "unit").write_bytes(bytes(60_000_000))
+    assert Guard(tmp_path, Limits(disk_bytes=200_000_000)).reason_to_end() == ""
+    assert "may hold 100 MB" in Guard(tmp_path, Limits(disk_bytes=100_000_000)).reason_to_end()
+
+
+# --- signals
+
+
+def test_the_first_signal_asks_and_the_second_stops():
+    told = []
+    before = signal.getsignal(signal.SIGTERM)
+    with Interruption(told.append) as interruption:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interruption.is_asked
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert len(told) == 1
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_signals_elsewhere_than_in_the_main_thread_and_handlers_of_others_are_left_alone():
+    found = []
+    thread = threading.Thread(target=lambda: found.append(Interruption(print).__enter__()._before))
+    thread.start()
+    thread.join()
+    assert found == [{}]
+    before = signal.signal(signal.SIGTERM, lambda number, frame: found.append(number))
+    try:
+        with Interruption(print):
+            os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert found[1] == signal.SIGTERM
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "table.csv"
+    generator = np.random.default_rng(0)
+    a, b = generator.normal(size=(2, 2000))
+    polars.DataFrame({"a": a, "b": b, "y": np.where(a * b > 0, "yes", "no")}).write_csv(path)
+    return path
+
+
+def begun(table: Path, out: Path) -> subprocess.Popen[str]:
+    """`cupel fit` until its first candidate beside the baselines is at work."""
+    options = ["--effort", "standard", "--folds", "3", "--families", "linear,MLP", "--out", str(out), "--progress", "plain"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cupel.cli.main", "fit", str(table), "--target", "y", *options],
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "linear-1:" in line:
+            return process
+    raise AssertionError(f"ended with {process.wait()}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_ends_a_run_with_the_best_so_far_and_it_can_be_resumed(table, tmp_path, number):
+    process = begun(table, tmp_path / "run")
+    time.sleep(1)
+    process.send_signal(number)
+    said, errors = process.communicate(timeout=500)
+    assert process.returncode == 0, errors
+    assert "Expect" in said
+    assert "interrupted" in errors
+    assert (tmp_path / "run" / "model.cupel").exists()
+    assert not (tmp_path / "run" / ".handover").exists()
+
+
+@pytest.mark.slow
+def test_two_signals_stop_a_run_at_once(table, tmp_path):
+    process = begun(table, tmp_path / "run")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=500)
+    assert process.returncode == 130
+    assert "goes on from there" in errors
+    assert not (tmp_path / "run" / "model.cupel").exists()
