@@ -66,10 +66,11 @@ def forms(data: Path, folder: Path) -> tuple[polars.DataFrame, polars.DataFrame]
     return table.filter(~polars.Series(is_test)), table.filter(polars.Series(is_test))
 
 
-def tried(way: str, train: Path, test: Path, *, work: Path, effort: str) -> Outcome:
+def tried(way: str, files: tuple[Path, Path], *, work: Path, effort: str, epochs: int) -> Outcome:
     """Fit one way, and predict the rows that it has not seen."""
     started = time.monotonic()
-    settings = cupel.Settings(drop=WAYS[way], n_folds=N_FOLDS)
+    train, test = files
+    settings = cupel.Settings(drop=WAYS[way], n_folds=N_FOLDS, space={"*": {"epochs": epochs}} if epochs else {})
     run = cupel.fit(train, TARGET, effort=effort, out=work / way.replace(" ", "-"), settings=settings)
     return Outcome(
         predictions=np.asarray(run.predictor.predict(test), np.float64),
@@ -81,12 +82,12 @@ def tried(way: str, train: Path, test: Path, *, work: Path, effort: str) -> Outc
     )
 
 
-def page(outcomes: dict[str, Outcome], target: np.ndarray, *, effort: str) -> str:
+def page(outcomes: dict[str, Outcome], target: np.ndarray, *, asked: str) -> str:
     """A table of all ways, and how sure it is that the whole beats each part."""
     lines = [
         "# A table with pictures, as a whole and in parts",
         "",
-        f"`python -m benchmarks.pictures.mixed`, effort {effort}: `insurance_charges`, the age as a handwritten scan; RMSE of",
+        f"`python -m benchmarks.pictures.mixed {asked}`: `insurance_charges`, the age as a handwritten scan; RMSE of",
         f"{len(target)} test rows, in dollars; 95 % intervals of differences by paired bootstrap over test rows.",
         "",
         "| learned from | RMSE | more than the whole's | what won | one row, ms | MB | seconds |",
@@ -116,17 +117,19 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--effort", default="quick")
+    parser.add_argument("--epochs", type=int, default=0, help="of every network at most; 0: as each chooses")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     train, test = forms(arguments.data, arguments.work)
-    paths = [arguments.work / name for name in ("train.csv", "test.csv")]
+    paths = arguments.work / "train.csv", arguments.work / "test.csv"
     for frame, path in zip((train, test), paths, strict=True):
         frame.write_csv(path)
+    asked = f"--effort {arguments.effort}" + (f" --epochs {arguments.epochs}" if arguments.epochs else "")
     outcomes = {}
     for way in WAYS:
-        outcomes[way] = tried(way, *paths, work=arguments.work, effort=arguments.effort)
+        outcomes[way] = tried(way, paths, work=arguments.work, effort=arguments.effort, epochs=arguments.epochs)
         print(f"{way}: {outcomes[way].winner}, after {outcomes[way].seconds:.0f} s", flush=True)
-    written = page(outcomes, test[TARGET].to_numpy(), effort=arguments.effort)
+    written = page(outcomes, test[TARGET].to_numpy(), asked=asked)
     print(written)
     for way, outcome in outcomes.items():
         print(f"{way}: {', '.join(outcome.families)}")
