@@ -1,6 +1,10 @@
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+
 import pytest
 
 import fuzzing
+from cupel.core.decoding import spelled
 
 CASES = ("tables", "artifacts", "rewritten artifacts", "graphs", "rows", "runs", "settings", "picks", "journals", "units",
          "plain values", "yaml", "exports")  # fmt: skip
@@ -22,3 +26,15 @@ def test_what_breaks_is_found(monkeypatch):
     monkeypatch.setattr(fuzzing, "cases", lambda: {"planted": (fuzzing.PLAIN, breaks)})
     with pytest.raises(KeyError, match="planted"):
         fuzzing.fuzz("planted", n_inputs=5, number=0)
+
+
+def test_a_signalling_decimal_is_missing_in_every_kind_of_column():
+    for name in fuzzing.examples.RAW:
+        rows = {other: [None] for other in fuzzing.examples.RAW}
+        expected = fuzzing.predictor().predict_proba(rows)
+        assert (fuzzing.predictor().predict_proba({**rows, name: [Decimal("sNaN")]}) == expected).all()
+
+
+def test_a_moment_at_the_end_of_the_calendar_is_spelled():
+    first = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5)))
+    assert spelled(first) == "0001-01-01T00:00:00"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -103,21 +104,33 @@ def canonical(text: str) -> str:
     return lowered if lowered in ("true", "false") else text
 
 
+def _in_utc(moment: datetime) -> datetime:
+    """Without its zone; at the ends of the calendar, where that would be beyond them, as it is."""
+    try:
+        return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:
+        return moment.replace(tzinfo=None)
+
+
+def is_nan(cell: Any) -> bool:
+    """Whether a single cell is the number that is none; a signalling decimal one cannot even be compared."""
+    return cell.is_nan() if isinstance(cell, Decimal) else isinstance(cell, float) and cell != cell
+
+
 def spelled(cell: Any) -> str:
     """Any single cell as text: "" for missing, "3" for 3.0, "true" for True, ISO 8601 for moments, JSON for structures."""
     if isinstance(cell, str):
         return cell
     if isinstance(cell, np.generic | np.ndarray):
         cell = cell.tolist()
-    if cell is None or type(cell).__name__ in ("NAType", "NaTType") or (isinstance(cell, float | Decimal) and cell != cell):
+    if cell is None or type(cell).__name__ in ("NAType", "NaTType") or is_nan(cell):
         return ""
     if isinstance(cell, bool):
         return "true" if cell else "false"
     if isinstance(cell, float):
         return str(int(cell)) if cell.is_integer() and abs(cell) < 1e16 else repr(cell)
     if isinstance(cell, datetime):
-        aware = cell if cell.tzinfo is None else cell.astimezone(UTC).replace(tzinfo=None)
-        return aware.isoformat()
+        return _in_utc(cell).isoformat()
     if isinstance(cell, date):
         return cell.isoformat()
     if isinstance(cell, Decimal):
@@ -226,7 +239,7 @@ def _decode_mixed_numbers(cells: list[Any], column: Column) -> Decoded:
 
 def _as_float(cell: Any) -> float:
     try:
-        return float(cell)
+        return math.nan if is_nan(cell) else float(cell)
     except OverflowError:  # a whole number of more than 308 digits
         return float("inf")
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel.core.decoding import is_nan
 from cupel.core.errors import DataError
 from cupel.core.finding import Finding, Severity
 
@@ -124,7 +125,7 @@ def _number_array(cells: Sequence[Any], *, whole: bool) -> Array:
     try:
         if whole:
             return np.array(cells, dtype=np.int64)
-        return np.array([np.nan if cell is None else float(cell) for cell in cells], dtype=np.float64)
+        return np.array([np.nan if cell is None or is_nan(cell) else float(cell) for cell in cells], dtype=np.float64)
     except OverflowError:  # whole numbers beyond 64 bits: their texts say more than a rounded float
         return _object_array([None if cell is None else str(cell) for cell in cells])
 
