@@ -263,7 +263,7 @@ def divide(dataset: Dataset, settings: Settings, *, twins: Array | None = None) 
         twins=twins,
     )
     if settings.seal:
-        kept = data.split(dataset, scheme="holdout", holdout=settings.seal, seed=settings.seed, twins=twins)
+        kept = data.split(dataset.summary, scheme="holdout", holdout=settings.seal, seed=settings.seed, twins=twins)
         splits = splits.sealing(kept.folds[0].valid)
     return splits.sparing(data.FixPlan.of(settings.fixes).spared(dataset))
 

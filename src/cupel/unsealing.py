@@ -6,6 +6,7 @@ from typing import Any
 
 from cupel import evaluation, execution, packing
 from cupel.core.feeds import feeds_of
+from cupel.core.masks import judged_predictions
 from cupel.problem import Problem
 
 OPENED = "unsealed"
@@ -19,7 +20,8 @@ def opened(problem: Problem, folder: execution.RunFolder, *, model: bytes) -> di
         return {}
     n_before = sum(record["event"] == OPENED for record in folder.journal.read())
     folder.journal.append(OPENED, rows=len(rows))
-    predicted = packing.run(packing.session(model), feeds_of(problem.dataset, rows, problem.inputs))
+    said = packing.run(packing.session(model), feeds_of(problem.dataset, rows, problem.inputs))
+    predicted = judged_predictions(problem.task, said)
     metric, groups = evaluation.metric_named(problem.task.metric, problem.task), problem.splits.groups
     found = evaluation.interval(
         metric, problem.target[rows], predicted, groups=None if groups is None else groups[rows], seed=problem.settings.seed
