@@ -34,6 +34,7 @@ N_GOLDEN = 32
 FEWEST_GOLDEN, GOLDEN_NUMBERS = 3, 400_000
 """They are stored as text: of large masks there are fewer."""
 N_SHAPE_ROWS = 1000
+N_FOLDS_OF_MASKS = 3
 BYTES_PER_CELL = 4.0
 
 
@@ -248,16 +249,25 @@ def findings_of(dataset: Dataset, profile: Profile, *, inspection: Inspection) -
     return tuple(evaluation.with_effects(found, dataset.unasked, units=inspection.twins))
 
 
+def _division(dataset: Dataset, settings: Settings) -> tuple[str, int | None]:
+    """Scheme and number of folds; few masks are not divided twice, nor in five: each is thousands of answers."""
+    is_free = settings.split == "auto" and dataset.schema.group is None and dataset.schema.time is None
+    if dataset.task is not None and dataset.task.grid and is_free:
+        return "stratified", settings.n_folds or N_FOLDS_OF_MASKS
+    return settings.split, settings.n_folds
+
+
 def divide(dataset: Dataset, settings: Settings, *, twins: Array | None = None) -> Splits:
     """The folds that the settings ask for; rows that share a number in `twins` stay together.
 
     Raises:
         DataError: the rows cannot be divided so.
     """
+    scheme, n_folds = _division(dataset, settings)
     splits = data.split(
         dataset.summary,
-        scheme=settings.split,
-        n_folds=settings.n_folds,
+        scheme=scheme,
+        n_folds=n_folds,
         repeats=settings.n_repeats,
         seed=settings.seed,
         twins=twins,

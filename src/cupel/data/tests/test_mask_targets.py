@@ -15,8 +15,9 @@ from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError, UsageError
 from cupel.core.masks import VOID
 from cupel.core.schema import ColumnKind
+from cupel.core.settings import Settings
 from cupel.core.task import TaskKind
-from cupel.problem import findings_of, inspect, profile_of
+from cupel.problem import divide, findings_of, inspect, profile_of
 
 N = 12
 
@@ -126,6 +127,16 @@ def test_masks_that_do_not_fit_their_pictures_are_found(folder: Path) -> None:
     assert "1 of 12" in found["masks-of-one-class"].what
     assert sum(profile.class_counts) == N * 24 * 16
     assert ("masks", "2 classes of pixels, learned at 16 x 24") in inspection.facts
+
+
+def test_few_masks_are_divided_once_in_three_with_like_shares(folder: Path) -> None:
+    dataset = read(folder)
+    splits = divide(dataset, Settings())
+    assert (splits.scheme, len(splits.folds)) == ("stratified", 3)
+    assert dataset.target is not None
+    shares = [float((dataset.target[fold.valid] == 1).mean()) for fold in splits.folds]
+    assert max(shares) - min(shares) < 0.15
+    assert len(divide(dataset, Settings(split="repeated")).folds) == 10
 
 
 def test_void_is_no_class_of_the_target() -> None:
