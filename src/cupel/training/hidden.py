@@ -72,7 +72,7 @@ def _is_plain_object(value: Any) -> bool:
     """Whether it may hold what changes: frozen dataclasses, and what libraries and the language define, do not."""
     if not hasattr(value, "__dict__") or isinstance(value, type | FunctionType | MethodType):
         return False
-    if dataclasses.is_dataclass(value) and value.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+    if dataclasses.is_dataclass(value) and getattr(value, "__dataclass_params__").frozen:  # noqa: B009 it is not declared
         return False
     return type(value).__module__.partition(".")[0] not in ("torch", "numpy", "builtins", "functools")
 
