@@ -119,7 +119,11 @@ class Watched:
             self._give_up()
             worker = self._worker = hired()
         if worker.settled != self._folder:
-            order: dict[str, object] = {"do": "settle", "folder": str(self._folder.absolute()), "cores": sorted(os.sched_getaffinity(0))}
+            order: dict[str, object] = {
+                "do": "settle",
+                "folder": str(self._folder.absolute()),
+                "cores": sorted(os.sched_getaffinity(0)),
+            }
             if math.isfinite(self._memory_bytes):
                 order["memory_bytes"] = max(0, int(self._memory_bytes - processes.memory_bytes(os.getpid())))
             answer = self._answer(worker, order, vigil=self._vigil(worker, Deadline()))
