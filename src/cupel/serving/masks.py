@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy.typing import NDArray
 
 from cupel.core.masks import on_grid
@@ -21,7 +20,7 @@ SURELY_WHOLE = WORKING_PIXELS // 5
 """A picture that was reduced has at least about a quarter of the pixels that a picture is reduced to."""
 
 
-def labels_of(maps: Float[np.ndarray, "klass height width"] | None, size: tuple[int, int]) -> NDArray[np.uint8] | None:
+def labels_of(maps: NDArray[np.floating[Any]] | None, size: tuple[int, int]) -> NDArray[np.uint8] | None:
     """The most probable class of each pixel, as an index, in that height and width; None where there are no maps."""
     if maps is None:
         return None

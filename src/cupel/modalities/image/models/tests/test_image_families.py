@@ -25,6 +25,7 @@ from cupel.modalities.image.models import MODELS, families
 from cupel.modalities.image.models.vit import sines
 
 FOLDER = "cupel.modalities.image.models"
+MASKS = Task(kind=TaskKind.SEGMENTATION, target="y", metric="dice", classes=("a", "b", "c"), grid=(32, 32))
 FAMILIES = {name: import_module(f"{FOLDER}.{name}").spec for name in MODELS}
 TASK = Task(kind=TaskKind.MULTICLASS, target="y", metric="log_loss", classes=("a", "b", "c"))
 SEEDS = (5, 8)
@@ -234,11 +235,12 @@ def test_every_end_of_every_range_builds_and_costs_something(name: str) -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_costs_grow_with_rows_pictures_and_width(name: str) -> None:
     family: Family = FAMILIES[name]
+    task = MASKS if TaskKind.SEGMENTATION in family.tasks else TASK
     wide = dataclasses.replace(family.config(), width=64)
-    recipe = family.portfolio(TASK)[0].recipe
+    recipe = family.portfolio(task)[0].recipe
 
     def cost(n_train: int, side: int, config: Any) -> tuple[float, float]:
-        found = family.cost(n_train, shape_of(3, side, side), config, recipe, TASK)
+        found = family.cost(n_train, shape_of(3, side, side), config, recipe, task)
         return found.seconds, found.memory_bytes
 
     narrow = dataclasses.replace(family.config(), width={"convnext": 16, "mobilenet": 8}.get(name, 64 if name == "vit" else 16))
@@ -253,10 +255,11 @@ def test_costs_grow_with_rows_pictures_and_width(name: str) -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_presets_are_in_range_and_spaces_can_be_drawn_from(name: str) -> None:
     family: Family = FAMILIES[name]
-    for preset in family.portfolio(TASK):
+    task = MASKS if TaskKind.SEGMENTATION in family.tasks else TASK
+    for preset in family.portfolio(task):
         space.check(preset.config)
         assert preset.recipe is not None
-    declared = family.space(TASK)
+    declared = family.space(task)
     drawn = [declared.sample(np.random.default_rng(seed)) for seed in range(5)]
     assert len(set(drawn)) == 5
     for preset in drawn:

@@ -58,6 +58,9 @@ def _make_dataset(n_rows=300, *, seed=0, task=TaskKind.BINARY, n_classes=4, numb
         target = np.searchsorted(np.quantile(signal, np.linspace(0, 1, len(classes) + 1)[1:-1]), signal).astype(np.int64)
     columns.append(Column(name="y", kind=ColumnKind.NUMBER))
     values["y"] = target.astype(float)
+    if task is TaskKind.MULTILABEL:
+        target = (target[:, None] >= np.arange(len(classes))).astype(np.float64)
+        target[::9, 0] = np.nan  # nobody knows
     schema = Schema(tuple(columns), target="y")
     return Dataset(
         schema=schema,
