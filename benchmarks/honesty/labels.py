@@ -19,6 +19,7 @@ from benchmarks.honesty.leaks import frame_of
 from cupel import data
 from cupel.data.rehearsal import Rehearsal
 from cupel.evaluation import likely_wrong_labels, likely_wrong_values
+from cupel.evaluation.doubts import N_TREES
 
 MAX_ROWS = 5_000
 """As many as `cupel look` asks its forest about."""
@@ -46,7 +47,7 @@ def recall(name: str, folder: Path, *, seed: int) -> tuple[float, float, int]:
         ranks = np.argsort(order)
         moved = ranks[flipped] + generator.integers(len(truth) // 3, len(truth) // 2, n_flipped)
         given[flipped] = truth[order[moved % len(truth)]]
-    rehearsal = Rehearsal(replace(dataset, target=given), n_rows=len(given), seed=seed)
+    rehearsal = Rehearsal(replace(dataset, target=given), n_rows=len(given), n_trees=N_TREES, seed=seed)
     predictions = rehearsal.predictions(rehearsal.parts())
     if dataset.task.is_classification:
         named = likely_wrong_labels(given, predictions).rows

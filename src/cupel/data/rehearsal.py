@@ -42,10 +42,11 @@ class Rehearsal:
         rows: Integers | None = None,
         units: Integers | None = None,
         n_rows: int = N_ROWS,
+        n_trees: int = N_TREES,
         seed: int = 0,
     ) -> None:
         assert dataset.target is not None, "a rehearsal needs a target"
-        self.dataset, self._seed = dataset, seed
+        self.dataset, self._n_trees, self._seed = dataset, n_trees, seed
         self.rows = _sample(dataset.n_samples, units, n_rows=n_rows, seed=seed) if rows is None else rows
         self.target = dataset.target[self.rows]
         self.names = tuple(column.name for column in dataset.schema.plain_features)
@@ -100,7 +101,7 @@ class Rehearsal:
         from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
         assert self.dataset.task is not None, "a rehearsal needs a task"
-        settings = {"n_estimators": N_TREES, "random_state": self._seed}
+        settings = {"n_estimators": self._n_trees, "random_state": self._seed}
         if not self.dataset.task.is_classification:
             model = ExtraTreesRegressor(max_features=0.4, min_samples_leaf=2, **settings).fit(matrix[known], self.target[known])
             return np.asarray(model.predict(matrix[asked]))[:, None]
@@ -109,7 +110,7 @@ class Rehearsal:
         model = ExtraTreesClassifier(max_features="sqrt", **settings).fit(matrix[known], self.target[known])
         voted = np.zeros((int(asked.sum()), len(counts)))
         voted[:, model.classes_] = model.predict_proba(matrix[asked])
-        return np.asarray((N_TREES * voted + shares) / (N_TREES + 1))  # no class is ever ruled out
+        return np.asarray((self._n_trees * voted + shares) / (self._n_trees + 1))  # no class is ever ruled out
 
 
 def _sample(n_samples: int, units: Integers | None, *, n_rows: int, seed: int) -> Integers:

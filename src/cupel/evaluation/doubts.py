@@ -17,7 +17,7 @@ from cupel.evaluation.wrong_values import likely_wrong_values
 Array = NDArray[Any]
 
 DOUBTS = "doubtful-labels"
-N_ROWS = 5_000
+N_ROWS, N_TREES = 5_000, 60
 MIN_ROWS = 100
 SURE_MARGIN = -0.5
 EASY = 0.95
@@ -32,7 +32,7 @@ def rehearsed_doubts(dataset: Dataset, *, seed: int = 0) -> list[Finding]:
     """Doubtful targets among at most 5,000 rows, by a small forest, before anything is trained."""
     if not can_rehearse(dataset, min_rows=MIN_ROWS):
         return []
-    rehearsal = Rehearsal(dataset, n_rows=N_ROWS, seed=seed)
+    rehearsal = Rehearsal(dataset, n_rows=N_ROWS, n_trees=N_TREES, seed=seed)
     return doubtful_targets(dataset, rehearsal.predictions(rehearsal.parts()), rows=rehearsal.rows, by="a small forest")
 
 

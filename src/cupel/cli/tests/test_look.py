@@ -195,3 +195,20 @@ def test_small_drawings_are_exact():
         "100 %",
     ]
     assert printable("a\tb\x1b\u202e") == "a·b··"
+
+
+def test_new_rows_are_compared_with_the_old_ones(tmp_path, capsys):
+    old = written(tmp_path)
+    new = tmp_path / "new.csv"
+    new.write_text("a,b\n" + "".join(f"{100 + i % 17},{'red' if i % 3 else 'green'}\n" for i in range(90)))
+    assert run(old, "--target", "y", "--against", str(new), "--json") == 0
+    found = {finding["code"]: finding for finding in json.loads(capsys.readouterr().out)["findings"]}
+    assert found["shifted-column"]["where"] == "a"
+    assert "'green'" in found["unseen-levels"]["what"]
+    assert "ROC-AUC 1.000" in found["shift"]["what"]
+
+
+def test_a_plan_of_a_table_without_faults_is_empty_and_says_what_it_is(tmp_path):
+    plan = tmp_path / "fixes.yaml"
+    assert run(written(tmp_path), "--target", "y", "--fixes", str(plan), "--json") == 0
+    assert plan.read_text().startswith("# What could be mended")

@@ -21,7 +21,7 @@ Points = NDArray[np.float32]
 MIN_ROWS, MAX_ROWS = 100, 200_000
 MIN_COLUMNS, MAX_COLUMNS = 3, 200
 N_DIMENSIONS = 24
-N_PROBED, N_NEAREST = 600, 10
+N_PROBED, FEWEST_PROBED, MAX_DISTANCES, N_NEAREST = 600, 200, 12_000_000, 10
 NEAR = 0.1
 MAX_COPIES = 3
 FIRST_USUAL = 5
@@ -55,7 +55,7 @@ def near_copies(dataset: Dataset, *, seed: int = 0) -> NearCopies | None:
     Rows become points of at most 24 dimensions: numbers in deviations, a random direction for each category, projected at
     random. Where points lie as they may, (d[k] / d[k + 1]) ** k of the distances to the k-th nearest has the same distribution
     for every k, whatever the local density and dimension. With copies it is near 0 far more often for a k up to 3 than for 5
-    to 9: that is what is tested (binomial, 1e-5), on 600 rows.
+    to 9: that is what is tested (binomial, 1e-5), on up to 600 rows.
 
     Source: nearest-neighbour distances of a Poisson process, after Levina and Bickel 2004, "Maximum likelihood estimation of
     intrinsic dimension", eq. 5 and 6; random projections, Johnson and Lindenstrauss 1984.
@@ -70,7 +70,8 @@ def near_copies(dataset: Dataset, *, seed: int = 0) -> NearCopies | None:
     if len(rows) < MIN_ROWS:
         return None
     points = _points(dataset, rows, generator)
-    probed = np.sort(generator.permutation(len(rows))[:N_PROBED])
+    n_probed = int(np.clip(MAX_DISTANCES // len(rows), FEWEST_PROBED, N_PROBED))
+    probed = np.sort(generator.permutation(len(rows))[:n_probed])
     distances = _nearest(points, probed)
     found = _standing_apart(distances)
     if found is None:

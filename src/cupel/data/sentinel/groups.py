@@ -52,14 +52,15 @@ def find_groups(dataset: Dataset) -> list[Finding]:
             continue
         n_left -= 1
         alike_target = _between(codes, target)
+        if alike_target < ALIKE_TARGET:
+            continue
+        is_number = column.kind is ColumnKind.NUMBER
+        coarse = codes * N_COARSE // (int(codes.max()) + 1) if is_number else np.zeros(len(codes), np.int64)
         others = [other for other in dataset.schema.plain_features if other.name != column.name]
-        coarse = (
-            codes * N_COARSE // (int(codes.max()) + 1) if column.kind is ColumnKind.NUMBER else np.zeros(len(codes), np.int64)
-        )
-        ranks = [average_ranks(_numbers(dataset, other, rows)) for other in others]
+        ranks = (average_ranks(_numbers(dataset, other, rows)) for other in others)
         alike = [_between(codes, each) - _between(coarse, each) for each in ranks]
         share = float(np.mean([value >= ALIKE_FEATURES for value in alike])) if alike else 0.0
-        if alike_target >= ALIKE_TARGET and share >= FEATURE_SHARE:
+        if share >= FEATURE_SHARE:
             found.append(_finding(column.name, codes, alike_target, share=share))
     return found[:3]
 
