@@ -236,18 +236,20 @@ def test_everything_that_a_dataset_and_its_splits_hold_is_handed_over(problem, t
 
 
 def test_every_preset_is_itself_when_it_is_built_again(problem):
+    import json
+
     from cupel.execution import Assignment
 
     n_built = 0
     for modality in registry.modalities():
-        for family in modality.families():
-            task = problem.task
+        families, task = modality.families(), problem.task
+        for family in families:
             for preset in family.portfolio(task) if task.kind in family.tasks else ():
                 candidate = Candidate(
                     name="one", modality=modality.name, family=family.name,
                     config=preset.config, preparation=preset.preparation, recipe=preset.recipe,
                 )  # fmt: skip
-                plain = Assignment(candidate=candidate, family=family, folds=(0, 2), share=0.5).to_plain()
-                assert Assignment.from_plain(plain, task=task).candidate == candidate
+                told = json.loads(json.dumps(Assignment(candidate=candidate, family=family, folds=(0, 2), share=0.5).to_plain()))
+                assert Assignment.from_plain(told, families=families, task=task).candidate == candidate
                 n_built += 1
     assert n_built > 20

@@ -16,10 +16,10 @@ from cupel import execution, packing, training
 from cupel.core import registry
 from cupel.core.budget import Deadline
 from cupel.core.cache import Cache
-from cupel.core.candidate import Candidate, plain
+from cupel.core.candidate import Candidate
 from cupel.core.checkpoints import Checkpoints
 from cupel.core.family import Family, FittedModel, FittedUnit, UnitData
-from cupel.core.modality import GraphInput
+from cupel.core.modality import GraphInput, Modality
 from cupel.core.preparation import FittedPreparation
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.task import Task
@@ -41,7 +41,7 @@ def handover(problem: Problem, *, units: Path, kept_bytes: float) -> execution.H
         "spread": problem.spread,
         "units": str(units.absolute()),
         "kept_bytes": kept_bytes,
-        "weights": plain(problem.weights),
+        "weights": execution.described(problem.weights),
         "cache": None if cache is None else {"folder": str(cache.folder.absolute()), "seconds": seconds},
     }
     return execution.Handover(dataset=problem.dataset, splits=problem.splits, golden=problem.golden_rows, facts=facts)
@@ -58,7 +58,7 @@ def maker(given: execution.Handover, *, stopwatch: Stopwatch) -> execution.UnitM
         cache = Cache(Path(facts["cache"]["folder"]), Deadline(facts["cache"]["seconds"]))
         dataset = replace(dataset, cache=cache)
     assert dataset.task is not None, "a run's dataset has a task"
-    inputs = tuple(registry.modality_named(facts["modality"]).graph_inputs(dataset.schema))
+    inputs = tuple(_modality(given).graph_inputs(dataset.schema))
     return execution.UnitMaker(
         dataset=dataset,
         splits=given.splits,
@@ -74,11 +74,17 @@ def maker(given: execution.Handover, *, stopwatch: Stopwatch) -> execution.UnitM
     )
 
 
-def other_families(given: execution.Handover) -> tuple[Family, ...]:
-    """Families that are not installed, but made of weights that somebody trained before."""
-    weights = tuple(execution.rebuilt(Weights, each) for each in given.facts["weights"])
-    pretrained = registry.modality_named(given.facts["modality"]).pretrained
-    return () if not weights or pretrained is None else tuple(pretrained(weights).families)
+def families(given: execution.Handover) -> tuple[Family, ...]:
+    """All that a candidate of this run may be of: those of its columns, and those made of weights trained before."""
+    modality = _modality(given)
+    weights: tuple[Weights, ...] = execution.built(given.facts["weights"])
+    others = modality.pretrained(weights).families if weights and modality.pretrained is not None else ()
+    return (*others, *modality.families())
+
+
+def _modality(given: execution.Handover) -> Modality:
+    modality, schema = registry.modality_named(given.facts["modality"]), given.dataset.schema
+    return modality if modality.for_schema is None else modality.for_schema(schema)
 
 
 @dataclass(frozen=True)

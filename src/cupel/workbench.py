@@ -84,7 +84,7 @@ class Bench:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._maker: execution.UnitMaker | None = None
-        self._others: Sequence[Family] = ()
+        self._families: Sequence[Family] = ()
 
     def follow(self, order: Mapping[str, Any]) -> None:
         """Do what is said, and answer; whatever goes wrong is an answer too."""
@@ -113,7 +113,7 @@ class Bench:
         os.sched_setaffinity(0, order["cores"])
         hold_to(order.get("memory_bytes"))
         given = Handover.read(Path(order["folder"]))
-        self._maker, self._others = making.maker(given, stopwatch=Stopwatch()), making.other_families(given)
+        self._maker, self._families = making.maker(given, stopwatch=Stopwatch()), making.families(given)
         return {"is": "settled"}
 
     def _make(self, order: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class Bench:
         assert maker is not None, "a worker settles before it makes anything"
         assert maker.dataset.task is not None, "a run's dataset has a task"
         maker.stopwatch = Stopwatch()
-        assignment = Assignment.from_plain(order["assignment"], task=maker.dataset.task, others=self._others)
+        assignment = Assignment.from_plain(order["assignment"], families=self._families, task=maker.dataset.task)
         if order["starts"]:
             from safetensors.numpy import load_file
 

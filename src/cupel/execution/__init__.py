@@ -1,6 +1,6 @@
 """Runs units safely and keeps the run folder: lock, journal, finished units, worker processes that are watched."""
 
-from cupel.execution.assignment import Assignment, Executor, rebuilt
+from cupel.execution.assignment import Assignment, Executor, built, described
 from cupel.execution.folder import RunFolder, read_run
 from cupel.execution.guard import Guard
 from cupel.execution.handover import Handover
@@ -28,10 +28,11 @@ __all__ = [
     "UnitMaker",
     "UnitStore",
     "Watched",
+    "built",
     "describe_failure",
+    "described",
     "keep_pick",
     "prepare_worker",
     "read_pick",
     "read_run",
-    "rebuilt",
 ]

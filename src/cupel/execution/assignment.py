@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import types
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, Protocol, Union, get_args, get_origin, get_type_hints
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from cupel.core import registry
 from cupel.core.budget import Deadline
 from cupel.core.candidate import Candidate
+from cupel.core.errors import UsageError
 from cupel.core.family import Family
-from cupel.core.recipe import Recipe
+from cupel.core.presets import PARTS
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.task import Task
 from cupel.core.trial import UnitResult
@@ -38,29 +38,29 @@ class Assignment:
 
     def to_plain(self) -> dict[str, Any]:
         """Plain values, for a process elsewhere."""
-        return {"candidate": self.candidate.to_plain(), "key": self.candidate.key, "folds": self.folds, "share": self.share}
+        candidate = self.candidate
+        parts = {part: described(getattr(candidate, part)) for part in PARTS}
+        named = {"name": candidate.name, "modality": candidate.modality, "family": candidate.family, "key": candidate.key}
+        return {**named, "parts": parts, "folds": self.folds, "share": self.share}
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any], *, task: Task, others: Sequence[Family] = ()) -> Assignment:
-        """What `to_plain` described, built of the classes of the family: an installed one, or one of `others`.
+    def from_plain(cls, plain: Mapping[str, Any], *, families: Sequence[Family], task: Task) -> Assignment:
+        """What `to_plain` described, where the same families are known.
 
         Raises:
-            UsageError: the modality or family is not installed here.
+            UsageError: this family is not.
         """
-        described = plain["candidate"]
-        modality = registry.modality_named(described["modality"])
-        family = registry.family_named(modality, described["family"], others=tuple(others))
-        kinds = {type(preset.preparation) for preset in [*family.portfolio(task), family.space(task).default]}
-        config = rebuilt(family.config, described["config"])
-        recipe = None if described["recipe"] is None else rebuilt(Recipe, described["recipe"])
-        for kind in sorted(kinds, key=lambda kind: kind.__qualname__):
-            if {field.name for field in dataclasses.fields(kind)} != set(described["preparation"]):
-                continue
-            preparation = rebuilt(kind, described["preparation"])
-            candidate = Candidate(**{**described, "config": config, "recipe": recipe, "preparation": preparation})
+        family = next((family for family in families if family.name == plain["family"]), None)
+        if family is None:
+            raise UsageError(f"the family {plain['family']!r} is not known to the worker process; work without one: --workers 0.")
+        presets = [*family.portfolio(task), family.space(task).default]
+        for preset in presets:
+            parts = {part: built(value, like=getattr(preset, part)) for part, value in plain["parts"].items()}
+            named = {name: plain[name] for name in ("name", "modality", "family")}
+            candidate = Candidate(**named, **parts)
             if candidate.key == plain["key"]:
                 return cls(candidate=candidate, family=family, folds=tuple(plain["folds"]), share=plain["share"])
-        raise AssertionError(f"{described['name']} is not itself when it is built again; fields of configs must be plain")
+        raise AssertionError(f"{plain['name']} is not itself when it is built again; fields of configs must be plain")
 
 
 class Executor(Protocol):
@@ -85,23 +85,55 @@ class Executor(Protocol):
         ...
 
 
-def rebuilt(kind: Any, value: Any) -> Any:
-    """A value as a field of this type holds it, from what `plain` made of it: dataclasses, tuples and enums again."""
-    origin = get_origin(kind)
-    if origin is Annotated:
-        return rebuilt(get_args(kind)[0], value)
-    if value is None:
-        return None
-    if origin in (Union, types.UnionType):
-        return rebuilt(next(part for part in get_args(kind) if part is not type(None)), value)
-    if origin is tuple and isinstance(value, list):
-        parts = get_args(kind)
-        repeated = len(parts) == 2 and parts[1] is ...
-        return tuple(rebuilt(parts[0] if repeated else parts[place], item) for place, item in enumerate(value))
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(value)
-    if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
-        made: Any = kind
-        hints = get_type_hints(kind, include_extras=True)
-        return made(**{name: rebuilt(hints[name], item) for name, item in value.items()})
-    return value
+def described(value: Any) -> Any:
+    """A value as JSON can hold it, with the names of the classes that it is made of.
+
+    Fields that are left out when objects are compared are left out here too.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: described(getattr(value, field.name)) for field in dataclasses.fields(value) if field.compare}
+        return {"of": _name_of(type(value)), "fields": fields}
+    if isinstance(value, Enum):
+        return {"of": _name_of(type(value)), "value": value.value}
+    if isinstance(value, tuple):
+        return {"tuple": [described(item) for item in value]}
+    if isinstance(value, Mapping):
+        return {"mapping": {str(name): described(item) for name, item in value.items()}}
+    return [described(item) for item in value] if isinstance(value, list) else value
+
+
+def built(value: Any, *, like: Any = None) -> Any:
+    """The value that was described; fields that were left out are those of `like`, an object of the same make.
+
+    Only classes of modules that are loaded already are made: those of the families.
+    """
+    if isinstance(value, list):
+        return [built(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    if "tuple" in value:
+        items = value["tuple"]
+        likes = like if isinstance(like, tuple) and len(like) == len(items) else (None,) * len(items)
+        return tuple(built(item, like=own) for item, own in zip(items, likes, strict=True))
+    if "mapping" in value:
+        return {name: built(item) for name, item in value["mapping"].items()}
+    kind = _kind_named(value["of"])
+    if "value" in value:
+        return kind(value["value"])
+    is_alike = type(like) is kind
+    fields = {name: built(item, like=getattr(like, name) if is_alike else None) for name, item in value["fields"].items()}
+    left_out = [field.name for field in dataclasses.fields(kind) if not field.compare] if is_alike else []
+    return kind(**fields, **{name: getattr(like, name) for name in left_out})
+
+
+def _name_of(kind: type) -> str:
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def _kind_named(name: str) -> Any:
+    module, _, path = name.partition(":")
+    kind: Any = sys.modules[module]
+    for part in path.split("."):
+        kind = getattr(kind, part)
+    assert dataclasses.is_dataclass(kind) or issubclass(kind, Enum), f"{name} holds no values"
+    return kind
