@@ -64,7 +64,7 @@ def test_the_gain_and_its_interval_are_told(problem: Problem) -> None:
 
 
 def test_where_time_is_short_the_first_fold_must_do(problem: Problem) -> None:
-    found, _ = learn(problem, tried(problem), seconds=1.5)
+    found, _ = learn(problem, tried(problem, seconds=4.0), seconds=3.5)
     assert found["more_rows"]["points"][-1][0] == pytest.approx(2 / 3 * 7 / 8 * N_ROWS, rel=0.05)
 
 

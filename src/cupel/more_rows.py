@@ -22,6 +22,8 @@ FEWEST_ROWS = 120
 SECONDS_A_UNIT = 0.3
 """To prepare, export and keep a model, beside training it."""
 SHARE_OF_TIME = 0.04
+FEWEST_SECONDS = 3.0
+"""With less, starting to train takes more than training."""
 
 
 class Run(Protocol):
@@ -85,7 +87,7 @@ def _affordable(
     problem: Problem, tried: Sequence[tuning.Tried], *, n_sizes: int, seconds: float
 ) -> tuple[tuning.Tried, int] | None:
     """The best candidate for which there is time, and on how many folds: better on all than better in itself."""
-    if n_sizes + 1 < evaluation.FEWEST_SIZES:
+    if n_sizes + 1 < evaluation.FEWEST_SIZES or seconds < FEWEST_SECONDS:
         return None
     n_all = len(problem.splits.folds)
     finished = [

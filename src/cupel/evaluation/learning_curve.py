@@ -71,5 +71,5 @@ def _gain(rows: Float[Array, " size"], scores: Float[Array, " size"]) -> tuple[f
         left = scores - slope * lacking
         error = float(((left - left.mean()) ** 2).sum())
         if error < best[0] - 1e-15:
-            best = (error, -slope * (1 - 2.0**-exponent), float(exponent))
-    return best[1], best[2]
+            best = (error, abs(slope) * (1 - 2.0**-exponent), float(exponent))
+    return max(best[1], 0.0), best[2]
