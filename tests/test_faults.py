@@ -17,6 +17,7 @@ import numpy as np
 import polars
 import pytest
 
+import packed_examples as examples
 from cupel import execution, making
 from cupel.core import processes, registry
 from cupel.core.budget import Deadline
@@ -179,8 +180,15 @@ def test_a_full_disk_leaves_a_unit_unfinished_and_says_so(tmp_path, monkeypatch)
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    store, one = UnitStore(tmp_path / "units"), np.zeros(1)
-    files = UnitFiles(rows=one, predictions=one, golden=one, model=b"", facts={"fold": 0, "seconds": 1.0}, weights={})
+    store, said = UnitStore(tmp_path / "units"), np.full((1, 2), 0.5)
+    files = UnitFiles(
+        rows=np.zeros(1, np.int64),
+        predictions=said,
+        golden=said,
+        model=examples.unit(2)[0],
+        facts={"fold": 0, "seconds": 1.0},
+        weights={},
+    )
     monkeypatch.setattr(storage.os, "fsync", full)
     with pytest.raises(StorageError, match="what was finished is kept"):
         store.save("key", files)
