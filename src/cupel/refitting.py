@@ -301,14 +301,16 @@ def _member(problem: Problem, plain: Mapping[str, Any]) -> tuning.Proposal:
     if plain.get("modality") != problem.modality.name:
         raise DataError(f"candidate {name!r} is for {plain.get('modality')!r}, and the data are {problem.modality.name}.")
     family: Family = registry.family_named(problem.modality, str(plain.get("family")), others=problem.families)
-    own = family.portfolio(problem.task)[0].preparation
+    own = family.portfolio(problem.task)[0]
     recipe = plain.get("recipe")
     candidate = Candidate(
         name=name,
         modality=problem.modality.name,
         family=family.name,
-        config=restored(family.config, plain.get("config"), what=f"the config of {name}"),
-        preparation=restored(type(own), plain.get("preparation"), what=f"the preparation of {name}", like=own),
+        config=restored(family.config, plain.get("config"), what=f"the config of {name}", like=own.config),
+        preparation=restored(
+            type(own.preparation), plain.get("preparation"), what=f"the preparation of {name}", like=own.preparation
+        ),
         recipe=None if recipe is None else restored(Recipe, recipe, what=f"the recipe of {name}"),
     )
     return tuning.Proposal(candidate=candidate, family=family)

@@ -17,8 +17,8 @@ Kind = TypeVar("Kind")
 def restored(kind: type[Kind], plain: Any, *, what: str, like: Kind | None = None) -> Kind:
     """An object of a dataclass from what `plain` (of `core.candidate`) made of it; `what` it is, for messages.
 
-    Fields that are not given keep their defaults; those that `plain` leaves out, as they are left out when objects are
-    compared, are those of `like`.
+    Fields that are not given keep their defaults. `like` is an object of the same make: it says what stands in fields whose type
+    says nothing, and has what `plain` leaves out, as it is left out when objects are compared.
 
     Raises:
         DataError: a field is unknown, missing or of another type; names it.
@@ -39,31 +39,35 @@ def _of_dataclass(kind: Any, plain: Any, what: str, *, like: Any = None) -> Any:
     needed = [name for name, field in fields.items() if _is_needed(field) and name not in (*plain, *taken)]
     if needed:
         raise DataError(f"{what} lacks the field {needed[0]!r}; it was written by another version, or is damaged.")
-    return kind(**taken, **{name: _of_hint(hints[name], value, f"{what}: {name}") for name, value in plain.items()})
+    given = {
+        name: _of_hint(hints[name], value, f"{what}: {name}", like=getattr(like, name, None)) for name, value in plain.items()
+    }
+    return kind(**taken, **given)
 
 
 def _is_needed(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
-def _of_hint(hint: Any, plain: Any, what: str) -> Any:
-    """The value as the type hint says."""
+def _of_hint(hint: Any, plain: Any, what: str, *, like: Any = None) -> Any:
+    """The value as the type hint says, or, where it says nothing, as `like` is."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
-        return plain
+        is_object = dataclasses.is_dataclass(like) and not isinstance(like, type)
+        return _of_dataclass(type(like), plain, what, like=like) if is_object else plain
     if origin in (typing.Union, types.UnionType):
-        return _first_that_fits(arguments, plain, what)
+        return _first_that_fits(arguments, plain, what, like=like)
     if origin is typing.Literal:
         return _demanded(plain, plain in arguments, what, "one of " + ", ".join(map(repr, arguments)))
     if origin is tuple:
-        return _of_tuple(arguments, plain, what)
+        return _of_tuple(arguments, plain, what, like=like)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return {
             _of_hint(arguments[0], name, what): _of_hint(arguments[1], value, f"{what}: {_shown(name)}")
             for name, value in _demanded(plain, isinstance(plain, Mapping), what, "a mapping").items()
         }
     if dataclasses.is_dataclass(hint):
-        return _of_dataclass(hint, plain, what)
+        return _of_dataclass(hint, plain, what, like=like if isinstance(like, hint) else None)
     return _of_simple(hint, plain, what)
 
 
@@ -80,19 +84,24 @@ def _of_simple(hint: Any, plain: Any, what: str) -> Any:
     return _demanded(plain, is_so, what, f"{hint.__name__}")
 
 
-def _of_tuple(arguments: tuple[Any, ...], plain: Any, what: str) -> tuple[Any, ...]:
+def _of_tuple(arguments: tuple[Any, ...], plain: Any, what: str, *, like: Any) -> tuple[Any, ...]:
     values = _demanded(plain, isinstance(plain, list | tuple), what, "a list")
     if arguments[-1] is Ellipsis:
-        return tuple(_of_hint(arguments[0], value, what) for value in values)
+        arguments = (arguments[0],) * len(values)
     _demanded(plain, len(values) == len(arguments), what, f"a list of {len(arguments)}")
-    return tuple(_of_hint(argument, value, what) for argument, value in zip(arguments, values, strict=True))
+    if like and Any in arguments:
+        _demanded(plain, len(values) == len(like), what, f"a list of {len(like)}")
+    alike = like if isinstance(like, tuple) and len(like) == len(values) else (None,) * len(values)
+    return tuple(
+        _of_hint(argument, value, what, like=each) for argument, value, each in zip(arguments, values, alike, strict=True)
+    )
 
 
-def _first_that_fits(hints: tuple[Any, ...], plain: Any, what: str) -> Any:
+def _first_that_fits(hints: tuple[Any, ...], plain: Any, what: str, *, like: Any) -> Any:
     faults = []
     for hint in hints:
         try:
-            return _of_hint(hint, plain, what)
+            return _of_hint(hint, plain, what, like=like)
         except DataError as error:
             faults.append(error)
     raise faults[0]
