@@ -137,7 +137,7 @@ def gives_one_prediction_per_row(bench: Bench) -> None:
         shape = (predictions.shape, str(predictions.dtype))
         bench.demand(shape == (expected, "float64"), f"{n_rows} rows gave {shape}", advice=f"give float64 of shape {expected}")
         bench.demand(bool(np.isfinite(predictions).all()), "predictions are not finite", advice="find the NaN or overflow")
-        if bench.task.classes:
+        if bench.task.form in (Form.CLASSES, Form.MASKS):
             off = float(np.abs(predictions.reshape(n_rows, len(bench.task.classes), -1).sum(axis=1) - 1).max())
             is_proper = off < 1e-6 and float(predictions.min()) >= 0
             bench.demand(is_proper, f"rows of probabilities sum to 1 ± {off:.1g}", advice="normalise in float64")
