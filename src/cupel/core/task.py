@@ -45,9 +45,8 @@ class Task:
     For classification, `classes` are the class labels as text; class k of a prediction is `classes[k]`, and the
     last class of a binary task is the positive one. For regression `classes` is empty. Where several labels may hold together
     `classes` are these labels, and `thresholds` the probability from which each is said to hold: those of a packed model, empty
-    before.
-    last class of a binary task is the positive one. For regression `classes` is empty. For segmentation they are those of
-    pixels, and `grid` is the height and width at which masks are learned; it is empty for all others.
+    before. For segmentation `classes` are those of pixels, and `grid` is the height and width at which masks are learned; it is
+    empty for all others.
     """
 
     kind: TaskKind
@@ -55,13 +54,12 @@ class Task:
     metric: str
     classes: tuple[str, ...] = ()
     thresholds: tuple[float, ...] = ()
+    grid: tuple[int, ...] = ()
 
     @property
     def form(self) -> Form:
         """What the numbers of a prediction are."""
         return _FORMS[self.kind]
-
-    grid: tuple[int, ...] = ()
 
     @property
     def is_classification(self) -> bool:
