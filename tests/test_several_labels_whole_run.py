@@ -70,7 +70,7 @@ def test_the_packed_model_says_which_labels_hold(run: Any, tmp_path: Path) -> No
     assert len(predictor.task.thresholds) == 3
     new.write_csv(tmp_path / "new.csv")
     assert main(["predict", str(run.artifact), str(tmp_path / "new.csv"), "-o", str(tmp_path / "out.csv")]) == 0
-    rows = list(csv.DictReader((tmp_path / "out.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
     assert list(rows[0]) == ["prediction", *(f"probability_{label}" for label in LABELS)]
     for row, own in zip(rows, given, strict=True):
         said = [label for label, p, cut in zip(LABELS, own, predictor.task.thresholds, strict=True) if p >= cut]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cupel.core.errors import UsageError
+from cupel.core.form import Form
 from cupel.core.split import Fold, Splits
 from cupel.ensembling import METHODS, combine, cross_fitted, greedy_weights, method_named, parts_of, selector
 from cupel.ensembling.evidence import is_beyond_noise
@@ -61,11 +62,8 @@ def test_stacking_members_that_know_nothing_scores_at_chance(name, kind):
     rows, target = rows_of(evidence), evidence.target
     learned = LEARNING[name](evidence, rows).rule.apply(evidence.at(rows))
     honest = cross_fitted(LEARNING[name], evidence, rows=rows)
-    if kind == "regression":
-        chance, spread = evidence.score(np.full((250, 1), target.mean()), rows), 10.0
-    else:
-        shares = np.bincount(target) / len(target)
-        chance, spread = evidence.score(np.tile(shares, (250, 1)), rows), 0.05
+    shares = np.bincount(target) / len(target) if evidence.form is Form.CLASSES else np.nanmean(target, axis=0)
+    chance, spread = evidence.score(np.tile(shares, (250, 1)), rows), 10.0 if kind == "regression" else 0.05
     assert evidence.score(learned, rows) > evidence.score(honest, rows), "its own rows flatter it"
     assert evidence.score(honest, rows) < chance + 0.2 * spread
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import warnings
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from sklearn import metrics as reference
 
 from cupel.core.errors import DataError, UsageError
+from cupel.core.masks import VOID
 from cupel.core.task import Task, TaskKind
 from cupel.evaluation import METRICS, fitting, metric_named, score, table
 
@@ -34,6 +37,25 @@ def regression(n_rows: int = 301, *, seed: int = 2) -> tuple[np.ndarray, np.ndar
     generator = np.random.default_rng(seed)
     target = generator.normal(5, 3, n_rows)
     return target, (target + generator.normal(0, 1, n_rows))[:, None]
+
+
+def several(n_rows: int, *, n_labels: int = 3, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labels that are known in most rows, and probabilities with ties."""
+    generator = np.random.default_rng(seed)
+    target = (generator.random((n_rows, n_labels)) < 0.4).astype(np.float64)
+    predictions = np.round(np.clip(0.3 * target + 0.7 * generator.random((n_rows, n_labels)), 0, 1), 1)
+    return np.where(generator.random(target.shape) < 0.1, np.nan, target), predictions
+
+
+def masks(n_rows: int, *, n_classes: int = 3, n_points: int = 12, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Classes of points, a few of them void and the first picture wholly so, and their probabilities."""
+    generator = np.random.default_rng(seed)
+    target = generator.integers(0, n_classes, (n_rows, n_points))
+    logits = generator.normal(size=(n_rows, n_classes, n_points)) + 1.5 * np.eye(n_classes)[target].swapaxes(1, 2)
+    predictions = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    target[generator.random(target.shape) < 0.1] = VOID
+    target[0] = VOID
+    return target, predictions.reshape(n_rows, -1)
 
 
 LABELS = {
@@ -106,20 +128,24 @@ def test_metrics_of_values_agree_with_scikit_learn(name: str) -> None:
         assert score(name, target, predictions) == pytest.approx(VALUES[name](target, predictions[:, 0]), abs=1e-12)
 
 
-@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if metric.tasks != {TaskKind.MULTILABEL}])
+@pytest.mark.parametrize("name", METRICS)
 def test_whole_weights_score_as_repeated_rows(name: str) -> None:
     metric = METRICS[name]
-    for seed in range(3):
-        target, predictions = _data_for(metric.tasks, seed)
+    for kind, seed in itertools.product(sorted(metric.tasks), range(3)):
+        target, predictions = _data_for(kind, seed)
         counts = np.random.default_rng(seed).integers(0, 4, len(target))
-        repeated = score(metric, np.repeat(target, counts), np.repeat(predictions, counts, axis=0))
+        repeated = score(metric, np.repeat(target, counts, axis=0), np.repeat(predictions, counts, axis=0))
         assert score(metric, target, predictions, weights=counts) == pytest.approx(repeated, abs=1e-12)
 
 
-def _data_for(tasks: frozenset[TaskKind], seed: int) -> tuple[np.ndarray, np.ndarray]:
-    if TaskKind.REGRESSION in tasks:
+def _data_for(kind: TaskKind, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    if kind is TaskKind.REGRESSION:
         return regression(40 + seed, seed=seed)
-    return multiclass(40, seed=seed) if TaskKind.MULTICLASS in tasks else binary(40, seed=seed, ties=True)
+    if kind is TaskKind.MULTILABEL:
+        return several(40, seed=seed)
+    if kind is TaskKind.SEGMENTATION:
+        return masks(40, seed=seed)
+    return multiclass(40, seed=seed) if kind is TaskKind.MULTICLASS else binary(40, seed=seed, ties=True)
 
 
 def test_calibration_error_is_the_mean_gap_over_bins() -> None:
@@ -175,8 +201,10 @@ def test_an_unknown_metric_is_answered_with_those_that_fit() -> None:
 
 @pytest.mark.parametrize("kind", TaskKind)
 def test_the_table_holds_every_metric_that_fits(kind: TaskKind) -> None:
-    target, predictions = _data_for(frozenset({kind}), 0)
-    task = Task(kind=kind, target="y", metric="any", classes=tuple("abcd"[: predictions.shape[1]]))
+    target, predictions = _data_for(kind, 0)
+    grid = (3, 4) if kind is TaskKind.SEGMENTATION else ()
+    n_classes = predictions.shape[1] // math.prod(grid)
+    task = Task(kind=kind, target="y", metric="any", classes=tuple("abcd"[:n_classes]), grid=grid)
     found = table(task, target, predictions, n_resamples=30)
     assert list(found) == [metric.name for metric in fitting(kind)]
     assert all(entry.low <= entry.high for entry in found.values())

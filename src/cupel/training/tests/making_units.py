@@ -38,7 +38,7 @@ def surface(x: np.ndarray, task: Task) -> np.ndarray:
     if task.kind is TaskKind.REGRESSION:
         return 1000 + 50 * value
     if task.kind is TaskKind.MULTILABEL:
-        holds = np.stack([value > np.median(value), np.abs(value) < 1, x[:, 0] > 0], axis=1).astype(np.float64)
+        holds = np.stack([value > np.median(value), np.abs(value) < 1, x[:, 0] * x[:, 1] > 0], axis=1).astype(np.float64)
         return np.where(np.random.default_rng(0).random(holds.shape) < 0.1, np.nan, holds)
     edges = np.quantile(value, np.linspace(0, 1, task.n_outputs + 1)[1:-1])
     return np.searchsorted(edges, value).astype(np.int64)

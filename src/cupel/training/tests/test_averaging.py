@@ -162,7 +162,7 @@ def test_a_mean_of_predictions_leaves_as_onnx_and_repeats_itself_beside_other_fo
     unit, other = unit_of(task), unit_of(task, fold=1, n_train=250)
     result = fitted(unit, task, replace(QUICK, **change))
     assert isinstance(result.model, MeanOfModels)
-    spread = 1.0 if task.is_classification else float(np.std(unit.train_target))
+    spread = 1.0 if task.form.has_probabilities else float(np.std(unit.train_target))
     assert np.abs(by_graph(result, unit.valid, task) - result.predictions).max() < 1e-5 * spread
     assert np.allclose(result.model.predict(unit.valid), result.predictions)
     beside = fitted(unit, task, replace(QUICK, **change), beside=(other,))

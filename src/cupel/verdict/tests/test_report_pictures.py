@@ -43,7 +43,7 @@ def example(kind: TaskKind = TaskKind.MULTICLASS, *, n_rows: int = 200, n_classe
     verdict = judge(trials, None, dataset=table, splits=splits, findings=(), select=lambda rows: np.eye(3)[1])
     dataset = with_pictures(table, side=side)
     drops = np.linspace(-0.3, 0.5, 64).reshape(8, 8)
-    occlusions = [Occlusion(row, 0, 0.9, drops) for row in range(3)] if kind is not TaskKind.REGRESSION else []
+    occlusions = [Occlusion(row, 0, 0.9, drops) for row in range(3)] if verdict.task.is_classification else []
     picked = single(next(trial for trial in trials if trial.candidate.name == verdict.pick.name))
     return dataset, trials, picked, verdict, Exhibits(thumbnails=Thumbnails.of(dataset), occlusions=occlusions)
 
@@ -73,7 +73,8 @@ def block(page: str, name: str) -> Any:
 
 @pytest.mark.parametrize("kind", sorted(ROW_KINDS))
 def test_the_page_shows_pictures_and_needs_nothing_else(kind: TaskKind, tmp_path: Path) -> None:
-    page = written(tmp_path, example(kind))
+    found = example(kind)
+    page = written(tmp_path, found)
     elements = parsed(page)
     sources = [attributes["src"] for tag, attributes in elements.found if tag == "img"]
     sources += [attributes["href"] for tag, attributes in elements.found if tag == "image"]
@@ -81,7 +82,7 @@ def test_the_page_shows_pictures_and_needs_nothing_else(kind: TaskKind, tmp_path
     assert all(source is not None and source.startswith("data:image/") for source in sources)
     assert not any("style" in attributes for _, attributes in elements.found)
     assert "img-src data:;" in page
-    assert ('id="attention"' in page) == (kind is not TaskKind.REGRESSION)
+    assert ('id="attention"' in page) == found[3].task.is_classification
     assert "folder/0" in page
 
 

@@ -126,7 +126,8 @@ def test_each_picture_has_its_numbers_in_the_page(kind: TaskKind, tmp_path: Path
     ids = [a["id"] for tag, a in elements.found if tag == "script" and a.get("type") == "application/json"]
     blocks = dict(zip(ids, [json.loads(text) for text in elements.scripts[: len(ids)]], strict=True))
     assert {"data-leaderboard", "data-importance", "data-columns", "data-verdict", "data-learning"} <= set(blocks)
-    assert blocks["data-verdict"]["metric"] in ("roc_auc", "log_loss", "rmse")
+    assert blocks["data-verdict"]["metric"] == example(kind)[3].task.metric
+    assert ("data-labels" in blocks) == (kind is TaskKind.MULTILABEL)
     assert ("data-residuals" in blocks) == (kind is TaskKind.REGRESSION)
     assert ("data-threshold" in blocks) == (kind is TaskKind.BINARY)
 

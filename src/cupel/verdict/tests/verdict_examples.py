@@ -11,6 +11,8 @@ import numpy as np
 from cupel.core.candidate import Candidate
 from cupel.core.dataset import Dataset
 from cupel.core.finding import Finding, Severity
+from cupel.core.form import Form, sigmoid
+from cupel.core.labels import filled, shares_of
 from cupel.core.profile import ColumnProfile, Profile
 from cupel.core.recipe import Recipe
 from cupel.core.schema import Column, ColumnKind, Schema
@@ -57,6 +59,13 @@ def make_dataset(
         target: Any = columns["age"] * 100 + generator.normal(0, 800, n_rows)
         columns[name] = target
         column_list.append(Column(name=name, kind=ColumnKind.NUMBER))
+    elif kind is TaskKind.MULTILABEL:
+        task = Task(kind=kind, target=name, metric="roc_auc_macro", classes=labels)
+        target = (generator.random((n_rows, len(labels))) < np.linspace(0.6, 0.2, len(labels))).astype(np.float64)
+        target[generator.random(target.shape) < 0.05] = np.nan
+        said = ["|".join(label for label, holds in zip(labels, row, strict=True) if holds == 1) for row in target.tolist()]
+        columns[name] = np.array(said, dtype=object)
+        column_list.append(Column(name=name, kind=ColumnKind.TEXT))
     else:
         if kind is TaskKind.BINARY:
             labels = classes or ("No", "Yes")
@@ -89,6 +98,10 @@ def predictions(dataset: Dataset, *, skill: float, seed: int) -> Any:
         spread = dataset.target.std()
         noise = generator.normal(0, spread * 0.3, dataset.n_samples)
         return (dataset.target.mean() + skill * (dataset.target - dataset.target.mean()) + noise)[:, None]
+    if dataset.task.form is Form.LABELS:
+        shares = shares_of(dataset.target)
+        noise = generator.normal(0, 1, dataset.target.shape)
+        return sigmoid(np.log(shares / (1 - shares)) + 3.0 * skill * (filled(dataset.target) - shares) + noise)
     n_classes = len(dataset.task.classes)
     prior = np.log(np.bincount(dataset.target, minlength=n_classes) / dataset.n_samples + 1e-9)
     logits = prior + generator.normal(0, 1, (dataset.n_samples, n_classes))
@@ -102,6 +115,8 @@ def constant_predictions(dataset: Dataset) -> Any:
     assert dataset.target is not None
     if dataset.task.kind is TaskKind.REGRESSION:
         return np.full((dataset.n_samples, 1), dataset.target.mean())
+    if dataset.task.form is Form.LABELS:
+        return np.tile(shares_of(dataset.target), (dataset.n_samples, 1))
     shares = np.bincount(dataset.target, minlength=len(dataset.task.classes)) / dataset.n_samples
     return np.tile(shares, (dataset.n_samples, 1))
 
@@ -216,6 +231,10 @@ def make_findings() -> tuple[Finding, ...]:
 def make_profile(dataset: Dataset) -> Profile:
     columns = []
     for number, column in enumerate(dataset.schema.columns):
+        if column.kind is ColumnKind.TEXT:
+            n_unique = len(set(dataset.columns[column.name].tolist()))
+            columns.append(ColumnProfile(name=column.name, kind=column.kind.value, n_missing=0, n_unique=n_unique))
+            continue
         values = np.asarray(dataset.columns[column.name], dtype=np.float64)
         if column.kind.is_numeric:
             counts, edges = np.histogram(values, 20)
