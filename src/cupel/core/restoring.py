@@ -66,7 +66,7 @@ def _of_hint(hint: Any, plain: Any, what: str, *, like: Any = None) -> Any:
             _of_hint(arguments[0], name, what): _of_hint(arguments[1], value, f"{what}: {_shown(name)}")
             for name, value in _demanded(plain, isinstance(plain, Mapping), what, "a mapping").items()
         }
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return _of_dataclass(hint, plain, what, like=like if isinstance(like, hint) else None)
     return _of_simple(hint, plain, what)
 
