@@ -45,7 +45,8 @@ def _title(verdict: Verdict) -> str:
         return f"No sure way to predict “{verdict.task.target}” was found"
     name = pictures.cut(verdict.pick.name, 60)
     opening_ = "An " if verdict.pick.members and not name.casefold().startswith("an ") else ""
-    return f"{opening_}{name} predicts “{verdict.task.target}” best"
+    how = "best" if verdict.pick.name == verdict.leader.name else "as well as any, and costs least"
+    return f"{opening_}{name} predicts “{verdict.task.target}” {how}"
 
 
 def ladder_words(verdict: Verdict) -> str:
@@ -74,6 +75,7 @@ def _sentences(verdict: Verdict) -> str:
         ("Deep learning", verdict.worth_it),
         ("Against guessing", words.baseline_words(verdict)),
         ("Simpler", words.simplest_words(verdict)),
+        *[("Promises" if number == 0 else "", line) for number, line in enumerate(words.promise_lines(verdict))],
         *[
             ("Data" if number == 0 else "", line)
             for number, line in enumerate(words.finding_lines(verdict, where="see The data below"))
