@@ -137,13 +137,12 @@ class _Scales:
         return self._compared(rehearsal.target, as_is, changed.predictions(parts))
 
     def _of_rows(self, fix: Fix) -> Effect | None:
+        """Judged on all rows, those that are left out too: the others agree with the model because of how they were chosen."""
         rehearsal, parts, as_is = self._baseline()
         spared = np.isin(rehearsal.rows, positions_of(self.dataset, fix.rows))
         if not spared.any() or spared.all():
             return None
-        judged = ~spared
-        without = rehearsal.predictions(parts, spared=spared)
-        return self._compared(rehearsal.target[judged], as_is[judged], without[judged])
+        return self._compared(rehearsal.target, as_is, rehearsal.predictions(parts, spared=spared))
 
     def _compared(self, target: Array, as_is: Array, after: Array, *, groups: Array | None = None) -> Effect | None:
         metric = metric_named(self.task.metric, self.task)
