@@ -11,6 +11,8 @@ from cupel.modalities.image.reading.skipped import skipped_files
 from cupel.modalities.image.reading.splits import training_part
 from cupel.modalities.image.reading.table import LABEL, PICTURE, PictureTable, counted, listed, object_array
 
+TABLE_ENDINGS = (".csv", ".tsv", ".parquet", ".feather", ".arrow", ".xlsx")
+
 
 def read_class_folders(folder: Path) -> PictureTable:
     """Paths and labels of all pictures, by class and then by name; folders inside a class belong to it.
@@ -70,9 +72,11 @@ def _too_few_classes(root: Path, classes: list[str], n_loose: int) -> DataError:
         seen = f"{counted(n_loose, 'picture')} and no folders of pictures"
     else:
         seen = "no pictures"
+    tables = [name for name in _loose_others(root) if name.lower().endswith(TABLE_ENDINGS)]
     return DataError(
         f"{root} holds {seen}; expected one folder for each class, two at least, with its pictures inside; "
         f"or a folder 'images' beside one of 'masks'; or a table with a column of paths."
+        + (f" If {root / tables[0]} is that table, give it in place of the folder." if tables else "")
     )
 
 

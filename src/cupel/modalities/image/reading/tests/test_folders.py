@@ -117,6 +117,7 @@ def test_parts_of_which_none_is_for_training_are_refused(tmp_path):
         ([], "no pictures"),
         (["a.txt"], "no pictures"),
         (["a.png", "b.png"], "2 pictures and no folders"),
+        (["a.png", "labels.CSV", "notes.txt"], r"If .*labels\.CSV is that table, give it in place of the folder"),
         (["cat/a.png"], "one folder of pictures, 'cat'"),
         (["cat/a.png", "dog/a.txt"], "one folder of pictures, 'cat'"),
     ],
