@@ -273,8 +273,9 @@ def _judged(problem: Problem, old: Predictor, kept: execution.KeptPick, *, hashe
 
 
 def _is_enough(problem: Problem, rows: Array) -> bool:
-    """Whether the rows can judge a model: there are some, of two classes at least."""
-    return len(rows) >= FEWEST_ROWS and len(np.unique(problem.target[rows])) > 1
+    """Whether the rows can judge a model: there are some, of two classes at least; an unknown label is none."""
+    target = problem.target[rows]
+    return len(rows) >= FEWEST_ROWS and len(np.unique(target[np.isfinite(target)])) > 1
 
 
 def _predicted(problem: Problem, old: Predictor, rows: Array) -> Array:
