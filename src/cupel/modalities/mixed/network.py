@@ -65,7 +65,7 @@ class JoinedNetworks(Network):
             part.set_progress(fraction)
 
     def changed(
-        self, blocks: Mapping[str, Tensor], target: Shaped[Tensor, "model batch"], *, n_outputs: int
+        self, blocks: Mapping[str, Tensor], target: Shaped[Tensor, "model batch ..."], *, n_outputs: int
     ) -> tuple[dict[str, Tensor], Shaped[Tensor, "model batch ..."]]:
         """Each part's blocks as it wants them.
 

@@ -72,6 +72,13 @@ def test_what_is_kept_of_a_stack_answers_as_before() -> None:
     network.changed({name: block[[2, 0]] for name, block in blocks.items()}, torch.zeros(2, 64), n_outputs=2)
 
 
+def test_targets_of_several_labels_pass_as_they_are() -> None:
+    assert DATASET.task is not None
+    network, blocks = joined(FAMILY.portfolio(DATASET.task)[0])
+    labels = torch.zeros(2, 64, 3)
+    assert network.changed(blocks, labels, n_outputs=3)[1] is labels
+
+
 def test_a_part_that_mixes_samples_is_refused() -> None:
     assert DATASET.task is not None
     preset = FAMILY.portfolio(DATASET.task)[0]
