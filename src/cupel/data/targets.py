@@ -128,7 +128,7 @@ def _guess(name: str, task: Task, reason: str, *, is_number: bool) -> Finding:
     other = other if is_number else "multilabel"
     return Finding(
         code="task-guessed",
-        severity=Severity.NOTE,
+        severity=Severity.NOTE if is_number else Severity.WARNING,
         where=name,
         what=reason,
         action=f"It is treated as {taken}; ask for task={other} if that is wrong.",

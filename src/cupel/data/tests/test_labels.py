@@ -9,6 +9,7 @@ import pytest
 
 from cupel import data
 from cupel.core.errors import DataError, UsageError
+from cupel.core.finding import Severity
 from cupel.core.task import TaskKind
 from cupel.data.label_sets import look_like_sets, sets_of
 from cupel.data.label_strata import label_strata
@@ -109,7 +110,8 @@ def test_a_column_that_looks_like_sets_is_pointed_out() -> None:
     columns = table()
     found = data.read({"amount": columns["amount"], "tags": sets(columns)}, target="tags")
     assert found.task.kind is TaskKind.MULTICLASS
-    assert any("--task multilabel" in finding.what for finding in found.findings)
+    pointed = next(finding for finding in found.findings if "--task multilabel" in finding.what)
+    assert pointed.severity is Severity.WARNING, "another question than the one that was meant"
     assert look_like_sets(["red|round", "red", "round|big", "big|red"])
     assert not look_like_sets(["Smith, John", "Miller, Ann", "Brown, Eve", "Jones, Max"])
     assert not look_like_sets(["yes", "no", "perhaps"])
