@@ -188,9 +188,13 @@ def label_words(verdict: Verdict) -> str:
     told = sorted((score.roc_auc.estimate, label, score) for label, score in pairs if math.isfinite(score.roc_auc.estimate))
     if not told:
         return ""
-    ends = [(label, score) for _, label, score in (told[-1], told[0])]
-    best, worst = (f"{label!r} (ROC-AUC {_label_score_words(score)})" for label, score in ends)
-    return f"{best} is told best, {worst} worst of {len(told)}."
+    shown = [(label, f"(ROC-AUC {_label_score_words(score)})") for _, label, score in told]
+    (worst, low), (best, high) = shown[0], shown[-1]
+    if len(told) == 1:
+        return f"{best!r} {high} is the only one that the rows can judge."
+    if low == high:
+        return f"all {len(told)} are told alike {high}."
+    return f"{best!r} {high} is told best, {worst!r} {low} worst of {len(told)}."
 
 
 def _label_score_words(score: LabelScore) -> str:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from cupel.evaluation import Interval
 from cupel.verdict.drawings import Axis, Drawing, Plot, Scale, around, tick_text
-from cupel.verdict.words import count_words, duration_words, latency_words, list_words, signed, size_words, written
+from cupel.verdict.words import count_words, duration_words, label_words, latency_words, list_words, signed, size_words, written
 
 
 @pytest.mark.parametrize(
@@ -75,3 +78,21 @@ def test_words_in_pictures_are_escaped() -> None:
 def test_points_that_are_not_finite_are_left_out() -> None:
     plot = Plot(Axis(low=0, high=1, name="x"), Axis(low=0, high=1, name="y"), label="plot")
     assert len(plot.points([0, math.nan, 1], [0, 0.5, math.inf])) == 1
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        (
+            (0.7, 0.9, math.nan),
+            "'b' (ROC-AUC 0.900, 0.890 to 0.910) is told best, 'a' (ROC-AUC 0.700, 0.690 to 0.710) worst of 2.",
+        ),
+        ((0.8, 0.8, 0.8), "all 3 are told alike (ROC-AUC 0.800, 0.790 to 0.810)."),
+        ((math.nan, 0.8, math.nan), "'b' (ROC-AUC 0.800, 0.790 to 0.810) is the only one that the rows can judge."),
+        ((math.nan,) * 3, ""),
+    ],
+)
+def test_labels_are_set_against_one_another_only_where_they_differ(scores: tuple[float, ...], said: str) -> None:
+    labels = [SimpleNamespace(roc_auc=Interval(estimate=score, low=score - 0.01, high=score + 0.01)) for score in scores]
+    verdict: Any = SimpleNamespace(task=SimpleNamespace(classes=("a", "b", "c")), labels=labels)
+    assert label_words(verdict) == said
