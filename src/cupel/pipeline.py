@@ -80,7 +80,9 @@ def fit(
     if limits.workers:
         execution.prepare_worker()
     with machine.held_to(limits.cores), closing(observer):
-        problem = understand(source, target, settings=settings or Settings(), observer=observer, stopwatch=stopwatch)
+        problem = understand(
+            source, target, settings=settings or Settings(), observer=observer, stopwatch=stopwatch, seconds=seconds or math.inf
+        )
         ground = _ground(problem, budget.effort)
         strategy = tuning.strategy_named(problem.settings.search, ground)  # one that cannot be is refused before a folder is made
         asked = question(problem, source, budget=budget)

@@ -36,6 +36,7 @@ FEWEST_GOLDEN, GOLDEN_NUMBERS = 3, 400_000
 N_SHAPE_ROWS = 1000
 N_FOLDS_OF_MASKS = 3
 BYTES_PER_CELL = 4.0
+FEWEST_SECONDS_TO_MEASURE = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -130,10 +131,12 @@ def understand(
     settings: Settings,
     observer: Observer | None = None,
     stopwatch: Stopwatch | None = None,
+    seconds: float = math.inf,
 ) -> Problem:
     """Read the data, find the task, the faults and the splits; without a target the one that the source itself names.
 
-    Several targets, columns of 0 and 1, are labels that may hold together.
+    Several targets, columns of 0 and 1, are labels that may hold together. Where the whole run has few `seconds`, what mending
+    a fault would do to the score is not measured.
 
     Raises:
         DataError: the data cannot be read or learned from.
@@ -166,7 +169,12 @@ def understand(
             modality=modality,
             profile=profile,
             splits=divide(dataset, settings, twins=inspection.twins),
-            findings=(*findings_of(dataset, profile, inspection=inspection), *pretrained.findings),
+            findings=(
+                *findings_of(
+                    dataset, profile, inspection=inspection, rehearses=False, measures=seconds >= FEWEST_SECONDS_TO_MEASURE
+                ),
+                *pretrained.findings,
+            ),
             families=_families(modality, settings, dataset.task, others=pretrained.families),
             settings=settings,
             weights=pretrained.weights,
@@ -238,15 +246,18 @@ def _refuse_beside_pictures(dataset: Dataset) -> None:
         )
 
 
-def findings_of(dataset: Dataset, profile: Profile, *, inspection: Inspection) -> tuple[Finding, ...]:
+def findings_of(
+    dataset: Dataset, profile: Profile, *, inspection: Inspection, rehearses: bool = True, measures: bool = True
+) -> tuple[Finding, ...]:
     """What was found while reading, in every table's way and in the modality's, which knows more where both have a word.
 
-    What has a remedy is told with what that does to the score.
+    With `rehearses` doubtful targets are looked for by a small forest, which a run does better by what it trains. With `measures`
+    what has a remedy is told with what that does to the score. Each takes a second or two.
     """
     said = {finding.code for finding in inspection.findings}
     found = [finding for finding in data.judge_quality(dataset.unasked, profile) if finding.code not in said]
-    found += [*evaluation.rehearsed_doubts(dataset.unasked), *inspection.findings]
-    return tuple(evaluation.with_effects(found, dataset.unasked, units=inspection.twins))
+    found += [*(evaluation.rehearsed_doubts(dataset.unasked) if rehearses else ()), *inspection.findings]
+    return tuple(evaluation.with_effects(found, dataset.unasked, units=inspection.twins) if measures else found)
 
 
 def _division(dataset: Dataset, settings: Settings) -> tuple[str, int | None]:
