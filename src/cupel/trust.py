@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,13 +13,14 @@ from cupel import ensembling, evaluation
 from cupel.core.settings import ERRORS, Settings
 from cupel.core.task import Task
 from cupel.core.trial import Ensemble
-from cupel.core.uncertainty import Decision, Uncertainty
+from cupel.core.uncertainty import Coverage, Decision, Uncertainty
 from cupel.problem import Problem
 
 Array = NDArray[Any]
 COVERAGES = (0.8, 0.9, 0.95)
 SHOWN_COVERAGE, SHOWN_ACCURACY = 0.9, 0.95
 MAX_HELD_ROWS = 100_000
+PARTS_TO_HOLD = 5  # as `evaluation.held` divides rows
 
 
 def is_judged_row_by_row(problem: Problem, pick: Ensemble) -> bool:
@@ -77,7 +79,7 @@ def promises(problem: Problem, pick: Ensemble, *, uncertainty: Uncertainty, cali
                 seed=problem.settings.seed,
             )
             for coverage in COVERAGES
-            if coverage < uncertainty.coverage.most
+            if coverage < _most_to_hold(uncertainty.coverage)
         ]
         facts["coverage"] = [{"coverage": each.coverage, "observed": each.observed, "size": each.size} for each in held]
         words += [_coverage_words(each, problem.task) for each in held if each.coverage == SHOWN_COVERAGE]
@@ -88,6 +90,13 @@ def promises(problem: Problem, pick: Ensemble, *, uncertainty: Uncertainty, cali
         facts["decision"] = uncertainty.decision.to_json()
         words.append(f"Decisions: {uncertainty.decision.reason}")
     return {**facts, "words": words}
+
+
+def _most_to_hold(coverage: Coverage) -> float:
+    """The coverage below which a promise can be learned from four fifths of the rows and held against the rest."""
+    n_units = coverage.above.n_units
+    n_taught = n_units - math.ceil(n_units / PARTS_TO_HOLD)
+    return 1 - (1 - coverage.most) * (n_units + 1) / (n_taught + 1)
 
 
 def joined(*parts: Mapping[str, Any]) -> dict[str, Any]:
