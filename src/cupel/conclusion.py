@@ -204,13 +204,14 @@ def predictions_of_leader(problem: Problem, trials: Sequence[Trial]) -> Array:
     NaN where no fold judges a row. At least one trial must be usable.
     """
     rows = problem.splits.covered
-    predictions = [trial.out_of_fold for trial in trials if trial.out_of_fold is not None]
-    if len(predictions) == 1:
-        return predictions[0]
-    judged = np.full_like(predictions[0], np.nan)
-    method = ensembling.method_named(problem.settings.ensemble)
-    judged[rows] = ensembling.cross_fitted(method.choose, _evidence(problem, predictions), rows=rows)
-    return judged
+    usable = [trial for trial in trials if trial.out_of_fold is not None]
+    predictions = [trial.out_of_fold for trial in usable if trial.out_of_fold is not None]
+    judged = predictions[0].copy()
+    if len(predictions) > 1:
+        method = ensembling.method_named(problem.settings.ensemble)
+        judged[rows] = ensembling.cross_fitted(method.choose, _evidence(problem, predictions), rows=rows)
+    leader = replace(ensembling.single(usable[0]), out_of_fold=judged)
+    return trust.calibrated(problem, leader, score=scorer(problem))[0].out_of_fold
 
 
 def _affordable_corrections(select: verdict.Select, rows: Array, deadline: Deadline) -> int:
