@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +28,8 @@ MEANING = {
     "missing": "a row without any cell has no finite prediction",
 }
 """What it means that a claim does not hold; in the order in which claims are measured."""
+MOST_REFUSALS = 20_000
+"""Names compared when columns are missing, one at a time: of 140 columns each is left out once, of 10,000 one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +76,7 @@ class Certifier:
             self._claim("one_by_one", singly, together, INDEPENDENCE),
             self._claim("subset", self.run(_some(feeds, half)), together[half], INDEPENDENCE),
             self._claim("contract", np.concatenate(self._in_other_forms()), np.concatenate([together, together]), INDEPENDENCE),
-            Claim(name="refusals", measured=float(sum(map(self._may_be_missing, self.contract.names))), limit=0.0),
+            Claim(name="refusals", measured=float(sum(map(self._may_be_missing, self._some_names()))), limit=0.0),
             Claim(name="missing", measured=float(not np.isfinite(self._without_cells()).all()), limit=0.0),
         ]
 
@@ -92,6 +95,11 @@ class Certifier:
             return first, first
         records = ({name: golden[name][row] for name in self.contract.names} for row in range(n_rows))
         return first, np.concatenate([self.run(self.contract.feeds_of_record(record, Notes())) for record in records])
+
+    def _some_names(self) -> Sequence[str]:
+        """Columns spread over all of them: asking after each of very many takes minutes."""
+        names = self.contract.names
+        return names[:: max(1, math.ceil(len(names) ** 2 / MOST_REFUSALS))]
 
     def _may_be_missing(self, name: str) -> bool:
         others = {other: cells for other, cells in self.golden.rows.items() if other != name} or {STRANGER: ["?"]}
