@@ -15,6 +15,8 @@ HURRIED_SHARE = 0.4
 """One that can hurry waits only where this share of the whole time would be too little even so; it gets no more."""
 DEAR_SHARE = 0.05
 """What needs more of the whole time than this has to deserve it."""
+CHEAP_SECONDS = 4.0
+"""What needs no more than this never has to, however short the time."""
 WORTH_SHARE = 0.6
 """The first of a family is tried in its turn where a hurried share of the whole time is this share of what it needs."""
 
@@ -88,7 +90,7 @@ class Turns:
         return next(((each, most) for each in dear if WORTH_SHARE * self.cost(waiting[each]) <= most), None)
 
     def _is_cheap(self, proposal: Proposal) -> bool:
-        return self.cost(proposal) <= DEAR_SHARE * self.whole
+        return self.cost(proposal) <= max(DEAR_SHARE * self.whole, CHEAP_SECONDS)
 
     def _owes_merit(self, tried: Sequence[Tried]) -> bool:
         """Whether first ones of families, after the first deep one, have had more time than what was chosen by merit."""
