@@ -179,8 +179,6 @@ def _dangers(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
         call = f"{node.func.value.id}.{node.func.attr}"
         allows = any(k.arg == "allow_pickle" and getattr(k.value, "value", False) is True for k in node.keywords)
-        if call == "yaml.load" and getattr(node.args[-1], "id", "") == "_Loader":  # a SafeLoader that refuses even aliases
-            return []
         return [call] if call in {"torch.load", "torch.save", "yaml.load", "os.system"} or allows else []
     return []
 

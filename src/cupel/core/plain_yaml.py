@@ -41,7 +41,11 @@ def parsed_yaml(text: str) -> Any:
         ValueError: it is no YAML, has aliases or objects, or is nested too deeply; says where.
     """
     try:
-        return yaml.load(text, _Loader)
+        loader = _Loader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
 

@@ -22,7 +22,9 @@ from cupel.modalities.mixed.preparation import SideBySide
 def families_of_all(parts: Sequence[Part]) -> tuple[Family, ...]:
     """Families that read every part: those that parts have in common, side by side, and networks joined before their answer."""
     offered = [[_of_part(family, part) for family in part.modality.families()] for part in parts]
-    return (*_in_common(offered), *joint_families(offered))
+    found = (*_in_common(offered), *joint_families(offered))
+    kinds = frozenset(kind for family in found if not _is_constant(family) for kind in family.tasks)
+    return tuple(replace(family, tasks=family.tasks & kinds) for family in found)
 
 
 def families_of_each(parts: Sequence[Part]) -> tuple[Family, ...]:
