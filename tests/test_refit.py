@@ -51,14 +51,14 @@ def run(tmp_path_factory):
 
 
 def test_on_data_that_changed_the_new_model_is_better_and_packed(run, tmp_path):
-    source = write(tmp_path / "new.csv", table(400, seed=1, shift=2.0))
+    source = write(tmp_path / "new.csv", table(400, seed=1, shift=3.0))
     made = run.refit(source, out=tmp_path / "out")
     assert made.comparison.is_better
     assert made.comparison.n_rows == 400
     assert made.comparison.probability_worse < 0.01
     assert set(made.starts.values()) == {"cold"}
     assert made.run is not None
-    new = table(500, seed=2, shift=2.0)
+    new = table(500, seed=2, shift=3.0)
     right = {name: (np.array(p.predict(new)) == np.array(new["label"])).mean() for name, p in
              (("old", run.predictor), ("new", made.run.predictor))}  # fmt: skip
     assert right["new"] > right["old"] + 0.1
