@@ -25,7 +25,7 @@ from cupel.core.observer import Observer, Silent
 from cupel.core.settings import Settings
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.trial import Trial
-from cupel.more_rows import SHARE_OF_TIME, worth_of_more_rows
+from cupel.more_rows import FEWEST_SECONDS, SHARE_OF_TIME, worth_of_more_rows
 from cupel.problem import Problem, understand
 from cupel.run import Run
 from cupel.version import __version__
@@ -104,9 +104,10 @@ def fit(
             return conclude(problem, folder, trials, deadline=deadline, observer=observer, stopwatch=stopwatch, promises=promises)
 
 
-def seconds_for_more_rows(budget: Budget) -> float:
-    """What is kept of a capped run to learn what more rows are worth; 0 without a cap, where it is a share of what was taken."""
-    return 0.0 if budget.seconds is None else SHARE_OF_TIME * budget.seconds
+def _kept_for_more_rows(budget: Budget) -> float:
+    """What is kept of a capped run to learn what more rows are worth: nothing where it would be too little to begin."""
+    share = SHARE_OF_TIME * (budget.seconds or 0.0)
+    return share if share >= FEWEST_SECONDS else 0.0
 
 
 def resume(
@@ -204,7 +205,7 @@ def _tried(
     stopwatch: Stopwatch,
 ) -> tuple[list[tuning.Tried], dict[str, Any]]:
     """Everything that was tried, and what more rows would be worth."""
-    for_rows = seconds_for_more_rows(budget)
+    for_rows = _kept_for_more_rows(budget)
     with stopwatch.stage("searching"), _runner(problem, folder, guard, stopwatch=stopwatch) as runner:
         until = deadline.minus(for_rows)
         tried = _search(problem, runner, strategy, guard, budget=budget, deadline=until, observer=observer)
@@ -212,7 +213,7 @@ def _tried(
             return tried, {}
         runner.executor.stopwatch = Stopwatch()  # what it takes counts for this stage
         with stopwatch.stage("learning from fewer rows"):
-            seconds = for_rows or SHARE_OF_TIME * deadline.elapsed
+            seconds = SHARE_OF_TIME * deadline.elapsed if budget.seconds is None else for_rows
             return tried, worth_of_more_rows(problem, tried, run=runner.run, seconds=seconds)
 
 
