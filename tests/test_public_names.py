@@ -53,6 +53,22 @@ def test_the_runtime_loads_no_training_library_and_pictures_only_where_they_are(
     assert run_python("-c", code).strip() == "[]"
 
 
+def test_reading_the_data_waits_for_no_training_library() -> None:
+    training = ("torch", "sklearn", "scipy", "lightgbm", "onnx")
+    code = f"import sys, cupel.pipeline; print([name for name in {training!r} if name in sys.modules])"
+    assert run_python("-c", code).strip() == "[]"
+
+
+def test_looking_for_copies_needs_no_statistics_library() -> None:
+    code = (
+        "import sys, numpy; from cupel import data; x = numpy.random.default_rng(0).normal(size=(500, 4));"
+        "x[250:, :3] = x[:250, :3] + 1e-6;"
+        "dataset = data.read({f'x{k}': x[:, k] for k in range(4)}, target='x3'); "
+        "assert data.near_copies(dataset) is not None; print('scipy.stats' in sys.modules)"
+    )
+    assert run_python("-c", code).strip() == "False"
+
+
 def test_unknown_names_are_refused_by_name() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         _ = cupel.nonsense

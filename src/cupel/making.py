@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel import execution, packing, training
+from cupel import execution, packing
 from cupel.core import registry
 from cupel.core.budget import Deadline
 from cupel.core.cache import Cache
@@ -53,6 +53,8 @@ def maker(given: execution.Handover, *, stopwatch: Stopwatch) -> execution.UnitM
     Raises:
         UsageError: a GPU was asked for and there is none.
     """
+    from cupel import training  # PyTorch with it: a run whose worker trains never waits for that
+
     dataset, facts = given.dataset, given.facts
     if facts["cache"] is not None:
         cache = Cache(Path(facts["cache"]["folder"]), Deadline(facts["cache"]["seconds"]))
@@ -104,6 +106,8 @@ class _Train:
         progress: Callable[[float], None],
         checkpoints: Checkpoints,
     ) -> list[FittedUnit]:
+        from cupel import training
+
         return training.fit(
             family,
             units,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cupel import execution, making, tuning
 from cupel.conclusion import comparer, conclude, scorer, show_score
-from cupel.core import machine
+from cupel.core import machine, registry
 from cupel.core.budget import Budget, Deadline, Effort, seconds_in
 from cupel.core.cache import Cache
 from cupel.core.candidate import Candidate
@@ -79,6 +79,7 @@ def fit(
     observer, stopwatch, limits = observer or Silent(), Stopwatch(), limits or Limits()
     if limits.workers:
         execution.prepare_worker()
+    registry.load_families()
     with machine.held_to(limits.cores), closing(observer):
         problem = understand(
             source, target, settings=settings or Settings(), observer=observer, stopwatch=stopwatch, seconds=seconds or math.inf
@@ -328,7 +329,7 @@ def _seconds_to_conclude(problem: Problem, budget: Budget, trials: Sequence[Tria
     if budget.seconds is None:
         return 0.0
     n_samples, n_outputs = problem.dataset.n_samples, problem.task.n_judged
-    needed = 4.0 + min(n_samples, MOST_ROWS_TO_PROVE) / 5_000 + n_samples * n_outputs / 80_000
+    needed = 3.0 + min(n_samples, MOST_ROWS_TO_PROVE) / 8_000 + n_samples * n_outputs / 100_000
     needed += SHARE_TO_CONCLUDE * budget.seconds
     needed += SECONDS_TO_PACK_A_BYTE * sum(sorted(trial.n_bytes for trial in trials)[-2:])
     return min(needed, budget.seconds / 2)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import threading
 from collections.abc import Sequence
 from importlib.metadata import entry_points
 
@@ -19,6 +21,23 @@ def modalities() -> tuple[Modality, ...]:
     """Every installed modality, sorted by name."""
     found = [point.load() for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)]
     return tuple(found)
+
+
+def load_families() -> threading.Thread:
+    """Import what families are made of, PyTorch among it, meanwhile: reading the data waits for none of it.
+
+    What cannot be imported is told by whoever asks for it next. The interpreter waits for it before it ends: a library that
+    is half loaded then can crash.
+    """
+
+    def load() -> None:
+        with contextlib.suppress(ImportError):
+            for modality in modalities():
+                modality.families()
+
+    thread = threading.Thread(target=load, name="loading families")
+    thread.start()
+    return thread
 
 
 def readers() -> tuple[Reader, ...]:

@@ -16,7 +16,7 @@ from cupel.core.feeds import feeds_of
 from cupel.core.modality import GraphInput
 from cupel.evaluation.metric import Metric
 from cupel.evaluation.resampling import Resamples
-from cupel.evaluation.scoring import prepared, resolved, score
+from cupel.evaluation.scoring import prepared_for_resamples, resolved, score
 
 Array = NDArray[Any]
 Predict = Callable[[Mapping[str, Array]], Array]
@@ -75,7 +75,7 @@ def permutation_importance(
     target = dataset.target[np.concatenate([part.rows for part in chosen])]
     plain = np.concatenate([np.asarray(part.predict(part.feeds)) for part in chosen])
     resamples = Resamples.draw(len(target), seed=seed, n_resamples=N_RESAMPLES)
-    measured = score(metric, target, plain), resamples.scores([prepared(metric, target, plain)])[0]
+    measured = score(metric, target, plain), resamples.scores([prepared_for_resamples(metric, target, plain)])[0]
     found = []
     for graph_input in inputs:
         for position, name in enumerate(graph_input.columns):
@@ -124,7 +124,7 @@ def _importance(
 ) -> Importance:
     plain_score, plain_resampled = measured
     drop = float(np.mean([metric.sign * (plain_score - score(metric, target, predictions)) for predictions in shuffled]))
-    scores = resamples.scores([prepared(metric, target, predictions) for predictions in shuffled])
+    scores = resamples.scores([prepared_for_resamples(metric, target, predictions) for predictions in shuffled])
     resampled = metric.sign * (plain_resampled - scores).mean(axis=0)
     defined = resampled[np.isfinite(resampled)]
     low, high = np.quantile(defined, [0.025, 0.975]) if len(defined) else (drop, drop)

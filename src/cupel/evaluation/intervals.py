@@ -15,7 +15,7 @@ from cupel.core.task import Task
 from cupel.evaluation.metric import Metric
 from cupel.evaluation.metrics import fitting
 from cupel.evaluation.resampling import Resamples
-from cupel.evaluation.scoring import prepared, resolved, score
+from cupel.evaluation.scoring import prepared_for_resamples, resolved, score
 
 Array = NDArray[Any]
 CONFIDENCE = 0.95
@@ -65,7 +65,7 @@ def interval(
     resamples = Resamples.draw(
         len(target), groups=groups, seed=seed, n_resamples=n_resamples, width=width_of(metric, predictions)
     )
-    scores = resamples.scores([prepared(metric, target, predictions)])[0]
+    scores = resamples.scores([prepared_for_resamples(metric, target, predictions)])[0]
     return _interval(score(metric, target, predictions), scores, confidence)
 
 
@@ -98,7 +98,7 @@ def paired_difference(
     """How much better the first is than the second on the same rows, from paired resamples, with a 95 % interval."""
     metric = resolved(metric)
     resamples = Resamples.draw(len(target), groups=groups, seed=seed, n_resamples=n_resamples, width=width_of(metric, first))
-    scorers = [prepared(metric, target, predictions) for predictions in (first, second)]
+    scorers = [prepared_for_resamples(metric, target, predictions) for predictions in (first, second)]
     resampled = metric.sign * resamples.scores(scorers)
     plain = [metric.sign * score(metric, target, predictions) for predictions in (first, second)]
     return difference_of(plain[0] - plain[1], resampled[0] - resampled[1])
@@ -111,7 +111,7 @@ def resampled_scores(
     resamples: Resamples,
 ) -> Float[Array, "candidate resample"]:
     """The scores of candidates on the same resamples."""
-    return resamples.scores([prepared(metric, target, predictions) for predictions in candidates])
+    return resamples.scores([prepared_for_resamples(metric, target, predictions) for predictions in candidates])
 
 
 def difference_of(estimate: float, resampled: Float[Array, " resample"]) -> Difference:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -11,7 +11,7 @@ import numpy as np
 from cupel.core.errors import UsageError
 from cupel.core.task import Task, TaskKind
 from cupel.evaluation import label_scorers, mask_scores, scorers
-from cupel.evaluation.metric import Metric, Prepare
+from cupel.evaluation.metric import Array, Metric, Prepare, Scorer
 
 _BINARY = frozenset({TaskKind.BINARY})
 _MULTICLASS = frozenset({TaskKind.MULTICLASS})
@@ -61,18 +61,26 @@ def _averaged(kind: str, label: str) -> list[Metric]:
     return [_of_labels(f"{kind}_{name}", f"{label} ({name})", prepare, _ANY_CLASSES) for name, prepare in prepares.items()]
 
 
-def _rank(name: str, label: str, prepare: Prepare, *, tasks: frozenset[TaskKind]) -> Metric:
-    return _of_probabilities(name, label, prepare, tasks=tasks, higher_is_better=True, per_class=tasks != _BINARY)
+def _rank(name: str, label: str, prepare: Prepare, *, tasks: frozenset[TaskKind], linear: Prepare | None = None) -> Metric:
+    found = _of_probabilities(name, label, prepare, tasks=tasks, higher_is_better=True, per_class=tasks != _BINARY)
+    return replace(found, prepare_linear=linear)
+
+
+def _areas(
+    name: str, label: str, against: Callable[[Callable[[Array, Array], Scorer]], Prepare], tasks: frozenset[TaskKind]
+) -> Metric:
+    linear = against(scorers.linear_area_under_roc)
+    return _rank(name, label, against(scorers.area_under_roc), tasks=tasks, linear=linear)
 
 
 def _of_several_labels() -> list[Metric]:
     ranks = {
-        "roc_auc_macro": ("ROC-AUC (macro)", label_scorers.label_by_label(scorers.area_under_roc)),
         "pr_auc_macro": ("mean average precision (macro)", label_scorers.label_by_label(scorers.average_precision)),
         "pr_auc_micro": ("average precision (micro)", label_scorers.all_as_one(scorers.average_precision)),
     }
     wrongness = label_scorers.cell_by_cell(label_scorers.wrongness)
     return [
+        _areas("roc_auc_macro", "ROC-AUC (macro)", label_scorers.label_by_label, _MULTILABEL),
         *(_rank(name, label, prepare, tasks=_MULTILABEL) for name, (label, prepare) in ranks.items()),
         _of_labels("subset_accuracy", "subset accuracy", scorers.mean_of(label_scorers.is_right), _MULTILABEL),
         replace(_of_labels("hamming_loss", "Hamming loss", wrongness, _MULTILABEL), higher_is_better=False),
@@ -94,8 +102,8 @@ _ALL = (
     *_averaged("recall", "recall"),
     *_averaged("f1", "F1"),
     _of_labels("mcc", "Matthews correlation", scorers.confusion_of(scorers.matthews)),
-    _rank("roc_auc", "ROC-AUC", scorers.ranking_of(scorers.area_under_roc), tasks=_BINARY),
-    _rank("roc_auc_ovr", "ROC-AUC (one versus rest)", scorers.one_versus_rest(scorers.area_under_roc), tasks=_MULTICLASS),
+    _areas("roc_auc", "ROC-AUC", scorers.ranking_of, _BINARY),
+    _areas("roc_auc_ovr", "ROC-AUC (one versus rest)", scorers.one_versus_rest, _MULTICLASS),
     _rank("pr_auc", "average precision", scorers.ranking_of(scorers.average_precision), tasks=_BINARY),
     _rank("pr_auc_ovr", "average precision (macro)", scorers.one_versus_rest(scorers.average_precision), tasks=_MULTICLASS),
     *_of_several_labels(),

@@ -13,6 +13,7 @@ from cupel.evaluation.metric import Metric, Scorer
 from cupel.evaluation.metrics import METRICS
 
 Array = NDArray[Any]
+MANY_ROWS = 4000
 
 
 def score(
@@ -44,6 +45,25 @@ def prepared(metric: Metric | str, target: Shaped[Array, "sample ..."], predicti
         DataError, UsageError: as `score`.
     """
     metric = resolved(metric)
+    return metric.prepare(*_checked(metric, target, predictions))
+
+
+def prepared_for_resamples(
+    metric: Metric | str, target: Shaped[Array, "sample ..."], predictions: Shaped[Array, "sample ..."]
+) -> Scorer:
+    """The same for weights that stray from one another by chance: of many rows to first order, where the metric offers that.
+
+    Raises:
+        DataError, UsageError: as `score`.
+    """
+    metric = resolved(metric)
+    prepare = metric.prepare_linear if metric.prepare_linear and len(target) >= MANY_ROWS else metric.prepare
+    return prepare(*_checked(metric, target, predictions))
+
+
+def _checked(
+    metric: Metric, target: Shaped[Array, "sample ..."], predictions: Shaped[Array, "sample ..."]
+) -> tuple[Array, Array]:
     predictions = np.asarray(predictions, dtype=np.float64)
     if predictions.ndim == 1:
         predictions = predictions[:, None]
@@ -62,7 +82,7 @@ def prepared(metric: Metric | str, target: Shaped[Array, "sample ..."], predicti
             f"{metric.label} needs probabilities of shape (rows, classes); {predictions.shape} came. "
             f"Give one column per class, the positive class last."
         )
-    return metric.prepare(np.asarray(target), predictions)
+    return np.asarray(target), predictions
 
 
 def resolved(metric: Metric | str) -> Metric:

@@ -160,7 +160,7 @@ def _nearest(points: Points, probed: Integers) -> NDArray[np.float64]:
 def _standing_apart(distances: NDArray[np.float64]) -> tuple[int, NDArray[np.bool_], float, float] | None:
     """How many copies rows have, which rows do, how many would by chance, and the probability of so many; None where there
     are none."""
-    from scipy.stats import binom
+    from scipy.special import bdtrc  # scipy.stats has the same and takes two seconds to import
 
     powers = np.arange(1, N_NEAREST)
     with np.errstate(all="ignore"):
@@ -170,7 +170,7 @@ def _standing_apart(distances: NDArray[np.float64]) -> tuple[int, NDArray[np.boo
     usual = (float(counts[FIRST_USUAL - 1 :].max()) + 1) / n_probed
     n_copies = int(np.argmax(counts[:MAX_COPIES])) + 1
     n_found = int(counts[n_copies - 1])
-    chance = MAX_COPIES * float(binom.sf(n_found - 1, n_probed, min(usual, 1.0)))
+    chance = MAX_COPIES * float(bdtrc(n_found - 1, n_probed, min(usual, 1.0)))
     if n_found - usual * n_probed < max(MIN_FOUND, MIN_SHARE * n_probed) or chance > MAX_CHANCE:
         return None
     return n_copies, apart[:, n_copies - 1], usual * n_probed, chance

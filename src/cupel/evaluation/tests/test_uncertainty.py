@@ -44,6 +44,30 @@ def test_resampled_scores_are_the_scores_of_repeated_rows(name: str) -> None:
         assert found[number] == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("n_decimals", [2, 12])
+def test_rank_scores_of_many_rows_are_resampled_to_first_order(n_decimals: int) -> None:
+    target = (np.random.default_rng(0).random(6000) < 0.2).astype(np.int64)
+    predictions = np.round(noisy(target, 1.0, 1), n_decimals)
+    metric, resamples = METRICS["roc_auc"], Resamples.draw(6000, seed=3, n_resamples=100)
+    assert metric.prepare_linear is not None
+    linear = metric.prepare_linear(target, predictions)
+    assert linear(np.ones((1, 6000)))[0] == pytest.approx(score("roc_auc", target, predictions), abs=1e-12)
+    exact = resamples.scores([metric.prepare(target, predictions)])[0]
+    found = resamples.scores([linear])[0]
+    assert np.abs(found - exact).max() < 0.1 * exact.std()
+    assert found.std() == pytest.approx(exact.std(), rel=0.02)
+
+
+def test_rank_scores_of_few_positive_rows_are_resampled_exactly() -> None:
+    target = (np.arange(6000) < 100).astype(np.int64)
+    predictions, metric = noisy(target, 1.0, 1), METRICS["roc_auc"]
+    assert metric.prepare_linear is not None
+    resamples = Resamples.draw(6000, seed=3, n_resamples=10)
+    prepares = (metric.prepare, metric.prepare_linear)
+    exact, linear = (resamples.scores([prepare(target, predictions)])[0] for prepare in prepares)
+    assert (exact == linear).all()
+
+
 def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
     covered = 0
     for seed in range(150):
