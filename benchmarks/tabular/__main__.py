@@ -2,9 +2,12 @@
 
     python -m benchmarks.tabular run --data FOLDER --work FOLDER --seconds 60 [--systems "cupel;FLAML"] [--only adult,letter]
     python -m benchmarks.tabular report --work FOLDER --out benchmarks/results/tabular.md
+    python -m benchmarks.tabular keep --work FOLDER [--kept benchmarks/results/cells]
+    python -m benchmarks.tabular restore --work FOLDER [--kept benchmarks/results/cells] [--systems "AutoGluon best_quality"]
 
 Every cell (table, system, seconds) is kept as it ends; a second `run` does what is missing. The test part of a table is seen
-by nobody before predictions are judged here.
+by nobody before predictions are judged here. `keep` writes cells into few small files that can be committed, `restore` puts them
+back, so that hours of peers need not be spent anew; where Cupel itself has changed, leave its cells out and run them.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import time
 from pathlib import Path
 
 from benchmarks.tables import Table, tables_named
+from benchmarks.tabular.keeping import keep, restore
 from benchmarks.tabular.report import report
 from benchmarks.tabular.systems import System, systems_named
 from cupel.core import machine
@@ -142,7 +146,14 @@ def main() -> None:
     reporting.set_defaults(act=lambda arguments: report(Path(arguments.work), Path(arguments.out), note=arguments.note))
     reporting.add_argument("--note", default="", help="a sentence for the head of the page")
     reporting.add_argument("--out", default="benchmarks/results/tabular.md")
-    for command in (running, reporting):
+    keeping = commands.add_parser("keep")
+    keeping.set_defaults(act=lambda arguments: keep(Path(arguments.work), Path(arguments.kept)))
+    restoring = commands.add_parser("restore")
+    restoring.set_defaults(act=lambda arguments: restore(Path(arguments.work), Path(arguments.kept), systems=arguments.systems))
+    restoring.add_argument("--systems", default="")
+    for command in (keeping, restoring):
+        command.add_argument("--kept", default="benchmarks/results/cells")
+    for command in (running, reporting, keeping, restoring):
         command.add_argument("--work", required=True)
     arguments = parser.parse_args()
     arguments.act(arguments)
