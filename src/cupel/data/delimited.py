@@ -114,8 +114,36 @@ def _from_windows(content: bytes, source: str) -> tuple[bytes, list[Finding]]:
     return text.encode(), [finding]
 
 
+def read_rows(content: bytes, separator: str, *, source: str, width: int | None = None) -> pl.DataFrame:
+    """All lines of a piece of a text table in UTF-8, without looking for a header; every cell as text.
+
+    Raises:
+        DataError: it is not UTF-8, or its lines differ in their number of cells, or have another than `width`.
+    """
+    frame = _frame_of(content, separator)
+    if frame is None:
+        try:
+            header, columns = _read_exactly(content, separator, source)
+        except UnicodeDecodeError as error:
+            raise DataError(f"{source} begins as UTF-8 but is not ({error.reason}); save it as UTF-8.") from error
+        lines = [pl.Series([first, *cells.tolist()], dtype=pl.String) for first, cells in zip(header, columns, strict=True)]
+        frame = pl.DataFrame([line.alias(f"column_{place + 1}") for place, line in enumerate(lines)])
+    if width is not None and frame.width != width:
+        raise DataError(f"{source} has {width} columns in its header, but some lines have {frame.width} cells; mend those lines.")
+    return frame
+
+
 def _read_fast(content: bytes, separator: str) -> tuple[list[str], list[Array]] | None:
     """Parsed by Polars; None where quotes or line lengths ask for a closer look."""
+    frame = _frame_of(content, separator)
+    if frame is None:
+        return None
+    header = ["" if cell is None else str(cell) for cell in frame.row(0)]
+    return header, [series.to_numpy() for series in frame.slice(1)]
+
+
+def _frame_of(content: bytes, separator: str) -> pl.DataFrame | None:
+    """All lines, the header among them; None where quotes or line lengths ask for a closer look."""
     shape = _fields_per_line(np.frombuffer(content, np.uint8), ord(separator))
     if shape is None:
         return None
@@ -131,10 +159,7 @@ def _read_fast(content: bytes, separator: str) -> tuple[list[str], list[Array]] 
         return None
     if frame.height != len(n_fields) or frame.width != width:
         return None
-    if is_blank.any():
-        frame = frame.filter(~is_blank)
-    header = ["" if cell is None else str(cell) for cell in frame.row(0)]
-    return header, [series.to_numpy() for series in frame.slice(1)]
+    return frame.filter(~is_blank) if is_blank.any() else frame
 
 
 def _fields_per_line(content: NDArray[np.uint8], separator: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:

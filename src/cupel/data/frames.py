@@ -41,14 +41,14 @@ def table_of(source: Any) -> RawTable:
 
 def columns_of_polars(frame: pl.DataFrame) -> list[Array]:
     """NumPy columns of a Polars frame, in its order."""
-    return [_of_series(series) for series in frame]
+    return [array_of_series(series) for series in frame]
 
 
 def _of_polars(frame: pl.DataFrame, source: str) -> RawTable:
     return RawTable.of(frame.columns, columns_of_polars(frame), source=source)
 
 
-def _of_series(series: pl.Series) -> Array:
+def array_of_series(series: pl.Series) -> Array:
     kind = series.dtype
     if kind.is_integer() or kind.is_float():
         return series.to_numpy()  # NaN for null, then as floats
@@ -99,7 +99,7 @@ def _of_arrow(source: Any) -> RawTable:
     names = getattr(source, "column_names", None)
     if names is not None and len(set(names)) < len(names):  # Polars refuses two columns of one name
         frames = [pl.DataFrame(source.select([position])) for position in range(len(names))]
-        return RawTable.of(names, [_of_series(frame.to_series()) for frame in frames], source="the Arrow table")
+        return RawTable.of(names, [array_of_series(frame.to_series()) for frame in frames], source="the Arrow table")
     try:
         return _of_polars(pl.DataFrame(source), "the Arrow table")
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
@@ -117,7 +117,7 @@ def _of_mapping(source: Mapping[Any, Any]) -> RawTable:
 
 def _of_anything(name: Any, column: Any) -> Array:
     if isinstance(column, pl.Series):
-        return _of_series(column)
+        return array_of_series(column)
     if hasattr(column, "iloc"):
         return _of_pandas_series(column)
     if isinstance(column, str | bytes) or not hasattr(column, "__len__"):

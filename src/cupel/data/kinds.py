@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +80,11 @@ def cells_of(values: Array, *, with_weak: bool = True) -> Cells:
     hyphen beside a plus sign is the result of a test, not a missing one.
     """
     texts, codes = distinct_texts(values)
-    counts = np.bincount(codes, minlength=len(texts)).astype(np.int64)
+    return cells_counted(texts, np.bincount(codes, minlength=len(texts)).astype(np.int64), with_weak=with_weak)
+
+
+def cells_counted(texts: Sequence[str], counts: NDArray[np.int64], *, with_weak: bool = True) -> Cells:
+    """The same from different stripped texts, "" for missing, and how often each occurs."""
     known = STRONG_MARKERS | WEAK_MARKERS if with_weak else STRONG_MARKERS
     if "+" in texts:
         known = known - {"-"}
@@ -105,12 +110,24 @@ def infer(name: str, values: Array, *, is_target: bool = False, is_time: bool = 
     decimals = _infer_decimals(name, values)
     if decimals is not None:
         return decimals
-    cells = cells_of(values)
+    return _infer_cells(name, partial(cells_of, values), is_target=is_target, may_identify=may_identify)
+
+
+def infer_counted(
+    name: str, texts: Sequence[str], counts: NDArray[np.int64], *, is_target: bool = False, is_time: bool = False
+) -> Typed:
+    """As `infer`, of a column of texts whose different cells, stripped, in order of appearance, were counted already."""
+    may_identify = not (is_target or is_time)
+    return _infer_cells(name, partial(cells_counted, texts, counts), is_target=is_target, may_identify=may_identify)
+
+
+def _infer_cells(name: str, cells_by: Callable[..., Cells], *, is_target: bool, may_identify: bool) -> Typed:
+    cells = cells_by()
     found = _infer_texts(name, cells, may_identify=may_identify)
     n_weak = sum(count for text, count in cells.markers.items() if text.lower() in WEAK_MARKERS)
     is_measured = found.column.kind in (ColumnKind.NUMBER, ColumnKind.DATETIME)
-    if n_weak and not is_measured and (is_target or n_weak > len(values) / 2):
-        cells = cells_of(values, with_weak=False)
+    if n_weak and not is_measured and (is_target or n_weak > (cells.n_present + cells.n_missing) / 2):
+        cells = cells_by(with_weak=False)
         found = _infer_texts(name, cells, may_identify=may_identify)
     column = replace(found.column, markers=tuple(sorted(cells.markers)))
     return Typed(column, found.findings, cells.markers)
@@ -261,12 +278,16 @@ def _typed_number(name: str, cells: Cells, reading: NumberReading, *, may_identi
 
 def _identifies(name: str, numbers: Array) -> bool:
     """Whether distinct whole numbers in file order merely number the rows: by their name, or as a running sequence."""
-    is_named = is_id_name(name)
-    span = int(numbers.max()) - int(numbers.min()) + 1
-    may_run = span == len(numbers) >= _MIN_SEQUENCE and not _TIME_NAME.search(name)
-    if not (is_named or may_run) or len(np.unique(numbers)) < len(numbers):
+    low, high = int(numbers.min()), int(numbers.max())
+    if not may_number_rows(name, low=low, high=high, n_rows=len(numbers)) or len(np.unique(numbers)) < len(numbers):
         return False
-    return is_named or int(numbers.min()) in (0, 1) or bool((np.diff(numbers.astype(np.float64)) == 1).all())
+    return is_id_name(name) or low in (0, 1) or bool((np.diff(numbers.astype(np.float64)) == 1).all())
+
+
+def may_number_rows(name: str, *, low: int, high: int, n_rows: int) -> bool:
+    """Whether whole numbers between these ends, if they never repeat, may number the rows."""
+    may_run = high - low + 1 == n_rows >= _MIN_SEQUENCE and not _TIME_NAME.search(name)
+    return is_id_name(name) or may_run
 
 
 def is_id_name(name: str) -> bool:

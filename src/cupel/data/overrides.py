@@ -37,8 +37,16 @@ def impose(name: str, values: Array, *, kind: ColumnKind) -> Typed:
     Raises:
         DataError: its cells cannot be of this kind.
     """
-    cells = cells_of(values)
-    column = replace(_column(name, values, cells, kind), markers=tuple(sorted(cells.markers)), overridden=True)
+    return imposed(name, cells_of(values), kind=kind, like=values)
+
+
+def imposed(name: str, cells: Cells, *, kind: ColumnKind, like: Array) -> Typed:
+    """The same of cells that were counted already; `like` is an array of their type.
+
+    Raises:
+        DataError: the cells cannot be of this kind.
+    """
+    column = replace(_column(name, like, cells, kind), markers=tuple(sorted(cells.markers)), overridden=True)
     return Typed(column, (), cells.markers)
 
 

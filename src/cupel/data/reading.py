@@ -57,21 +57,45 @@ def read(
         DataError: the table cannot be read, a named column is not there, or the target cannot be learned.
         UsageError: `task`, `positive` or a kind is unknown or does not fit.
     """
-    group, time = (None if name is None else str(name) for name in (group, time))
     table = read_table(source, query=query, sheet=sheet, readers=readers)
+    asked = {"task": task, "metric": metric, "positive": positive}
+    return dataset_of(table, target=target, asked=asked, kinds=kinds, group=group, time=time, readers=readers, progress=progress)
+
+
+def dataset_of(
+    table: RawTable,
+    *,
+    target: str | Sequence[str] | None,
+    asked: Mapping[str, Any],
+    kinds: Mapping[str, str] | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    readers: Sequence[Reader] = (),
+    known: Mapping[str, Typed] | None = None,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Dataset:
+    """The same from a table that was read; `asked` are task, metric and positive class.
+
+    `known` says what columns are where more rows than these have told it.
+    """
+    group, time = (None if name is None else str(name) for name in (group, time))
+    known = known or {}
     names = labels.target_names(table.target if target is None else target, table)
     wanted = {str(name): kind_named(name, kind) for name, kind in (kinds or {}).items()}
     for name in names or (None,):
         _check_table(table, target=name, group=group, time=time, others=wanted)
-    asked = {"task": task, "metric": metric, "positive": positive}
-    table, goal = _goal(table, names, wanted, readers, asked=asked, progress=progress)
+    table, goal = _goal(table, names, wanted, readers, known=known, asked=asked, progress=progress)
     target = None if goal is None else goal.task.target
     kept = np.arange(table.n_rows) if goal is None else np.flatnonzero(goal.is_present)
     raw = {name: values if len(kept) == table.n_rows else values[kept] for name, values in table.columns.items()}
     special = _special(raw, wanted, readers, folder=table.folder, but=(target, group, time), progress=progress)
     special |= _kept_masks(goal, kept)
     plain = {name: values for name, values in raw.items() if name not in special}
-    typed = {name: _typed(name, values, wanted.get(name), group, time) for name, values in plain.items() if name != target}
+    typed = {
+        name: known.get(name) or _typed(name, values, wanted.get(name), group, time)
+        for name, values in plain.items()
+        if name != target
+    }
     if goal is not None:
         typed[goal.column.name] = Typed(goal.column)
         typed = typed if special else _with_a_feature(typed, raw, goal)
@@ -177,6 +201,7 @@ def _goal(
     wanted: Mapping[str, ColumnKind],
     readers: Sequence[Reader],
     *,
+    known: Mapping[str, Typed],
     asked: Mapping[str, Any],
     progress: Callable[[float], None],
 ) -> tuple[RawTable, Target | None]:
@@ -196,7 +221,9 @@ def _goal(
     reader = next((reader for reader in readers if raw.dtype == object and reader.claims(raw, folder=table.folder)), None)
     if reader is not None:
         return table, mask_target(target, reader.masks(raw, folder=table.folder, progress=progress), asked=asked)
-    typed = infer(target, raw, is_target=True) if kind is None else impose(target, raw, kind=kind)
+    typed = known.get(target)
+    if typed is None:
+        typed = infer(target, raw, is_target=True) if kind is None else impose(target, raw, kind=kind)
     return table, find_target(typed, raw, task=task, metric=metric, positive=positive)
 
 

@@ -201,6 +201,15 @@ def _labels(column: Column, raw: Array) -> tuple[Column, Array]:
     return column, decode(raw, replace(column, kind=ColumnKind.CATEGORY)).values
 
 
+def answers_of(column: Column, raw: Array, task: Task) -> Array:
+    """The answers of further rows, -1 or NaN where there is none; `column` is the target's as it was typed when the task was found."""
+    if not task.is_classification:
+        return decode(raw, column).values
+    place = {label: index for index, label in enumerate(task.classes)}
+    labels = _labels(column, raw)[1]
+    return np.fromiter((place.get(label, -1) for label in labels.tolist()), np.int64, len(labels))
+
+
 def _check_number_of_classes(name: str, classes: list[str], asked: str | None) -> None:
     if len(classes) < 2:
         raise DataError(
