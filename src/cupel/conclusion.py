@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel import data, ensembling, evaluation, execution, packing, trust, unsealing, verdict
+from cupel import all_rows, data, ensembling, evaluation, execution, packing, trust, unsealing, verdict
 from cupel.core.budget import Deadline
 from cupel.core.dataset import Dataset
 from cupel.core.errors import NoModelError
@@ -249,7 +249,12 @@ def _publish(
     """Write the artifact, then what tells about it: a verdict never names a model that is not there."""
     pick, judged = proven.pick, proven.verdict
     with stopwatch.stage("measuring speed"):
-        model = _packed_model(problem, folder, pick)
+        final = all_rows.settled(problem, folder.path, model=_packed_model(problem, folder, pick))
+        proven, judged, model = (
+            _with_final(proven, final),
+            replace(judged, promises=trust.joined(judged.promises, final.promises)),
+            final.model,
+        )
         latency = packing.measure_latency(model, _latency_feeds(problem), seconds=LATENCY_SECONDS)
     with stopwatch.stage("opening sealed rows"):
         judged = replace(judged, promises=trust.joined(judged.promises, unsealing.opened(problem, folder, model=model)))
@@ -267,7 +272,8 @@ def _publish(
     )
     with stopwatch.stage("packing"):
         n_bytes = packing.pack(
-            folder.path / "model.cupel", _package(problem, folder, replace(proven, verdict=judged), model=model)
+            folder.path / "model.cupel",
+            _package(problem, replace(proven, verdict=judged), model=model, expected=_expected(folder, pick, final)),
         )
         execution.keep_pick(folder.path, pick, hashes=data.row_hashes(problem.dataset))
     judged = judged.completed(seconds=deadline.elapsed, seconds_by_stage=stopwatch.seconds, n_bytes=n_bytes)
@@ -290,7 +296,11 @@ def _publish(
     return Run(folder.path)
 
 
-def _package(problem: Problem, folder: execution.RunFolder, proven: Proven, *, model: bytes) -> packing.Package:
+def _with_final(proven: Proven, final: all_rows.Final) -> Proven:
+    return proven if final.uncertainty is None else replace(proven, uncertainty=final.uncertainty)
+
+
+def _package(problem: Problem, proven: Proven, *, model: bytes, expected: Array) -> packing.Package:
     pick, judged = proven.pick, proven.verdict
     return packing.Package(
         model=model,
@@ -298,7 +308,7 @@ def _package(problem: Problem, folder: execution.RunFolder, proven: Proven, *, m
         task=_decided(problem, pick),
         inputs=packing.inputs_of(model, problem.inputs),
         golden=golden_cells(problem.dataset, problem.golden_rows),
-        expected=_expected(folder, pick),
+        expected=expected,
         spread=problem.spread,
         uncertainty=proven.uncertainty.to_json(),
         card=verdict.model_card(judged, problem.dataset),
@@ -435,8 +445,10 @@ def _packed_model(problem: Problem, folder: execution.RunFolder, pick: Ensemble)
     return packing.with_maps(model, problem.task, inputs=problem.inputs) if problem.task.grid else model
 
 
-def _expected(folder: execution.RunFolder, pick: Ensemble) -> Array:
+def _expected(folder: execution.RunFolder, pick: Ensemble, final: all_rows.Final) -> Array:
     """What the trained models themselves predicted for the golden rows, combined as the ensemble is."""
+    if final.expected is not None:
+        return final.expected
     golden = [[folder.units.array(unit.key, "golden") for unit in member.units] for member in pick.members]
     return pick.rule.apply([np.mean(folds, axis=0) for folds in golden])
 

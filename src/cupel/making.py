@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel import execution, packing
+from cupel import execution, finishing, packing
 from cupel.core import registry
 from cupel.core.budget import Deadline
 from cupel.core.cache import Cache
@@ -42,6 +42,7 @@ def handover(problem: Problem, *, units: Path, kept_bytes: float) -> execution.H
         "units": str(units.absolute()),
         "kept_bytes": kept_bytes,
         "weights": execution.described(problem.weights),
+        "whole": None if problem.whole is None else problem.whole.to_json(),
         "cache": None if cache is None else {"folder": str(cache.folder.absolute()), "seconds": seconds},
     }
     return execution.Handover(dataset=problem.dataset, splits=problem.splits, golden=problem.golden_rows, facts=facts)
@@ -73,6 +74,7 @@ def maker(given: execution.Handover, *, stopwatch: Stopwatch) -> execution.UnitM
         seed=facts["seed"],
         stopwatch=stopwatch,
         kept_bytes=facts["kept_bytes"],
+        finisher=partial(finishing.fitted, given),
     )
 
 

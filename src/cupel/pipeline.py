@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel import execution, making, tuning
+from cupel import all_rows, execution, making, tuning
 from cupel.conclusion import comparer, conclude, scorer, show_score
 from cupel.core import machine, registry
 from cupel.core.budget import Budget, Deadline, Effort, seconds_in
@@ -82,7 +82,13 @@ def fit(
     registry.load_families()
     with machine.held_to(limits.cores), closing(observer):
         problem = understand(
-            source, target, settings=settings or Settings(), observer=observer, stopwatch=stopwatch, seconds=seconds or math.inf
+            source,
+            target,
+            settings=settings or Settings(),
+            observer=observer,
+            stopwatch=stopwatch,
+            seconds=seconds or math.inf,
+            limits=limits,
         )
         ground = _ground(problem, budget.effort)
         strategy = tuning.strategy_named(problem.settings.search, ground)  # one that cannot be is refused before a folder is made
@@ -208,14 +214,35 @@ def _tried(
     """Everything that was tried, and what more rows would be worth."""
     for_rows = _kept_for_more_rows(budget)
     with stopwatch.stage("searching"), _runner(problem, folder, guard, stopwatch=stopwatch) as runner:
-        until = deadline.minus(for_rows)
+        until = deadline.minus(for_rows + all_rows.seconds_kept(problem, budget.seconds))
         tried = _search(problem, runner, strategy, guard, budget=budget, deadline=until, observer=observer)
         if guard.reason_to_end():
             return tried, {}
         runner.executor.stopwatch = Stopwatch()  # what it takes counts for this stage
         with stopwatch.stage("learning from fewer rows"):
             seconds = SHARE_OF_TIME * deadline.elapsed if budget.seconds is None else for_rows
-            return tried, worth_of_more_rows(problem, tried, run=runner.run, seconds=seconds)
+            promises = worth_of_more_rows(problem, tried, run=runner.run, seconds=seconds)
+        _fit_final(problem, tried, runner, budget=budget, deadline=deadline, observer=observer, stopwatch=stopwatch)
+        return tried, promises
+
+
+def _fit_final(
+    problem: Problem,
+    tried: Sequence[tuning.Tried],
+    runner: execution.Runner,
+    *,
+    budget: Budget,
+    deadline: Deadline,
+    observer: Observer,
+    stopwatch: Stopwatch,
+) -> None:
+    """Fit on all rows where the search saw some of them only."""
+    if problem.whole is None:
+        return
+    observer.stage("fitting the best on all rows")
+    until = deadline.minus(_seconds_to_conclude(problem, budget, [each.trial for each in tried]))
+    with stopwatch.stage("fitting on all rows"):
+        all_rows.fit_final(problem, tried, runner, deadline=until, progress=observer.stage_progress)
 
 
 def search(

@@ -19,6 +19,7 @@ from cupel.core.errors import DataError, UsageError
 from cupel.core.family import Cost, Family
 from cupel.core.finding import Finding
 from cupel.core.inputs import InputShape
+from cupel.core.limits import Limits
 from cupel.core.modality import GraphInput, Inspection, Modality, Pretrained
 from cupel.core.observer import Observer, Silent
 from cupel.core.preparation import ForeseeingPreparation
@@ -28,6 +29,7 @@ from cupel.core.split import Splits
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.task import Task
 from cupel.core.weights import Weights, demand_allowed, find_weights, findings_about
+from cupel.data import streamed
 
 Array = NDArray[Any]
 N_GOLDEN = 32
@@ -41,7 +43,7 @@ FEWEST_SECONDS_TO_MEASURE = 60.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
-    """What a run works on."""
+    """What a run works on. Where the table is larger than memory, `dataset` holds some of its rows, and `whole` is the table."""
 
     dataset: Dataset
     modality: Modality
@@ -51,6 +53,7 @@ class Problem:
     families: tuple[Family, ...]
     settings: Settings
     weights: tuple[Weights, ...] = ()
+    whole: streamed.Whole | None = None
 
     def kept_in(self, cache: Cache) -> Problem:
         """The same problem, with a place for what is dear to compute of its rows."""
@@ -132,11 +135,12 @@ def understand(
     observer: Observer | None = None,
     stopwatch: Stopwatch | None = None,
     seconds: float = math.inf,
+    limits: Limits | None = None,
 ) -> Problem:
     """Read the data, find the task, the faults and the splits; without a target the one that the source itself names.
 
     Several targets, columns of 0 and 1, are labels that may hold together. Where the whole run has few `seconds`, what mending
-    a fault would do to the score is not measured.
+    a fault would do to the score is not measured. A file that would not fit into what `limits` leave is read in pieces.
 
     Raises:
         DataError: the data cannot be read or learned from.
@@ -150,7 +154,13 @@ def understand(
     demand_allowed(weights, allowed=settings.allow_licences)
     observer.stage("reading the data")
     with stopwatch.stage("reading"):
-        dataset = read(source, target, settings=settings, progress=observer.stage_progress)
+        sample = _sample_of(source, settings, limits=limits, seconds=seconds)
+        if sample is None:
+            dataset, whole = read(source, target, settings=settings, progress=observer.stage_progress), None
+        else:
+            observer.message(sample.words)
+            dataset, whole = sample.drawn(target, settings=settings, seconds=seconds, progress=observer.stage_progress)
+            settings = replace(settings, sample=sample.n_rows)
     if dataset.task is None:
         known = ", ".join(dataset.schema.names[:20])
         raise UsageError(f"which column is to be predicted was not said; the columns are {known}. Name one with --target.")
@@ -178,6 +188,7 @@ def understand(
             families=_families(modality, settings, dataset.task, others=pretrained.families),
             settings=settings,
             weights=pretrained.weights,
+            whole=whole,
         )
 
 
@@ -211,11 +222,76 @@ def read(
     ).without(tuple(dict.fromkeys((*settings.drop, *plan.drop))))
     plan.check_rows(dataset)
     dataset = data.mended(dataset, plan.changes)
+    return _checked(dataset, settings)
+
+
+def _checked(dataset: Dataset, settings: Settings) -> Dataset:
     dataset = data.shuffled(dataset, seed=settings.seed) if settings.shuffle_target else dataset
     if dataset.task is not None:
         _check_wishes(settings, dataset.task)
         evaluation.metric_named(dataset.task.metric, dataset.task)
     return dataset
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Sample:
+    """So many rows are to be drawn from a file, and why."""
+
+    batches: streamed.Batches
+    n_rows: int
+    words: str
+
+    def drawn(
+        self, target: str | Sequence[str] | None, *, settings: Settings, seconds: float, progress: Callable[[float], None]
+    ) -> tuple[Dataset, streamed.Whole]:
+        """The rows, and the file that they are of."""
+        if not isinstance(target, str):
+            raise UsageError("a table that is read in pieces has one target; name its column with --target.")
+        asked = {"task": settings.task, "metric": settings.metric, "positive": settings.positive}
+        dataset, whole = streamed.drawn(
+            self.batches,
+            n_rows=self.n_rows,
+            target=target,
+            asked=asked,
+            kinds=settings.kinds,
+            group=settings.group,
+            time=settings.time,
+            seed=settings.seed,
+            seconds=seconds,
+            progress=progress,
+        )
+        return _checked(dataset.without(settings.drop), settings), whole
+
+
+def _sample_of(source: Any, settings: Settings, *, limits: Limits | None, seconds: float) -> _Sample | None:
+    """What to draw; None where the table fits, or is none that can be read in pieces.
+
+    Raises:
+        UsageError: it does not fit, and something is asked that needs all rows, or there is too little memory for any.
+    """
+    batches = None if limits is None and settings.sample is None else streamed.batches_of(source)
+    if batches is None:
+        return None
+    most = None if limits is None else limits.memory_bytes
+    memory_bytes = float(machine.usable_memory_bytes() if most is None else most)
+    needed = streamed.needed_bytes(batches)
+    n_rows = settings.sample
+    if n_rows is None and needed > memory_bytes:
+        n_rows = streamed.rows_to_search(batches, memory_bytes=memory_bytes, seconds=seconds)
+    if n_rows is None or n_rows >= batches.n_rows:
+        return None
+    wishes = {
+        "--fixes": settings.fixes,
+        "--seal": settings.seal,
+        "--backbone": settings.backbones,
+        "--task multilabel": settings.task == "multilabel",
+    }
+    streamed.refuse_what_needs_all_rows(batches, wishes, needed_bytes=needed, memory_bytes=memory_bytes)
+    words = (
+        f"about {batches.n_rows:,} rows would take {needed / 1e9:.1f} GB, and {memory_bytes / 1e9:.1f} GB may be used: all are "
+        f"counted, {n_rows:,} are searched on"
+    )
+    return _Sample(batches=batches, n_rows=n_rows, words=words)
 
 
 def inspect(dataset: Dataset, modality: Modality) -> Inspection:

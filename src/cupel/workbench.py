@@ -100,7 +100,8 @@ class Bench:
         from cupel.execution import describe_failure
 
         try:
-            answer = self._settle(order) if order["do"] == "settle" else self._make(order)
+            does = {"settle": self._settle, "make": self._make, "finish": self._finish}
+            answer = does[order["do"]](order)
         except StorageError as error:
             answer = {"is": "failed", "why": "storage", "reason": str(error)}
         except Exception as error:  # noqa: BLE001 whatever a candidate raises is told to the process that keeps the journal
@@ -137,6 +138,18 @@ class Bench:
             assignment = replace(assignment, starts=tuple(map(load_file, order["starts"])))
         made = maker.execute(assignment, deadline=Deadline(order["seconds"]), progress=self._report)
         return {"is": "made", "units": [unit.key for unit in made], "seconds_by_stage": dict(maker.stopwatch.seconds)}
+
+    def _finish(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        """Fit on all rows of a table that is larger than memory."""
+        from cupel.core.budget import Deadline
+        from cupel.execution import Assignment
+
+        maker = self._maker
+        assert maker is not None, "a worker settles before it makes anything"
+        assert maker.dataset.task is not None, "a run's dataset has a task"
+        assignment = Assignment.from_plain(order["assignment"], families=self._families, task=maker.dataset.task)
+        facts = maker.finish(assignment, Path(order["folder"]), deadline=Deadline(order["seconds"]), progress=self._report)
+        return {"is": "made", "facts": facts}
 
     def _report(self, fraction: float) -> None:
         self._channel.send({"is": "progress", "fraction": fraction})

@@ -51,6 +51,12 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     asked.add_argument("--space", metavar="YAML", help="a file that narrows, fixes or extends what may be chosen, by family")
     asked.add_argument("--no-racing", action="store_true", help="train every candidate on all folds, however bad the first")
     asked.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="where networks are trained")
+    asked.add_argument(
+        "--sample",
+        type=int,
+        metavar="ROWS",
+        help="search on so many rows, drawn from all (default: all, where they fit into memory)",
+    )
     asked.add_argument("--seed", type=int, default=0, help="same seed and effort: same models")
 
 
@@ -116,6 +122,7 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         racing=not arguments.no_racing,
         device=arguments.device,
         fixes=fixes_from(getattr(arguments, "fixes", None)),
+        sample=arguments.sample,
         seed=arguments.seed,
     )
 

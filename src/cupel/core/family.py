@@ -80,6 +80,9 @@ class Cost:
     memory_bytes: float
 
 
+FitStored = Callable[..., "FittedUnit"]
+"""`fit_stored(unit, *, config, recipe, task, threads, deadline, progress) -> FittedUnit` of a `StoredUnit`, read in pieces."""
+
 FitFunction = Callable[..., list[FittedUnit]]
 """`fit(units, *, config, task, threads, deadline) -> list[FittedUnit]`, for families that train themselves."""
 
@@ -99,7 +102,7 @@ class Family:
     after another, each on all cores. One that `joins` builds networks of one member that answer row by row and need nothing
     but their blocks: built with more outputs, they are parts of a network that reads several modalities.
     `trunk` are the beginnings of the names of those weights of a network that make features, so that another run can start from
-    them; empty where nothing can.
+    them; empty where nothing can. `fit_stored` learns from rows that are not in memory at once; None where it cannot.
     """
 
     name: str
@@ -116,6 +119,7 @@ class Family:
     folds_apart: bool = False
     joins: bool = False
     trunk: tuple[str, ...] = ()
+    fit_stored: FitStored | None = None
     fit: FitFunction | None = None
     build: BuildFunction | None = None
 

@@ -31,7 +31,7 @@ class Settings:
     plan, as `cupel look --fixes` writes one. With `shuffle_target` targets are exchanged between rows, and scores must fall to
     chance. `backbones` are pretrained weights to start from (files, folders, or names on a hub, which are downloaded only with
     `allow_network`); of those whose licence forbids commercial use only those named in
-    `allow_licences` are taken.
+    `allow_licences` are taken. Of a table that is searched on a sample, `sample` is its number of rows: None lets memory and time say.
     """
 
     task: str | None = None
@@ -61,6 +61,7 @@ class Settings:
     backbones: tuple[str, ...] = ()
     allow_network: bool = False
     allow_licences: tuple[str, ...] = ()
+    sample: int | None = None
     seed: int = 0
 
     def to_plain(self) -> dict[str, Any]:

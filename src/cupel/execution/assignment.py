@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -77,6 +78,15 @@ class Executor(Protocol):
         Raises:
             TrainingError: they could not be made; says why.
             InterruptedRunError: they were given up, since the run is to end.
+        """
+        ...
+
+    def finish(
+        self, assignment: Assignment, folder: Path, *, deadline: Deadline, progress: Callable[[float], None]
+    ) -> Mapping[str, Any]:
+        """Fit the candidate on all rows of a table that is larger than memory; what is made is then in the folder.
+
+        Raises: as `execute`.
         """
         ...
 

@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -40,6 +41,16 @@ class Exporter(Protocol):
         self, preparation: FittedPreparation, model: FittedModel, *, feeds: Mapping[str, Array], expected: Array
     ) -> bytes:
         """The serialised model, whose predictions for `feeds` were compared with `expected`."""
+        ...
+
+
+class Finisher(Protocol):
+    """Fits a candidate on all rows of a table that is larger than memory, and leaves what it made in a folder."""
+
+    def __call__(
+        self, assignment: Assignment, *, folder: Path, deadline: Deadline, progress: Callable[[float], None]
+    ) -> dict[str, Any]:
+        """What was done, as plain values."""
         ...
 
 
@@ -87,6 +98,7 @@ class UnitMaker:
     measure: Callable[[bytes, Mapping[str, Array]], Mapping[str, float]]
     seed: int = 0
     kept_bytes: float = math.inf
+    finisher: Finisher | None = None
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     _prepared: dict[Any, Prepared] = field(default_factory=dict)
 
@@ -115,6 +127,14 @@ class UnitMaker:
             kept = self.units.save_together(dict(zip(keys, made, strict=True)))
         checkpoints.clear()
         return kept
+
+    def finish(
+        self, assignment: Assignment, folder: Path, *, deadline: Deadline, progress: Callable[[float], None]
+    ) -> dict[str, Any]:
+        """What was done to fit the candidate on all rows."""
+        assert self.finisher is not None, "asked only where there are more rows than these"
+        self._prepared.clear()  # room for others
+        return self.finisher(assignment, folder=folder, deadline=deadline, progress=progress)
 
     def close(self) -> None:
         """Forget the prepared folds."""

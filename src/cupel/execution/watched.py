@@ -82,10 +82,32 @@ class Watched:
             self._worker = None
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def finish(
+        self, assignment: Assignment, folder: Path, *, deadline: Deadline, progress: Callable[[float], None]
+    ) -> dict[str, Any]:
+        """The final fit on all rows, made by the worker; one that is ended from outside is not made again."""
+        worker = self._settled()
+        order = {"do": "finish", "assignment": assignment.to_plain(), "folder": str(folder.absolute())}
+        try:
+            answer = self._obeyed(worker, order, deadline, progress)
+        except LostWorkerError as error:
+            raise TrainingError(f"its worker process was {error}.") from error
+        done: dict[str, Any] = answer["facts"]
+        return done
+
     def _done(self, assignment: Assignment, deadline: Deadline, progress: Callable[[float], None]) -> dict[str, Any]:
         worker = self._settled()
-        seconds = None if deadline.remaining == float("inf") else deadline.remaining
-        order = {"do": "make", "assignment": assignment.to_plain(), "seconds": seconds, "starts": self._written(assignment)}
+        order = {"do": "make", "assignment": assignment.to_plain(), "starts": self._written(assignment)}
+        return self._obeyed(worker, order, deadline, progress)
+
+    def _obeyed(
+        self, worker: Worker, order: dict[str, Any], deadline: Deadline, progress: Callable[[float], None]
+    ) -> dict[str, Any]:
+        """The answer to an order that has its time.
+
+        Raises: what the worker says was wrong.
+        """
+        order = {**order, "seconds": None if deadline.remaining == float("inf") else deadline.remaining}
         answer = self._answer(worker, order, vigil=self._vigil(worker, deadline), progress=progress)
         if answer["is"] != "failed":
             return answer

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel.core import machine
 from cupel.core.abreast import fit_each
 from cupel.core.budget import Deadline
 from cupel.core.errors import TrainingError
@@ -19,12 +20,15 @@ from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
+from cupel.core.stored import StoredRows, StoredUnit
 from cupel.core.task import Task, TaskKind
 from cupel.core.trees import emit_trees, from_lightgbm
 from cupel.learners.by_label import fit_by_label
 
+Array = NDArray[Any]
 MOST_BINS = 255
 """Of a column: LightGBM's own default, with at least three rows in each."""
+ROWS_TO_BIN, ROWS_TO_PUSH = 200_000, 1 << 16
 OBJECTIVES = {TaskKind.BINARY: "binary", TaskKind.MULTICLASS: "multiclass", TaskKind.REGRESSION: "regression"}
 
 
@@ -104,16 +108,84 @@ def fit(
 def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline) -> FittedUnit:
     import lightgbm
 
-    started = time.monotonic()
-    centre, spread = 0.0, 1.0
-    if task.kind is TaskKind.REGRESSION:
-        centre, spread = float(np.mean(unit.train_target)), float(np.std(unit.train_target)) or 1.0
+    centre, spread = _centred(unit.train_target, task)
     train = lightgbm.Dataset(unit.train.matrix(), (unit.train_target - centre) / spread, free_raw_data=True)
     stop = train.create_valid(unit.stop.matrix(), (unit.stop_target - centre) / spread)
+    parameters = _parameters(config, task, seed=unit.seed)
+    fitted = _boosted(train, stop, config, task, parameters=parameters, until=until, what=f"fold {unit.fold + 1}")
+    model = replace(fitted.model, centre=centre, spread=spread)
+    return replace(fitted, model=model, predictions=model.predict(unit.valid))
+
+
+def fit_stored(
+    unit: StoredUnit,
+    *,
+    config: Config,
+    recipe: Recipe | None,
+    task: Task,
+    threads: int | None = None,
+    deadline: Deadline | None = None,
+    progress: Callable[[float], None] = lambda _: None,
+) -> FittedUnit:
+    """One booster on rows that are read in pieces: what is kept of them is the bin of each cell, a byte.
+
+    Bins are those of 200,000 rows from all over the table, as many as LightGBM itself looks at.
+    """
+    import lightgbm
+
+    until = deadline or Deadline()
+    centre, spread = _centred(unit.train_target, task)
+    parameters = _parameters(config, task, seed=unit.seed)
+    del parameters["force_row_wise"]  # which keeps every bin twice
+    parameters |= {"force_col_wise": True, "num_threads": threads or machine.usable_cores(), "max_bin": MOST_BINS}
+    looked_at = unit.train.spread(ROWS_TO_BIN).matrix()
+    like = lightgbm.Dataset(looked_at, np.zeros(len(looked_at)), params=parameters).construct()
+    target = ((unit.train_target - centre) / spread).astype(np.float32)
+    train = lightgbm.Dataset(_pieces(unit.train, progress), target, reference=like, params=parameters).construct()
+    del like, looked_at
+    stop = train.create_valid(unit.stop.matrix(), (unit.stop_target - centre) / spread)
+    fitted = _boosted(train, stop, config, task, parameters=parameters, until=until, what="all rows")
+    return replace(fitted, model=replace(fitted.model, centre=centre, spread=spread))
+
+
+def _pieces(stored: StoredRows, progress: Callable[[float], None]) -> Any:
+    """Stored rows as LightGBM asks for them: one, or a slice."""
+    import lightgbm
+
+    class Rows(lightgbm.Sequence):  # type: ignore[misc, name-defined]
+        batch_size = ROWS_TO_PUSH
+
+        def __len__(self) -> int:
+            return stored.n_samples
+
+        def __getitem__(self, wanted: Any) -> NDArray[np.float32]:
+            if isinstance(wanted, slice):
+                start, end, _ = wanted.indices(stored.n_samples)
+                progress(0.5 * end / stored.n_samples)
+                return stored.between(start, end).matrix()
+            return stored.between(int(wanted), int(wanted) + 1).matrix()[0]
+
+    return Rows()
+
+
+def _centred(target: Array, task: Task) -> tuple[float, float]:
+    """What values are moved by and divided by: nothing where there are classes."""
+    if task.kind is not TaskKind.REGRESSION:
+        return 0.0, 1.0
+    return float(np.mean(target)), float(np.std(target)) or 1.0
+
+
+def _boosted(
+    train: Any, stop: Any, config: Config, task: Task, *, parameters: dict[str, Any], until: Deadline, what: str
+) -> FittedUnit:
+    """Rounds until the loss on the stop rows has not fallen for long, or time is up; nothing is predicted yet."""
+    import lightgbm
+
+    started = time.monotonic()
     history: dict[str, dict[str, list[float]]] = {}
     cut, pace = _Cut(until), _Pace(until, rate=config.learning_rate, n_rounds=_rounds(config, task))
     booster = lightgbm.train(
-        _parameters(config, task, seed=unit.seed),
+        parameters,
         train,
         num_boost_round=config.max_rounds,
         valid_sets=[stop],
@@ -127,12 +199,11 @@ def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline) ->
     )
     losses = next(iter(history.get("stop", {"": []}).values()), [])
     if not losses:
-        raise TrainingError(f"fold {unit.fold + 1}: time was up before the first round; give the run more time.")
+        raise TrainingError(f"{what}: time was up before the first round; give the run more time.")
     n_rounds = int(np.argmin(losses)) + 1
-    model = Boosted(booster, n_rounds, task.kind, centre, spread)
     return FittedUnit(
-        model,
-        model.predict(unit.valid),
+        Boosted(booster, n_rounds, task.kind),
+        np.empty((0, task.n_outputs)),
         curve={"stop_loss": losses},
         best_epoch=n_rounds - 1,
         seconds=time.monotonic() - started,

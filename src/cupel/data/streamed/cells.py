@@ -14,6 +14,7 @@ from cupel.core.schema import Column, ColumnKind
 from cupel.data.frames import array_of_series
 
 Array = NDArray[Any]
+ISO_FORMS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f")
 CODED = (ColumnKind.CATEGORY, ColumnKind.CONSTANT)
 
 
@@ -31,6 +32,8 @@ def read_cells(series: pl.Series, column: Column) -> Read:
     is_plain = column.kind is ColumnKind.NUMBER and column.decimal == "." and not column.mending
     if series.dtype == pl.String and is_plain:
         return _read_numbers(series, column)
+    if series.dtype == pl.String and column.kind is ColumnKind.DATETIME and not (column.datetime_format or column.mending):
+        return _read_moments(series, column)
     if series.dtype == pl.String or column.kind in CODED:
         return _read_distinct(series, column)
     decoded = decode(array_of_series(series), column)
@@ -48,6 +51,21 @@ def _read_numbers(series: pl.Series, column: Column) -> Read:
     return Read(values, len(decoded.unreadable), len(decoded.infinite))
 
 
+def _read_moments(series: pl.Series, column: Column) -> Read:
+    """The usual spellings by Polars; whatever else is there as anywhere."""
+    probed = series.drop_nulls().head(1)
+    for form in ISO_FORMS if len(probed) else ():
+        if probed.str.strptime(pl.Datetime("us"), form, strict=False).null_count():
+            continue
+        parsed = series.str.strptime(pl.Datetime("us"), form, strict=False)
+        values = decode(parsed.to_numpy(), column).values
+        odd = np.flatnonzero(parsed.is_null().to_numpy() & series.is_not_null().to_numpy())
+        decoded = decode(series.gather(odd).to_numpy(), column)
+        values[odd] = decoded.values
+        return Read(values, len(decoded.unreadable), len(decoded.infinite))
+    return _read_distinct(series, column)
+
+
 def _read_distinct(series: pl.Series, column: Column) -> Read:
     """Each different cell once."""
     distinct = series.unique(maintain_order=True)
@@ -57,9 +75,7 @@ def _read_distinct(series: pl.Series, column: Column) -> Read:
         place = {level: index for index, level in enumerate(column.levels)}
         table = np.array([place.get(text, -1) for text in table.tolist()], np.int32)
     codes = _places(series, distinct)
-    n_odd = [
-        int(np.isin(codes, places).sum()) if len(places) else 0 for places in (decoded.unreadable, decoded.infinite)
-    ]
+    n_odd = [int(np.isin(codes, places).sum()) if len(places) else 0 for places in (decoded.unreadable, decoded.infinite)]
     return Read(table[codes], *n_odd)
 
 

@@ -50,9 +50,7 @@ def drawn(
         seconds=seconds,
         progress=progress,
     )
-    dataset = dataset_of(
-        survey.table, target=target, asked=asked, kinds=kinds, group=group, time=time, known=survey.typed
-    )
+    dataset = dataset_of(survey.table, target=target, asked=asked, kinds=kinds, group=group, time=time, known=survey.typed)
     if dataset.task is None or dataset.task.grid or dataset.schema.image_features:
         raise DataError(f"{batches.path} holds pictures, which are not read in pieces; give the run more memory with --memory.")
     whole = Whole(

@@ -108,9 +108,7 @@ def surveyed(
         batches.path.parent,
     )
     counts = {name: tally.counts for name, tally in tallies.items()}
-    return Survey(
-        n_rows=drawing.n_rows, typed=typed, counts=counts, table=table, rows=rows, seconds=time.monotonic() - started
-    )
+    return Survey(n_rows=drawing.n_rows, typed=typed, counts=counts, table=table, rows=rows, seconds=time.monotonic() - started)
 
 
 def _check(batches: Batches, *, target: str, named: Sequence[str | None]) -> None:

@@ -190,7 +190,9 @@ class TextTally:
     def add(self, series: pl.Series) -> None:
         """The next batch."""
         if series.dtype != pl.String:
-            series = pl.Series(series.name, [None if cell is None else spelled(cell) for cell in array_of_series(series).tolist()])
+            series = pl.Series(
+                series.name, [None if cell is None else spelled(cell) for cell in array_of_series(series).tolist()]
+            )
             series = series.cast(pl.String)
         if not self.counts.n_rows:
             self._reads_decimals = self.asked.kind is None and not self.asked.is_group and _are_decimals(series)

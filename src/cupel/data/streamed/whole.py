@@ -100,8 +100,15 @@ class Whole:
         answers = answers_of(self.target, array_of_series(frame[self.target.name]), like.task)
         is_present = ~np.isnan(answers) if answers.dtype.kind == "f" else answers >= 0
         if not is_present.all():
-            frame, rows, marks, answers = frame.filter(pl.Series(is_present)), rows[is_present], marks[is_present], answers[is_present]
+            frame, rows, marks, answers = (
+                frame.filter(pl.Series(is_present)),
+                rows[is_present],
+                marks[is_present],
+                answers[is_present],
+            )
         columns = {column.name: read_cells(frame[column.name], column).values for column in like.schema.features}
         schema = replace(like.schema, columns=tuple(column for column in like.schema.columns if column.name in columns))
-        dataset = replace(like, schema=schema, columns=columns, target=answers, row_numbers=rows, findings=(), names={}, cache=None)
+        dataset = replace(
+            like, schema=schema, columns=columns, target=answers, row_numbers=rows, findings=(), names={}, cache=None
+        )
         return Piece(dataset, marks, rows)

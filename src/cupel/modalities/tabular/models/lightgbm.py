@@ -9,7 +9,7 @@ from cupel.core.family import Family
 from cupel.core.presets import Preset, Space
 from cupel.core.space import Choice, Range
 from cupel.core.task import ROW_KINDS, Task
-from cupel.learners.lightgbm import MANY_CLASSES, Config, cost, fit, paced
+from cupel.learners.lightgbm import MANY_CLASSES, Config, cost, fit, fit_stored, paced
 from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import FOR_TREES
 
@@ -45,4 +45,5 @@ spec = Family(
     cost=cost,
     hurries=True,
     fit=fit,
+    fit_stored=fit_stored,
 )

@@ -1,0 +1,208 @@
+"""Tables larger than memory: fits the best candidate that can on all rows, and packs it where it is not worse than the search's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel import evaluation, execution, packing, trust, tuning
+from cupel.core.budget import Deadline
+from cupel.core.dataset import Dataset
+from cupel.core.errors import InterruptedRunError, TrainingError
+from cupel.core.feeds import feeds_of
+from cupel.core.foreign_graphs import fault_of
+from cupel.core.storage import write_json
+from cupel.core.trial import Status
+from cupel.core.uncertainty import Uncertainty
+from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
+from cupel.finishing import FACTS, PARTS, judged_piece, key_of
+from cupel.problem import Problem
+
+Array = NDArray[Any]
+FOLDER = "whole"
+REFUSED = "refused.json"
+MOST_BYTES = 8 << 30
+SHARE_OF_TIME, LEAST_SECONDS = 0.3, 20.0
+PASSES = 1.6
+"""So often what counting all rows took is needed to prepare them."""
+ROWS_AT_ONCE = 20_000
+DTYPES = {"numbers": (np.float64, 2), "codes": (np.int32, 2), "answers": (np.float64, 1), "marks": (np.float64, 1)}
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Final:
+    """What is packed in the end, and what is to be said about it.
+
+    `expected` and `uncertainty` are None where it is the search's own model that is packed.
+    """
+
+    model: bytes
+    expected: Array | None = None
+    uncertainty: Uncertainty | None = None
+    promises: Mapping[str, Any] = field(default_factory=dict)
+
+
+def seconds_kept(problem: Problem, seconds: float | None) -> float:
+    """What is kept of a run of so many seconds for the final fit."""
+    if problem.whole is None or seconds is None or not any(family.fit_stored for family in problem.families):
+        return 0.0
+    return PASSES * problem.whole.seconds + max(LEAST_SECONDS, SHARE_OF_TIME * seconds)
+
+
+def fit_final(
+    problem: Problem,
+    tried: Sequence[tuning.Tried],
+    runner: execution.Runner,
+    *,
+    deadline: Deadline,
+    progress: Callable[[float], None] = lambda _: None,
+) -> None:
+    """Fit the best candidate that can on all rows; model and rows to judge by are then in the run folder, or the reason why not."""
+    if problem.whole is None:
+        return
+    folder = runner.folder.path / FOLDER
+    chosen = _chosen(tried)
+    if chosen is None:
+        return _refuse(runner, "no candidate that learned from the sample can learn from rows that are not in memory at once")
+    if problem.whole.group is None and problem.dataset.schema.time is not None:
+        return _refuse(runner, "rows are in an order of time, and the latest were searched on")
+    candidate = chosen.proposal.candidate
+    known = _facts(folder)
+    if known.get("key") == key_of(problem.dataset, candidate.key, seed=problem.settings.seed):
+        return None
+    assignment = execution.Assignment(candidate=candidate, family=chosen.proposal.family, folds=())
+    runner.folder.journal.append("final fit started", candidate=candidate.name)
+    try:
+        made = runner.executor.finish(assignment, folder, deadline=deadline, progress=progress)
+    except InterruptedRunError:
+        return None
+    except (TrainingError, MemoryError) as error:
+        return _refuse(runner, execution.describe_failure(error))
+    runner.folder.journal.append("final fit finished", **made)
+
+
+def _refuse(runner: execution.Runner, reason: str) -> None:
+    folder = runner.folder.path / FOLDER
+    folder.mkdir(exist_ok=True)
+    write_json(folder / REFUSED, {"reason": reason})
+    runner.folder.journal.append("final fit refused", reason=reason)
+
+
+def _chosen(tried: Sequence[tuning.Tried]) -> tuning.Tried | None:
+    """The best candidate of those that can."""
+    able = [
+        each
+        for each in tried
+        if each.score is not None and each.trial.status in (Status.DONE, Status.CUT_SHORT) and each.proposal.family.fit_stored
+    ]
+    return max(able, key=lambda each: each.score or -math.inf, default=None)
+
+
+def settled(problem: Problem, folder: Path, *, model: bytes) -> Final:
+    """The search's model, or the one that was fitted on all rows where it is not worse on rows that neither had seen."""
+    if problem.whole is None:
+        return Final(model=model)
+    kept, facts = folder / FOLDER, _facts(folder / FOLDER)
+    n_searched = problem.dataset.n_samples
+    rows: dict[str, Any] = {"profile": problem.whole.n_rows, "search": n_searched}
+    words = f"Which rows saw what: profile {problem.whole.n_rows:,}; search {n_searched:,}, drawn from all"
+    if not facts:
+        reason = _reason(kept)
+        told = {**rows, "reason": reason, "columns": dict(problem.whole.counts)}
+        return Final(model=model, promises={"rows": told, "words": [f"{words}; there is no fit on all rows: {reason}."]})
+    final = read_bytes(kept / "model.onnx", most_bytes=MOST_BYTES)
+    judged = _judged(problem, kept, facts, models=(model, final))
+    metric = evaluation.metric_named(problem.task.metric, problem.task)
+    scores = [
+        evaluation.interval(metric, judged.target, said, groups=judged.groups, seed=problem.settings.seed) for said in judged.said
+    ]
+    is_kept = metric.sign * (scores[1].estimate - scores[0].estimate) >= 0
+    rows |= {"final": facts["rows"]["trained"], "stop": facts["rows"]["stopped"], "judged": len(judged.target)}
+    told = {
+        **rows,
+        "candidate": facts["candidate"],
+        "is_packed": is_kept,
+        "cut_short": facts["cut_short"],
+        "scores": {
+            name: {"estimate": score.estimate, "low": score.low, "high": score.high}
+            for name, score in zip(("search", "final"), scores, strict=True)
+        },
+        "columns": dict(problem.whole.counts),
+    }
+    shown = [f"{score.estimate:.4g} (95% interval {score.low:.4g} to {score.high:.4g})" for score in scores]
+    hurried = ", for which time was short" if facts["cut_short"] else ""
+    what = "is packed" if is_kept else "is not packed"
+    sentences = [
+        f"{words}; final fit {rows['final']:,} and {rows['stop']:,} that stopped it; judged on {rows['judged']:,} that neither "
+        f"had seen.",
+        f"{facts['candidate']} fitted on all rows{hurried} scores {metric.label} {shown[1]} there, what the search found "
+        f"{shown[0]}: the fit on all rows {what}. All else here is of the search.",
+    ]
+    promises = {"rows": told, "words": sentences}
+    if not is_kept:
+        return Final(model=model, promises=promises)
+    expected = parsed_array(read_bytes(kept / "golden.npy", most_bytes=MOST_BYTES), dtype=np.float64, n_axes=2)
+    uncertainty = trust.uncertainty_of_rows(problem, judged.target, judged.said[1], groups=judged.groups)
+    return Final(model=final, expected=expected, uncertainty=uncertainty, promises=promises)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Judged:
+    """Truth, what each model says, and groups, of the rows that judge."""
+
+    target: Array
+    said: tuple[Array, ...]
+    groups: Array | None
+
+
+def _judged(problem: Problem, folder: Path, facts: Mapping[str, Any], *, models: Sequence[bytes]) -> _Judged:
+    sessions = [packing.session(model) for model in models]
+    answers, marks = [], []
+    said: list[list[Array]] = [[] for _ in models]
+    for piece, own in _pieces(problem.dataset, folder, int(facts["n_pieces"])):
+        for start in range(0, piece.n_samples, ROWS_AT_ONCE):
+            feeds = feeds_of(piece, np.arange(start, min(start + ROWS_AT_ONCE, piece.n_samples)), problem.inputs)
+            for place, session in enumerate(sessions):
+                said[place].append(packing.run(session, feeds))
+        answers.append(piece.judged)
+        marks.append(own)
+    target = np.concatenate(answers)
+    target = target.astype(np.int64) if problem.task.is_classification else target
+    is_grouped = problem.splits.groups is not None
+    groups = np.unique(np.concatenate(marks), return_inverse=True)[1] if is_grouped else None
+    return _Judged(target=target, said=tuple(np.concatenate(each) for each in said), groups=groups)
+
+
+def _pieces(like: Dataset, folder: Path, n_pieces: int) -> Iterator[tuple[Dataset, Array]]:
+    for number in range(n_pieces):
+        parts = [
+            parsed_array(read_bytes(folder / f"judged-{number}-{name}.npy", most_bytes=MOST_BYTES), dtype=dtype, n_axes=n_axes)
+            for name, (dtype, n_axes) in ((name, DTYPES[name]) for name in PARTS)
+        ]
+        numbers, codes, answers, marks = parts
+        if len(answers):
+            yield judged_piece(like, numbers, codes, answers), marks
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    """What is said of a final fit that is there and whole, else nothing."""
+    try:
+        facts = parsed_json(read_bytes(folder / FACTS, most_bytes=1 << 20))
+        is_sound = not fault_of(read_bytes(folder / "model.onnx", most_bytes=MOST_BYTES))
+        return dict(facts) if is_sound else {}
+    except _DAMAGED:
+        return {}
+
+
+def _reason(folder: Path) -> str:
+    try:
+        return str(parsed_json(read_bytes(folder / REFUSED, most_bytes=1 << 20))["reason"]).rstrip(".")
+    except _DAMAGED:
+        return "the search ended before it"
