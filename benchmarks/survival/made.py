@@ -1,4 +1,4 @@
-"""Tables of any length that are made, piece by piece: numbers, categories of up to many levels, missing cells, and a real signal."""
+"""Tables of any length, made piece by piece: numbers, categories of up to many levels, missing cells, a real signal."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cupel.core import processes
 
-SECONDS_BETWEEN_LOOKS = 0.1
+SECONDS_BETWEEN_LOOKS = 0.25
 MOST_WORDS = 2000
 
 

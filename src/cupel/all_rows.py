@@ -1,4 +1,4 @@
-"""Tables larger than memory: fits the best candidate that can on all rows, and packs it where it is not worse than the search's."""
+"""Tables larger than memory: the best candidate that can is fitted on all rows, and packed where it is not worse."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cupel import evaluation, execution, packing, trust, tuning
 from cupel.core.budget import Deadline
 from cupel.core.dataset import Dataset
-from cupel.core.errors import InterruptedRunError, TrainingError
+from cupel.core.errors import InterruptedRunError, OutOfMemoryError, TrainingError
 from cupel.core.feeds import feeds_of
 from cupel.core.foreign_graphs import fault_of
 from cupel.core.storage import write_json
@@ -64,28 +64,32 @@ def fit_final(
     deadline: Deadline,
     progress: Callable[[float], None] = lambda _: None,
 ) -> None:
-    """Fit the best candidate that can on all rows; model and rows to judge by are then in the run folder, or the reason why not."""
+    """Fit the best candidate that can on all rows; model and rows to judge by, or why not, are then in the run folder."""
     if problem.whole is None:
         return
     folder = runner.folder.path / FOLDER
-    chosen = _chosen(tried)
+    chosen, reason = _chosen(tried), ""
     if chosen is None:
-        return _refuse(runner, "no candidate that learned from the sample can learn from rows that are not in memory at once")
-    if problem.whole.group is None and problem.dataset.schema.time is not None:
-        return _refuse(runner, "rows are in an order of time, and the latest were searched on")
+        reason = "no candidate that learned from the sample can learn from rows that are not in memory at once"
+    elif problem.dataset.schema.time is not None:
+        reason = "rows are in an order of time, and the latest were searched on"
+    elif problem.settings.shuffle_target:
+        reason = "targets were exchanged at random"
+    if chosen is None or reason:
+        _refuse(runner, reason)
+        return
     candidate = chosen.proposal.candidate
-    known = _facts(folder)
-    if known.get("key") == key_of(problem.dataset, candidate.key, seed=problem.settings.seed):
-        return None
+    if _facts(folder).get("key") == key_of(problem.dataset, candidate.key, seed=problem.settings.seed):
+        return
     assignment = execution.Assignment(candidate=candidate, family=chosen.proposal.family, folds=())
     runner.folder.journal.append("final fit started", candidate=candidate.name)
     try:
         made = runner.executor.finish(assignment, folder, deadline=deadline, progress=progress)
+        runner.folder.journal.append("final fit finished", **made)
     except InterruptedRunError:
-        return None
-    except (TrainingError, MemoryError) as error:
-        return _refuse(runner, execution.describe_failure(error))
-    runner.folder.journal.append("final fit finished", **made)
+        return
+    except (TrainingError, OutOfMemoryError, MemoryError) as error:
+        _refuse(runner, execution.describe_failure(error))
 
 
 def _refuse(runner: execution.Runner, reason: str) -> None:

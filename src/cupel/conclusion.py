@@ -247,14 +247,10 @@ def _publish(
     stopwatch: Stopwatch,
 ) -> Run:
     """Write the artifact, then what tells about it: a verdict never names a model that is not there."""
+    final = all_rows.settled(problem, folder.path, model=_packed_model(problem, folder, proven.pick))
+    proven, model = _with_final(proven, final), final.model
     pick, judged = proven.pick, proven.verdict
     with stopwatch.stage("measuring speed"):
-        final = all_rows.settled(problem, folder.path, model=_packed_model(problem, folder, pick))
-        proven, judged, model = (
-            _with_final(proven, final),
-            replace(judged, promises=trust.joined(judged.promises, final.promises)),
-            final.model,
-        )
         latency = packing.measure_latency(model, _latency_feeds(problem), seconds=LATENCY_SECONDS)
     with stopwatch.stage("opening sealed rows"):
         judged = replace(judged, promises=trust.joined(judged.promises, unsealing.opened(problem, folder, model=model)))
@@ -297,7 +293,9 @@ def _publish(
 
 
 def _with_final(proven: Proven, final: all_rows.Final) -> Proven:
-    return proven if final.uncertainty is None else replace(proven, uncertainty=final.uncertainty)
+    """The same with what all rows had to say: how sure answers are is told by the rows that judged the model that is packed."""
+    judged = replace(proven.verdict, promises=trust.joined(proven.verdict.promises, final.promises))
+    return replace(proven, verdict=judged, uncertainty=final.uncertainty or proven.uncertainty)
 
 
 def _package(problem: Problem, proven: Proven, *, model: bytes, expected: Array) -> packing.Package:

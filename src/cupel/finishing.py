@@ -159,7 +159,12 @@ class _Writing:
         """Rows that will judge, as files."""
         target = piece.dataset.target
         assert target is not None, "a piece has its answers"
-        parts = (piece.dataset.numeric(rows), piece.dataset.codes(rows), target[rows].astype(np.float64), piece.marks[rows])
+        parts: tuple[Array, ...] = (
+            piece.dataset.numeric(rows),
+            piece.dataset.codes(rows),
+            target[rows].astype(np.float64),
+            piece.marks[rows],
+        )
         for name, array in zip(PARTS, parts, strict=True):
             write_bytes(self.folder / f"judged-{number}-{name}.npy", npy(array))
         self.n_judged += len(rows)
@@ -169,8 +174,8 @@ class _Writing:
         free = shutil.disk_usage(self.folder).free - LEAST_FREE_BYTES
         if needed > free:
             raise TrainingError(
-                f"all rows, prepared, take {needed / 1e9:.1f} GB on the disk of the run folder, and {free / 1e9:.1f} GB are free; "
-                f"free some, or choose another with --out."
+                f"all rows, prepared, take {needed / 1e9:.1f} GB on the disk of the run folder, where {free / 1e9:.1f} GB are "
+                f"free; free some, or choose another with --out."
             )
 
 

@@ -158,9 +158,7 @@ def understand(
         if sample is None:
             dataset, whole = read(source, target, settings=settings, progress=observer.stage_progress), None
         else:
-            observer.message(sample.words)
-            dataset, whole = sample.drawn(target, settings=settings, seconds=seconds, progress=observer.stage_progress)
-            settings = replace(settings, sample=sample.n_rows)
+            dataset, whole, settings = sample.drawn(target, settings=settings, seconds=seconds, observer=observer)
     if dataset.task is None:
         known = ", ".join(dataset.schema.names[:20])
         raise UsageError(f"which column is to be predicted was not said; the columns are {known}. Name one with --target.")
@@ -242,9 +240,10 @@ class _Sample:
     words: str
 
     def drawn(
-        self, target: str | Sequence[str] | None, *, settings: Settings, seconds: float, progress: Callable[[float], None]
-    ) -> tuple[Dataset, streamed.Whole]:
-        """The rows, and the file that they are of."""
+        self, target: str | Sequence[str] | None, *, settings: Settings, seconds: float, observer: Observer
+    ) -> tuple[Dataset, streamed.Whole, Settings]:
+        """The rows, the file that they are of, and the settings that would draw them again."""
+        observer.message(self.words)
         if not isinstance(target, str):
             raise UsageError("a table that is read in pieces has one target; name its column with --target.")
         asked = {"task": settings.task, "metric": settings.metric, "positive": settings.positive}
@@ -258,9 +257,9 @@ class _Sample:
             time=settings.time,
             seed=settings.seed,
             seconds=seconds,
-            progress=progress,
+            progress=observer.stage_progress,
         )
-        return _checked(dataset.without(settings.drop), settings), whole
+        return _checked(dataset.without(settings.drop), settings), whole, replace(settings, sample=self.n_rows)
 
 
 def _sample_of(source: Any, settings: Settings, *, limits: Limits | None, seconds: float) -> _Sample | None:

@@ -31,7 +31,7 @@ class Settings:
     plan, as `cupel look --fixes` writes one. With `shuffle_target` targets are exchanged between rows, and scores must fall to
     chance. `backbones` are pretrained weights to start from (files, folders, or names on a hub, which are downloaded only with
     `allow_network`); of those whose licence forbids commercial use only those named in
-    `allow_licences` are taken. Of a table that is searched on a sample, `sample` is its number of rows: None lets memory and time say.
+    `allow_licences` are taken. `sample` is the number of rows to search on where not on all: None lets memory and time say.
     """
 
     task: str | None = None

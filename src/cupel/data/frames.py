@@ -49,6 +49,7 @@ def _of_polars(frame: pl.DataFrame, source: str) -> RawTable:
 
 
 def array_of_series(series: pl.Series) -> Array:
+    """A NumPy column of a Polars one: numbers, truths and moments as such, NaN for null, all else as objects."""
     kind = series.dtype
     if kind.is_integer() or kind.is_float():
         return series.to_numpy()  # NaN for null, then as floats

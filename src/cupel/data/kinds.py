@@ -94,7 +94,7 @@ def cells_counted(texts: Sequence[str], counts: NDArray[np.int64], *, with_weak:
         texts=[text for text, absent in zip(texts, is_absent, strict=True) if not absent],
         counts=counts[~is_absent],
         n_missing=int(counts[is_absent].sum()),
-        markers={texts[position]: int(counts[position]) for position in np.flatnonzero(is_marker)},
+        markers={texts[position]: int(counts[position]) for position in np.flatnonzero(is_marker).tolist()},
     )
 
 

@@ -202,7 +202,7 @@ def _labels(column: Column, raw: Array) -> tuple[Column, Array]:
 
 
 def answers_of(column: Column, raw: Array, task: Task) -> Array:
-    """The answers of further rows, -1 or NaN where there is none; `column` is the target's as it was typed when the task was found."""
+    """The answers of further rows, -1 or NaN where there is none; `column` is the target's before the task was found."""
     if not task.is_classification:
         return decode(raw, column).values
     place = {label: index for index, label in enumerate(task.classes)}

@@ -112,8 +112,8 @@ def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline) ->
     train = lightgbm.Dataset(unit.train.matrix(), (unit.train_target - centre) / spread, free_raw_data=True)
     stop = train.create_valid(unit.stop.matrix(), (unit.stop_target - centre) / spread)
     parameters = _parameters(config, task, seed=unit.seed)
-    fitted = _boosted(train, stop, config, task, parameters=parameters, until=until, what=f"fold {unit.fold + 1}")
-    model = replace(fitted.model, centre=centre, spread=spread)
+    model, fitted = _boosted(train, stop, config, task, parameters=parameters, until=until, what=f"fold {unit.fold + 1}")
+    model = replace(model, centre=centre, spread=spread)
     return replace(fitted, model=model, predictions=model.predict(unit.valid))
 
 
@@ -133,6 +133,7 @@ def fit_stored(
     """
     import lightgbm
 
+    del recipe
     until = deadline or Deadline()
     centre, spread = _centred(unit.train_target, task)
     parameters = _parameters(config, task, seed=unit.seed)
@@ -144,15 +145,15 @@ def fit_stored(
     train = lightgbm.Dataset(_pieces(unit.train, progress), target, reference=like, params=parameters).construct()
     del like, looked_at
     stop = train.create_valid(unit.stop.matrix(), (unit.stop_target - centre) / spread)
-    fitted = _boosted(train, stop, config, task, parameters=parameters, until=until, what="all rows")
-    return replace(fitted, model=replace(fitted.model, centre=centre, spread=spread))
+    model, fitted = _boosted(train, stop, config, task, parameters=parameters, until=until, what="all rows")
+    return replace(fitted, model=replace(model, centre=centre, spread=spread))
 
 
 def _pieces(stored: StoredRows, progress: Callable[[float], None]) -> Any:
     """Stored rows as LightGBM asks for them: one, or a slice."""
     import lightgbm
 
-    class Rows(lightgbm.Sequence):  # type: ignore[misc, name-defined]
+    class Rows(lightgbm.Sequence):  # type: ignore[misc]
         batch_size = ROWS_TO_PUSH
 
         def __len__(self) -> int:
@@ -163,7 +164,8 @@ def _pieces(stored: StoredRows, progress: Callable[[float], None]) -> Any:
                 start, end, _ = wanted.indices(stored.n_samples)
                 progress(0.5 * end / stored.n_samples)
                 return stored.between(start, end).matrix()
-            return stored.between(int(wanted), int(wanted) + 1).matrix()[0]
+            row: NDArray[np.float32] = stored.between(int(wanted), int(wanted) + 1).matrix()[0]
+            return row
 
     return Rows()
 
@@ -177,7 +179,7 @@ def _centred(target: Array, task: Task) -> tuple[float, float]:
 
 def _boosted(
     train: Any, stop: Any, config: Config, task: Task, *, parameters: dict[str, Any], until: Deadline, what: str
-) -> FittedUnit:
+) -> tuple[Boosted, FittedUnit]:
     """Rounds until the loss on the stop rows has not fallen for long, or time is up; nothing is predicted yet."""
     import lightgbm
 
@@ -201,8 +203,9 @@ def _boosted(
     if not losses:
         raise TrainingError(f"{what}: time was up before the first round; give the run more time.")
     n_rounds = int(np.argmin(losses)) + 1
-    return FittedUnit(
-        Boosted(booster, n_rounds, task.kind),
+    model = Boosted(booster, n_rounds, task.kind)
+    return model, FittedUnit(
+        model,
         np.empty((0, task.n_outputs)),
         curve={"stop_loss": losses},
         best_epoch=n_rounds - 1,

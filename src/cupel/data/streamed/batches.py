@@ -113,7 +113,7 @@ def _bytes_of_row(weighed: pl.DataFrame, *, is_text: bool) -> float:
     total = 0.0
     for series in weighed:
         if series.dtype == pl.String:
-            length = float(series.str.len_bytes().mean() or 0.0)
+            length = series.str.len_bytes().sum() / max(weighed.height - series.null_count(), 1)
             total += (BYTES_OF_A_TEXT + length) if is_text or length else BYTES_OF_A_NUMBER
         elif series.dtype.is_nested() or series.dtype in (pl.Object, pl.Binary):
             total += 40 * BYTES_OF_A_TEXT + float(series.to_frame().estimated_size()) / max(weighed.height, 1)

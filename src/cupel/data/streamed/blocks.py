@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import polars as pl
 
+from cupel.core.errors import DataError
 from cupel.data.delimited import NO_SEPARATOR, read_rows, sniff_separator
 
 BLOCK_BYTES = 1 << 23
@@ -46,8 +47,11 @@ class TextTable:
             return None
         sniffed = sniffed.removeprefix(UTF8_MARK).replace(b"\r\n", b"\n").lstrip(b"\n")
         separator = sniff_separator(sniffed)
-        whole_lines = sniffed[: sniffed.rfind(b"\n") + 1] or sniffed
-        found = read_rows(whole_lines, separator, source=str(path))
+        whole_lines = sniffed[: _end_of_lines(sniffed)] or sniffed
+        try:
+            found = read_rows(whole_lines, separator, source=str(path))
+        except DataError:
+            return None  # told by who reads it whole
         if separator == NO_SEPARATOR or not found.height:
             return None
         header = tuple("" if cell is None else str(cell) for cell in found.row(0))
@@ -107,8 +111,11 @@ class TextTable:
 def _end_of_lines(block: bytes) -> int:
     """After the last line break that no quote encloses, counted from the beginning of a line; 0 where there is none."""
     end = block.rfind(b"\n") + 1
-    while end and block.count(b'"', 0, end) % 2:
-        end = block.rfind(b"\n", 0, end - 1) + 1
+    n_quotes = block.count(b'"', 0, end)
+    while end and n_quotes % 2:
+        before = block.rfind(b"\n", 0, end - 1) + 1
+        n_quotes -= block.count(b'"', before, end)
+        end = before
     return end
 
 

@@ -23,7 +23,8 @@ from cupel.data.table import RawTable
 
 SHARE_OF_TIME = 0.3
 """Of a capped run, that reading all rows once may take: they are read again for the final fit."""
-SECONDS_TO_FORESEE = 2.0
+SECONDS_TO_FORESEE = (3.0, 10.0)
+"""When it is foreseen: neither from the first rows nor when most is done."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,7 +78,7 @@ def surveyed(
         UsageError: reading it would take more than a third of the `seconds` that the run has.
     """
     _check(batches, target=target, named=(group, time_column, *kinds))
-    started = time.monotonic()
+    started, used = time.monotonic(), time.process_time()  # others that begin meanwhile take time, and no work
     drawing = Drawing(n_wanted, seed=seed, classes=target, groups=group)
     tallies: dict[str, Tally] = {}
     for frame in batches.frames():
@@ -94,7 +95,7 @@ def surveyed(
             tally.add(series)
         drawing.add(frame)
         done = drawing.n_rows / max(batches.n_rows, drawing.n_rows, 1)
-        _demand_time(time.monotonic() - started, done, seconds)
+        _demand_time(min(time.monotonic() - started, time.process_time() - used), done, seconds)
         progress(done)
     if not drawing.n_rows:
         raise DataError(f"{batches.path} has a header but no rows; expected one row per sample at least.")
@@ -121,7 +122,7 @@ def _check(batches: Batches, *, target: str, named: Sequence[str | None]) -> Non
 
 
 def _demand_time(elapsed: float, done: float, seconds: float) -> None:
-    if elapsed < SECONDS_TO_FORESEE or done <= 0 or math.isinf(seconds):
+    if not SECONDS_TO_FORESEE[0] < elapsed < SECONDS_TO_FORESEE[1] or done <= 0 or math.isinf(seconds):
         return
     needed = elapsed / done
     if needed > SHARE_OF_TIME * seconds:

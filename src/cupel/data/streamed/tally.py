@@ -262,7 +262,7 @@ class TextTally:
             self.counts.n_beyond += n_none - series.null_count()
             self.counts.n_missing += series.null_count()
         else:
-            self.counts.n_missing += int(series.is_null().sum() + (series == "").sum())
+            self.counts.n_missing += series.null_count() + len(series.filter(series == ""))
 
     def typed(self) -> Typed:
         """As `infer` says of the whole column, where its different cells could be counted."""
@@ -289,8 +289,8 @@ class TextTally:
             counts.n_missing += sum(self._texts.values())
             markers = {text: count for text, count in self._texts.items() if text}
             return Typed(replace(column, markers=tuple(sorted(markers))), (), markers)
-        texts = np.array([*self._texts, None], dtype=object)[:-1]
-        read = decode(texts, replace(column, markers=()))
+        odd = np.array([*self._texts, None], dtype=object)[:-1]
+        read = decode(odd, replace(column, markers=()))
         times = np.array(list(self._texts.values()), np.int64)
         counts.add_numbers(read.values, times)
         counts.n_missing += int(times[np.isnan(read.values)].sum())

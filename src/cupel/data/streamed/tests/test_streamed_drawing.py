@@ -1,0 +1,163 @@
+"""Rows are drawn at random, the same for a seed, in the right shares and by whole groups."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from cupel.core.errors import DataError, UsageError
+from cupel.core.schema import ColumnKind
+from cupel.data.streamed import Whole, batches_of, drawn, needed_bytes, rows_to_search
+from cupel.data.streamed.drawing import Drawing, marks_of
+from cupel.data.streamed.planning import rounded_down
+from cupel.data.streamed.survey import _demand_time
+
+N = 4000
+GENERATOR = np.random.default_rng(0)
+FRAME = pl.DataFrame(
+    {
+        "x": GENERATOR.normal(size=N),
+        "kind": [f"kind {n}" for n in GENERATOR.integers(0, 5, N)],
+        "who": [f"p{n}" for n in GENERATOR.integers(0, 400, N)],
+        "y": ["rare" if n % 400 == 0 else "often" if n % 4 else "seldom" for n in range(N)],
+    }
+)
+ASKED = {"task": None, "metric": None, "positive": None}
+
+
+def drawn_from(frame: pl.DataFrame, *, rows: int = 700, wanted: int = 400, **options: str) -> tuple[pl.DataFrame, list[int]]:
+    drawing = Drawing(wanted, seed=0, **options)  # type: ignore[arg-type]
+    for start in range(0, frame.height, rows):
+        drawing.add(frame.slice(start, rows))
+    found, places = drawing.drawn()
+    return found, places.tolist()
+
+
+def test_marks_are_even_and_differ_by_seed() -> None:
+    marks = marks_of(np.arange(100_000), seed=1)
+    counts = np.histogram(marks, 20, (0, 1))[0]
+    assert counts.min() > 4700
+    assert abs(np.corrcoef(marks, marks_of(np.arange(100_000), seed=2))[0, 1]) < 0.02
+
+
+def test_pieces_of_any_length_give_the_same_rows() -> None:
+    first, places = drawn_from(FRAME, rows=113)
+    assert places == drawn_from(FRAME, rows=4000)[1] == sorted(places)
+    assert first.equals(FRAME[places])
+    assert len(places) == 400
+
+
+def test_each_class_has_its_share_and_rare_ones_some_rows() -> None:
+    found, _ = drawn_from(FRAME, classes="y")
+    counts = dict(found["y"].value_counts().iter_rows())
+    assert counts["rare"] == 10  # all there are
+    assert abs(counts["often"] - 300) <= 1
+    assert abs(counts["seldom"] - 99) <= 1
+
+
+def test_groups_are_drawn_whole() -> None:
+    found, _ = drawn_from(FRAME, groups="who", classes="y")
+    assert 380 < found.height < 440
+    for who, n_rows in found["who"].value_counts().iter_rows():
+        assert n_rows == (FRAME["who"] == who).sum()
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    FRAME.write_csv(tmp_path / "t.csv")
+    return tmp_path / "t.csv"
+
+
+def test_levels_ends_and_counts_are_of_all_rows(table: Path) -> None:
+    dataset, whole = drawn(
+        batches_of(table),
+        n_rows=100,
+        target="y",
+        asked=ASKED,
+        kinds={},
+        group=None,
+        time=None,
+        seed=0,  # type: ignore[arg-type]
+    )
+    assert dataset.n_samples == pytest.approx(110, abs=15)
+    assert whole.n_rows == N
+    assert dataset.schema["x"].low == pytest.approx(FRAME["x"].min())
+    assert len(dataset.schema["kind"].levels) == 5
+    assert dataset.schema["who"].kind is ColumnKind.CATEGORY
+    assert whole.counts["x"]["mean"] == pytest.approx(FRAME["x"].mean())
+    assert FRAME["y"][dataset.row_numbers[:5].tolist()].to_list() == [
+        dataset.task.classes[code]
+        for code in dataset.target[:5].tolist()  # type: ignore[union-attr, index]
+    ]
+
+
+def test_the_file_is_read_again_as_the_drawn_rows_are(table: Path) -> None:
+    dataset, whole = drawn(
+        batches_of(table),
+        n_rows=100,
+        target="y",
+        asked=ASKED,
+        kinds={},
+        group=None,
+        time=None,
+        seed=0,  # type: ignore[arg-type]
+    )
+    pieces = list(Whole.from_json(whole.to_json()).pieces(dataset))
+    rows = np.concatenate([piece.rows for piece in pieces])
+    assert rows.tolist() == list(range(N))
+    for name in ("x", "kind", "who"):
+        values = np.concatenate([piece.dataset.columns[name] for piece in pieces])
+        np.testing.assert_array_equal(values[dataset.row_numbers], dataset.columns[name])
+    target = np.concatenate([piece.dataset.target for piece in pieces])  # type: ignore[misc]
+    np.testing.assert_array_equal(target[dataset.row_numbers], dataset.target)  # type: ignore[arg-type]
+
+
+def test_a_file_that_has_changed_is_refused(table: Path) -> None:
+    dataset, whole = drawn(
+        batches_of(table),
+        n_rows=100,
+        target="y",
+        asked=ASKED,
+        kinds={},
+        group=None,
+        time=None,
+        seed=0,  # type: ignore[arg-type]
+    )
+    FRAME.head(3000).write_csv(table)
+    with pytest.raises(DataError, match="3,000 rows, and had 4,000"):
+        list(whole.pieces(dataset))
+
+
+def test_the_fingerprint_tells_csv_from_nothing_else(table: Path) -> None:
+    FRAME.write_parquet(table.with_suffix(".parquet"))
+    prints = [
+        drawn(batches_of(path), n_rows=100, target="y", asked=ASKED, kinds={}, group=None, time=None, seed=0)[0].fingerprint  # type: ignore[arg-type]
+        for path in (table, table.with_suffix(".parquet"))
+    ]
+    assert prints[0] == prints[1]
+    FRAME.with_columns(pl.when(pl.int_range(N) == 3999).then(9.5).otherwise("x").alias("x")).write_csv(table)
+    changed, _ = drawn(batches_of(table), n_rows=100, target="y", asked=ASKED, kinds={}, group=None, time=None, seed=0)  # type: ignore[arg-type]
+    assert changed.fingerprint != prints[0]
+
+
+def test_how_many_rows_are_searched_on_is_decided_before_reading(table: Path) -> None:
+    batches = batches_of(table)
+    assert batches is not None
+    assert needed_bytes(batches) < 1e9
+    assert rows_to_search(batches, memory_bytes=4e9, seconds=60) == 2000
+    with pytest.raises(UsageError, match="are needed at least"):
+        rows_to_search(batches, memory_bytes=5e8, seconds=60)
+
+
+@pytest.mark.parametrize(("number", "rounded"), [(1, 1), (4.9, 2), (5, 5), (99, 50), (100, 100), (42_000, 20_000)])
+def test_numbers_of_rows_are_round(number: float, rounded: int) -> None:
+    assert rounded_down(number) == rounded
+
+
+def test_too_little_time_to_read_is_told_early() -> None:
+    _demand_time(1.0, 0.001, 60.0)  # too early to say
+    with pytest.raises(UsageError, match="takes about 400 s"):
+        _demand_time(4.0, 0.01, 60.0)
