@@ -275,7 +275,7 @@ def _sample_of(source: Any, settings: Settings, *, limits: Limits | None, second
     memory_bytes = float(machine.usable_memory_bytes() if most is None else most)
     needed = streamed.needed_bytes(batches)
     n_rows = settings.sample
-    if n_rows is None and needed > memory_bytes:
+    if n_rows is None and not streamed.fits(batches, memory_bytes=memory_bytes):
         n_rows = streamed.rows_to_search(batches, memory_bytes=memory_bytes, seconds=seconds)
     if n_rows is None or n_rows >= batches.n_rows:
         return None

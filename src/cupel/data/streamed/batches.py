@@ -60,11 +60,7 @@ class Batches:
 
 
 def batches_of(source: Any) -> Batches | None:
-    """The file in batches; None where the source is no file of a kind that can be read so.
-
-    Raises:
-        DataError: it cannot be read.
-    """
+    """The file in batches; None where the source is no file of a kind that can be read so, or is damaged where it begins."""
     if not isinstance(source, str | Path) or "://" in str(source) or not Path(source).is_file():
         return None
     path = Path(source)
@@ -78,7 +74,10 @@ def batches_of(source: Any) -> Batches | None:
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
         return None  # what is wrong with it is told by who reads it whole
     text = TextTable.of(path, start)
-    return None if text is None else _of_text(path, text)
+    try:
+        return None if text is None else _of_text(path, text)
+    except DataError:
+        return None
 
 
 def _of_columns(path: Path, scanned: pl.LazyFrame) -> Batches:

@@ -11,6 +11,7 @@ BYTES_BEFORE_DATA = 750e6
 """What the processes of a run hold together with next to no data."""
 BYTES_OF_A_CELL, BYTES_OF_A_SEARCHED_CELL = 80.0, 100.0
 """Of a table that is in memory: read, looked at and handed over; and searched on, with folds prepared and models of them."""
+SMALL_BYTES = 1e8
 CELLS_A_SECOND = 35_000
 """Searched on for each second of a run: five folds of boosted trees then take a quarter of it on two cores."""
 MOST_CELLS = 10_000_000
@@ -18,6 +19,12 @@ MOST_CELLS = 10_000_000
 FEWEST_ROWS = 1_000
 MOST_SHARE = 0.5
 STEPS = (1, 2, 5)
+
+
+def fits(batches: Batches, *, memory_bytes: float) -> bool:
+    """Whether a run may read the table whole; beside the processes themselves a small one is nothing."""
+    needed = needed_bytes(batches)
+    return needed <= memory_bytes or needed - BYTES_BEFORE_DATA <= SMALL_BYTES
 
 
 def needed_bytes(batches: Batches) -> float:

@@ -63,6 +63,7 @@ def test_lines_of_another_length_are_left_to_who_reads_it_whole(tmp_path: Path) 
 
 
 def test_a_ragged_line_far_down_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cupel.data.streamed.batches.ROWS_TO_WEIGH", 5)
     monkeypatch.setattr("cupel.data.streamed.blocks.SNIFFED_BYTES", 20)
     monkeypatch.setattr("cupel.data.streamed.blocks.BLOCK_BYTES", 20)
     path = tmp_path / "t.csv"
