@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -88,7 +89,8 @@ def finished(problem: Problem, folder: Path) -> dict[str, Any]:
     """A final fit in this process."""
     family = next(family for family in problem.families if family.fit_stored)
     preset = family.portfolio(problem.task)[0]
-    candidate = SimpleNamespace(config=preset.config, recipe=None, preparation=preset.preparation, key="k", name="LightGBM-1")
+    config = replace(preset.config, max_rounds=30, learning_rate=0.1)
+    candidate = SimpleNamespace(config=config, recipe=None, preparation=preset.preparation, key="k", name="LightGBM-1")
     given = making.handover(problem, units=folder / "units", kept_bytes=0.0)
     assignment = Assignment(candidate=candidate, family=family, folds=())  # type: ignore[arg-type]
     return finishing.fitted(given, assignment, folder=folder / all_rows.FOLDER, deadline=Deadline(), progress=lambda _: None)

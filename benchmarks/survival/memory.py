@@ -37,12 +37,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("memory"), help="folder for tables, runs and results")
     parser.add_argument("--time", default="40s", help="of each run")
+    parser.add_argument("--runs", type=int, default=len(CASES), metavar="N", help="so many more at most")
     parser.add_argument("--write", action="store_true", help="renew the table in benchmarks/results")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     results = given.work / "memory.jsonl"
     found = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
-    for case in CASES[len(found) :]:
+    for case in CASES[len(found) : len(found) + given.runs]:
         found.append(measured(given.work, *case, time=given.time))
         with results.open("a") as stream:
             stream.write(json.dumps(found[-1]) + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from cupel.core.storage import write_json
 from cupel.core.trial import Status
 from cupel.core.uncertainty import Uncertainty
 from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
-from cupel.finishing import FACTS, PARTS, judged_piece, key_of
+from cupel.finishing import FACTS, PARTS, ROWS, judged_piece, key_of
 from cupel.problem import Problem
 
 Array = NDArray[Any]
@@ -95,6 +96,7 @@ def fit_final(
 def _refuse(runner: execution.Runner, reason: str) -> None:
     folder = runner.folder.path / FOLDER
     folder.mkdir(exist_ok=True)
+    shutil.rmtree(folder / ROWS, ignore_errors=True)
     write_json(folder / REFUSED, {"reason": reason})
     runner.folder.journal.append("final fit refused", reason=reason)
 

@@ -29,7 +29,7 @@ Array = NDArray[Any]
 MOST_JUDGED, SHARE_JUDGED = 200_000, 0.1
 MOST_TO_STOP, SHARE_TO_STOP = 100_000, 0.05
 LEAST_FREE_BYTES = 200_000_000
-FACTS = "facts.json"
+FACTS, ROWS = "facts.json", "rows"
 PARTS = ("numbers", "codes", "answers", "marks")
 """Of the rows that judge, a file each for every piece: what a graph reads, the truth, and the mark that a row or group has."""
 
@@ -70,7 +70,7 @@ def fitted(
         deadline=deadline,
         progress=lambda share: progress(0.5 + 0.5 * share),
     )
-    shutil.rmtree(folder / "rows")
+    shutil.rmtree(folder / ROWS)
     _export(given, prepared.fitted, model.model, folder=folder)
     facts = {
         "key": key_of(given.dataset, assignment.candidate.key, seed=seed),
@@ -107,7 +107,7 @@ class _Writing:
     def __post_init__(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        self.rows = StoredRows(self.folder / "rows")
+        self.rows = StoredRows(self.folder / ROWS)
         n_rows = self.whole.n_rows
         self._judged_from = 1 - min(SHARE_JUDGED, MOST_JUDGED / n_rows)
         self._stop_from = self._judged_from - min(SHARE_TO_STOP, MOST_TO_STOP / n_rows)

@@ -17,6 +17,10 @@ LEAST_MEMORY_BYTES = 200_000_000
 """Of `memory_bytes`, beyond what is held when the search begins: the least with which anything can be trained."""
 
 
+BYTES_OF_PROCESSES = 550_000_000
+"""What a run and its worker hold once all is imported, which the worker may still be at."""
+
+
 class Guard:
     """Looks after the limits of one run; `is_interrupted` says whether somebody wants it to end."""
 
@@ -45,7 +49,7 @@ class Guard:
         usable, most = float(machine.usable_memory_bytes()), self.limits.memory_bytes
         if most is None:
             return usable
-        held = processes.memory_bytes(os.getpid())
+        held = max(processes.memory_bytes(os.getpid()), BYTES_OF_PROCESSES * self.limits.workers)
         if held + LEAST_MEMORY_BYTES > most:
             raise UsageError(
                 f"memory is limited to {most / 1e6:,.0f} MB, and {held / 1e6:,.0f} MB are held already, the data among them; "

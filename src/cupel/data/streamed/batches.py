@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ MOST_ROWS_OF_A_BATCH = 200_000
 ROWS_TO_WEIGH = 2000
 BYTES_OF_A_NUMBER, BYTES_OF_A_TEXT = 26.0, 90.0
 """Of a cell while a file is read whole: as it comes, as an array, and decoded. Texts of files of text are objects meanwhile."""
+
+
+_DAMAGED = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, EOFError, zlib.error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +58,7 @@ class Batches:
             for frame in self._frames(self.rows_of_a_batch):
                 frame.columns = list(self.names)
                 yield frame
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, EOFError) as error:
+        except _DAMAGED as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise DataError(f"{self.path} is damaged or truncated ({reason}); fetch or write it again.") from error
 
@@ -64,27 +68,26 @@ def batches_of(source: Any) -> Batches | None:
     if not isinstance(source, str | Path) or "://" in str(source) or not Path(source).is_file():
         return None
     path = Path(source)
-    with path.open("rb") as stream:
-        start = stream.read(64)
     try:
+        with path.open("rb") as stream:
+            start = stream.read(64)
         if start.startswith(b"PAR1"):
             return _of_columns(path, pl.scan_parquet(path))
         if start.startswith(b"ARROW1"):
             return _of_columns(path, pl.scan_ipc(path))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
-        return None  # what is wrong with it is told by who reads it whole
-    text = TextTable.of(path, start)
-    try:
+        text = TextTable.of(path, start)
         return None if text is None else _of_text(path, text)
-    except DataError:
-        return None
+    except (DataError, *_DAMAGED):
+        return None  # what is wrong with it is told by who reads it whole
 
 
-def _of_columns(path: Path, scanned: pl.LazyFrame) -> Batches:
+def _of_columns(path: Path, scanned: pl.LazyFrame) -> Batches | None:
     def frames(n_rows: int) -> Iterator[pl.DataFrame]:
         for first in range(0, total, n_rows):
             yield scanned.slice(first, n_rows).collect()
 
+    if any(kind in (pl.Binary, pl.Object) for kind in scanned.collect_schema().dtypes()):
+        return None  # pictures, most likely, which have ways of their own
     total = int(scanned.select(pl.len()).collect().item())
     weighed = scanned.head(ROWS_TO_WEIGH).collect()
     return _named(path, weighed.columns, n_rows=total, read_bytes=total * _bytes_of_row(weighed, is_text=False), frames=frames)
@@ -112,7 +115,7 @@ def _bytes_of_row(weighed: pl.DataFrame, *, is_text: bool) -> float:
     total = 0.0
     for series in weighed:
         if series.dtype == pl.String:
-            length = series.str.len_bytes().sum() / max(weighed.height - series.null_count(), 1)
+            length = float(series.str.len_bytes().sum()) / max(weighed.height - series.null_count(), 1)
             total += (BYTES_OF_A_TEXT + length) if is_text or length else BYTES_OF_A_NUMBER
         elif series.dtype.is_nested() or series.dtype in (pl.Object, pl.Binary):
             total += 40 * BYTES_OF_A_TEXT + float(series.to_frame().estimated_size()) / max(weighed.height, 1)

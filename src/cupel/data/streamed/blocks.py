@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ class TextTable:
         try:
             with _opened(path, is_compressed=is_compressed) as stream:
                 sniffed = stream.read(SNIFFED_BYTES)
-        except (OSError, EOFError):
+        except (OSError, EOFError, zlib.error):
             return None
         if not _is_plain(sniffed):
             return None

@@ -12,8 +12,8 @@ BYTES_BEFORE_DATA = 750e6
 BYTES_OF_A_CELL, BYTES_OF_A_SEARCHED_CELL = 80.0, 100.0
 """Of a table that is in memory: read, looked at and handed over; and searched on, with folds prepared and models of them."""
 SMALL_BYTES = 1e8
-CELLS_A_SECOND = 35_000
-"""Searched on for each second of a run: five folds of boosted trees then take a quarter of it on two cores."""
+CELLS_A_SECOND = 20_000
+"""Searched on for each second of a run: five folds of boosted trees then take about a seventh of it on two cores."""
 MOST_CELLS = 10_000_000
 """Searched on where time is not capped."""
 FEWEST_ROWS = 1_000

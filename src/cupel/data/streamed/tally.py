@@ -152,7 +152,7 @@ class TypedTally:
             kind = ColumnKind.CONSTANT if not counts.n_missing else ColumnKind.CATEGORY
             level = next((cell for cell in self._seen or {} if cell is not None and cell == cell), counts.low)
             return Typed(Column(name=name, kind=kind, levels=(canonical(spelled(level)),)))
-        if self._kinds == {"b"} or (self._kinds == {"O"} and n_present):
+        if self._kinds <= {"b", "O"}:
             return Typed(Column(name=name, kind=ColumnKind.BOOLEAN, levels=("false", "true")))
         if "M" in self._kinds:
             return Typed(Column(name=name, kind=ColumnKind.DATETIME))
