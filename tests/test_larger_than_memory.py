@@ -150,7 +150,7 @@ def test_a_candidate_that_cannot_is_told(table: Path, tmp_path: Path) -> None:
     tried = SimpleNamespace(score=1.0, trial=SimpleNamespace(status=Status.DONE), proposal=proposal)
     with RunFolder(tmp_path) as folder:
         runner = SimpleNamespace(folder=folder)
-        all_rows.fit_final(problem, [tried], runner, deadline=Deadline())  # type: ignore[list-item, arg-type]
+        all_rows.fit_final(problem, [tried], runner=runner, deadline=Deadline())  # type: ignore[list-item, arg-type]
     assert "cannot" in str(all_rows.settled(problem, tmp_path, model=b"").promises["words"]) or "can learn" in str(
         all_rows.settled(problem, tmp_path, model=b"").promises["words"]
     )

@@ -22,7 +22,7 @@ from cupel.core.storage import write_json
 from cupel.core.trial import Status
 from cupel.core.uncertainty import Uncertainty
 from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
-from cupel.finishing import FACTS, PARTS, ROWS, judged_piece, key_of
+from cupel.finishing import FACTS, MOST_JUDGED, PARTS, ROWS, SHARE_JUDGED, judged_piece, key_of
 from cupel.problem import Problem
 
 Array = NDArray[Any]
@@ -32,7 +32,7 @@ MOST_BYTES = 8 << 30
 SHARE_OF_TIME, LEAST_SECONDS = 0.3, 20.0
 PASSES = 1.6
 """So often what counting all rows took is needed to prepare them."""
-ROWS_AT_ONCE = 20_000
+ROWS_AT_ONCE, SECONDS_A_JUDGED_ROW = 20_000, 6e-5
 DTYPES = {"numbers": (np.float64, 2), "codes": (np.int32, 2), "answers": (np.float64, 1), "marks": (np.float64, 1)}
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
@@ -57,11 +57,16 @@ def seconds_kept(problem: Problem, seconds: float | None) -> float:
     return PASSES * problem.whole.seconds + max(LEAST_SECONDS, SHARE_OF_TIME * seconds)
 
 
+def seconds_to_judge(problem: Problem) -> float:
+    """What it takes to ask two models for all rows that judge."""
+    return 0.0 if problem.whole is None else SECONDS_A_JUDGED_ROW * min(MOST_JUDGED, SHARE_JUDGED * problem.whole.n_rows)
+
+
 def fit_final(
     problem: Problem,
     tried: Sequence[tuning.Tried],
-    runner: execution.Runner,
     *,
+    runner: execution.Runner,
     deadline: Deadline,
     progress: Callable[[float], None] = lambda _: None,
 ) -> None:
@@ -155,7 +160,7 @@ def settled(problem: Problem, folder: Path, *, model: bytes) -> Final:
     if not is_kept:
         return Final(model=model, promises=promises)
     expected = parsed_array(read_bytes(kept / "golden.npy", most_bytes=MOST_BYTES), dtype=np.float64, n_axes=2)
-    uncertainty = trust.uncertainty_of_rows(problem, judged.target, judged.said[1], groups=judged.groups)
+    uncertainty = trust.uncertainty_of_rows(problem, target=judged.target, said=judged.said[1], groups=judged.groups)
     return Final(model=final, expected=expected, uncertainty=uncertainty, promises=promises)
 
 
@@ -194,7 +199,7 @@ def _pieces(like: Dataset, folder: Path, n_pieces: int) -> Iterator[tuple[Datase
         ]
         numbers, codes, answers, marks = parts
         if len(answers):
-            yield judged_piece(like, numbers, codes, answers), marks
+            yield judged_piece(like, numbers=numbers, codes=codes, answers=answers), marks
 
 
 def _facts(folder: Path) -> dict[str, Any]:

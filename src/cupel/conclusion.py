@@ -247,9 +247,8 @@ def _publish(
     stopwatch: Stopwatch,
 ) -> Run:
     """Write the artifact, then what tells about it: a verdict never names a model that is not there."""
-    final = all_rows.settled(problem, folder.path, model=_packed_model(problem, folder, proven.pick))
-    proven, model = _with_final(proven, final), final.model
-    pick, judged = proven.pick, proven.verdict
+    proven, final = _with_final(problem, folder, proven)
+    pick, judged, model = proven.pick, proven.verdict, final.model
     with stopwatch.stage("measuring speed"):
         latency = packing.measure_latency(model, _latency_feeds(problem), seconds=LATENCY_SECONDS)
     with stopwatch.stage("opening sealed rows"):
@@ -268,8 +267,7 @@ def _publish(
     )
     with stopwatch.stage("packing"):
         n_bytes = packing.pack(
-            folder.path / "model.cupel",
-            _package(problem, replace(proven, verdict=judged), model=model, expected=_expected(folder, pick, final)),
+            folder.path / "model.cupel", _package(problem, folder, replace(proven, verdict=judged), final=final)
         )
         execution.keep_pick(folder.path, pick, hashes=data.row_hashes(problem.dataset))
     judged = judged.completed(seconds=deadline.elapsed, seconds_by_stage=stopwatch.seconds, n_bytes=n_bytes)
@@ -292,21 +290,25 @@ def _publish(
     return Run(folder.path)
 
 
-def _with_final(proven: Proven, final: all_rows.Final) -> Proven:
-    """The same with what all rows had to say: how sure answers are is told by the rows that judged the model that is packed."""
+def _with_final(problem: Problem, folder: execution.RunFolder, proven: Proven) -> tuple[Proven, all_rows.Final]:
+    """What is packed in the end, and the same with what all rows had to say.
+
+    How sure answers are is told by the rows that judged the model which is packed.
+    """
+    final = all_rows.settled(problem, folder.path, model=_packed_model(problem, folder, proven.pick))
     judged = replace(proven.verdict, promises=trust.joined(proven.verdict.promises, final.promises))
-    return replace(proven, verdict=judged, uncertainty=final.uncertainty or proven.uncertainty)
+    return replace(proven, verdict=judged, uncertainty=final.uncertainty or proven.uncertainty), final
 
 
-def _package(problem: Problem, proven: Proven, *, model: bytes, expected: Array) -> packing.Package:
+def _package(problem: Problem, folder: execution.RunFolder, proven: Proven, *, final: all_rows.Final) -> packing.Package:
     pick, judged = proven.pick, proven.verdict
     return packing.Package(
-        model=model,
+        model=final.model,
         schema=problem.dataset.schema,
         task=_decided(problem, pick),
-        inputs=packing.inputs_of(model, problem.inputs),
+        inputs=packing.inputs_of(final.model, problem.inputs),
         golden=golden_cells(problem.dataset, problem.golden_rows),
-        expected=expected,
+        expected=_expected(folder, pick) if final.expected is None else final.expected,
         spread=problem.spread,
         uncertainty=proven.uncertainty.to_json(),
         card=verdict.model_card(judged, problem.dataset),
@@ -443,10 +445,8 @@ def _packed_model(problem: Problem, folder: execution.RunFolder, pick: Ensemble)
     return packing.with_maps(model, problem.task, inputs=problem.inputs) if problem.task.grid else model
 
 
-def _expected(folder: execution.RunFolder, pick: Ensemble, final: all_rows.Final) -> Array:
+def _expected(folder: execution.RunFolder, pick: Ensemble) -> Array:
     """What the trained models themselves predicted for the golden rows, combined as the ensemble is."""
-    if final.expected is not None:
-        return final.expected
     golden = [[folder.units.array(unit.key, "golden") for unit in member.units] for member in pick.members]
     return pick.rule.apply([np.mean(folds, axis=0) for folds in golden])
 

@@ -194,7 +194,7 @@ def _export(given: execution.Handover, preparation: FittedPreparation, model: An
     write_bytes(folder / "model.onnx", content)
 
 
-def judged_piece(like: Dataset, numbers: Array, codes: Array, answers: Array) -> Dataset:
+def judged_piece(like: Dataset, *, numbers: Array, codes: Array, answers: Array) -> Dataset:
     """Rows that judge, as they were kept, as a dataset."""
     schema = like.schema
     columns = {column.name: numbers[:, place] for place, column in enumerate(schema.numeric_features)}

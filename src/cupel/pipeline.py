@@ -240,9 +240,10 @@ def _fit_final(
     if problem.whole is None:
         return
     observer.stage("fitting the best on all rows")
-    until = deadline.minus(_seconds_to_conclude(problem, budget, [each.trial for each in tried]))
+    to_conclude = _seconds_to_conclude(problem, budget, [each.trial for each in tried]) + all_rows.seconds_to_judge(problem)
+    until = deadline.minus(to_conclude)
     with stopwatch.stage("fitting on all rows"):
-        all_rows.fit_final(problem, tried, runner, deadline=until, progress=observer.stage_progress)
+        all_rows.fit_final(problem, tried, runner=runner, deadline=until, progress=observer.stage_progress)
 
 
 def search(

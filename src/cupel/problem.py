@@ -155,10 +155,7 @@ def understand(
     observer.stage("reading the data")
     with stopwatch.stage("reading"):
         sample = _sample_of(source, settings, limits=limits, seconds=seconds)
-        if sample is None:
-            dataset, whole = read(source, target, settings=settings, progress=observer.stage_progress), None
-        else:
-            dataset, whole, settings = sample.drawn(target, settings=settings, seconds=seconds, observer=observer)
+        dataset, whole, settings = sample.drawn(target, settings=settings, seconds=seconds, observer=observer)
     if dataset.task is None:
         known = ", ".join(dataset.schema.names[:20])
         raise UsageError(f"which column is to be predicted was not said; the columns are {known}. Name one with --target.")
@@ -233,44 +230,46 @@ def _checked(dataset: Dataset, settings: Settings) -> Dataset:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Sample:
-    """So many rows are to be drawn from a file, and why."""
+    """So many rows are to be drawn from a file, and why; without batches all are read."""
 
-    batches: streamed.Batches
-    n_rows: int
-    words: str
+    source: Any
+    batches: streamed.Batches | None = None
+    n_rows: int = 0
+    words: str = ""
 
     def drawn(
         self, target: str | Sequence[str] | None, *, settings: Settings, seconds: float, observer: Observer
-    ) -> tuple[Dataset, streamed.Whole, Settings]:
-        """The rows, the file that they are of, and the settings that would draw them again."""
+    ) -> tuple[Dataset, streamed.Whole | None, Settings]:
+        """The rows, the file that they are of where they are not all, and the settings that would draw them again."""
+        if self.batches is None:
+            return read(self.source, target, settings=settings, progress=observer.stage_progress), None, settings
         observer.message(self.words)
         if not isinstance(target, str):
             raise UsageError("a table that is read in pieces has one target; name its column with --target.")
-        asked = {"task": settings.task, "metric": settings.metric, "positive": settings.positive}
-        dataset, whole = streamed.drawn(
-            self.batches,
-            n_rows=self.n_rows,
+        said = data.Said(
             target=target,
-            asked=asked,
+            task=settings.task,
+            metric=settings.metric,
+            positive=settings.positive,
             kinds=settings.kinds,
             group=settings.group,
             time=settings.time,
-            seed=settings.seed,
-            seconds=seconds,
-            progress=observer.stage_progress,
+        )
+        dataset, whole = streamed.drawn(
+            self.batches, said, n_rows=self.n_rows, seed=settings.seed, seconds=seconds, progress=observer.stage_progress
         )
         return _checked(dataset.without(settings.drop), settings), whole, replace(settings, sample=self.n_rows)
 
 
-def _sample_of(source: Any, settings: Settings, *, limits: Limits | None, seconds: float) -> _Sample | None:
-    """What to draw; None where the table fits, or is none that can be read in pieces.
+def _sample_of(source: Any, settings: Settings, *, limits: Limits | None, seconds: float) -> _Sample:
+    """What to draw: all rows where the table fits, or is none that can be read in pieces.
 
     Raises:
         UsageError: it does not fit, and something is asked that needs all rows, or there is too little memory for any.
     """
     batches = None if limits is None and settings.sample is None else streamed.batches_of(source)
     if batches is None:
-        return None
+        return _Sample(source=source)
     most = None if limits is None else limits.memory_bytes
     memory_bytes = float(machine.usable_memory_bytes() if most is None else most)
     needed = streamed.needed_bytes(batches)
@@ -278,7 +277,7 @@ def _sample_of(source: Any, settings: Settings, *, limits: Limits | None, second
     if n_rows is None and not streamed.fits(batches, memory_bytes=memory_bytes):
         n_rows = streamed.rows_to_search(batches, memory_bytes=memory_bytes, seconds=seconds)
     if n_rows is None or n_rows >= batches.n_rows:
-        return None
+        return _Sample(source=source)
     wishes = {
         "--fixes": settings.fixes,
         "--seal": settings.seal,
@@ -290,7 +289,7 @@ def _sample_of(source: Any, settings: Settings, *, limits: Limits | None, second
         f"about {batches.n_rows:,} rows would take {needed / 1e9:.1f} GB, and {memory_bytes / 1e9:.1f} GB may be used: all are "
         f"counted, {n_rows:,} are searched on"
     )
-    return _Sample(batches=batches, n_rows=n_rows, words=words)
+    return _Sample(source=source, batches=batches, n_rows=n_rows, words=words)
 
 
 def inspect(dataset: Dataset, modality: Modality) -> Inspection:

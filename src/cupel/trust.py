@@ -50,10 +50,10 @@ def uncertainty_of(problem: Problem, pick: Ensemble) -> Uncertainty:
     if not is_judged_row_by_row(problem, pick):
         return Uncertainty()
     rows = _rows(problem, pick)
-    return uncertainty_of_rows(problem, problem.target[rows], pick.out_of_fold[rows], groups=_groups(problem, rows))
+    return uncertainty_of_rows(problem, target=problem.target[rows], said=pick.out_of_fold[rows], groups=_groups(problem, rows))
 
 
-def uncertainty_of_rows(problem: Problem, target: Array, said: Array, *, groups: Array | None) -> Uncertainty:
+def uncertainty_of_rows(problem: Problem, *, target: Array, said: Array, groups: Array | None) -> Uncertainty:
     """The same from any rows that what is packed had not seen."""
     is_classes = problem.task.is_classification
     return Uncertainty(

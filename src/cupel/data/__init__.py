@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from cupel.data.known_rows import places_in, row_hashes, seen_before
     from cupel.data.profiling import profile
     from cupel.data.quality import judge_quality
-    from cupel.data.reading import read
+    from cupel.data.reading import Said, read
     from cupel.data.sentinel import copies_finding, near_copies
     from cupel.data.shuffling import shuffled
     from cupel.data.splitting import split
 
 __all__ = [
     "FixPlan",
+    "Said",
     "copies_finding",
     "find_shift",
     "joined",
@@ -49,6 +50,7 @@ _HOMES = {
     "near_copies": "cupel.data.sentinel",
     "plain_plan": "cupel.data.fixes",
     "profile": "cupel.data.profiling",
+    "Said": "cupel.data.reading",
     "read": "cupel.data.reading",
     "read_columns": "cupel.data.files",
     "read_table": "cupel.data.files",

@@ -114,7 +114,7 @@ def infer(name: str, values: Array, *, is_target: bool = False, is_time: bool = 
 
 
 def infer_counted(
-    name: str, texts: Sequence[str], counts: NDArray[np.int64], *, is_target: bool = False, is_time: bool = False
+    name: str, texts: Sequence[str], *, counts: NDArray[np.int64], is_target: bool = False, is_time: bool = False
 ) -> Typed:
     """As `infer`, of a column of texts whose different cells, stripped, in order of appearance, were counted already."""
     may_identify = not (is_target or is_time)

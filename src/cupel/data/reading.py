@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -58,30 +58,45 @@ def read(
         UsageError: `task`, `positive` or a kind is unknown or does not fit.
     """
     table = read_table(source, query=query, sheet=sheet, readers=readers)
-    asked = {"task": task, "metric": metric, "positive": positive}
-    return dataset_of(table, target=target, asked=asked, kinds=kinds, group=group, time=time, readers=readers, progress=progress)
+    said = Said(target=target, task=task, metric=metric, positive=positive, kinds=kinds or {}, group=group, time=time)
+    return dataset_of(table, said, readers=readers, progress=progress)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a user says about the data, as `read` takes it."""
+
+    target: str | Sequence[str] | None = None
+    task: str | None = None
+    metric: str | None = None
+    positive: Any = None
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    group: str | None = None
+    time: str | None = None
+
+    @property
+    def wanted(self) -> dict[str, ColumnKind]:
+        """Kinds by column.
+
+        Raises:
+            UsageError: there is no kind of that name.
+        """
+        return {str(name): kind_named(name, kind) for name, kind in self.kinds.items()}
 
 
 def dataset_of(
     table: RawTable,
+    said: Said,
     *,
-    target: str | Sequence[str] | None,
-    asked: Mapping[str, Any],
-    kinds: Mapping[str, str] | None = None,
-    group: str | None = None,
-    time: str | None = None,
     readers: Sequence[Reader] = (),
     known: Mapping[str, Typed] | None = None,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Dataset:
-    """The same from a table that was read; `asked` are task, metric and positive class.
-
-    `known` says what columns are where more rows than these have told it.
-    """
-    group, time = (None if name is None else str(name) for name in (group, time))
-    known = known or {}
-    names = labels.target_names(table.target if target is None else target, table)
-    wanted = {str(name): kind_named(name, kind) for name, kind in (kinds or {}).items()}
+    """The same from a table that was read; `known` says what columns are where more rows than these have told it."""
+    group, time = (None if name is None else str(name) for name in (said.group, said.time))
+    known, wanted = known or {}, said.wanted
+    asked = {"task": said.task, "metric": said.metric, "positive": said.positive}
+    names = labels.target_names(table.target if said.target is None else said.target, table)
     for name in names or (None,):
         _check_table(table, target=name, group=group, time=time, others=wanted)
     table, goal = _goal(table, names, wanted, readers, known=known, asked=asked, progress=progress)

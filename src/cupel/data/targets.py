@@ -201,7 +201,7 @@ def _labels(column: Column, raw: Array) -> tuple[Column, Array]:
     return column, decode(raw, replace(column, kind=ColumnKind.CATEGORY)).values
 
 
-def answers_of(column: Column, raw: Array, task: Task) -> Array:
+def answers_of(column: Column, raw: Array, *, task: Task) -> Array:
     """The answers of further rows, -1 or NaN where there is none; `column` is the target's before the task was found."""
     if not task.is_classification:
         return decode(raw, column).values

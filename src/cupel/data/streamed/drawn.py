@@ -11,8 +11,7 @@ from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError, UsageError
 from cupel.core.finding import Finding, Severity
 from cupel.core.schema import ColumnKind
-from cupel.data.overrides import kind_named
-from cupel.data.reading import dataset_of
+from cupel.data.reading import Said, dataset_of
 from cupel.data.streamed.batches import Batches
 from cupel.data.streamed.survey import Survey, surveyed
 from cupel.data.streamed.whole import Whole
@@ -20,13 +19,9 @@ from cupel.data.streamed.whole import Whole
 
 def drawn(
     batches: Batches,
+    said: Said,
     *,
     n_rows: int,
-    target: str,
-    asked: Mapping[str, Any],
-    kinds: Mapping[str, str],
-    group: str | None,
-    time: str | None,
     seed: int,
     seconds: float = math.inf,
     progress: Callable[[float], None] = lambda _: None,
@@ -39,31 +34,24 @@ def drawn(
         DataError: the file cannot be read, or the target not be learned.
         UsageError: a setting does not fit.
     """
-    survey = surveyed(
-        batches,
-        n_wanted=n_rows,
-        seed=seed,
-        target=target,
-        kinds={name: kind_named(name, kind) for name, kind in kinds.items()},
-        group=group,
-        time_column=time,
-        seconds=seconds,
-        progress=progress,
-    )
-    dataset = dataset_of(survey.table, target=target, asked=asked, kinds=kinds, group=group, time=time, known=survey.typed)
+    survey = surveyed(batches, said, n_wanted=n_rows, seed=seed, seconds=seconds, progress=progress)
+    dataset = dataset_of(survey.table, said, known=survey.typed)
     if dataset.task is None or dataset.task.grid or dataset.schema.image_features:
         raise DataError(f"{batches.path} holds pictures, which are not read in pieces; give the run more memory with --memory.")
     whole = Whole(
         path=batches.path,
         n_rows=survey.n_rows,
-        target=survey.typed[target].column,
+        target=survey.typed[str(said.target)].column,
         seed=seed,
-        group=group,
+        group=said.group,
         seconds=survey.seconds,
         counts={name: counts.to_json() for name, counts in survey.counts.items()},
     )
     told = survey.told(dataset)
-    return replace(told, findings=(*told.findings, *_findings(survey))), whole
+    found = _findings(survey)
+    told_already = {(finding.code, finding.where) for finding in found}
+    others = (finding for finding in told.findings if (finding.code, finding.where) not in told_already)
+    return replace(told, findings=(*others, *found)), whole
 
 
 def refuse_what_needs_all_rows(batches: Batches, wishes: Mapping[str, Any], *, needed_bytes: float, memory_bytes: float) -> None:

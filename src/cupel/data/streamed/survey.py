@@ -16,6 +16,7 @@ from cupel.core.errors import DataError, UsageError
 from cupel.core.schema import ColumnKind
 from cupel.data.frames import columns_of_polars
 from cupel.data.kinds import Typed
+from cupel.data.reading import Said
 from cupel.data.streamed.batches import Batches
 from cupel.data.streamed.drawing import Drawing
 from cupel.data.streamed.tally import Asked, Counts, Tally, tally_of
@@ -61,13 +62,10 @@ _MEASURED = (ColumnKind.NUMBER, ColumnKind.DATETIME)
 
 def surveyed(
     batches: Batches,
+    said: Said,
     *,
     n_wanted: int,
     seed: int,
-    target: str,
-    kinds: Mapping[str, ColumnKind],
-    group: str | None = None,
-    time_column: str | None = None,
     seconds: float = math.inf,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Survey:
@@ -77,21 +75,18 @@ def surveyed(
         DataError: a named column is not there, or the file is damaged.
         UsageError: reading it would take more than a third of the `seconds` that the run has.
     """
-    _check(batches, target=target, named=(group, time_column, *kinds))
+    target, kinds = str(said.target), said.wanted
+    _check(batches, target=target, named=(said.group, said.time, *kinds))
     started, used = time.monotonic(), time.process_time()  # others that begin meanwhile take time, and no work
-    drawing = Drawing(n_wanted, seed=seed, classes=target, groups=group)
+    drawing = Drawing(n_wanted, seed=seed, classes=target, groups=said.group)
     tallies: dict[str, Tally] = {}
     for frame in batches.frames():
         for series in frame:
             tally = tallies.get(series.name)
             if tally is None:
-                asked = Asked(
-                    kind=kinds.get(series.name),
-                    is_target=series.name == target,
-                    is_time=series.name == time_column,
-                    is_group=series.name == group,
-                )
-                tally = tallies[series.name] = tally_of(series.name, series.dtype, asked)
+                name = series.name
+                roles = {"is_target": name == target, "is_time": name == said.time, "is_group": name == said.group}
+                tally = tallies[name] = tally_of(series, Asked(kind=kinds.get(name), **roles))
             tally.add(series)
         drawing.add(frame)
         done = drawing.n_rows / max(batches.n_rows, drawing.n_rows, 1)

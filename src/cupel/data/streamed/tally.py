@@ -88,8 +88,9 @@ class Tally(Protocol):
         ...
 
 
-def tally_of(name: str, kind: pl.DataType, asked: Asked) -> Tally:
-    """For a column of that type."""
+def tally_of(column: pl.Series, asked: Asked) -> Tally:
+    """For a column of that name and type."""
+    name, kind = column.name, column.dtype
     is_typed = kind.is_numeric() or kind == pl.Boolean or (kind.is_temporal() and kind != pl.Time)
     return TypedTally(name, asked) if is_typed else TextTally(name, asked)
 
@@ -230,7 +231,7 @@ class TextTally:
         counts = np.array(list(self._texts.values()), np.int64)
         if asked.kind is not None:
             return imposed(self.name, cells_counted(texts, counts), kind=asked.kind, like=np.empty(0, object))
-        found = infer_counted(self.name, texts, counts, is_target=asked.is_target, is_time=asked.is_time)
+        found = infer_counted(self.name, texts, counts=counts, is_target=asked.is_target, is_time=asked.is_time)
         if asked.is_group and found.column.kind in (ColumnKind.TEXT, ColumnKind.IDENTIFIER):
             as_category = imposed(self.name, cells_counted(texts, counts), kind=ColumnKind.CATEGORY, like=np.empty(0, object))
             return replace(as_category, column=replace(as_category.column, overridden=False))
@@ -283,7 +284,7 @@ class TextTally:
         counts, name = self.counts, self.name
         if counts.low == counts.high:
             texts = {spelled(counts.low): counts.n_numbers, **self._texts, "": counts.n_missing}
-            return infer_counted(name, list(texts), np.array(list(texts.values()), np.int64))
+            return infer_counted(name, list(texts), counts=np.array(list(texts.values()), np.int64))
         column = Column(name=name, kind=ColumnKind.NUMBER, markers=tuple(sorted(self._texts)))
         if all(text.lower() in STRONG_MARKERS for text in self._texts if text):
             counts.n_missing += sum(self._texts.values())

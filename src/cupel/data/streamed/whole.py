@@ -97,7 +97,7 @@ class Whole:
     def _piece(self, frame: pl.DataFrame, rows: Array, like: Dataset) -> Piece:
         assert like.task is not None, "a run's dataset has a task"
         marks = marks_of(rows, seed=self.seed) if self.group is None else marks_of_groups(frame[self.group], seed=self.seed)
-        answers = answers_of(self.target, array_of_series(frame[self.target.name]), like.task)
+        answers = answers_of(self.target, array_of_series(frame[self.target.name]), task=like.task)
         is_present = ~np.isnan(answers) if answers.dtype.kind == "f" else answers >= 0
         if not is_present.all():
             frame, rows, marks, answers = (

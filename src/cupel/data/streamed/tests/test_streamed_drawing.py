@@ -8,8 +8,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError, UsageError
 from cupel.core.schema import ColumnKind
+from cupel.data.reading import Said
 from cupel.data.streamed import Whole, batches_of, drawn, needed_bytes, rows_to_search
 from cupel.data.streamed.drawing import Drawing, marks_of
 from cupel.data.streamed.planning import rounded_down
@@ -25,7 +27,6 @@ FRAME = pl.DataFrame(
         "y": ["rare" if n % 400 == 0 else "often" if n % 4 else "seldom" for n in range(N)],
     }
 )
-ASKED = {"task": None, "metric": None, "positive": None}
 
 
 def drawn_from(frame: pl.DataFrame, *, rows: int = 700, wanted: int = 400, **options: str) -> tuple[pl.DataFrame, list[int]]:
@@ -34,6 +35,12 @@ def drawn_from(frame: pl.DataFrame, *, rows: int = 700, wanted: int = 400, **opt
         drawing.add(frame.slice(start, rows))
     found, places = drawing.drawn()
     return found, places.tolist()
+
+
+def some_of(table: Path) -> tuple[Dataset, Whole]:
+    batches = batches_of(table)
+    assert batches is not None
+    return drawn(batches, Said(target="y"), n_rows=100, seed=0)
 
 
 def test_marks_are_even_and_differ_by_seed() -> None:
@@ -72,16 +79,7 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_levels_ends_and_counts_are_of_all_rows(table: Path) -> None:
-    dataset, whole = drawn(
-        batches_of(table),
-        n_rows=100,
-        target="y",
-        asked=ASKED,
-        kinds={},
-        group=None,
-        time=None,
-        seed=0,  # type: ignore[arg-type]
-    )
+    dataset, whole = some_of(table)
     assert dataset.n_samples == pytest.approx(110, abs=15)
     assert whole.n_rows == N
     assert dataset.schema["x"].low == pytest.approx(FRAME["x"].min())
@@ -95,16 +93,7 @@ def test_levels_ends_and_counts_are_of_all_rows(table: Path) -> None:
 
 
 def test_the_file_is_read_again_as_the_drawn_rows_are(table: Path) -> None:
-    dataset, whole = drawn(
-        batches_of(table),
-        n_rows=100,
-        target="y",
-        asked=ASKED,
-        kinds={},
-        group=None,
-        time=None,
-        seed=0,  # type: ignore[arg-type]
-    )
+    dataset, whole = some_of(table)
     pieces = list(Whole.from_json(whole.to_json()).pieces(dataset))
     rows = np.concatenate([piece.rows for piece in pieces])
     assert rows.tolist() == list(range(N))
@@ -116,16 +105,7 @@ def test_the_file_is_read_again_as_the_drawn_rows_are(table: Path) -> None:
 
 
 def test_a_file_that_has_changed_is_refused(table: Path) -> None:
-    dataset, whole = drawn(
-        batches_of(table),
-        n_rows=100,
-        target="y",
-        asked=ASKED,
-        kinds={},
-        group=None,
-        time=None,
-        seed=0,  # type: ignore[arg-type]
-    )
+    dataset, whole = some_of(table)
     FRAME.head(3000).write_csv(table)
     with pytest.raises(DataError, match="3,000 rows, and had 4,000"):
         list(whole.pieces(dataset))
@@ -134,12 +114,12 @@ def test_a_file_that_has_changed_is_refused(table: Path) -> None:
 def test_the_fingerprint_tells_csv_from_nothing_else(table: Path) -> None:
     FRAME.write_parquet(table.with_suffix(".parquet"))
     prints = [
-        drawn(batches_of(path), n_rows=100, target="y", asked=ASKED, kinds={}, group=None, time=None, seed=0)[0].fingerprint  # type: ignore[arg-type]
+        some_of(path)[0].fingerprint  # type: ignore[arg-type]
         for path in (table, table.with_suffix(".parquet"))
     ]
     assert prints[0] == prints[1]
     FRAME.with_columns(pl.when(pl.int_range(N) == 3999).then(9.5).otherwise("x").alias("x")).write_csv(table)
-    changed, _ = drawn(batches_of(table), n_rows=100, target="y", asked=ASKED, kinds={}, group=None, time=None, seed=0)  # type: ignore[arg-type]
+    changed, _ = some_of(table)  # type: ignore[arg-type]
     assert changed.fingerprint != prints[0]
 
 

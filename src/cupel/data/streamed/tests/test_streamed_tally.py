@@ -42,7 +42,7 @@ COLUMNS: dict[str, list[Any]] = {
 
 
 def counted(values: pl.Series, *, asked: Asked | None = None, rows: int = 64) -> Tally:
-    tally = tally_of(values.name, values.dtype, asked or Asked())
+    tally = tally_of(values, asked or Asked())
     for start in range(0, len(values), rows):
         tally.add(values.slice(start, rows))
     return tally
