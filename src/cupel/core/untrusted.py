@@ -44,7 +44,7 @@ def read_bytes(path: Path, *, most_bytes: int) -> bytes:
             raise ValueError(f"{path} is no regular file")
         if facts.st_size > most_bytes:
             raise ValueError(f"{path} has {facts.st_size:,} bytes, more than the {most_bytes:,} that such a file may have")
-        return stream.read(most_bytes)
+        return stream.read(facts.st_size + 1)[:most_bytes]  # Python asks the system for all that it is told to read
 
 
 def parsed_json(content: bytes) -> Any:

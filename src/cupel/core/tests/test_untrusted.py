@@ -1,5 +1,6 @@
 import io
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -71,3 +72,12 @@ def test_a_file_is_read_only_where_it_is_one_and_small_enough(tmp_path):
         read_bytes(tmp_path / "pipe", most_bytes=8)
     with pytest.raises(FileNotFoundError):
         read_bytes(tmp_path / "absent", most_bytes=8)
+
+
+def test_a_small_file_asks_for_no_more_memory_than_it_has(tmp_path):
+    path = tmp_path / "small"
+    path.write_bytes(b"content")
+    tracemalloc.start()
+    assert read_bytes(path, most_bytes=1 << 40) == b"content"
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
