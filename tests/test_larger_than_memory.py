@@ -22,7 +22,7 @@ from cupel.core.trial import Status
 from cupel.execution import Assignment, RunFolder
 from cupel.problem import Problem, understand
 
-N_ROWS, N_SAMPLE = 6000, 1000
+N_ROWS, N_SAMPLE = 3000, 500
 QUICK = Settings(sample=N_SAMPLE, families=("LightGBM",), n_folds=2, racing=False)
 
 
@@ -74,7 +74,7 @@ def test_what_does_not_fit_is_drawn_from(table: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("cupel.data.streamed.planning.BYTES_OF_A_CELL", 1e6)
     problem = understand(table, "y", settings=Settings(), limits=Limits(memory_bytes=4 * 10**9), seconds=60.0)
     assert problem.whole is not None
-    assert problem.dataset.n_samples == problem.settings.sample == 2000
+    assert problem.dataset.n_samples == problem.settings.sample == 1000
     with pytest.raises(UsageError, match="are needed at least"):
         understand(table, "y", settings=Settings(), limits=Limits(memory_bytes=10**8))
 
