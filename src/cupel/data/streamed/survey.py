@@ -22,9 +22,9 @@ from cupel.data.streamed.drawing import Drawing
 from cupel.data.streamed.tally import Asked, Counts, Tally, tally_of
 from cupel.data.table import RawTable
 
-SHARE_OF_TIME = 0.3
+SHARE_OF_TIME = 0.4
 """Of a capped run, that reading all rows once may take: they are read again for the final fit."""
-SECONDS_TO_FORESEE = (3.0, 10.0)
+SECONDS_TO_FORESEE = (10.0, 25.0)
 """When it is foreseen: neither from the first rows nor when most is done."""
 
 
@@ -73,7 +73,7 @@ def surveyed(
 
     Raises:
         DataError: a named column is not there, or the file is damaged.
-        UsageError: reading it would take more than a third of the `seconds` that the run has.
+        UsageError: reading it would take too much of the `seconds` that the run has.
     """
     target, kinds = str(said.target), said.wanted
     _check(batches, target=target, named=(said.group, said.time, *kinds))

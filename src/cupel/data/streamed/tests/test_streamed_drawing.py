@@ -138,6 +138,6 @@ def test_numbers_of_rows_are_round(number: float, rounded: int) -> None:
 
 
 def test_too_little_time_to_read_is_told_early() -> None:
-    _demand_time(1.0, 0.001, 60.0)  # too early to say
+    _demand_time(4.0, 0.001, 60.0)  # too early to say
     with pytest.raises(UsageError, match="takes about 400 s"):
-        _demand_time(4.0, 0.01, 60.0)
+        _demand_time(12.0, 0.03, 60.0)
