@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +33,8 @@ MOST_BYTES = 8 << 30
 SHARE_OF_TIME, LEAST_SECONDS = 0.3, 20.0
 PASSES = 1.6
 """So often what counting all rows took is needed to prepare them."""
-ROWS_AT_ONCE, SECONDS_A_JUDGED_ROW = 20_000, 6e-5
+ROWS_AT_ONCE, FEWEST_JUDGED, SECONDS_A_JUDGED_ROW = 20_000, 100, 6e-5
+"""Of a piece; all pieces have far fewer."""
 DTYPES = {"numbers": (np.float64, 2), "codes": (np.int32, 2), "answers": (np.float64, 1), "marks": (np.float64, 1)}
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
@@ -116,8 +118,11 @@ def _chosen(tried: Sequence[tuning.Tried]) -> tuning.Tried | None:
     return max(able, key=lambda each: each.score or -math.inf, default=None)
 
 
-def settled(problem: Problem, folder: Path, *, model: bytes) -> Final:
-    """The search's model, or the one that was fitted on all rows where it is not worse on rows that neither had seen."""
+def settled(problem: Problem, folder: Path, *, model: bytes, seconds: float = math.inf) -> Final:
+    """The search's model, or the one that was fitted on all rows where it is not worse on rows that neither had seen.
+
+    Where there are few `seconds` fewer rows judge.
+    """
     if problem.whole is None:
         return Final(model=model)
     kept, facts = folder / FOLDER, _facts(folder / FOLDER)
@@ -129,7 +134,7 @@ def settled(problem: Problem, folder: Path, *, model: bytes) -> Final:
         told = {**rows, "reason": reason, "columns": dict(problem.whole.counts)}
         return Final(model=model, promises={"rows": told, "words": [f"{words}; there is no fit on all rows: {reason}."]})
     final = read_bytes(kept / "model.onnx", most_bytes=MOST_BYTES)
-    judged = _judged(problem, kept, facts, models=(model, final))
+    judged = _judged(problem, kept, facts, models=(model, final), seconds=seconds)
     metric = evaluation.metric_named(problem.task.metric, problem.task)
     scores = [
         evaluation.interval(metric, judged.target, said, groups=judged.groups, seed=problem.settings.seed) for said in judged.said
@@ -149,12 +154,13 @@ def settled(problem: Problem, folder: Path, *, model: bytes) -> Final:
     }
     shown = [f"{score.estimate:.4g} (95% interval {score.low:.4g} to {score.high:.4g})" for score in scores]
     hurried = ", for which time was short" if facts["cut_short"] else ""
+    few = ", as many as there was time for," if facts["share"] < 1 else ""
     what = "is packed" if is_kept else "is not packed"
     sentences = [
-        f"{words}; final fit {rows['final']:,} and {rows['stop']:,} that stopped it; judged on {rows['judged']:,} that neither "
-        f"had seen.",
-        f"{facts['candidate']} fitted on all rows{hurried} scores {metric.label} {shown[1]} there, what the search found "
-        f"{shown[0]}: the fit on all rows {what}. All else here is of the search.",
+        f"{words}; final fit {rows['final']:,}{few} and {rows['stop']:,} that stopped it; judged on {rows['judged']:,} that "
+        f"neither had seen.",
+        f"{facts['candidate']} fitted on so many rows{hurried} scores {metric.label} {shown[1]} there, what the search found "
+        f"{shown[0]}: the final fit {what}. All else here is of the search.",
     ]
     promises = {"rows": told, "words": sentences}
     if not is_kept:
@@ -173,17 +179,22 @@ class _Judged:
     groups: Array | None
 
 
-def _judged(problem: Problem, folder: Path, facts: Mapping[str, Any], *, models: Sequence[bytes]) -> _Judged:
+def _judged(problem: Problem, folder: Path, facts: Mapping[str, Any], *, models: Sequence[bytes], seconds: float) -> _Judged:
     sessions = [packing.session(model) for model in models]
     answers, marks = [], []
     said: list[list[Array]] = [[] for _ in models]
-    for piece, own in _pieces(problem.dataset, folder, int(facts["n_pieces"])):
-        for start in range(0, piece.n_samples, ROWS_AT_ONCE):
-            feeds = feeds_of(piece, np.arange(start, min(start + ROWS_AT_ONCE, piece.n_samples)), problem.inputs)
-            for place, session in enumerate(sessions):
-                said[place].append(packing.run(session, feeds))
-        answers.append(piece.judged)
-        marks.append(own)
+    started, n_pieces = time.monotonic(), int(facts["n_pieces"])
+    most = ROWS_AT_ONCE
+    for number, (piece, own) in enumerate(_pieces(problem.dataset, folder, n_pieces)):
+        rows = np.arange(min(most, piece.n_samples))
+        feeds = feeds_of(piece, rows, problem.inputs)
+        for place, session in enumerate(sessions):
+            said[place].append(packing.run(session, feeds))
+        answers.append(piece.judged[rows])
+        marks.append(own[rows])
+        if number == 0 and math.isfinite(seconds):
+            affordable = seconds / n_pieces / max(time.monotonic() - started, 1e-6) * len(rows)
+            most = max(FEWEST_JUDGED, min(most, int(affordable)))
     target = np.concatenate(answers)
     target = target.astype(np.int64) if problem.task.is_classification else target
     is_grouped = problem.splits.groups is not None

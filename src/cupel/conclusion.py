@@ -247,7 +247,7 @@ def _publish(
     stopwatch: Stopwatch,
 ) -> Run:
     """Write the artifact, then what tells about it: a verdict never names a model that is not there."""
-    proven, final = _with_final(problem, folder, proven)
+    proven, final = _with_final(problem, folder, proven, is_capped=math.isfinite(deadline.remaining))
     pick, judged, model = proven.pick, proven.verdict, final.model
     with stopwatch.stage("measuring speed"):
         latency = packing.measure_latency(model, _latency_feeds(problem), seconds=LATENCY_SECONDS)
@@ -290,12 +290,15 @@ def _publish(
     return Run(folder.path)
 
 
-def _with_final(problem: Problem, folder: execution.RunFolder, proven: Proven) -> tuple[Proven, all_rows.Final]:
+def _with_final(
+    problem: Problem, folder: execution.RunFolder, proven: Proven, *, is_capped: bool
+) -> tuple[Proven, all_rows.Final]:
     """What is packed in the end, and the same with what all rows had to say.
 
     How sure answers are is told by the rows that judged the model which is packed.
     """
-    final = all_rows.settled(problem, folder.path, model=_packed_model(problem, folder, proven.pick))
+    seconds = all_rows.seconds_to_judge(problem) if is_capped else math.inf
+    final = all_rows.settled(problem, folder.path, model=_packed_model(problem, folder, proven.pick), seconds=seconds)
     judged = replace(proven.verdict, promises=trust.joined(proven.verdict.promises, final.promises))
     return replace(proven, verdict=judged, uncertainty=final.uncertainty or proven.uncertainty), final
 

@@ -14,18 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel import execution, packing
-from cupel.core import registry
+from cupel.core import machine, registry
 from cupel.core.budget import Deadline
 from cupel.core.dataset import Dataset
 from cupel.core.errors import TrainingError
 from cupel.core.feeds import feeds_of
-from cupel.core.inputs import Inputs
+from cupel.core.inputs import Inputs, InputShape
 from cupel.core.preparation import FittedPreparation
 from cupel.core.storage import npy, write_bytes, write_json
 from cupel.core.stored import StoredRows, StoredUnit
+from cupel.core.task import Task
 from cupel.data.streamed import Piece, Whole
 
 Array = NDArray[Any]
+LEAST_SHARE, EVEN_WORK, PASSES = 0.01, 0.7, 1.3
+"""Of all rows; how work on several cores adds up; so often what counting took is needed to read and prepare all rows."""
 MOST_JUDGED, SHARE_JUDGED = 200_000, 0.1
 MOST_TO_STOP, SHARE_TO_STOP = 100_000, 0.05
 LEAST_FREE_BYTES = 200_000_000
@@ -56,7 +59,8 @@ def fitted(
     assert dataset.task is not None, "a run's dataset has a task"
     seed = int(given.facts["seed"])
     prepared = assignment.candidate.preparation.fit(dataset, np.arange(dataset.n_samples), seed=seed)
-    writing = _Writing(dataset=dataset, preparation=prepared.fitted, folder=folder, whole=whole)
+    share = _affordable_share(assignment, prepared.inputs, whole, task=dataset.task, seconds=deadline.remaining)
+    writing = _Writing(dataset=dataset, preparation=prepared.fitted, folder=folder, whole=whole, share=share)
     for piece in whole.pieces(dataset):
         writing.add(piece, number=len(writing.targets))
         progress(0.5 * writing.n_rows / whole.n_rows)
@@ -77,6 +81,7 @@ def fitted(
         "candidate": assignment.candidate.name,
         "rows": {"trained": writing.rows.n_samples, "stopped": writing.n_stop, "judged": writing.n_judged},
         "n_pieces": len(writing.targets),
+        "share": share,
         "rounds": model.best_epoch,
         "cut_short": model.cut_short,
         "seconds": time.monotonic() - started,
@@ -84,6 +89,14 @@ def fitted(
     }
     write_json(folder / FACTS, facts)
     return facts
+
+
+def _affordable_share(assignment: execution.Assignment, inputs: Inputs, whole: Whole, *, task: Task, seconds: float) -> float:
+    """The share of all rows that there is time to learn from: fewer rows well are better than all of them hardly begun."""
+    shape, candidate = InputShape.covering([inputs]), assignment.candidate
+    cost = assignment.family.cost(whole.n_rows, shape, candidate.config, candidate.recipe, task)
+    left = (seconds - PASSES * whole.seconds) * machine.usable_cores() ** EVEN_WORK
+    return float(np.clip(left / max(cost.seconds, 1e-9), LEAST_SHARE, 1.0))
 
 
 def key_of(dataset: Dataset, candidate_key: str, *, seed: int) -> str:
@@ -99,6 +112,7 @@ class _Writing:
     preparation: FittedPreparation
     folder: Path
     whole: Whole
+    share: float = 1.0
     targets: list[Array] = field(default_factory=list)
     stops: list[tuple[Inputs, Array]] = field(default_factory=list)
     n_rows: int = 0
@@ -125,7 +139,8 @@ class _Writing:
         is_new = ~self._drawn[piece.rows]
         is_judged = is_new & (piece.marks >= self._judged_from)
         is_stop = is_new & (piece.marks >= self._stop_from) & ~is_judged
-        train, stop, judged = (np.flatnonzero(chosen) for chosen in (~(is_judged | is_stop), is_stop, is_judged))
+        is_train = ~(is_judged | is_stop) & (piece.marks < self.share * self._stop_from)
+        train, stop, judged = (np.flatnonzero(chosen) for chosen in (is_train, is_stop, is_judged))
         target = piece.dataset.target
         assert target is not None, "a piece has its answers"
         self.rows.append(self.preparation.transform(piece.dataset, train))
@@ -170,7 +185,7 @@ class _Writing:
         self.n_judged += len(rows)
 
     def _demand_disk(self) -> None:
-        needed = self.rows.bytes_of_row * self.whole.n_rows
+        needed = self.share * self.rows.bytes_of_row * self.whole.n_rows
         free = shutil.disk_usage(self.folder).free - LEAST_FREE_BYTES
         if needed > free:
             raise TrainingError(
