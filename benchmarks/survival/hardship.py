@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,22 +22,28 @@ GROUPS = Path("/sys/fs/cgroup/memory")
 
 
 def on_a_small_disk(question: Question, reference: Path, work: Path, *, seed: int) -> dict[str, Any]:
-    """A run on a file system (tmpfs) that something else fills up while it works, gone on with when there is room again.
+    """A run on a file system (tmpfs) that is too small, or is filled up by others, gone on with when there is room again.
 
-    The room that the run gets is drawn between nothing and all that the undisturbed run took.
+    Of even seeds the room is small from the beginning: what Cupel keeps free, and a part of what the undisturbed run took. Of odd
+    ones all of it but a few kilobytes is taken at a random moment.
     """
     chance, whole = random.Random(seed), _size_of(reference)
-    place = work / f"disk-{seed}"
+    place, is_sudden = work / f"disk-{seed}", seed % 2 == 1
     with _small_disk(place, whole + KEPT_FREE + SPARE):
-        room = int(chance.uniform(0, 1.1) * whole)
-        filler = place / "filler"
-        _fill(filler, _free(place) - room)
-        out = place / "run"
+        out, filler = place / "run", place / "filler"
+        room = int(chance.uniform(0, 3e5) if is_sudden else KEPT_FREE + chance.uniform(0, 1) * whole)
+        moment = chance.uniform(0.2, 1.0) * float((reference / "seconds").read_text()) if is_sudden else 0.0
+        taking = threading.Timer(moment, lambda: _fill(filler, _free(place) - room))
+        taking.start()
+        if not is_sudden:
+            taking.join()
         code, said = _run(question.command(out))
+        taking.cancel()
+        taking.join()
         finished = finished_units(out)
-        filler.unlink()
+        filler.unlink(missing_ok=True)
         found = _gone_on(question, reference, out, finished, chance)
-    return {"seed": seed, "room": room, "whole": whole, "first": code, "said": said, **found}
+    return {"seed": seed, "is_sudden": is_sudden, "room": room, "first": code, "said": said, **found}
 
 
 def with_little_memory(question: Question, reference: Path, work: Path, *, seed: int, peak: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 Found = Sequence[dict[str, Any]]
 TITLES = {
     "kills": "killed 1 to 5 times (SIGKILL, a random process of the run)",
-    "disk": "a disk that is too small, then room again",
+    "disk": "a disk that is too small, or suddenly full; then room again",
     "memory": "a control group with half to 95% of the memory it needs, then enough",
 }
 
@@ -34,10 +34,10 @@ def as_page(work: Path) -> str:
     lines = [
         "# Runs that were killed, or starved",
         "",
-        f"`make test-chaos`: the same fit ({n_units} units, {seconds:.0f} s when left alone, one core) again and again, disturbed",
-        "as below and gone on with, half of the times by `cupel resume`, half by asking the same again. *Identical*: leaderboard,",
-        "predictions, ONNX models and weights of every unit, and what the packed model predicts, are those of the run that was left",
-        "alone, bit for bit.",
+        f"`make test-chaos`: the same fit ({n_units} units, {seconds:.0f} s when left alone, one core) again and again,",
+        "disturbed as below and gone on with, half of the times by `cupel resume`, half by asking the same again. *Identical*:",
+        "leaderboard, predictions, ONNX models and weights of every unit, and what the packed model predicts, are those of the",
+        "run that was left alone, bit for bit.",
         "",
         "| | runs | ended | finished units lost | identical |",
         "|---|---|---|---|---|",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel import execution, making, tuning
+from cupel import data, execution, making, tuning
 from cupel.conclusion import comparer, conclude, scorer, show_score
 from cupel.core import machine, registry
 from cupel.core.budget import Budget, Deadline, Effort, seconds_in
@@ -114,6 +114,7 @@ def _kept_for_more_rows(budget: Budget) -> float:
 def resume(
     folder: str | Path,
     *,
+    source: Any = None,
     time: str | float | None = None,
     effort: str | None = None,
     limits: Limits | None = None,
@@ -121,12 +122,15 @@ def resume(
 ) -> Run:
     """Go on with a run that was stopped, or give it more time or effort.
 
+    `source` says where the data are now, for those that have moved, were in memory, or are in a database that wants a password.
+
     Raises:
         DataError: there is no run in the folder, or its data are gone.
         RunConflictError: the data have changed since.
     """
     asked = execution.read_run(Path(folder))
-    if asked.get("source") is None:
+    source = asked.get("source") if source is None else source
+    if source is None:
         raise UsageError(
             f"the run in {folder} was started from a table in memory; call cupel.fit again with it and out={str(folder)!r}."
         )
@@ -136,8 +140,7 @@ def resume(
     effort = effort or str(asked["effort"])
     if effort == Effort.OPEN and time is None:
         time = asked["seconds"]
-    source, target = asked["source"], asked["target"]
-    return fit(source, target, effort=effort, time=time, out=folder, settings=settings, limits=limits, observer=observer)
+    return fit(source, asked["target"], effort=effort, time=time, out=folder, settings=settings, limits=limits, observer=observer)
 
 
 def plan(problem: Problem, *, effort: str | None = None, seconds: float | None = None) -> list[tuple[Candidate, Family, Cost]]:
@@ -157,7 +160,7 @@ def question(problem: Problem, source: Any, *, budget: Budget) -> dict[str, Any]
     """Everything needed to repeat a run, for `run.yaml`."""
     return {
         "target": problem.task.target,
-        "source": str(source) if isinstance(source, str | Path) else None,
+        "source": data.to_be_kept(str(source)) if isinstance(source, str | Path) else None,
         "settings": problem.settings.to_plain(),
         "fingerprint": problem.dataset.fingerprint,
         "splits": problem.splits.describe(),

@@ -121,7 +121,7 @@ def _of_table(predictor: Predictor, arguments: argparse.Namespace) -> dict[str, 
         predicted = {name: cells for name, cells in predicted.items() if not name.startswith("probability_")}
     taken = [name for name in kept if name in predicted]
     if taken:
-        raise UsageError(f"--keep {taken[0]!r}: the predictions have a column of that name; rename it in {arguments.source}.")
+        raise UsageError(f"--keep {taken[0]!r}: the predictions have a column of that name; rename it in the rows.")
     return {**{name: rows[name] for name in kept}, **predicted}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ from cupel.core.untrusted import read_bytes
 from cupel.execution.journal import Journal
 from cupel.execution.units import UnitStore
 
+SECONDS_OF_A_LOOK = 0.05
 MOST_QUESTION_BYTES = 4 << 20
 QUESTION_FIELDS = ("target", "settings", "fingerprint", "splits", "version", "refit")
 REQUIRED = {"target": str, "settings": dict, "fingerprint": str, "version": str}
@@ -71,7 +73,7 @@ class RunFolder:
 
     def _hold(self) -> None:
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock_at_once_or_soon()
         except OSError as error:
             self._lock.seek(0)
             holder = self._lock.read().strip() or "unknown"
@@ -83,6 +85,27 @@ class RunFolder:
         self._lock.truncate()
         self._lock.write(str(os.getpid()))
         self._lock.flush()
+
+    def _lock_at_once_or_soon(self) -> None:
+        """Whoever asks who holds the folder holds it for a moment."""
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(SECONDS_OF_A_LOOK)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def holder_of(folder: Path) -> int | None:
+    """The process that has the run in a folder open; None where there is none, or it cannot be told."""
+    try:
+        with os.fdopen(os.open(folder / ".lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "r") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return int(lock.read(20))
+    except (OSError, ValueError):
+        return None
+    return None
 
 
 def read_run(folder: Path) -> dict[str, Any]:

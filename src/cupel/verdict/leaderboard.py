@@ -13,7 +13,10 @@ from cupel.core.spreadsheets import harmless
 from cupel.core.trial import Trial
 from cupel.verdict.verdict import Score
 
-COLUMNS = ("name", "family", "score", "low", "high", "tie_group", "fit_seconds", "latency_ms", "bytes", "status", "reason")
+COLUMNS = (
+    "name", "family", "score", "low", "high", "tie_group", "fit_seconds", "latency_ms", "bytes", "status", "reason",
+    "estimated_seconds",
+)  # fmt: skip
 
 
 def leaderboard(
@@ -49,6 +52,7 @@ def _row(trial: Trial, score: Score | None, tie_group: int | None) -> dict[str, 
         "bytes": int(trial.n_bytes) or None,
         "status": trial.status.value,
         "reason": trial.reason,
+        "estimated_seconds": round(float(trial.estimated_seconds), 3) or None,
     }
 
 
