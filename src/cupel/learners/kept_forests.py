@@ -16,7 +16,8 @@ def arrays_of(forest: Any) -> dict[str, Array]:
     """All trees of a fitted forest, end to end."""
     states = [tree.tree_.__getstate__() for tree in forest.estimators_]
     return {
-        "nodes": np.concatenate([state["nodes"] for state in states]).view(np.uint8),
+        # As bytes, one by one: joined as they are, they would lose the gaps between their fields.
+        "nodes": np.concatenate([np.ascontiguousarray(state["nodes"]).view(np.uint8) for state in states]),
         "values": np.concatenate([state["values"] for state in states]),
         "counts": np.array([state["node_count"] for state in states], np.int64),
         "depths": np.array([state["max_depth"] for state in states], np.int64),

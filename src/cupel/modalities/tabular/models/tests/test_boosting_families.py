@@ -248,8 +248,9 @@ def test_boosting_goes_on_where_it_was_ended_to_the_same_networks(spec, kind, n_
     kept = Kept(n_until_stop)
     with contextlib.suppress(InterruptedError):
         fitted(spec, kind, dataclasses.replace(unit, checkpoints=kept), **config)
-    kept.n_left = 100
+    kept.n_left = 6 - n_until_stop  # one a stage that was not done yet
     again = fitted(spec, kind, dataclasses.replace(unit, checkpoints=kept), **config)
+    assert kept.n_left == 0
     assert again.curve == whole.curve
     assert again.best_epoch == whole.best_epoch
     assert np.array_equal(again.predictions, whole.predictions)

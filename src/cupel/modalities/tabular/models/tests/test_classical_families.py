@@ -11,6 +11,7 @@ from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
 from cupel.core.space import check
 from cupel.core.task import Task, TaskKind
+from cupel.learners import linear as learned_linear
 from cupel.learners.kept_forests import arrays_of, put_back
 from cupel.modalities.tabular.models import constant, extra_trees, knn, lightgbm, linear
 
@@ -265,7 +266,18 @@ def kept_at_every_step(monkeypatch):
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.kind.value)
 @pytest.mark.parametrize("spec", [linear.spec, extra_trees.spec], ids=lambda spec: spec.name)
 @pytest.mark.parametrize("n_until_stop", [1, 2])
-def test_classical_models_go_on_where_they_were_ended_to_the_same_model(spec, task, n_until_stop, kept_at_every_step):
+def test_classical_models_go_on_where_they_were_ended_to_the_same_model(
+    spec, task, n_until_stop, kept_at_every_step, monkeypatch
+):
+    home = extra_trees if spec is extra_trees.spec else learned_linear
+    n_done, read = [], home._kept
+
+    def counted(*given, **named):
+        found = read(*given, **named)
+        n_done.append(found if home is extra_trees else len(found[0]))
+        return found
+
+    monkeypatch.setattr(home, "_kept", counted)
     config = {"n_trees": 25, "max_leaves": 64} if spec is extra_trees.spec else {}
     unit, _ = unit_for(task, missing=spec is extra_trees.spec)
     whole = fitted(spec, task, unit, **config)
@@ -276,6 +288,7 @@ def test_classical_models_go_on_where_they_were_ended_to_the_same_model(spec, ta
     again = fitted(spec, task, replace(unit, checkpoints=kept), **config)
     assert np.array_equal(again.predictions, whole.predictions)
     assert again.curve == whole.curve
+    assert n_done[-1] == n_until_stop * (extra_trees.N_AT_ONCE if home is extra_trees else 1)
     assert np.array_equal(exported(again.model, unit.valid, task), exported(whole.model, unit.valid, task))
 
 
