@@ -51,3 +51,8 @@ def test_a_schema_whose_fields_are_of_another_type_is_refused(field, value):
     plain["columns"][0][field] = value
     with pytest.raises(ArtifactError, match="the schema cannot be read"):
         Schema.from_json(plain)
+
+
+@pytest.mark.parametrize("before", ["", " ", "\x1f", "\x00", "\x1c \x0b", "\u2009"])
+def test_no_cell_is_a_formula_after_what_only_some_take_for_white_space(before, tmp_path):
+    fuzzing.write_a_table([("", f"{before}=1+1")], tmp_path)

@@ -146,7 +146,7 @@ def differences(reference: Path, out: Path) -> list[str]:
     faults += [f"{name} was left behind" for name in (".handover",) if (out / name).exists()]
     if list((out / "checkpoints").glob("*")):
         faults.append("checkpoints were left behind")
-    if not faults and not np.array_equal(*(_packed_predictions(run) for run in (reference, out))):
+    if not faults and not np.array_equal(*(_packed_predictions(run, reference.parent) for run in (reference, out))):
         faults.append("the packed models predict differently")
     return faults
 
@@ -157,8 +157,8 @@ def _full_units(run: Path) -> set[str]:
     return {key for key, own in facts.items() if own.get("share", 1.0) == 1.0}
 
 
-def _packed_predictions(run: Path) -> Any:
+def _packed_predictions(run: Path, work: Path) -> Any:
     import cupel
 
-    rows = polars.read_csv(next(run.parent.glob("table-*.csv"))).drop("y").head(500)
+    rows = polars.read_csv(next(work.glob("table-*.csv"))).drop("y").head(500)
     return cupel.load(run / "model.cupel").predict_proba(rows)
