@@ -147,7 +147,8 @@ class Course:
     @property
     def is_over(self) -> bool:
         """Whether stages without a gain have used the patience up."""
-        return len(self.curve["stop_loss"]) - 1 - self.best >= self.patience
+        n_stages = len(self.curve["stop_loss"])
+        return n_stages > 0 and n_stages - 1 - self.best >= self.patience
 
     def cut(self) -> None:
         """Note that time is up; what the last stage had begun is dropped.
@@ -165,7 +166,7 @@ def named_arrays(prefix: str, module: nn.Module) -> dict[str, NDArray[np.float32
     return {f"{prefix}.{name}": tensor.numpy() for name, tensor in module.state_dict().items()}
 
 
-def put_back(prefix: str, module: nn.Module, arrays: Mapping[str, NDArray[Any]]) -> None:
+def put_back(prefix: str, module: nn.Module, *, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Weights as `named_arrays` gave them.
 
     Raises:

@@ -241,8 +241,8 @@ class _Growth:
         try:
             n_done = course.restored(facts["curve"])
             network, best = self._with_stages(n_done), self._with_stages(course.best + 1)
-            put_back("network", network, arrays)
-            put_back("best", best, arrays)
+            put_back("network", network, arrays=arrays)
+            put_back("best", best, arrays=arrays)
             self._school.generator.set_state(torch.from_numpy(arrays["generator"].copy()))
         except (KeyError, ValueError, TypeError, RuntimeError):
             self._school.generator.manual_seed(self._seed)

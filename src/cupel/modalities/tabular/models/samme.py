@@ -194,7 +194,7 @@ class _Boosting:
             odds, sharpness = [float(each) for each in facts["odds"]], float(facts["sharpness"])
             networks = [self._network(number) for number in range(n_done)]
             for number, network in enumerate(networks):
-                put_back(str(number), network, arrays)
+                put_back(str(number), network, arrays=arrays)
             voted = {name: arrays[f"voted.{name}"] for name, _ in self._parts()}
             attention = arrays["attention"]
             pairs = [(attention, self._attention), *((voted[name], own) for name, own in self._voted.items())]
