@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel import data, execution, making, tuning
-from cupel.conclusion import comparer, conclude, scorer, show_score
+from cupel.conclusion import Beside, comparer, conclude, scorer, show_score
 from cupel.core import machine, registry
 from cupel.core.budget import Budget, Deadline, Effort, seconds_in
 from cupel.core.cache import Cache
@@ -23,9 +24,10 @@ from cupel.core.family import Cost, Family
 from cupel.core.limits import Limits
 from cupel.core.observer import Observer, Silent
 from cupel.core.settings import Settings
-from cupel.core.stopwatch import Stopwatch
+from cupel.core.stopwatch import NESTED, Stopwatch
 from cupel.core.trial import Trial
 from cupel.more_rows import FEWEST_SECONDS, SHARE_OF_TIME, worth_of_more_rows
+from cupel.nesting import Nesting
 from cupel.problem import Problem, understand
 from cupel.run import Run
 from cupel.version import __version__
@@ -95,14 +97,40 @@ def fit(
                 observer.message(f"going on with the run in {folder.path}")
             problem = problem.kept_in(Cache(folder.path / "cache", deadline))
             guard = execution.Guard(folder.path, limits, is_interrupted=lambda: interruption.is_asked)
+            nesting = Nesting.of(problem, folder.path, effort=budget.effort)
+            own, until = nesting.own_part(budget, deadline)
             tried, promises = _tried(
-                problem, folder, strategy, guard, budget=budget, deadline=deadline, observer=observer, stopwatch=stopwatch
+                problem, folder, strategy, guard, budget=own, deadline=until, observer=observer, stopwatch=stopwatch
             )
             tuning.write_study(folder.path / "study.log", tried, ground=ground)
             trials = [each.trial for each in tried]
             if interruption.is_asked and not any(trial.is_usable for trial in trials):
                 raise InterruptedRunError(f"interrupted before there was a model; `cupel resume {folder.path}` goes on.")
-            return conclude(problem, folder, trials, deadline=deadline, observer=observer, stopwatch=stopwatch, promises=promises)
+            kept = _seconds_to_conclude(problem, own, trials)
+            with stopwatch.stage(NESTED) if nesting.folds else nullcontext():
+                nested = nesting.carried_out(
+                    partial(_searched_within, budget=budget, guard=guard), left=lambda: deadline.remaining - kept,
+                    end=guard.reason_to_end, observer=observer, folder=folder,
+                )  # fmt: skip
+            beside = Beside(promises=promises, nested=nested)
+            return conclude(problem, folder, trials, deadline=deadline, observer=observer, stopwatch=stopwatch, beside=beside)
+
+
+def _searched_within(
+    problem: Problem,
+    folder: execution.RunFolder,
+    seconds: float | None,
+    observer: Observer,
+    *,
+    budget: Budget,
+    guard: execution.Guard,
+) -> list[Trial]:
+    """What the same search as that of the whole run tries on the rows of an outer fold's run."""
+    own, stopwatch = replace(budget, seconds=seconds), Stopwatch()
+    strategy = tuning.strategy_named(problem.settings.search, _ground(problem, own.effort))
+    with stopwatch.stage("searching"), _runner(problem, folder, guard, stopwatch=stopwatch) as runner:
+        tried = _search(problem, runner, strategy, guard, budget=own, deadline=Deadline(seconds), observer=observer)
+    return [each.trial for each in tried]
 
 
 def _kept_for_more_rows(budget: Budget) -> float:

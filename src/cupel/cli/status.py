@@ -18,15 +18,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print one line per candidate, the last event of each."""
     from cupel.execution import Journal, read_run
+    from cupel.nesting import FINISHED
 
     folder = Path(arguments.run_folder)
     asked = read_run(folder)
     last: dict[str, dict[str, Any]] = {}
     concluded: dict[str, Any] = {}
     told: dict[str, dict[str, Any]] = {}
+    outer: set[int] = set()
     for record in Journal(folder / "journal" / "journal.jsonl").read():
         if "candidate" in record:
             last.setdefault(record["candidate"], {}).update(record)
+        if record["event"] == FINISHED:
+            outer.add(record["number"])
         concluded = record if record["event"] == "concluded" else concluded
         told[record["event"]] = record
     print(f"{folder}: {asked['target']} ({asked['task']['kind']}), effort {asked['effort']}, version {asked['version']}")
@@ -34,6 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"  {name:<18} {_state(record):<9} {_times(record):<24} {record.get('reason', '')}".rstrip())
     for line in _now(folder, told):
         print(f"  {line}")
+    if n_asked := int(asked["settings"].get("nested", 0)):
+        print(f"  {len(outer)} of {n_asked} outer folds finished")
     if concluded.get("seconds_by_stage"):
         from cupel.verdict import stage_words
 

@@ -21,6 +21,8 @@ from cupel.execution.units import UnitStore
 SECONDS_OF_A_LOOK = 0.05
 MOST_QUESTION_BYTES = 4 << 20
 QUESTION_FIELDS = ("target", "settings", "fingerprint", "splits", "version", "refit")
+FREE_SETTINGS = ("nested",)
+"""They prove more, and change no model: a run may be asked for them afterwards."""
 REQUIRED = {"target": str, "settings": dict, "fingerprint": str, "version": str}
 
 
@@ -64,7 +66,7 @@ class RunFolder:
         path = self.path / "run.yaml"
         if path.exists():
             known = read_run(self.path)
-            differing = [name for name in QUESTION_FIELDS if known.get(name) != asked.get(name)]
+            differing = [name for name in QUESTION_FIELDS if _binding(known, name) != _binding(asked, name)]
             if differing:
                 raise RunConflictError(_conflict(self.path, known, asked, differing))
         resumed = path.exists()
@@ -126,6 +128,14 @@ def read_run(folder: Path) -> dict[str, Any]:
     return content
 
 
+def _binding(asked: Mapping[str, Any], name: str) -> Any:
+    """A field of a question, of settings those that change what is found."""
+    value = asked.get(name)
+    if name == "settings" and isinstance(value, Mapping):
+        return {key: setting for key, setting in value.items() if key not in FREE_SETTINGS}
+    return value
+
+
 def _refuse_links(folder: Path) -> None:
     """What is written here must stay here, also where a stranger made the folder.
 
@@ -148,7 +158,7 @@ def _conflict(folder: Path, known: Mapping[str, Any], asked: Mapping[str, Any], 
     for name in differing:
         before, now = known.get(name), asked.get(name)
         if isinstance(before, dict) and isinstance(now, dict):
-            keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+            keys = [key for key in {**before, **now} if before.get(key) != now.get(key) and key not in FREE_SETTINGS]
             details += [f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in keys]
         else:
             label = "data" if name == "fingerprint" else name
