@@ -14,9 +14,11 @@ import functools
 import hashlib
 import io
 import json
+import os
 import signal
 import sys
 import tempfile
+import time
 import traceback
 import warnings
 import zipfile
@@ -387,6 +389,34 @@ def limited(seconds: int) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+_written: list[str] = []
+
+
+@functools.cache
+def _watch_writing() -> None:
+    """From now on what this process opens for writing, makes, moves or removes is noted; hooks cannot be taken away again."""
+
+    def note(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            path, _, flags = arguments
+            if isinstance(path, str) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC):
+                _written.append(path)
+        elif event in ("os.mkdir", "os.remove", "os.rmdir", "os.symlink", "os.link", "os.rename", "shutil.rmtree"):
+            _written.extend(str(path) for path in arguments[:2] if isinstance(path, str | Path))
+
+    sys.addaudithook(note)
+
+
+@contextmanager
+def kept_within(folder: str) -> Iterator[None]:
+    """An assertion that nothing is written, made or removed elsewhere."""
+    _watch_writing()
+    _written.clear()
+    yield
+    elsewhere = [path for path in _written if not f"{os.path.abspath(path)}/".startswith(f"{folder}/") and path != os.devnull]
+    assert not elsewhere, f"written to elsewhere: {elsewhere[:5]}"
+
+
 def fuzz(name: str, *, n_inputs: int, number: int) -> None:
     """So many inputs of one case; `number` is the seed."""
     strategy, case = cases()[name]
@@ -401,7 +431,7 @@ def fuzz(name: str, *, n_inputs: int, number: int) -> None:
     )
     @given(strategy)
     def answer(given_: Any) -> None:
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), limited(MOST_SECONDS):
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), limited(MOST_SECONDS), kept_within(folder):
             warnings.simplefilter("ignore")
             case(given_, Path(folder))
 
@@ -413,13 +443,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Feed Cupel with strange input.")
     parser.add_argument("--inputs", type=int, default=100_000, help="in all")
     parser.add_argument("--work", type=Path, default=Path("fuzz"), help="where progress and faults are kept")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="end after so many; the same command goes on")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
+    artifact()  # made before anything is watched
+    started = time.monotonic()
     progress = arguments.work / "progress.json"
     done: dict[str, int] = json.loads(progress.read_text()) if progress.exists() else {}
     names = list(cases())
     each = -(-arguments.inputs // len(names))
     while waiting := [name for name in names if done.get(name, 0) < each]:
+        if time.monotonic() - started > arguments.seconds:
+            break
         name = min(waiting, key=lambda name: done.get(name, 0))
         number = done.get(name, 0) // N_IN_A_CHUNK
         try:

@@ -1,3 +1,4 @@
+import json
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -5,6 +6,8 @@ import pytest
 
 import fuzzing
 from cupel.core.decoding import spelled
+from cupel.core.errors import ArtifactError
+from cupel.core.schema import Schema
 
 CASES = ("tables", "artifacts", "rewritten artifacts", "graphs", "rows", "runs", "settings", "picks", "journals", "units",
          "plain values", "yaml", "exports")  # fmt: skip
@@ -38,3 +41,18 @@ def test_a_signalling_decimal_is_missing_in_every_kind_of_column():
 def test_a_moment_at_the_end_of_the_calendar_is_spelled():
     first = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5)))
     assert spelled(first) == "0001-01-01T00:00:00"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("datetime_format", ["%d.%m.%Y"]), ("low", 10**400), ("decimal", None), ("overridden", "yes")]
+)
+def test_a_schema_whose_fields_are_of_another_type_is_refused(field, value):
+    plain = json.loads(fuzzing.members()["schema.json"])
+    plain["columns"][0][field] = value
+    with pytest.raises(ArtifactError, match="the schema cannot be read"):
+        Schema.from_json(plain)
+
+
+@pytest.mark.parametrize("before", ["", " ", "\x1f", "\x00", "\x1c \x0b", "\u2009"])
+def test_no_cell_is_a_formula_after_what_only_some_take_for_white_space(before, tmp_path):
+    fuzzing.write_a_table([("", f"{before}=1+1")], tmp_path)

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ import numpy as np
 import polars
 
 MOST_SECONDS = 3600
-TIMED = ("fit_seconds", "latency_ms", "bytes")
+CUPEL = (sys.executable, "-m", "cupel.cli.main")
+TIMED = ("fit_seconds", "estimated_seconds", "latency_ms", "bytes")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,12 @@ class Question:
     def command(self, out: Path) -> list[str]:
         """The command line."""
         asked = ["fit", str(self.table), "--target", "y", "--effort", self.effort, "--folds", "3", "--families", self.families]
-        return [sys.executable, "-m", "cupel.cli.main", *asked, "--out", str(out), "--progress", "none"]
+        return [*CUPEL, *asked, "--out", str(out), "--progress", "none"]
+
+    def again(self, out: Path, chance: random.Random) -> list[str]:
+        """How it is gone on with: asked the same again, or `cupel resume` where there is something to resume."""
+        resumes = (out / "run.yaml").exists() and chance.random() < 0.5
+        return [*CUPEL, "resume", str(out), "--progress", "none"] if resumes else self.command(out)
 
 
 def written_table(work: Path, *, n_rows: int) -> Path:
@@ -71,13 +78,14 @@ def disturbed(
     n_lost, worked, n_begun, code = 0, 0.0, 0, -1
     while n_begun <= most_kills + 1:
         n_begun += 1
-        finished = _finished(out)
+        finished = finished_units(out)
+        command = question.again(out, chance)
         started = time.monotonic()
-        with subprocess.Popen(question.command(out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
             code = _until_its_end_or(moments, process, kills, worked=worked, chance=chance)
             errors = process.stderr.read().decode(errors="replace")[-500:] if process.stderr else ""
         worked += time.monotonic() - started
-        n_lost += sum(_finished(out).get(key) != moment for key, moment in finished.items())
+        n_lost += n_lost_of(finished, out)
         if code != -signal.SIGKILL:
             break
     faults = [f"ended with {code}: {errors}"] if code != 0 else differences(reference, out)
@@ -110,15 +118,21 @@ def _killed_one(pid: int, chance: random.Random, *, at: float) -> dict[str, Any]
     return {"at": round(at, 2), "of": "run" if chosen == pid else "worker"}
 
 
-def _finished(out: Path) -> dict[str, int]:
+def finished_units(out: Path) -> dict[str, int]:
     """When each finished unit was written."""
     return {path.parent.name: path.stat().st_mtime_ns for path in (out / "units").glob("*/unit.json")}
+
+
+def n_lost_of(finished: Mapping[str, int], out: Path) -> int:
+    """How many units that were finished are gone, or were made again."""
+    now = finished_units(out)
+    return sum(now.get(key) != moment for key, moment in finished.items())
 
 
 def differences(reference: Path, out: Path) -> list[str]:
     """What differs between two runs, but for what depends on the clock."""
     faults = []
-    boards = [polars.read_csv(run / "leaderboard.csv").drop(TIMED) for run in (reference, out)]
+    boards = [polars.read_csv(run / "leaderboard.csv").drop(TIMED, strict=False) for run in (reference, out)]
     if not boards[0].equals(boards[1]):
         faults.append("the leaderboards differ")
     units = [_full_units(run) for run in (reference, out)]
@@ -132,7 +146,7 @@ def differences(reference: Path, out: Path) -> list[str]:
     faults += [f"{name} was left behind" for name in (".handover",) if (out / name).exists()]
     if list((out / "checkpoints").glob("*")):
         faults.append("checkpoints were left behind")
-    if not faults and not np.array_equal(*(_packed_predictions(run) for run in (reference, out))):
+    if not faults and not np.array_equal(*(_packed_predictions(run, reference.parent) for run in (reference, out))):
         faults.append("the packed models predict differently")
     return faults
 
@@ -143,8 +157,8 @@ def _full_units(run: Path) -> set[str]:
     return {key for key, own in facts.items() if own.get("share", 1.0) == 1.0}
 
 
-def _packed_predictions(run: Path) -> Any:
+def _packed_predictions(run: Path, work: Path) -> Any:
     import cupel
 
-    rows = polars.read_csv(next(run.parent.glob("table-*.csv"))).drop("y").head(500)
+    rows = polars.read_csv(next(work.glob("table-*.csv"))).drop("y").head(500)
     return cupel.load(run / "model.cupel").predict_proba(rows)

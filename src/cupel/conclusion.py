@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -47,6 +47,14 @@ SHARE_FOR_CORRECTIONS = 0.25
 MIN_CORRECTIONS = 10
 MAX_DOUBT = 0.1
 """The ensemble is packed only where the probability that it is worse than its best member is below this."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Beside:
+    """What was learned beside the search: what is already known to be promised, and how whole runs did on outer folds."""
+
+    promises: Mapping[str, Any] = field(default_factory=dict)
+    nested: verdict.Nested | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,15 +123,35 @@ def conclude(
     deadline: Deadline,
     observer: Observer,
     stopwatch: Stopwatch,
-    promises: Mapping[str, Any] | None = None,
+    beside: Beside | None = None,
 ) -> Run:
-    """Combine what was found, judge it, pack the best and write the report. `promises` are what is already known to be promised.
+    """Combine what was found, judge it, pack the best and write the report.
 
     Raises:
         NoModelError: nothing usable was found; the reasons are in the leaderboard.
         ParityError: the packed model does not predict what the trained one predicts.
     """
     observer.stage("proving and packing the best")
+    beside = beside or Beside()
+    found = proven(problem, folder, trials, deadline=deadline, stopwatch=stopwatch)
+    judged = replace(
+        found.verdict,
+        promises=trust.joined(found.verdict.promises, beside.promises),
+        nested=beside.nested,
+        findings=_with_doubts(problem, found.verdict, found.pick),
+        weights=tuple(_told(weights, trials, pick=found.pick) for weights in problem.weights),
+    )
+    return _publish(problem, folder, trials, proven=replace(found, verdict=judged), deadline=deadline, stopwatch=stopwatch)
+
+
+def proven(
+    problem: Problem, folder: execution.RunFolder, trials: Sequence[Trial], *, deadline: Deadline, stopwatch: Stopwatch
+) -> Proven:
+    """What is to be packed of all that was tried, what is to be expected of it, and what it may promise.
+
+    Raises:
+        NoModelError: nothing usable was found; the reasons are in the leaderboard.
+    """
     usable = usable_of(trials, folder)
     with stopwatch.stage("choosing"):
         leader, ensemble, select = _chosen(problem, usable)
@@ -144,11 +172,7 @@ def conclude(
         pick, calibration = trust.calibrated(problem, packed(judged, leader, usable=usable), score=scorer(problem))
         uncertainty = trust.uncertainty_of(problem, pick)
         made = trust.promises(problem, pick, uncertainty=uncertainty, calibration=calibration)
-        judged = replace(judged, promises=trust.joined(made, promises or {}))
-    judged = replace(judged, findings=_with_doubts(problem, judged, pick))
-    judged = replace(judged, weights=tuple(_told(weights, trials, pick=pick) for weights in problem.weights))
-    proven = Proven(pick=pick, verdict=judged, uncertainty=uncertainty)
-    return _publish(problem, folder, trials, proven=proven, deadline=deadline, stopwatch=stopwatch)
+    return Proven(pick=pick, verdict=replace(judged, promises=made), uncertainty=uncertainty)
 
 
 def _with_doubts(problem: Problem, judged: verdict.Verdict, pick: Ensemble) -> tuple[Finding, ...]:
@@ -293,12 +317,9 @@ def _publish(
 def _with_final(
     problem: Problem, folder: execution.RunFolder, proven: Proven, *, is_capped: bool
 ) -> tuple[Proven, all_rows.Final]:
-    """What is packed in the end, and the same with what all rows had to say.
-
-    How sure answers are is told by the rows that judged the model which is packed.
-    """
+    """The same with what all rows had to say, and what is packed in the end; how sure it is, the rows say that judged it."""
     seconds = all_rows.seconds_to_judge(problem) if is_capped else math.inf
-    final = all_rows.settled(problem, folder.path, model=_packed_model(problem, folder, proven.pick), seconds=seconds)
+    final = all_rows.settled(problem, folder.path, model=packed_model(problem, folder, pick=proven.pick), seconds=seconds)
     judged = replace(proven.verdict, promises=trust.joined(proven.verdict.promises, final.promises))
     return replace(proven, verdict=judged, uncertainty=final.uncertainty or proven.uncertainty), final
 
@@ -442,7 +463,8 @@ def _groups(problem: Problem) -> Array | None:
     return None if groups is None else groups[problem.splits.covered]
 
 
-def _packed_model(problem: Problem, folder: execution.RunFolder, pick: Ensemble) -> bytes:
+def packed_model(problem: Problem, folder: execution.RunFolder, *, pick: Ensemble) -> bytes:
+    """What is packed as one graph, of the units that the folder holds."""
     members = [[folder.units.model(unit.key) for unit in member.units] for member in pick.members]
     model = packing.combine(members, pick.rule)
     return packing.with_maps(model, problem.task, inputs=problem.inputs) if problem.task.grid else model

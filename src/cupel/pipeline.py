@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel import all_rows, execution, making, tuning
-from cupel.conclusion import comparer, conclude, scorer, show_score
+from cupel import all_rows, data, execution, making, tuning
+from cupel.conclusion import Beside, comparer, conclude, scorer, show_score
 from cupel.core import machine, registry
 from cupel.core.budget import Budget, Deadline, Effort, seconds_in
 from cupel.core.cache import Cache
@@ -23,9 +24,10 @@ from cupel.core.family import Cost, Family
 from cupel.core.limits import Limits
 from cupel.core.observer import Observer, Silent
 from cupel.core.settings import Settings
-from cupel.core.stopwatch import Stopwatch
+from cupel.core.stopwatch import NESTED, Stopwatch
 from cupel.core.trial import Trial
 from cupel.more_rows import FEWEST_SECONDS, SHARE_OF_TIME, worth_of_more_rows
+from cupel.nesting import Nesting
 from cupel.problem import Problem, understand
 from cupel.run import Run
 from cupel.version import __version__
@@ -101,14 +103,40 @@ def fit(
                 observer.message(f"going on with the run in {folder.path}")
             problem = problem.kept_in(Cache(folder.path / "cache", deadline))
             guard = execution.Guard(folder.path, limits, is_interrupted=lambda: interruption.is_asked)
+            nesting = Nesting.of(problem, folder.path, effort=budget.effort)
+            own, until = nesting.own_part(budget, deadline)
             tried, promises = _tried(
-                problem, folder, strategy, guard, budget=budget, deadline=deadline, observer=observer, stopwatch=stopwatch
+                problem, folder, strategy, guard, budget=own, deadline=until, observer=observer, stopwatch=stopwatch
             )
             tuning.write_study(folder.path / "study.log", tried, ground=ground)
             trials = [each.trial for each in tried]
             if interruption.is_asked and not any(trial.is_usable for trial in trials):
                 raise InterruptedRunError(f"interrupted before there was a model; `cupel resume {folder.path}` goes on.")
-            return conclude(problem, folder, trials, deadline=deadline, observer=observer, stopwatch=stopwatch, promises=promises)
+            kept = _seconds_to_conclude(problem, own, trials)
+            with stopwatch.stage(NESTED) if nesting.folds else nullcontext():
+                nested = nesting.carried_out(
+                    partial(_searched_within, budget=budget, guard=guard), left=lambda: deadline.remaining - kept,
+                    end=guard.reason_to_end, observer=observer, folder=folder,
+                )  # fmt: skip
+            beside = Beside(promises=promises, nested=nested)
+            return conclude(problem, folder, trials, deadline=deadline, observer=observer, stopwatch=stopwatch, beside=beside)
+
+
+def _searched_within(
+    problem: Problem,
+    folder: execution.RunFolder,
+    seconds: float | None,
+    observer: Observer,
+    *,
+    budget: Budget,
+    guard: execution.Guard,
+) -> list[Trial]:
+    """What the same search as that of the whole run tries on the rows of an outer fold's run."""
+    own, stopwatch = replace(budget, seconds=seconds), Stopwatch()
+    strategy = tuning.strategy_named(problem.settings.search, _ground(problem, own.effort))
+    with stopwatch.stage("searching"), _runner(problem, folder, guard, stopwatch=stopwatch) as runner:
+        tried = _search(problem, runner, strategy, guard, budget=own, deadline=Deadline(seconds), observer=observer)
+    return [each.trial for each in tried]
 
 
 def _kept_for_more_rows(budget: Budget) -> float:
@@ -120,6 +148,7 @@ def _kept_for_more_rows(budget: Budget) -> float:
 def resume(
     folder: str | Path,
     *,
+    source: Any = None,
     time: str | float | None = None,
     effort: str | None = None,
     limits: Limits | None = None,
@@ -127,12 +156,15 @@ def resume(
 ) -> Run:
     """Go on with a run that was stopped, or give it more time or effort.
 
+    `source` says where the data are now, for those that have moved, were in memory, or are in a database that wants a password.
+
     Raises:
         DataError: there is no run in the folder, or its data are gone.
         RunConflictError: the data have changed since.
     """
     asked = execution.read_run(Path(folder))
-    if asked.get("source") is None:
+    source = asked.get("source") if source is None else source
+    if source is None:
         raise UsageError(
             f"the run in {folder} was started from a table in memory; call cupel.fit again with it and out={str(folder)!r}."
         )
@@ -142,8 +174,7 @@ def resume(
     effort = effort or str(asked["effort"])
     if effort == Effort.OPEN and time is None:
         time = asked["seconds"]
-    source, target = asked["source"], asked["target"]
-    return fit(source, target, effort=effort, time=time, out=folder, settings=settings, limits=limits, observer=observer)
+    return fit(source, asked["target"], effort=effort, time=time, out=folder, settings=settings, limits=limits, observer=observer)
 
 
 def plan(problem: Problem, *, effort: str | None = None, seconds: float | None = None) -> list[tuple[Candidate, Family, Cost]]:
@@ -163,7 +194,7 @@ def question(problem: Problem, source: Any, *, budget: Budget) -> dict[str, Any]
     """Everything needed to repeat a run, for `run.yaml`."""
     return {
         "target": problem.task.target,
-        "source": str(source) if isinstance(source, str | Path) else None,
+        "source": data.to_be_kept(str(source)) if isinstance(source, str | Path) else None,
         "settings": problem.settings.to_plain(),
         "fingerprint": problem.dataset.fingerprint,
         "splits": problem.splits.describe(),

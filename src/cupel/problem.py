@@ -43,7 +43,10 @@ FEWEST_SECONDS_TO_MEASURE = 60.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
-    """What a run works on. Where the table is larger than memory, `dataset` holds some of its rows, and `whole` is the table."""
+    """What a run works on. Rows that share a number in `twins` are of one thing, and stay together.
+
+    Where the table is larger than memory, `dataset` holds some of its rows, and `whole` is the table.
+    """
 
     dataset: Dataset
     modality: Modality
@@ -54,6 +57,7 @@ class Problem:
     settings: Settings
     weights: tuple[Weights, ...] = ()
     whole: streamed.Whole | None = None
+    twins: Array | None = None
 
     def kept_in(self, cache: Cache) -> Problem:
         """The same problem, with a place for what is dear to compute of its rows."""
@@ -184,6 +188,7 @@ def understand(
             settings=settings,
             weights=pretrained.weights,
             whole=whole,
+            twins=inspection.twins,
         )
 
 
@@ -342,25 +347,48 @@ def _division(dataset: Dataset, settings: Settings) -> tuple[str, int | None]:
     return settings.split, settings.n_folds
 
 
-def divide(dataset: Dataset, settings: Settings, *, twins: Array | None = None) -> Splits:
+def divide(dataset: Dataset, settings: Settings, *, twins: Array | None = None, among: Array | None = None) -> Splits:
     """The folds that the settings ask for; rows that share a number in `twins` stay together.
+
+    With `among` these rows alone are divided, and all others sealed.
 
     Raises:
         DataError: the rows cannot be divided so.
     """
-    scheme, n_folds = _division(dataset, settings)
-    splits = data.split(
-        dataset.summary,
-        scheme=scheme,
-        n_folds=n_folds,
-        repeats=settings.n_repeats,
-        seed=settings.seed,
-        twins=twins,
-    )
-    if settings.seal:
-        kept = data.split(dataset.summary, scheme="holdout", holdout=settings.seal, seed=settings.seed, twins=twins)
-        splits = splits.sealing(kept.folds[0].valid)
+    if among is not None:
+        splits = _folds(dataset.at(among), settings, twins=None if twins is None else twins[among])
+        splits = splits.placed(among, n_samples=dataset.n_samples)
+    else:
+        splits = _folds(dataset, settings, twins=twins)
+        if settings.seal:
+            kept = data.split(dataset.summary, scheme="holdout", holdout=settings.seal, seed=settings.seed, twins=twins)
+            splits = splits.sealing(kept.folds[0].valid)
     return splits.sparing(data.FixPlan.of(settings.fixes).spared(dataset))
+
+
+def _folds(dataset: Dataset, settings: Settings, *, twins: Array | None) -> Splits:
+    scheme, n_folds = _division(dataset, settings)
+    return data.split(
+        dataset.summary, scheme=scheme, n_folds=n_folds, repeats=settings.n_repeats, seed=settings.seed, twins=twins
+    )
+
+
+def outer_parts(problem: Problem) -> list[tuple[Array, Array]]:
+    """For each of the outer folds of `nested`: the rows that a whole run learns from, and those that it must predict.
+
+    Sealed rows are in none. Groups stay whole, and where time orders the rows, later ones are predicted from earlier ones.
+
+    Raises:
+        DataError, UsageError: the rows cannot be divided so.
+    """
+    dataset, settings = problem.dataset, problem.settings
+    sealed = np.empty(0, np.int64) if problem.splits.sealed is None else problem.splits.sealed
+    rows = np.setdiff1d(np.arange(dataset.n_samples), sealed)
+    scheme = "auto" if settings.split in ("holdout", "repeated") else settings.split
+    asked = replace(settings, split=scheme, n_folds=settings.nested, n_repeats=1)
+    folds = _folds(dataset.at(rows), asked, twins=None if problem.twins is None else problem.twins[rows]).folds
+    learned = [np.sort(np.concatenate([fold.train, fold.stop])) for fold in folds]
+    return [(rows[own], rows[fold.valid]) for own, fold in zip(learned, folds[: settings.nested], strict=False)]
 
 
 def _opened(weights: tuple[Weights, ...], modality: Modality, settings: Settings) -> Pretrained:

@@ -188,6 +188,7 @@ def _settings(asked: Settings, old: Predictor, source: Any) -> Settings:
         kinds=kinds,
         drop=dropped,
         racing=False,
+        nested=0,
     )
 
 

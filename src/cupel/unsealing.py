@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cupel import evaluation, execution, packing
 from cupel.core.feeds import feeds_of
 from cupel.core.masks import judged_predictions
 from cupel.problem import Problem
 
+Array = NDArray[Any]
+ROWS_AT_ONCE = 4000
+CELLS_AT_ONCE = 20_000_000
+"""Pixels count as cells."""
 OPENED = "unsealed"
 """The journal's word for it."""
 
@@ -20,8 +27,7 @@ def opened(problem: Problem, folder: execution.RunFolder, *, model: bytes) -> di
         return {}
     n_before = sum(record["event"] == OPENED for record in folder.journal.read())
     folder.journal.append(OPENED, rows=len(rows))
-    said = packing.run(packing.session(model), feeds_of(problem.dataset, rows, problem.inputs))
-    predicted = judged_predictions(problem.task, said)
+    predicted = said_of(problem, rows, model=model)
     metric, groups = evaluation.metric_named(problem.task.metric, problem.task), problem.splits.groups
     found = evaluation.interval(
         metric, problem.target[rows], predicted, groups=None if groups is None else groups[rows], seed=problem.settings.seed
@@ -33,3 +39,19 @@ def opened(problem: Problem, folder: execution.RunFolder, *, model: bytes) -> di
         f"(95% interval {found.low:.4g} to {found.high:.4g})."
     )
     return {"sealed": facts, "words": [words]}
+
+
+def said_of(problem: Problem, rows: Array, *, model: bytes) -> Array:
+    """What a packed model predicts for these rows, in the form in which predictions are judged, shape (rows, outputs)."""
+    session, parts = packing.session(model), []
+    for some in np.array_split(rows, max(1, -(-len(rows) // _rows_at_once(problem, rows)))):
+        said = packing.run(session, feeds_of(problem.dataset, some, problem.inputs))
+        parts.append(judged_predictions(problem.task, said))
+    return np.concatenate(parts)
+
+
+def _rows_at_once(problem: Problem, rows: Array) -> int:
+    """Pictures are large: of them fewer are looked at together."""
+    first = feeds_of(problem.dataset, rows[:1], problem.inputs)
+    cells = sum(cell.size if isinstance(cell, np.ndarray) else 1 for feed in first.values() for cell in feed.ravel().tolist())
+    return int(np.clip(CELLS_AT_ONCE // max(cells, 1), 1, ROWS_AT_ONCE))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cupel import packing, training
 from cupel.checks.bench import Bench, bench_for, demand, difference, emptied, shortened, take
-from cupel.core import space
+from cupel.core import keeping, space
 from cupel.core.budget import Deadline
 from cupel.core.candidate import Candidate
 from cupel.core.dataset import Dataset
@@ -243,9 +243,10 @@ def memorises_a_small_batch(bench: Bench) -> None:
 
 
 def goes_on_from_a_checkpoint(bench: Bench) -> None:
-    """Training that was ended after any step goes on from there to the same model: whatever the network draws from is kept."""
-    if bench.family.build is None:
-        return
+    """Training that was ended after any step goes on from there to the same model: whatever it draws from is kept.
+
+    Families that train themselves need not keep anything, but what they do keep must lead to the same.
+    """
     _, unit, fitted = bench.fitted
     preset = bench.presets[0]
     with _at_every_step():
@@ -319,14 +320,12 @@ class _Ending:
 @contextlib.contextmanager
 def _at_every_step() -> Iterator[None]:
     """Checkpoints without waiting."""
-    from cupel.training import keeper
-
-    before = keeper.SHORTEST_SECONDS, keeper.LONGEST_SECONDS
-    keeper.SHORTEST_SECONDS = keeper.LONGEST_SECONDS = 0.0
+    before = keeping.SHORTEST_SECONDS, keeping.LONGEST_SECONDS
+    keeping.SHORTEST_SECONDS = keeping.LONGEST_SECONDS = 0.0
     try:
         yield
     finally:
-        keeper.SHORTEST_SECONDS, keeper.LONGEST_SECONDS = before
+        keeping.SHORTEST_SECONDS, keeping.LONGEST_SECONDS = before
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cupel.core.errors import UsageError
-from cupel.core.settings import Settings
+from cupel.core.settings import OUTER_FOLDS, Settings
 
 SEARCHES = (
     "auto", "portfolio", "grid", "random", "quasi-random", "tpe", "gp",
@@ -65,6 +65,22 @@ def add_fixes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fixes", metavar="PLAN", help="mend the data as this file says; `cupel look … --fixes PLAN` writes one to edit"
     )
+
+
+def add_nested(parser: Any) -> None:
+    """Add the options that have the whole run judged from outside."""
+    parser.add_argument(
+        "--nested",
+        action="store_true",
+        help=f"repeat the whole run without each of {OUTER_FOLDS} outer folds, and judge what it picks by them; it shares --time",
+    )
+    parser.add_argument("--outer-folds", type=int, metavar="N", help=f"the same with N outer folds instead of {OUTER_FOLDS}")
+
+
+def with_nested(settings: Settings, arguments: argparse.Namespace) -> Settings:
+    """The settings, with what the options of `add_nested` ask for."""
+    n_folds = OUTER_FOLDS if arguments.nested and arguments.outer_folds is None else arguments.outer_folds
+    return settings if n_folds is None else replace(settings, nested=n_folds)
 
 
 def add_backbones(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from cupel.cli.asking import add_backbones, add_fixes, add_question, numbers_from, settings_from, with_backbones
+from cupel.cli.asking import (
+    add_backbones,
+    add_fixes,
+    add_nested,
+    add_question,
+    numbers_from,
+    settings_from,
+    with_backbones,
+    with_nested,
+)
 from cupel.core.budget import seconds_in
 from cupel.core.limits import Limits, bytes_in
 from cupel.core.settings import PREFERENCES, Settings
@@ -39,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Settings().seal,
         help="keep this share of the rows, such as 0.1, away from everything until the packed model is judged by them, once",
     )
+    add_nested(parser)
     deciding = parser.add_argument_group("decisions between two classes")
     deciding.add_argument("--costs", metavar="C", help="what errors cost, such as false-positive=1,false-negative=5")
     deciding.add_argument("--at-least", metavar="S", help="say yes so that precision=0.9, or recall=0.9, is surely reached")
@@ -111,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
         at_least=numbers_from(arguments.at_least, option="--at-least"),
         shuffle_target=arguments.shuffle_check,
     )
-    settings = with_backbones(settings, arguments)
+    settings = with_nested(with_backbones(settings, arguments), arguments)
     cap, limits = seconds_in(arguments.time), limits_from(arguments)
     from cupel import pipeline
     from cupel.cli.progress import observer_for

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from itertools import accumulate
 
-from cupel.cli.asking import add_backbones, add_fixes, add_question, settings_from, with_backbones
+from cupel.cli.asking import add_backbones, add_fixes, add_nested, add_question, settings_from, with_backbones, with_nested
 from cupel.cli.fit import add_budget
 
 
@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_question(parser)
     add_fixes(parser)
     add_backbones(parser)
+    add_nested(parser)
     add_budget(parser)
     parser.set_defaults(run=run)
 
@@ -29,8 +30,9 @@ def run(arguments: argparse.Namespace) -> int:
     from cupel.problem import understand
 
     cap = seconds_in(arguments.time)
-    settings = with_backbones(settings_from(arguments), arguments)
+    settings = with_nested(with_backbones(settings_from(arguments), arguments), arguments)
     problem = understand(arguments.source, arguments.target, settings=settings)
+    shared = None if cap is None else cap / (settings.nested + 1)
     steps = pipeline.plan(problem, effort=arguments.effort, seconds=cap)
     most_bytes = pipeline.memory_for_candidates()
     fits = [cost.memory_bytes <= most_bytes for _, _, cost in steps]
@@ -41,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         table.add_column(heading, justify="right" if heading in ("time", "sum", "memory") else "left")
     for (candidate, family, cost), is_small, so_far in zip(steps, fits, sums, strict=True):
         memory, note = f"{cost.memory_bytes / 1e6:,.0f} MB", "" if is_small else "too large"
-        is_left_out = not is_small or (cap is not None and so_far > cap)
+        is_left_out = not is_small or (shared is not None and so_far > shared)
         row = (candidate.name, family.name, in_words(cost.seconds), in_words(so_far), memory, note)
         table.add_row(*row, style="dim" if is_left_out else None)
     console = Console(highlight=False)
@@ -60,6 +62,20 @@ def run(arguments: argparse.Namespace) -> int:
             f"Those too large do not fit into the {most_bytes / 1e6:,.0f} MB that a candidate may take, and would be skipped; "
             f"leave columns out with --drop, use fewer --folds, or a machine with more memory."
         )
-    if cap is not None and total > cap:
+    if settings.nested:
+        console.print(nested_words(settings.nested, total=total, shared=shared))
+    if shared is not None and total > shared:
         console.print(f"With --time {arguments.time} the dim ones would not be reached, or be cut short.")
     return 0
+
+
+def nested_words(n_folds: int, *, total: float, shared: float | None) -> str:
+    """What repeating everything on outer folds costs; `total` and `shared` are seconds of one run."""
+    from cupel.cli.progress import in_words
+    from cupel.nesting import FEWEST_SECONDS
+
+    repeated = f"All of it is done {n_folds + 1} times: on all rows, and without each of {n_folds} outer folds"
+    if shared is None:
+        return f"{repeated}, which are about {in_words((n_folds + 1) * total)} in all."
+    few = "; that is little to search in, give more --time or fewer --outer-folds" if shared < FEWEST_SECONDS else ""
+    return f"{repeated}, about {in_words(shared)} each{few}."

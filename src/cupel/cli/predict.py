@@ -118,16 +118,20 @@ def _of_table(predictor: Predictor, arguments: argparse.Namespace) -> dict[str, 
             abstain=arguments.abstain,
         )
     if not arguments.proba:
-        predicted = {name: cells for name, cells in predicted.items() if not name.startswith("probability_")}
+        predicted = _without_probabilities(predicted)
     taken = [name for name in kept if name in predicted]
     if taken:
-        raise UsageError(f"--keep {taken[0]!r}: the predictions have a column of that name; rename it in {arguments.source}.")
+        raise UsageError(f"--keep {taken[0]!r}: the predictions have a column of that name; rename it in the rows.")
     return {**{name: rows[name] for name in kept}, **predicted}
+
+
+def _without_probabilities(columns: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: cells for name, cells in columns.items() if not name.startswith("probability_")}
 
 
 def _of_pictures(predictor: Predictor, arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     """Paths and predictions, a row for each picture that can be read, and what is wrong with the others."""
-    from cupel.cli.predicting_pictures import PICTURE, predicted_files
+    from cupel.cli.predicting_pictures import predicted_files
     from cupel.serving.pictures import files_in
 
     column = predictor.pictures
@@ -137,13 +141,15 @@ def _of_pictures(predictor: Predictor, arguments: argparse.Namespace) -> tuple[d
             f"{arguments.source} is a picture or a folder, and this model reads a table with the columns "
             f"{names}; name a file of rows."
         )
-    for option in ("keep", "query", "sheet", "coverage", "abstain"):
+    for option in ("keep", "query", "sheet"):
         if getattr(arguments, option) not in (None, []):
             raise UsageError(f"--{option} is for tables, and {arguments.source} holds pictures; leave it out.")
     files = files_in(arguments.source)
     with _progress(len(files), "pictures") as progress:
-        columns, faults = predicted_files(predictor, files, column=column, progress=progress)
-    return columns if arguments.proba else {name: columns[name] for name in (PICTURE, "prediction")}, faults
+        columns, faults = predicted_files(
+            predictor, files, column=column, progress=progress, coverage=arguments.coverage, abstain=arguments.abstain
+        )
+    return columns if arguments.proba else _without_probabilities(columns), faults
 
 
 def _folder_of(source: str) -> Path:

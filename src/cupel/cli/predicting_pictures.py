@@ -23,14 +23,21 @@ PICTURE = "picture"
 
 
 def predicted_files(
-    predictor: Predictor, files: Sequence[Path], *, column: Column, progress: Callable[[float], None]
+    predictor: Predictor,
+    files: Sequence[Path],
+    *,
+    column: Column,
+    progress: Callable[[float], None],
+    coverage: float | None = None,
+    abstain: float | None = None,
 ) -> tuple[dict[str, Array], list[str]]:
     """A row for each file that can be read, in their order, its path first; and what is wrong with each of the others.
 
-    `column` is the one that the model reads.
+    `column` is the one that the model reads; `coverage` and `abstain` are as in `Predictor.predict_columns`.
 
     Raises:
         DataError: none can be read.
+        UsageError: what is asked for cannot be promised.
     """
     parts: list[dict[str, Array]] = []
     faults: list[str] = []
@@ -42,7 +49,8 @@ def predicted_files(
             except PictureError as error:
                 faults.append(str(error))
         if pictures:
-            predicted = predictor.predict_columns({column.name: list(pictures.values())})
+            cells = {column.name: list(pictures.values())}
+            predicted = predictor.predict_columns(cells, coverage=coverage, abstain=abstain)
             parts.append({PICTURE: np.array(list(pictures), dtype=object), **predicted})
         progress(min(start + FILES_AT_ONCE, len(files)) / len(files))
     if not parts:

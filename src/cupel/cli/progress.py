@@ -92,7 +92,7 @@ class Lines:
 
 
 class Live:
-    """A moving picture in a terminal: a line per finished candidate, bars for the running one and for all."""
+    """A moving picture in a terminal: a line per finished candidate, bars for the running one and for all, in each search."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -140,8 +140,10 @@ class Live:
         """Move the bars to the next candidate."""
         self._number, self._total = number - 1, total
         self._estimate, self._estimated_at = seconds_left, time.monotonic()
-        if self._whole is None:
+        if self._whole is None or self._is_over:
             self._progress.start()
+            self._is_over = False
+        if self._whole is None:
             self._current = self._progress.add_task(name, total=1.0, left="")
             self._whole = self._progress.add_task("all candidates", total=1.0, left="")
         self._progress.reset(self._current, description=f"[{number}/{total}] {name}", left="")

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Refit, and print the comparison."""
-    from cupel import refitting
+    from cupel import data, refitting
     from cupel.cli.progress import observer_for
 
     made = refitting.refit(
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print(made.words)
     if made.run is None:
-        again = f"cupel refit {arguments.run_folder} {arguments.source} --out {made.folder} --pack always"
+        again = f"cupel refit {arguments.run_folder} {data.to_be_kept(arguments.source)} --out {made.folder} --pack always"
         print(f"model     none was written; to have it all the same: {again}")
     else:
         print(f"report    {made.run.report}")

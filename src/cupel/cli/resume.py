@@ -10,6 +10,9 @@ from cupel.cli.fit import add_budget, add_progress, limits_from, show
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("run_folder", metavar="RUN", help="the run folder")
+    parser.add_argument(
+        "--source", metavar="DATA", help="where the data are now: they have moved, or the database's address needs its password"
+    )
     add_budget(parser)
     add_progress(parser)
     parser.set_defaults(run=run)
@@ -23,6 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     finished = pipeline.resume(
         arguments.run_folder,
+        source=arguments.source,
         time=arguments.time,
         effort=arguments.effort,
         limits=limits,

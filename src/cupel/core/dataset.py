@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -89,6 +90,19 @@ class Dataset:
         columns = {name: values for name, values in self.columns.items() if name not in names}
         kept = {name: files for name, files in self.names.items() if name in columns}
         return replace(self, schema=schema, columns=columns, names=kept)
+
+    def at(self, rows: Array) -> Dataset:
+        """Some of the rows alone, in the order given."""
+        described = self.fingerprint.encode() + np.ascontiguousarray(rows, dtype="<i8").tobytes()
+        return replace(
+            self,
+            columns={name: values[rows] for name, values in self.columns.items()},
+            fingerprint=hashlib.sha256(described).hexdigest(),
+            target=None if self.target is None else self.target[rows],
+            row_numbers=self.row_numbers[rows] if len(self.row_numbers) else self.row_numbers,
+            names={name: files[rows] for name, files in self.names.items()},
+            cache=None,
+        )
 
     def name_of(self, row: int) -> str:
         """What people know a row by: its file where it came from one, else its place in the source, counted from 1."""

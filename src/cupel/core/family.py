@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel.core.checkpoints import Checkpoints
 from cupel.core.inputs import Inputs, InputShape
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
@@ -27,7 +28,8 @@ class UnitData:
 
     Targets are int64 class indices, float64 values, or of several labels float64 (rows, labels): 1, 0, NaN unknown. `stop` is
     for early stopping. `start` are the weights that another unit of the same candidate left behind, for a warm start; empty for
-    one from scratch, and of no use to a family without any.
+    one from scratch, and of no use to a family without any. A family that trains itself may keep in `checkpoints` what it has
+    come to, to go on from there to the same result after a crash (`core/keeping.py`).
     """
 
     fold: int
@@ -38,6 +40,7 @@ class UnitData:
     stop_target: Array
     valid: Inputs
     start: Mapping[str, Array] = field(default_factory=dict)
+    checkpoints: Checkpoints | None = None
 
 
 LEAST_SHARE, LEAST_SHARE_IN_A_HURRY = 0.5, 0.25

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ def restored(kind: type[Kind], plain: Any, *, what: str, like: Kind | None = Non
 def _of_dataclass(kind: Any, plain: Any, what: str, *, like: Any = None) -> Any:
     if not isinstance(plain, Mapping):
         raise DataError(f"{what} is {_shown(plain)}; expected a mapping with the fields of {kind.__name__}.")
-    hints = typing.get_type_hints(kind)
+    hints = _hints_of(kind)
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     unknown = [name for name in plain if name not in fields]
     if unknown:
@@ -43,6 +44,11 @@ def _of_dataclass(kind: Any, plain: Any, what: str, *, like: Any = None) -> Any:
         name: _of_hint(hints[name], value, f"{what}: {name}", like=getattr(like, name, None)) for name, value in plain.items()
     }
     return kind(**taken, **given)
+
+
+@functools.cache
+def _hints_of(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _is_needed(field: dataclasses.Field[Any]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from cupel.core.errors import ArtifactError, DataError
 from cupel.core.mending import NO_MENDING, Mending
+from cupel.core.restoring import restored
 
 
 class ColumnKind(StrEnum):
@@ -129,18 +130,18 @@ class Schema:
             ArtifactError: a field is missing, unknown or of the wrong type.
         """
         try:
-            columns = tuple(
-                Column(
-                    **{
-                        **column,
-                        "kind": ColumnKind(column["kind"]),
-                        "levels": tuple(str(level) for level in column.get("levels", ())),
-                        "markers": tuple(str(marker) for marker in column.get("markers", ())),
-                        "mending": Mending.from_json(column.get("mending", {})),
-                    }
-                )
-                for column in plain["columns"]
-            )
-            return cls(columns, plain.get("target"), plain.get("group"), plain.get("time"))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            roles = [plain.get(role) for role in ("target", "group", "time")]
+            if not all(role is None or isinstance(role, str) for role in roles):
+                raise TypeError("target, group and time are names of columns")
+            return cls(tuple(_column_of(column) for column in plain["columns"]), *roles)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ArtifactError(f"the schema cannot be read ({error}); the file is damaged or not Cupel's.") from error
+
+
+def _column_of(plain: Mapping[str, Any]) -> Column:
+    """One column, every field of which has the type that it should have."""
+    mended = Mending.from_json(plain.get("mending", {}))
+    texts = {name: [str(text) for text in plain.get(name, ())] for name in ("levels", "markers")}
+    column = restored(Column, {**plain, **texts, "mending": {}}, what="a column")
+    low, high = (None if bound is None else float(bound) for bound in (column.low, column.high))
+    return replace(column, low=low, high=high, mending=mended)

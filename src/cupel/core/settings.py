@@ -12,6 +12,8 @@ from cupel.core.restoring import restored
 PREFERENCES = ("cheapest", "best")
 ERRORS = ("false-positive", "false-negative")
 DECIDED_BY = ("precision", "recall")
+OUTER_FOLDS = 5
+"""Of nested cross-validation, unless another number is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +29,8 @@ class Settings:
     weighted-vote, hard-vote, stack, network-stack, two-layer-stack or auto. `prefer` says which of those that cannot be told
     apart is packed: the "cheapest" or the "best". For two classes, `costs` of a "false-positive" and a "false-negative", or
     a "precision" or "recall" of `at_least` so much, say from which probability on the answer is yes. A share of the rows to
-    `seal` is kept away from everything, and judges the packed model once. `device` is "auto", "cpu" or "cuda". `fixes` is a fix
+    `seal` is kept away from everything, and judges the packed model once. With `nested` outer folds the whole run is repeated
+    without each of them, and what that picks is judged by it. `device` is "auto", "cpu" or "cuda". `fixes` is a fix
     plan, as `cupel look --fixes` writes one. With `shuffle_target` targets are exchanged between rows, and scores must fall to
     chance. `backbones` are pretrained weights to start from (files, folders, or names on a hub, which are downloaded only with
     `allow_network`); of those whose licence forbids commercial use only those named in
@@ -55,6 +58,7 @@ class Settings:
     costs: Mapping[str, float] = field(default_factory=dict)
     at_least: Mapping[str, float] = field(default_factory=dict)
     seal: float = 0.0
+    nested: int = 0
     device: str = "auto"
     fixes: Mapping[str, Any] = field(default_factory=dict)
     shuffle_target: bool = False

@@ -94,6 +94,17 @@ class Splits:
         numbered = tuple(replace(fold, index=index) for index, fold in enumerate(folds))
         return replace(self, folds=numbered, key=key, sealed=rows, reason=f"{self.reason}; {len(rows):,} rows are sealed")
 
+    def placed(self, rows: Rows, *, n_samples: int) -> Splits:
+        """The same folds in a table of `n_samples` rows, of which these were divided at places `rows`; all others are sealed."""
+        folds = tuple(Fold(fold.index, *(rows[part] for part in (fold.train, fold.stop, fold.valid))) for fold in self.folds)
+        groups = None
+        if self.groups is not None:
+            groups = np.full(n_samples, -1, np.int64)
+            groups[rows] = self.groups
+        key = hashlib.sha256(b"placed" + self.key.encode() + np.ascontiguousarray(rows, dtype="<i8").tobytes()).hexdigest()[:16]
+        sealed = np.setdiff1d(np.arange(n_samples), rows)
+        return replace(self, folds=folds, groups=groups, key=key, sealed=sealed)
+
     def describe(self) -> dict[str, Any]:
         """Scheme, reason and sizes, for `run.yaml` and reports."""
         return {"scheme": self.scheme, "reason": self.reason, "n_folds": len(self.folds), "key": self.key}

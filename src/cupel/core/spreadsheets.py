@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-FORMULA = r"^[\s\x00]*[=+\-@＝＋－＠]|^[\t\r\n]"
-"""Texts that spreadsheets take for formulas, also after white space that some of them cut away.
+FORMULA = r"^[\s\x00-\x1f]*[=+\-@＝＋－＠]|^[\t\r\n]"
+"""Texts that spreadsheets take for formulas, also after white space and control characters that some of them cut away; what is
+white space is not the same to every reader of this pattern.
 
 Source: OWASP, "CSV Injection", https://owasp.org/www-community/attacks/CSV_Injection.
 """

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 CANDIDATES = ("preparing", "training", "exporting")
 """Stages that are work on candidates: folds prepared, models trained and predicting, each written as ONNX and compared."""
 
+NESTED = "whole runs on outer folds"
+"""A stage of its own beside all others: runs within the run."""
+
 
 class Stopwatch:
     """Seconds by stage. Where one stage is within another, the time counts for the inner one alone.
@@ -60,6 +63,6 @@ class Stopwatch:
 
 
 def share_on_candidates(seconds: Mapping[str, float]) -> float:
-    """The part of all time, 0 to 1, that was work on candidates; 0 where nothing was timed."""
-    total = sum(seconds.values())
+    """The part of all time but that of runs within the run, 0 to 1, that was work on candidates; 0 where nothing was timed."""
+    total = sum(seconds.values()) - seconds.get(NESTED, 0.0)
     return sum(seconds.get(name, 0.0) for name in CANDIDATES) / total if total > 0 else 0.0

@@ -55,7 +55,8 @@ class Trial:
     """A candidate with all its units, or the reason why it has none.
 
     `out_of_fold` has shape (samples, outputs); rows that no fold covered are NaN. Rows covered by several folds
-    (repeated splits) hold the mean. It is None for failed and skipped candidates. `reason` is a sentence.
+    (repeated splits) hold the mean. It is None for failed and skipped candidates. `reason` is a sentence that also says what to
+    do. `lost_seconds` went into what failed; `estimated_seconds` it was expected to take.
     """
 
     candidate: Candidate
@@ -67,6 +68,8 @@ class Trial:
     reason: str = ""
     latency_ms: Mapping[str, float] = field(default_factory=dict)
     n_bytes: int = 0
+    lost_seconds: float = 0.0
+    estimated_seconds: float = 0.0
 
     @property
     def is_usable(self) -> bool:
@@ -75,8 +78,8 @@ class Trial:
 
     @property
     def fit_seconds(self) -> float:
-        """Training time of all units."""
-        return sum(unit.seconds for unit in self.units)
+        """Training time of all units, and of what failed."""
+        return sum(unit.seconds for unit in self.units) + self.lost_seconds
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cupel.data.databases import to_be_kept
     from cupel.data.dealing import joined
     from cupel.data.files import read_columns, read_table
     from cupel.data.fixes import FixPlan, mended, plain_plan
@@ -37,6 +38,7 @@ __all__ = [
     "seen_before",
     "shuffled",
     "split",
+    "to_be_kept",
 ]
 
 _HOMES = {
@@ -58,6 +60,7 @@ _HOMES = {
     "seen_before": "cupel.data.known_rows",
     "shuffled": "cupel.data.shuffling",
     "split": "cupel.data.splitting",
+    "to_be_kept": "cupel.data.databases",
 }
 
 

@@ -7,12 +7,18 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from cupel.core.errors import DataError, MissingDependencyError
 from cupel.data.table import RawTable, array_of
 
 _CONNECT_SECONDS = 10
+SECRET = "pass"
+"""In the name of a parameter, it says that its value is not to be told."""
+MISSING_PASSWORD = (
+    "A password is never written into a run folder: set PGPASSWORD in the environment, or give the whole address again "
+    "(`cupel resume RUN --source ADDRESS`)."
+)
 
 
 def read_sqlite(path: Path, *, query: str | None) -> RawTable:
@@ -68,8 +74,9 @@ def read_postgres(url: str, *, query: str | None) -> RawTable:
                 raise DataError(f"query {query!r} gives no rows; expected a SELECT.")
             return _table([column.name for column in result.description], result.fetchall(), source=shown)
     except psycopg.Error as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{shown} cannot be read with query {query!r} ({reason}). Check address, rights and query.") from error
+        reason = _without(_secrets(url), " ".join(str(error).split()))
+        remedy = MISSING_PASSWORD if "password" in reason else "Check address, rights and query."
+        raise DataError(f"{shown} cannot be read with query {query!r} ({reason}). {remedy}") from error
 
 
 def without_password(url: str) -> str:
@@ -77,6 +84,30 @@ def without_password(url: str) -> str:
     parts = urlsplit(url)
     user, at, place = parts.netloc.rpartition("@")
     return urlunsplit((parts.scheme, f"{user.partition(':')[0]}{at}{place}", parts.path, "", ""))
+
+
+def to_be_kept(source: str) -> str:
+    """A path as it is; an address with all that is needed to read it again, but without passwords."""
+    if "://" not in source:
+        return source
+    parts = urlsplit(source)
+    asked = urlencode([(name, value) for name, value in parse_qsl(parts.query) if SECRET not in name.lower()])
+    plain = urlsplit(without_password(source))
+    return urlunsplit((parts.scheme, plain.netloc, parts.path, asked, ""))
+
+
+def _secrets(url: str) -> list[str]:
+    """What must not be told of an address, longest first."""
+    parts = urlsplit(url)
+    password = parts.netloc.rpartition("@")[0].partition(":")[2]
+    named = [value for name, value in parse_qsl(parts.query) if SECRET in name.lower()]
+    return sorted(filter(None, {password, unquote(password), *named}), key=len, reverse=True)
+
+
+def _without(secrets: Sequence[str], text: str) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
 
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[Any]], *, source: str) -> RawTable:

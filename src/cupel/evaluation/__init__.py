@@ -19,6 +19,7 @@ from cupel.evaluation.curves import (
 from cupel.evaluation.decisions import decision_for_costs, decision_for_precision, decision_for_recall
 from cupel.evaluation.doubts import DOUBTS, doubtful_targets, rehearsed_doubts
 from cupel.evaluation.effects import with_effects
+from cupel.evaluation.folds_test import FoldsTest, corrected_resampled_t
 from cupel.evaluation.importance import Importance, permutation_importance
 from cupel.evaluation.intervals import Difference, Interval, interval, paired_difference, table
 from cupel.evaluation.label_scores import LabelScore, co_occurrence, label_scores
@@ -26,6 +27,7 @@ from cupel.evaluation.learning_curve import FEWEST_SIZES, Doubling, doubling
 from cupel.evaluation.metric import Metric
 from cupel.evaluation.metrics import METRICS, fitting, metric_named
 from cupel.evaluation.occlusion import Occlusion, occluded
+from cupel.evaluation.outer_folds import interval_over_folds
 from cupel.evaluation.resampling import Resamples
 from cupel.evaluation.scoring import score
 from cupel.evaluation.selection import Corrected, corrected_for_selection, select_best
@@ -46,6 +48,7 @@ __all__ = [
     "Curve",
     "Difference",
     "Doubling",
+    "FoldsTest",
     "Held",
     "Importance",
     "Interval",
@@ -63,6 +66,7 @@ __all__ = [
     "co_occurrence",
     "confusion_matrix",
     "corrected_for_selection",
+    "corrected_resampled_t",
     "coverage_of",
     "cross_fitted_decisions",
     "decision_for_costs",
@@ -74,6 +78,7 @@ __all__ = [
     "held",
     "holm",
     "interval",
+    "interval_over_folds",
     "label_scores",
     "likely_wrong_labels",
     "likely_wrong_values",

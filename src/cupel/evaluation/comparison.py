@@ -84,6 +84,12 @@ class Comparison:
             numbers[left[is_tied]] = numbers.max() + 1
         return [int(group) for group in numbers]
 
+    def p_values(self, best: int) -> Float[Array, " candidate"]:
+        """Of no difference between a candidate and each, two-sided and not corrected for comparing many; 1 for itself."""
+        spread = self._spread(best)
+        pairs = zip(self.scores.tolist(), spread.tolist(), strict=True)
+        return np.array([_p_value(float(self.scores[best]), other, strayed) for other, strayed in pairs])
+
     def expected(self, choose: Choose) -> float:
         """The score to expect on other rows of whatever `choose` takes, free of the luck of having been chosen for it.
 

@@ -66,7 +66,7 @@ def interval(
         len(target), groups=groups, seed=seed, n_resamples=n_resamples, width=width_of(metric, predictions)
     )
     scores = resamples.scores([prepared_for_resamples(metric, target, predictions)])[0]
-    return _interval(score(metric, target, predictions), scores, confidence)
+    return interval_of(score(metric, target, predictions), scores, confidence=confidence)
 
 
 def table(
@@ -116,7 +116,7 @@ def resampled_scores(
 
 def difference_of(estimate: float, resampled: Float[Array, " resample"]) -> Difference:
     """A difference with its interval, from its values on resamples; larger is better."""
-    found = _interval(estimate, resampled, CONFIDENCE)
+    found = interval_of(estimate, resampled)
     defined = resampled[np.isfinite(resampled)]
     if len(defined) == 0:
         return Difference(found.estimate, found.low, found.high, probability_worse=0.5, p_value=1.0)
@@ -136,7 +136,8 @@ def _p_value(estimate: float, spread: float) -> float:
     return math.erfc(abs(estimate) / spread / math.sqrt(2))
 
 
-def _interval(estimate: float, scores: Float[Array, " resample"], confidence: float) -> Interval:
+def interval_of(estimate: float, scores: Float[Array, " resample"], *, confidence: float = CONFIDENCE) -> Interval:
+    """A score with its percentile interval, from its values on resamples; those that are not defined are left out."""
     defined = scores[np.isfinite(scores)]
     if len(defined) == 0:
         return Interval(estimate, estimate, estimate)

@@ -25,7 +25,8 @@ class Metric:
 
     `label` is its name for people. `needs` says what it reads: "probabilities", "labels" (the most probable class, or the
     labels said) or "values". `per_class` marks those whose cost grows with the number of classes. `prepare_linear`, where there
-    is one, gives the same to first order in the weights, much faster: for resamples of many rows.
+    is one, gives the same to first order in the weights, much faster: for resamples of many rows. `ranks` marks those that
+    compare predictions with one another, which means little where the predictions are of different models.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Metric:
     prepare: Prepare
     per_class: bool = False
     prepare_linear: Prepare | None = None
+    ranks: bool = False
 
     @property
     def sign(self) -> float:

@@ -63,7 +63,7 @@ def _averaged(kind: str, label: str) -> list[Metric]:
 
 def _rank(name: str, label: str, prepare: Prepare, *, tasks: frozenset[TaskKind], linear: Prepare | None = None) -> Metric:
     found = _of_probabilities(name, label, prepare, tasks=tasks, higher_is_better=True, per_class=tasks != _BINARY)
-    return replace(found, prepare_linear=linear)
+    return replace(found, prepare_linear=linear, ranks=True)
 
 
 def _areas(

@@ -1,7 +1,7 @@
 """Runs units safely and keeps the run folder: lock, journal, finished units, worker processes that are watched."""
 
 from cupel.execution.assignment import Assignment, Executor, built, described
-from cupel.execution.folder import RunFolder, read_run
+from cupel.execution.folder import RunFolder, holder_of, read_run
 from cupel.execution.guard import Guard
 from cupel.execution.handover import Handover
 from cupel.execution.interruption import Interruption
@@ -31,6 +31,7 @@ __all__ = [
     "built",
     "describe_failure",
     "described",
+    "holder_of",
     "keep_pick",
     "prepare_worker",
     "read_pick",

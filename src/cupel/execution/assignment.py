@@ -22,6 +22,8 @@ from cupel.core.task import Task
 from cupel.core.trial import UnitResult
 
 Array = NDArray[Any]
+FAULT_OF_A_FAMILY = "leave the family out with --families, and tell who wrote it"
+"""What to do where a family itself is at fault."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -17,8 +18,11 @@ from cupel.core.untrusted import read_bytes
 from cupel.execution.journal import Journal
 from cupel.execution.units import UnitStore
 
+SECONDS_OF_A_LOOK = 0.05
 MOST_QUESTION_BYTES = 4 << 20
 QUESTION_FIELDS = ("target", "settings", "fingerprint", "splits", "version", "refit")
+FREE_SETTINGS = ("nested",)
+"""They prove more, and change no model: a run may be asked for them afterwards."""
 REQUIRED = {"target": str, "settings": dict, "fingerprint": str, "version": str}
 
 
@@ -62,7 +66,7 @@ class RunFolder:
         path = self.path / "run.yaml"
         if path.exists():
             known = read_run(self.path)
-            differing = [name for name in QUESTION_FIELDS if known.get(name) != asked.get(name)]
+            differing = [name for name in QUESTION_FIELDS if _binding(known, name) != _binding(asked, name)]
             if differing:
                 raise RunConflictError(_conflict(self.path, known, asked, differing))
         resumed = path.exists()
@@ -71,7 +75,7 @@ class RunFolder:
 
     def _hold(self) -> None:
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock_at_once_or_soon()
         except OSError as error:
             self._lock.seek(0)
             holder = self._lock.read().strip() or "unknown"
@@ -83,6 +87,27 @@ class RunFolder:
         self._lock.truncate()
         self._lock.write(str(os.getpid()))
         self._lock.flush()
+
+    def _lock_at_once_or_soon(self) -> None:
+        """Whoever asks who holds the folder holds it for a moment."""
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(SECONDS_OF_A_LOOK)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def holder_of(folder: Path) -> int | None:
+    """The process that has the run in a folder open; None where there is none, or it cannot be told."""
+    try:
+        with os.fdopen(os.open(folder / ".lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "r") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return int(lock.read(20))
+    except (OSError, ValueError):
+        return None
+    return None
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -101,6 +126,14 @@ def read_run(folder: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or any(not isinstance(content.get(name), kind) for name, kind in REQUIRED.items()):
         raise DataError(f"{path} is not a run description; start anew in another folder with --out.")
     return content
+
+
+def _binding(asked: Mapping[str, Any], name: str) -> Any:
+    """A field of a question, of settings those that change what is found."""
+    value = asked.get(name)
+    if name == "settings" and isinstance(value, Mapping):
+        return {key: setting for key, setting in value.items() if key not in FREE_SETTINGS}
+    return value
 
 
 def _refuse_links(folder: Path) -> None:
@@ -125,7 +158,7 @@ def _conflict(folder: Path, known: Mapping[str, Any], asked: Mapping[str, Any], 
     for name in differing:
         before, now = known.get(name), asked.get(name)
         if isinstance(before, dict) and isinstance(now, dict):
-            keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+            keys = [key for key in {**before, **now} if before.get(key) != now.get(key) and key not in FREE_SETTINGS]
             details += [f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in keys]
         else:
             label = "data" if name == "fingerprint" else name

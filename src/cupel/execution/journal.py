@@ -24,7 +24,7 @@ class Journal:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._is_begun = path.exists()
-        self._mend()
+        self._is_whole = False
 
     def append(self, event: str, **facts: Any) -> None:
         """Record an event; on disk when this returns.
@@ -49,6 +49,9 @@ class Journal:
                 yield record
 
     def _write(self, line: bytes) -> None:
+        if not self._is_whole:  # not before something is written: who only reads must not write beside a run at work
+            self._mend()
+            self._is_whole = True
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | (0 if self._is_begun else os.O_CREAT), 0o644)
         self._is_begun = True  # from now on a missing file is not made again: somebody has removed the folder
         before = os.fstat(descriptor).st_size

@@ -147,7 +147,10 @@ class UnitMaker:
         preparation = fold.prepared.fitted
         golden = unit.model.predict(preparation.transform(self.dataset, self.golden))
         if not (np.isfinite(unit.predictions).all() and np.isfinite(golden).all()):
-            raise TrainingError(f"fold {split.index + 1} predicts values that are not finite; the model diverged.")
+            raise TrainingError(
+                f"fold {split.index + 1} predicts values that are not finite: the model diverged; "
+                f"a lower learning rate would help."
+            )
         model = self.export(preparation, unit.model, feeds=feeds, expected=golden)
         return UnitFiles(
             rows=split.valid,

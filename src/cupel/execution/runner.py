@@ -17,7 +17,7 @@ from cupel.core.errors import InterruptedRunError, OutOfMemoryError, StorageErro
 from cupel.core.family import Family
 from cupel.core.split import Fold, Splits
 from cupel.core.trial import Status, Trial, UnitResult
-from cupel.execution.assignment import Assignment, Executor
+from cupel.execution.assignment import FAULT_OF_A_FAMILY, Assignment, Executor
 from cupel.execution.folder import RunFolder
 from cupel.execution.units import unit_key
 
@@ -218,4 +218,4 @@ def describe_failure(error: Exception) -> str:
     text = " ".join(str(error).split()) or "no message"
     if isinstance(error, MemoryError):
         return f"out of memory ({text}); fewer rows or a smaller model would fit."
-    return text if isinstance(error, TrainingError) else f"{type(error).__name__}: {text}"[:500]
+    return text if isinstance(error, TrainingError) else f"{type(error).__name__}: {text}"[:500] + f"; {FAULT_OF_A_FAMILY}"

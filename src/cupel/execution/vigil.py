@@ -11,6 +11,7 @@ from typing import Any
 from cupel.core import processes
 from cupel.core.budget import Deadline
 from cupel.core.errors import InterruptedRunError, OutOfMemoryError, TrainingError
+from cupel.execution.assignment import FAULT_OF_A_FAMILY
 from cupel.execution.worker import Worker
 
 SECONDS_TO_HANG = 60.0
@@ -61,7 +62,10 @@ class Vigil:
         self._count(min(passed, 2 * SECONDS_BETWEEN_LOOKS))
         if self._idle > SECONDS_TO_HANG or self._silent > SECONDS_WITHOUT_BEAT:
             silence = max(self._idle, self._silent)
-            raise TrainingError(f"its worker process gave no sign of life for {silence:.0f} s and was ended; the run went on.")
+            raise TrainingError(
+                f"its worker process gave no sign of life for {silence:.0f} s and was ended, and the run went on; "
+                f"{FAULT_OF_A_FAMILY}."
+            )
         if self._deadline.remaining < -max(SECONDS_BEYOND, SHARE_BEYOND * self._given):
             raise TrainingError(
                 f"it was still at work {-self._deadline.remaining:.0f} s after its time was up, and was ended; "

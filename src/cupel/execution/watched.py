@@ -17,7 +17,7 @@ from cupel.core.budget import Deadline
 from cupel.core.errors import CupelError, OutOfMemoryError, StorageError, TrainingError
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.trial import UnitResult
-from cupel.execution.assignment import Assignment
+from cupel.execution.assignment import FAULT_OF_A_FAMILY, Assignment
 from cupel.execution.handover import Handover
 from cupel.execution.units import UnitStore
 from cupel.execution.vigil import Vigil
@@ -192,4 +192,4 @@ class Watched:
             return LostWorkerError(f"ended from outside by {signal.Signals(-code).name}")
         how = f"crashed ({signal.Signals(-code).name})" if code < 0 else f"was ended by code that it ran (exit code {code})"
         said = f"; its last words: {words}" if words else ""
-        return TrainingError(f"its worker process {how}; the run went on with another{said}")
+        return TrainingError(f"its worker process {how}, and the run went on with another; {FAULT_OF_A_FAMILY}{said}")

@@ -13,6 +13,7 @@ from cupel.core.budget import Deadline
 from cupel.core.family import FittedModel, FittedUnit, UnitData
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs
+from cupel.core.keeping import Part
 from cupel.core.labels import binary_task, known, shares_of
 from cupel.core.task import Task
 from cupel.learners.constant import Constant
@@ -80,6 +81,7 @@ def _view(unit: UnitData, label: int) -> UnitData:
         train_target=unit.train_target[train, label].astype(np.int64),
         stop=stop_inputs,
         stop_target=stop_target.astype(np.int64),
+        checkpoints=None if unit.checkpoints is None else Part(unit.checkpoints, f"label-{label}"),
     )
 
 

@@ -18,12 +18,14 @@ from cupel.core.family import Cost, FittedUnit, UnitData
 from cupel.core.form import Form
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
+from cupel.core.keeping import Keeping
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.stored import StoredRows, StoredUnit
 from cupel.core.task import Task, TaskKind
 from cupel.core.trees import emit_trees, from_lightgbm
 from cupel.learners.by_label import fit_by_label
+from cupel.learners.segments import Boosting, rounds_of_a_segment
 
 Array = NDArray[Any]
 MOST_BINS = 255
@@ -106,15 +108,66 @@ def fit(
 
 
 def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline) -> FittedUnit:
+    started = time.monotonic()
+    centre, spread = 0.0, 1.0
+    if task.kind is TaskKind.REGRESSION:
+        centre, spread = float(np.mean(unit.train_target)), float(np.std(unit.train_target)) or 1.0
+    boosting = _begun(unit, config, task)
+    cut = _Cut(until)
+    pace = _Pace(until, rate=config.learning_rate, n_rounds=_rounds(config, task), boosting=boosting)
+    booster = boosting.booster
+    if not boosting.is_over:
+        booster = _boosted(unit, config, boosting, task=task, centre=centre, spread=spread, callbacks=[pace, cut])
+    if not boosting.losses:
+        raise TrainingError(f"fold {unit.fold + 1}: time was up before the first round; give the run more time.")
+    if boosting.keeping.is_worth_its_end and not (boosting.is_over or cut.happened):
+        boosting.save(booster, is_over=True)
+    n_rounds = int(np.argmin(boosting.losses)) + 1
+    model = Boosted(booster, n_rounds, task.kind, centre, spread)
+    return FittedUnit(
+        model,
+        model.predict(unit.valid),
+        curve={"stop_loss": boosting.losses},
+        best_epoch=n_rounds - 1,
+        seconds=time.monotonic() - started,
+        cut_short=cut.happened or boosting.rate is not None,
+    )
+
+
+def _begun(unit: UnitData, config: Config, task: Task) -> Boosting:
+    """The training of a unit, with what an earlier process has done of it."""
+    width = unit.train.matrix().shape[1]
+    return Boosting(
+        Keeping(unit.checkpoints),
+        task=task,
+        width=width,
+        seed=unit.seed,
+        n_rounds_of_a_segment=rounds_of_a_segment(_seconds_per_round(unit.train.n_samples, width, config, task)),
+        patience=config.patience,
+    )
+
+
+def _boosted(
+    unit: UnitData, config: Config, boosting: Boosting, *, task: Task, centre: float, spread: float, callbacks: list[Any]
+) -> Any:
+    """A booster with all its rounds, of which those that were done are not done again."""
     import lightgbm
 
-    centre, spread = _centred(unit.train_target, task)
     train = lightgbm.Dataset(unit.train.matrix(), (unit.train_target - centre) / spread, free_raw_data=True)
     stop = train.create_valid(unit.stop.matrix(), (unit.stop_target - centre) / spread)
     parameters = _parameters(config, task, seed=unit.seed)
-    model, fitted = _boosted(train, stop, config, task, parameters=parameters, until=until, what=f"fold {unit.fold + 1}")
-    model = replace(model, centre=centre, spread=spread)
-    return replace(fitted, model=model, predictions=model.predict(unit.valid))
+    changed = boosting.seeds(boosting.n_rounds, parameters)
+    if boosting.rate is not None:
+        changed["learning_rate"] = boosting.rate
+    return lightgbm.train(
+        parameters | changed,
+        train,
+        num_boost_round=config.max_rounds - boosting.n_rounds,
+        valid_sets=[stop],
+        valid_names=["stop"],
+        init_model=boosting.booster,
+        callbacks=[*boosting.callbacks(parameters), *callbacks],
+    )
 
 
 def fit_stored(
@@ -145,7 +198,7 @@ def fit_stored(
     train = lightgbm.Dataset(_pieces(unit.train, progress), target, reference=like, params=parameters).construct()
     del like, looked_at
     stop = train.create_valid(unit.stop.matrix(), (unit.stop_target - centre) / spread)
-    model, fitted = _boosted(train, stop, config, task, parameters=parameters, until=until, what="all rows")
+    model, fitted = _boosted_stored(train, stop, config, task, parameters=parameters, until=until)
     return replace(fitted, model=replace(model, centre=centre, spread=spread))
 
 
@@ -177,31 +230,28 @@ def _centred(target: Array, task: Task) -> tuple[float, float]:
     return float(np.mean(target)), float(np.std(target)) or 1.0
 
 
-def _boosted(
-    train: Any, stop: Any, config: Config, task: Task, *, parameters: dict[str, Any], until: Deadline, what: str
+def _boosted_stored(
+    train: Any, stop: Any, config: Config, task: Task, *, parameters: dict[str, Any], until: Deadline
 ) -> tuple[Boosted, FittedUnit]:
     """Rounds until the loss on the stop rows has not fallen for long, or time is up; nothing is predicted yet."""
     import lightgbm
 
     started = time.monotonic()
     history: dict[str, dict[str, list[float]]] = {}
-    cut, pace = _Cut(until), _Pace(until, rate=config.learning_rate, n_rounds=_rounds(config, task))
+    cut, paced_to = _Cut(until), _Rate()
+    pace = _Pace(until, rate=config.learning_rate, n_rounds=_rounds(config, task), boosting=paced_to)
+    stopping = lightgbm.early_stopping(config.patience, verbose=False)
     booster = lightgbm.train(
         parameters,
         train,
         num_boost_round=config.max_rounds,
         valid_sets=[stop],
         valid_names=["stop"],
-        callbacks=[
-            lightgbm.record_evaluation(history),
-            lightgbm.early_stopping(config.patience, verbose=False),
-            pace,
-            cut,
-        ],
+        callbacks=[lightgbm.record_evaluation(history), stopping, pace, cut],
     )
     losses = next(iter(history.get("stop", {"": []}).values()), [])
     if not losses:
-        raise TrainingError(f"{what}: time was up before the first round; give the run more time.")
+        raise TrainingError("all rows: time was up before the first round; give the run more time.")
     n_rounds = int(np.argmin(losses)) + 1
     model = Boosted(booster, n_rounds, task.kind)
     return model, FittedUnit(
@@ -210,8 +260,15 @@ def _boosted(
         curve={"stop_loss": losses},
         best_epoch=n_rounds - 1,
         seconds=time.monotonic() - started,
-        cut_short=cut.happened or pace.is_hurried,
+        cut_short=cut.happened or paced_to.rate is not None,
     )
+
+
+@dataclass(eq=False)
+class _Rate:
+    """The learning rate where it was changed on the way."""
+
+    rate: float | None = None
 
 
 class _Cut:
@@ -236,21 +293,22 @@ class _Pace:
 
     order = 90
 
-    def __init__(self, until: Deadline, *, rate: float, n_rounds: float) -> None:
-        self._until, self._rate, self._n_rounds = until, rate, n_rounds
+    def __init__(self, until: Deadline, *, rate: float, n_rounds: float, boosting: Boosting | _Rate) -> None:
+        self._until, self._rate, self._n_rounds, self._boosting = until, rate, n_rounds, boosting
         self._begun = 0.0
-        self.is_hurried = False
 
     def __call__(self, environment: Any) -> None:
-        if environment.iteration == 0:
+        n_done = environment.iteration - environment.begin_iteration
+        if n_done == 0:
             self._begun = self._until.elapsed
-        if environment.iteration != ROUNDS_TO_TIME:
+        if n_done != ROUNDS_TO_TIME or self._boosting.rate is not None:
             return
         affordable = self._until.remaining / max(self._until.elapsed - self._begun, 1e-6) * ROUNDS_TO_TIME
-        if affordable < self._n_rounds:
-            self.is_hurried = True
-            rate = self._rate * self._n_rounds / max(affordable, 1.0)
-            environment.model.reset_parameter({"learning_rate": min(rate, max(FASTEST_RATE, self._rate))})
+        n_left = self._n_rounds - environment.begin_iteration
+        if affordable < n_left:
+            rate = self._rate * n_left / max(affordable, 1.0)
+            self._boosting.rate = min(rate, max(FASTEST_RATE, self._rate))
+            environment.model.reset_parameter({"learning_rate": self._boosting.rate})
 
 
 def _parameters(config: Config, task: Task, *, seed: int) -> dict[str, Any]:
@@ -279,11 +337,14 @@ def cost(n_train: int, shape: InputShape, config: Any, recipe: Recipe | None, ta
     """Histogram building per round, and a fixed cost per leaf; LightGBM keeps a histogram of every column for every leaf."""
     del recipe
     width = sum(shape.widths.values())
-    rounds = _rounds(config, task)
-    per_round = 1.2e-8 * n_train * width + 1.5e-5 * config.num_leaves * (1 + width / 50)
-    n_models = task.n_outputs if task.n_outputs > 2 or task.form is Form.LABELS else 1
     histograms = 16.0 * min(MOST_BINS, n_train / 3) * width * config.num_leaves
-    return Cost(seconds=0.05 + rounds * n_models * per_round, memory_bytes=10.0 * n_train * width + histograms + 1e7)
+    seconds = 0.05 + _rounds(config, task) * _seconds_per_round(n_train, width, config, task)
+    return Cost(seconds=seconds, memory_bytes=10.0 * n_train * width + histograms + 1e7)
+
+
+def _seconds_per_round(n_train: int, width: int, config: Config, task: Task) -> float:
+    n_models = task.n_outputs if task.n_outputs > 2 or task.form is Form.LABELS else 1
+    return n_models * (1.2e-8 * n_train * width + 1.5e-5 * config.num_leaves * (1 + width / 50))
 
 
 def _rounds(config: Config, task: Task) -> float:

@@ -17,6 +17,7 @@ from cupel.core.family import Cost, FittedModel, FittedUnit, UnitData
 from cupel.core.form import Form
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
+from cupel.core.keeping import Keeping
 from cupel.core.recipe import Recipe
 from cupel.core.space import Range
 from cupel.core.task import Task
@@ -105,15 +106,18 @@ def _fit_unit(unit: UnitData, config: Config, task: Task, *, deadline: Deadline)
     fit_one = _fit_logistic if task.is_classification else _fit_ridge
     train, stop = unit.train.matrix().astype(np.float64), unit.stop.matrix().astype(np.float64)
     few = _enough_to_choose(len(train), task)
-    losses: list[float] = []
-    models: list[Linear] = []
-    for penalty in penalties:
+    keeping = Keeping(unit.checkpoints)
+    losses, models = _kept(keeping, n_features=train.shape[1], form=task.form, n_outputs=task.n_outputs)
+    gains = _gains(losses)
+    for penalty in penalties[len(losses) :] if gains else ():
         warm = models[-1] if models else None
         models.append(fit_one(train[few], unit.train_target[few], penalty, config=config, task=task, warm=warm))
         losses.append(task.form.loss(models[-1].predict(unit.stop), unit.stop_target))
-        gains = len(losses) < MIN_STRENGTHS or losses[-1] < losses[-2] * (1 - WORTH_WHILE)
+        gains = _gains(losses)
         if deadline.passed or not gains:
             break
+        if keeping.is_due:
+            _keep(keeping, losses, models)
     cut_short = deadline.passed and gains and len(losses) < len(penalties)
     best = int(np.argmin(losses))
     model = models[best]
@@ -135,6 +139,32 @@ def _enough_to_choose(n_train: int, task: Task) -> Any:
     if not task.is_classification or n_train <= MOST_TO_CHOOSE:
         return slice(None)
     return np.sort(np.random.default_rng(0).choice(n_train, MOST_TO_CHOOSE, replace=False))
+
+
+def _gains(losses: Sequence[float]) -> bool:
+    """Whether a weaker penalty is worth trying."""
+    return len(losses) < MIN_STRENGTHS or losses[-1] < losses[-2] * (1 - WORTH_WHILE)
+
+
+def _keep(keeping: Keeping, losses: Sequence[float], models: Sequence[Linear]) -> None:
+    coefficients, intercepts = (np.stack([getattr(model, name) for model in models]) for name in ("coefficients", "intercept"))
+    keeping.save({"coefficients": coefficients, "intercepts": intercepts}, {"losses": losses})
+
+
+def _kept(keeping: Keeping, *, n_features: int, form: Form, n_outputs: int) -> tuple[list[float], list[Linear]]:
+    """The penalties that an earlier process has done; none where its checkpoint is of something else."""
+    kept = keeping.load()
+    if kept is None:
+        return [], []
+    try:
+        arrays, facts = kept
+        losses, shape = [float(loss) for loss in facts["losses"]], (n_features, n_outputs)
+        coefficients, intercepts = (arrays[name].astype(np.float64) for name in ("coefficients", "intercepts"))
+        if coefficients.shape != (len(losses), *shape) or intercepts.shape != (len(losses), n_outputs):
+            return [], []
+    except (KeyError, TypeError, ValueError):
+        return [], []
+    return losses, [Linear(*each, form) for each in zip(coefficients, intercepts, strict=True)]
 
 
 def _fit_logistic(matrix: Matrix, target: Any, penalty: float, *, config: Config, task: Task, warm: Linear | None) -> Linear:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from cupel.core.checkpoints import Checkpoints
 from cupel.core.errors import TrainingError
 from cupel.core.family import Family, FittedUnit, UnitData
 from cupel.core.inputs import InputShape
+from cupel.core.keeping import Part
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task
 from cupel.training.bagging import as_one, bags_of
@@ -38,13 +40,14 @@ def fit(
     """Fitted units in the order of `units`: by the family itself, or by the loop, stacked into as few networks as is fast.
 
     A unit's result does not depend on the units beside it, but for the last bits of sums. `progress` is told the share done,
-    0 to 1, from the calling thread. Networks keep what they have come to in `checkpoints`, and go on from there.
+    0 to 1, from the calling thread. What they have come to is kept in `checkpoints`, and gone on from.
 
     Raises:
         TrainingError: a unit could not be trained; says which and why.
     """
     deadline = deadline or Deadline()
     if family.fit is not None:
+        units = [_kept(unit, checkpoints) for unit in units]
         return family.fit(units, config=config, task=task, threads=threads, deadline=deadline)
     _check(units)
     shape = InputShape.covering([part for unit in units for part in (unit.train, unit.stop, unit.valid)])
@@ -89,6 +92,11 @@ def _one_by_one(
             bags, keeper = bags_of(unit, n_bags=trainer.recipe.bags), Keeper(checkpoints, f"fold-{unit.fold}")
             fitted.append(as_one(trainer.fit(bags, watch=Watch(until, report=report), keeper=keeper)))
     return fitted
+
+
+def _kept(unit: UnitData, checkpoints: Checkpoints | None) -> UnitData:
+    """A unit with checkpoints of its own, for a family that trains itself."""
+    return unit if checkpoints is None else replace(unit, checkpoints=Part(checkpoints, f"fold-{unit.fold}"))
 
 
 def _report(progress: Callable[[float], None], number: int, total: int, fraction: float) -> None:

@@ -1,4 +1,4 @@
-"""Decides when training in progress is written down, and in what form."""
+"""Writes training in progress down, when it is time, and reads it again."""
 
 from __future__ import annotations
 
@@ -12,12 +12,7 @@ import torch
 from torch import Tensor
 
 from cupel.core.checkpoints import Checkpoints
-
-SHORTEST_SECONDS, LONGEST_SECONDS = 15.0, 30.0
-"""Between two checkpoints: more where writing one takes long, but never so much that a crash costs more."""
-SHARE_FOR_WRITING = 0.02
-SECONDS_WORTH_KEEPING = 3.0
-"""What was learned in less is not written down at its end: it is learned again as fast."""
+from cupel.core.keeping import Rhythm
 
 
 @dataclass(eq=False)
@@ -26,19 +21,17 @@ class Keeper:
 
     checkpoints: Checkpoints | None = None
     name: str = ""
-    _begun: float = field(default_factory=lambda: time.monotonic())
-    _last: float = field(default_factory=lambda: time.monotonic())
-    _seconds: float = field(default_factory=lambda: SHORTEST_SECONDS)
+    _rhythm: Rhythm = field(default_factory=Rhythm)
 
     @property
     def is_due(self) -> bool:
         """Whether it is time for a checkpoint."""
-        return self.checkpoints is not None and time.monotonic() - self._last >= self._seconds
+        return self.checkpoints is not None and self._rhythm.is_due
 
     @property
     def is_worth_its_end(self) -> bool:
         """Whether what is finished should be kept until what is trained beside or after it is finished too."""
-        return self.checkpoints is not None and time.monotonic() - self._begun >= SECONDS_WORTH_KEEPING
+        return self.checkpoints is not None and self._rhythm.is_worth_its_end
 
     def save(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Write down named tensors and plain values."""
@@ -49,8 +42,7 @@ class Keeper:
         started = time.monotonic()
         whole = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
         self.checkpoints.save(self.name, save(whole, metadata={"facts": json.dumps(dict(facts))}))
-        self._last = time.monotonic()
-        self._seconds = min(max((self._last - started) / SHARE_FOR_WRITING, SHORTEST_SECONDS), LONGEST_SECONDS)
+        self._rhythm.written(since=started)
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """What was written down last; None where nothing was."""

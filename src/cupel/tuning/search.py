@@ -95,7 +95,7 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
         deadline = end.minus(setup.to_conclude(state.trials))
         why = setup.reason_to_end() or ("time is up" if deadline.passed and state.best is not None else "")
         if why:
-            state.tried += [_not_reached(planned, why) for planned in waiting]
+            state.tried += [_not_reached(planned, why, seconds=_cost(setup, planned)) for planned in waiting]
             setup.observer.message(f"{why} after {n_done} candidates")
             break
         proposal, seconds = turns.next(waiting, state.tried, left=deadline.remaining)
@@ -104,10 +104,12 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
         left = min(sum(_cost(setup, each) for each in [proposal, *waiting]), max(deadline.remaining, 0.0))
         total = n_done + 1 + len(waiting)
         setup.observer.trial_started(proposal.candidate.name, number=n_done + 1, total=total, seconds_left=left)
+        setup.log("turn", of=proposal.candidate.name, number=n_done + 1, total=total, seconds_left=left)
         tried = _timed(setup, proposal, state, deadline.within(seconds))
         state.add(tried)
         shown = "" if tried.score is None else setup.show(tried.score)
         best = state.best
+        _log_end(setup, tried, best, shown)
         setup.observer.trial_finished(
             tried.trial,
             score=shown,
@@ -115,6 +117,15 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
             best_score=setup.show(best.score) if best and best.score is not None else "",
         )
     return state.tried
+
+
+def _log_end(setup: Search, tried: Tried, best: Tried | None, shown: str) -> None:
+    """What `cupel status` tells of the best so far, and of what was not begun."""
+    name, trial = tried.trial.candidate.name, tried.trial
+    if trial.status is Status.SKIPPED:
+        setup.log("skipped", candidate=name, reason=trial.reason, estimated=trial.estimated_seconds)
+    elif best is tried:
+        setup.log("best", of=name, score=shown)
 
 
 def estimates_in_words(tried: Sequence[Tried]) -> str:
@@ -134,14 +145,15 @@ def _timed(setup: Search, proposal: Proposal, state: _State, deadline: Deadline)
     estimated, started = _cost(setup, proposal), time.monotonic()
     tried = _try(setup, proposal, state, deadline)
     if tried.trial.status in (Status.SKIPPED, Status.FAILED):
-        return tried
+        lost = time.monotonic() - started if tried.trial.status is Status.FAILED else 0.0
+        return replace(tried, trial=replace(tried.trial, lost_seconds=lost, estimated_seconds=estimated))
     seconds = max(tried.trial.fit_seconds, time.monotonic() - started)
     if tried.trial.status is Status.DROPPED:
         estimated /= setup.n_folds
     elif tried.trial.status is Status.DONE and not proposal.is_screening:
         setup.time_model.learn(tried.trial, proposal.family, seconds=seconds)
     setup.log("timed", candidate=proposal.candidate.name, estimated=estimated, seconds=seconds)
-    return replace(tried, estimated=estimated, seconds=seconds)
+    return replace(tried, trial=replace(tried.trial, estimated_seconds=estimated), estimated=estimated, seconds=seconds)
 
 
 def _try(setup: Search, proposal: Proposal, state: _State, deadline: Deadline) -> Tried:
@@ -206,7 +218,9 @@ def _raced_out(setup: Search, proposal: Proposal, race: _Race, until: Deadline) 
     setup.log("raced", candidate=name, against=rival, worse=chance, dropped=is_dropped)
     if not is_dropped:
         return None
-    reason = f"worse than {rival} with probability {chance:.3f} after the first of {setup.n_folds} folds"
+    reason = (
+        f"worse than {rival} with probability {chance:.3f} after the first of {setup.n_folds} folds; --no-racing trains it on all"
+    )
     return Tried(proposal=proposal, trial=replace(first, status=Status.DROPPED, out_of_fold=None, reason=reason), score=None)
 
 
@@ -243,10 +257,10 @@ def _reason_to_skip(setup: Search, proposal: Proposal, *, trials: Sequence[Trial
     return None
 
 
-def _not_reached(proposal: Proposal, why: str) -> Tried:
+def _not_reached(proposal: Proposal, why: str, *, seconds: float) -> Tried:
     remedy = "give the run more time with --time." if why == "time is up" else "`cupel resume` goes on."
-    reason = f"{why} before its turn; {remedy}"
-    return Tried(proposal=proposal, trial=_ended(proposal, Status.SKIPPED, reason), score=None)
+    trial = _ended(proposal, Status.SKIPPED, f"{why} before its turn; {remedy}")
+    return Tried(proposal=proposal, trial=replace(trial, estimated_seconds=seconds), score=None)
 
 
 def _ended(proposal: Proposal, status: Status, reason: str) -> Trial:

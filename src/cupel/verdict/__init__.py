@@ -10,6 +10,7 @@ from cupel.verdict.examples import telling_rows
 from cupel.verdict.exhibits import Exhibits
 from cupel.verdict.judge import judge
 from cupel.verdict.leaderboard import leaderboard, leaderboard_csv
+from cupel.verdict.nested import Nested, OuterRun, nested_of
 from cupel.verdict.report import write_report
 from cupel.verdict.verdict import Contender, Margin, Score, Verdict
 from cupel.verdict.words import stage_words
@@ -20,6 +21,8 @@ __all__ = [
     "Contender",
     "Exhibits",
     "Margin",
+    "Nested",
+    "OuterRun",
     "Score",
     "Select",
     "Verdict",
@@ -28,6 +31,7 @@ __all__ = [
     "leaderboard",
     "leaderboard_csv",
     "model_card",
+    "nested_of",
     "stage_words",
     "telling_rows",
     "write_report",

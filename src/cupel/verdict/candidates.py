@@ -72,7 +72,9 @@ def _sentences(verdict: Verdict) -> str:
     lines = [
         ("What is packed", words.pick_words(verdict)),
         ("The mixture", words.ensemble_words(verdict)),
+        ("From outside", words.nested_line(verdict)),
         ("Deep learning", verdict.worth_it),
+        ("By folds", words.fold_words(verdict)),
         ("Against guessing", words.baseline_words(verdict)),
         ("Simpler", words.simplest_words(verdict)),
         *[("Promises" if number == 0 else "", line) for number, line in enumerate(words.promise_lines(verdict))],
@@ -120,6 +122,8 @@ def board_rows(verdict: Verdict) -> list[Mapping[str, Any]]:
                     "bytes": contender.n_bytes or None,
                     "status": "done",
                     "reason": "",
+                    "p_bootstrap": None,
+                    "p_folds": None,
                 }
             )
     sign = -1.0 if verdict.higher_is_better else 1.0
@@ -137,9 +141,12 @@ def leaderboard_section(verdict: Verdict, trials: Sequence[Trial]) -> Section:
         group = row["tie_group"] if row["tie_group"] is not None else group
         lines.append(_board_line(row, verdict, scale, styles.get(row["name"], "constant"), starts_group=changes))
     heads = [("Candidate", ""), ("", ""), (verdict.metric_label, "n"), ("95% interval", "n"), ("Tie group", "n")]
+    heads += [("p, rows", "n"), ("p, folds", "n")]
     heads += [("Training", "n"), ("One row", "n"), ("Size", "n"), ("", "")]
     tells = (
         "Candidates in the same tie group cannot be told apart on these rows, so the order within a group is chance. "
+        "Beside it two tests of the leader against each, neither corrected for comparing many: paired resampling of the rows, "
+        "and the corrected t-test over folds (Nadeau and Bengio 2003). "
         "Scores are as measured, each candidate on rows that it never saw"
         + ("; an ensemble's is corrected for having been chosen on them." if verdict.pick.members else ".")
     )
@@ -161,7 +168,7 @@ def _board_line(row: Mapping[str, Any], verdict: Verdict, scale: Any, style: str
         labels += tag("ensemble", "ensemble")
     name = f'<td class="name">{escape(row["name"])}{labels}</td>'
     if row["score"] is None:
-        reason = f'<td colspan="8">{tag(row["status"], "warning")} {escape(row["reason"])}</td>'
+        reason = f'<td colspan="10">{tag(row["status"], "warning")} {escape(row["reason"])}</td>'
         return f'<tr class="gone">{name}{reason}</tr>'
     half = (row["high"] - row["low"]) / 2
     low, high = (words.written(row[end], resolution=half) for end in ("low", "high"))
@@ -172,6 +179,7 @@ def _board_line(row: Mapping[str, Any], verdict: Verdict, scale: Any, style: str
         cell(words.written(row["score"], resolution=half), "n", value=row["score"]),
         cell(f"{low} to {high}", "n", value=row["low"]),
         cell("–" if row["tie_group"] is None else str(row["tie_group"]), "n"),
+        *[cell(words.p_words(row[test]), "n", value=row[test]) for test in ("p_bootstrap", "p_folds")],
         cell(words.duration_words(row["fit_seconds"]), "n", value=row["fit_seconds"]),
         cell(words.latency_words(row["latency_ms"]), "n", value=row["latency_ms"] or ""),
         cell(words.size_words(row["bytes"] or 0), "n", value=row["bytes"] or ""),

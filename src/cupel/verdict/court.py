@@ -50,8 +50,9 @@ class Court:
     """Usable trials and the rows that all of them predicted; `best` is the one with the best score, `leader` what seems
     best of all, one of them or a combination.
 
-    `incomplete` says by name why a trial with predictions is left out. `n_asked` counts all usable trials, those left
-    out too: a selecting procedure combines them, and `kept` are the positions of `trials` among them.
+    `target` are the answers of the judged rows, `answers` those of all. `incomplete` says by name why a trial with predictions is
+    left out. `n_asked` counts all usable trials, those left out too: a selecting procedure combines them, and `kept` are the
+    positions of `trials` among them.
     """
 
     task: Task
@@ -62,6 +63,7 @@ class Court:
     incomplete: Mapping[str, str]
     rows: NDArray[np.int64]
     target: Array
+    answers: Array
     groups: Array | None
     leader: Ensemble
     best: Ensemble
@@ -111,13 +113,12 @@ class Court:
         said = evaluation.cross_fitted_decisions(self.target, given, seed=SEED)
         return tuple(evaluation.label_scores(self.target, given, said, groups=self.groups, seed=SEED))
 
-    def paired(self, first: Array, second: Array) -> tuple[float, float, float]:
-        """How much better the first is on the same rows: low, estimate, high; positive is better."""
+    def paired(self, first: Array, second: Array) -> evaluation.Difference:
+        """How much better the first is on the same rows; positive is better."""
         n_resamples = self._affordable(2)
-        found = evaluation.paired_difference(
+        return evaluation.paired_difference(
             self.metric, self.target, self.seen(first), self.seen(second), groups=self.groups, seed=SEED, n_resamples=n_resamples
         )
-        return float(found.low), float(found.estimate), float(found.high)
 
     def best_of(self, trials: Sequence[Trial]) -> Trial | None:
         """The one with the best plain score, the first of equals; None of none."""
@@ -214,6 +215,11 @@ class Court:
 
         return choose
 
+    @property
+    def p_values(self) -> dict[str, float]:
+        """Of no difference between the leader and each that is compared, by the paired bootstrap; for one test alone."""
+        return dict(zip(self._names, self.comparison.p_values(self._leading).tolist(), strict=True))
+
     def tie_groups(self) -> dict[str, int]:
         """Group of each usable trial, and of the leader: 1 for those not significantly worse than the best, then 2, ...."""
         return {name: int(group) for name, group in zip(self._names, self.comparison.tie_groups(), strict=True)}
@@ -290,6 +296,7 @@ def open_court(
         incomplete=incomplete,
         rows=rows,
         target=dataset.judged[rows],
+        answers=dataset.judged,
         groups=None if splits.groups is None else splits.groups[rows],
         leader=leader or best,
         best=best,

@@ -17,8 +17,9 @@ from cupel.core.finding import Finding
 from cupel.core.split import Splits
 from cupel.core.trial import GAVE_UP, Ensemble, Status, Trial
 from cupel.verdict.costs import CONSTANT
-from cupel.verdict.court import N_CORRECTIONS, Court, Select, open_court, predictions_of
+from cupel.verdict.court import N_CORRECTIONS, Court, Select, open_court, predictions_of, single
 from cupel.verdict.leaderboard import leaderboard
+from cupel.verdict.second_opinion import Opinion, opinion_on, opinions
 from cupel.verdict.verdict import Contender, Failure, Margin, Score, Verdict
 from cupel.verdict.words import gains, losses, worth_it_words
 from cupel.version import __version__
@@ -81,7 +82,7 @@ def judge(
         **_counts(court, trials, dataset),
         splits=splits.describe(),
         fingerprint=dataset.fingerprint,
-        leaderboard=tuple(leaderboard(trials, scores, tie_groups=groups, higher_is_better=court.metric.higher_is_better)),
+        **_compared(court, trials, scores, groups=groups, others=rest, splits=splits),
         versions=_versions(),
         machine=machine.describe(),
     )
@@ -213,9 +214,41 @@ def _margin(court: Court, ours: Contender, predictions: NDArray[Any], other: Con
     """A paired margin, moved by what the corrections took off, so that it agrees with the scores shown."""
     if other is None or other.name == ours.name:
         return None
-    low, estimate, high = court.paired(predictions, court.predictions(other.name))
+    found = court.paired(predictions, court.predictions(other.name))
     shift = court.sign * ((ours.score.estimate - ours.measured) - (other.score.estimate - other.measured))
-    return Margin(against=other.name, estimate=estimate + shift, low=low + shift, high=high + shift)
+    estimate, low, high = (float(end) + shift for end in (found.estimate, found.low, found.high))
+    return Margin(against=other.name, estimate=estimate, low=low, high=high)
+
+
+def _compared(
+    court: Court,
+    trials: Sequence[Trial],
+    scores: dict[str, Score],
+    *,
+    groups: dict[str, int],
+    others: dict[str, Contender | None],
+    splits: Splits,
+) -> dict[str, Any]:
+    """The leaderboard, with both tests of the leader against each, and the comparisons of which the second opinion is told."""
+    found, is_higher = opinions(court, splits), court.metric.higher_is_better
+    return {
+        "leaderboard": tuple(leaderboard(trials, scores, tie_groups=groups, higher_is_better=is_higher, opinions=found)),
+        "second_opinions": _second_opinions(court, splits, others, seconds=found),
+    }
+
+
+def _second_opinions(
+    court: Court, splits: Splits, others: dict[str, Contender | None], *, seconds: dict[str, Opinion]
+) -> tuple[Opinion, ...]:
+    """On the leader against its runner-up, and on the best deep against the best classical candidate."""
+    runner_up = court.best_of([trial for trial in court.trials if trial.candidate.name in seconds])
+    found = [] if runner_up is None else [seconds[runner_up.candidate.name]]
+    deep, classical = (None if (each := others[key]) is None else each.name for key in ("best_deep", "best_classical"))
+    known = {trial.candidate.name: trial for trial in court.trials}
+    if deep in known and classical in known:
+        on_deep = opinion_on(court, splits, first=single(known[deep]), second=known[classical])
+        found += [] if on_deep is None or {deep, classical} in [{each.first, each.second} for each in found] else [on_deep]
+    return tuple(found)
 
 
 def _tied(court: Court, groups: dict[str, int], picked: Contender, scores: dict[str, Score]) -> tuple[str, ...]:

@@ -5,37 +5,51 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from cupel.core.spreadsheets import harmless
 from cupel.core.trial import Trial
+from cupel.verdict.second_opinion import Opinion
 from cupel.verdict.verdict import Score
 
-COLUMNS = ("name", "family", "score", "low", "high", "tie_group", "fit_seconds", "latency_ms", "bytes", "status", "reason")
+COLUMNS = (
+    "name", "family", "score", "low", "high", "tie_group", "fit_seconds", "latency_ms", "bytes", "status", "reason",
+    "estimated_seconds",
+    "p_bootstrap", "p_folds",
+)  # fmt: skip
 
 
 def leaderboard(
-    trials: Sequence[Trial], scores: Mapping[str, Score], *, tie_groups: Mapping[str, int], higher_is_better: bool
+    trials: Sequence[Trial],
+    scores: Mapping[str, Score],
+    *,
+    tie_groups: Mapping[str, int],
+    higher_is_better: bool,
+    opinions: Mapping[str, Opinion] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
     """Rows with the keys of `COLUMNS`: usable candidates best first, then those that gave nothing, in the order tried.
 
-    `scores` and `tie_groups` are by candidate name, for usable candidates only; elsewhere the cells are None.
+    `scores`, `tie_groups` and `opinions`, on the leader against each, are by candidate name; elsewhere the cells are None.
     """
     sign = -1.0 if higher_is_better else 1.0
     usable = [trial for trial in trials if trial.candidate.name in scores]
     usable.sort(key=lambda trial: sign * _orderable(scores[trial.candidate.name].estimate, sign))
     rest = [trial for trial in trials if trial.candidate.name not in scores]
-    rows = [_row(trial, scores[trial.candidate.name], tie_groups.get(trial.candidate.name)) for trial in usable]
-    return rows + [_row(trial, None, None) for trial in rest]
+    names = [trial.candidate.name for trial in usable]
+    rows = [
+        _row(trial, scores[name], tie_groups.get(name), opinions.get(name)) for trial, name in zip(usable, names, strict=True)
+    ]
+    return rows + [_row(trial, None, None, None) for trial in rest]
 
 
 def _orderable(score: float, sign: float) -> float:
     return score if np.isfinite(score) else sign * np.inf
 
 
-def _row(trial: Trial, score: Score | None, tie_group: int | None) -> dict[str, Any]:
+def _row(trial: Trial, score: Score | None, tie_group: int | None, opinion: Opinion | None) -> dict[str, Any]:
     latency = trial.latency_ms.get("one")
     return {
         "name": trial.candidate.name,
@@ -49,6 +63,9 @@ def _row(trial: Trial, score: Score | None, tie_group: int | None) -> dict[str, 
         "bytes": int(trial.n_bytes) or None,
         "status": trial.status.value,
         "reason": trial.reason,
+        "estimated_seconds": round(float(trial.estimated_seconds), 3) or None,
+        "p_bootstrap": None if opinion is None else opinion.p_bootstrap,
+        "p_folds": None if opinion is None else opinion.p_folds,
     }
 
 

@@ -25,6 +25,7 @@ from cupel.verdict.label_evidence import labels_section
 from cupel.verdict.masks import masks_section
 from cupel.verdict.materials import data_section, importance_section, method_section, weights_section
 from cupel.verdict.mistakes import attention_section, mistakes_section
+from cupel.verdict.nested import nested_section
 from cupel.verdict.section import Section
 from cupel.verdict.verdict import Verdict
 from cupel.version import __version__
@@ -77,6 +78,7 @@ def report_page(
         ]
     found = [
         leaderboard_section(verdict, trials),
+        nested_section(verdict.nested, metric=verdict.metric_label, higher_is_better=verdict.higher_is_better),
         *answers,
         importance_section(verdict),
         cost_section(verdict, trials, timeline=exhibits.timeline),

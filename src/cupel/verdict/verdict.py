@@ -6,14 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cupel.core.candidate import plain
 from cupel.core.finding import Finding
 from cupel.core.storage import finite
 from cupel.core.task import Task
 from cupel.evaluation import LabelScore
+from cupel.verdict.nested import Nested
 from cupel.verdict.words import plain_text
+
+if TYPE_CHECKING:
+    from cupel.verdict.second_opinion import Opinion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +118,8 @@ class Verdict:
     over `best_single`. `metrics` are all that fit the task, for the pick's own predictions.
     `seconds_by_stage` says where the time went, in the order of the stages; after a resumption that of the last session.
     `labels` has the scores of each of several labels in the order of `task.classes`, and nothing for other tasks.
+    `second_opinions` compare the leader with its runner-up, and the best deep with the best classical candidate, fold by fold.
+    `nested` is how whole runs did on outer folds, where that was asked for.
     `promises` says what the model may promise beside predictions and how that held, with sentences under "words".
     `class_overlaps` says of masks how well each class is found, at every pixel (`evaluation.ClassOverlap`).
     `leaderboard` has one row per candidate, best first (see `leaderboard`). `weights` are those trained before that candidates
@@ -156,6 +162,8 @@ class Verdict:
     seconds_by_stage: Mapping[str, float] = field(default_factory=dict)
     importance: tuple[Mapping[str, Any], ...] = ()
     labels: tuple[LabelScore, ...] = ()
+    nested: Nested | None = None
+    second_opinions: tuple[Opinion, ...] = ()
     promises: Mapping[str, Any] = field(default_factory=dict)
     class_overlaps: tuple[Mapping[str, Any], ...] = ()
     leaderboard: tuple[Mapping[str, Any], ...] = ()
@@ -203,10 +211,12 @@ class Verdict:
             **self._contenders(),
             "naive_score": self.naive_score,
             "optimism": self.optimism,
+            **({} if self.nested is None else {"nested": self.nested.to_json()}),
             "margin_over_classical": plain(self.margin_over_classical),
             "margin_over_constant": plain(self.margin_over_constant),
             "margin_over_single": plain(self.margin_over_single),
             "worth_it": self.worth_it,
+            "second_opinions": [opinion.to_json() for opinion in self.second_opinions],
             "tied": list(self.tied),
             "metrics": plain(dict(self.metrics)),
             "findings": plain(list(self.findings)),

@@ -43,6 +43,13 @@ def signed(value: float, *, resolution: float = math.nan) -> str:
     return text if text.startswith("-") else f"+{text}"
 
 
+def p_words(p_value: float | None) -> str:
+    """A p-value with three decimals; "<0.001" below, "–" for none."""
+    if p_value is None or not math.isfinite(p_value):
+        return "–"
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
 def score_words(score: Score) -> str:
     """The estimate alone, to the digits that its interval supports."""
     return written(score.estimate, resolution=score.half_width)
@@ -115,8 +122,10 @@ def plain_text(verdict: Verdict) -> str:
         ("Pick", pick_words(verdict)),
         ("Ensemble", ensemble_words(verdict)),
         ("Expect", f"{expectation(verdict)} {optimism_words(verdict)}"),
+        ("Nested", nested_line(verdict)),
         ("Labels", label_words(verdict)),
         ("Deep", verdict.worth_it),
+        ("By folds", fold_words(verdict)),
         ("Baseline", baseline_words(verdict)),
         ("Simpler", simplest_words(verdict)),
         *[("Promises" if number == 0 else "", words) for number, words in enumerate(promise_lines(verdict))],
@@ -182,6 +191,13 @@ def expectation(verdict: Verdict) -> str:
     return f"{verdict.metric_label} {interval_words(verdict.pick.score)} on new rows of the same kind."
 
 
+def nested_line(verdict: Verdict) -> str:
+    """How whole runs did on outer folds; nothing where that was not asked for."""
+    if verdict.nested is None:
+        return ""
+    return verdict.nested.words(verdict.metric_label, higher_is_better=verdict.higher_is_better)
+
+
 def label_words(verdict: Verdict) -> str:
     """Which of several labels are told best and worst; nothing for other tasks."""
     pairs = zip(verdict.task.classes, verdict.labels, strict=False)
@@ -216,6 +232,11 @@ def optimism_words(verdict: Verdict) -> str:
     if not any(digit in "123456789" for digit in luck):
         return f"{opening} luck of choosing made no difference that shows."
     return f"{opening} {luck} of that was luck of choosing."
+
+
+def fold_words(verdict: Verdict) -> str:
+    """Where a test over folds does not say of two candidates what resampling the rows says; nothing where both agree."""
+    return " ".join(opinion.words for opinion in verdict.second_opinions if opinion.words)
 
 
 def baseline_words(verdict: Verdict) -> str:

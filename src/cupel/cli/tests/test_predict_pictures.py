@@ -1,6 +1,7 @@
 """`cupel predict` with picture files and folders of them."""
 
 import csv
+import json
 import os
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import packed_examples
 import packed_pictures as examples
 from cupel.cli.main import main
+from cupel.core.uncertainty import Coverage, Distribution, Silence, Uncertainty
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,32 @@ def test_a_file_gives_one_row(model, folder, capsys):
     assert capsys.readouterr().out == f"picture,prediction\n{path},bright\n"
     assert main(["predict", model, path]) == 0
     assert "bright" in capsys.readouterr().out
+
+
+def sure(tmp_path):
+    """The same model, with what it knows about its own errors."""
+    lacks = Distribution(np.linspace(0.05, 0.95, 19), np.arange(1, 20) / 19, 19.0)
+    known = Uncertainty(coverage=Coverage(lacks), silence=Silence((0.5, 0.9), (0.8, 0.95), (1.0, 0.5)))
+    return str(examples.packed(tmp_path, "sure", uncertainty=known.to_json()))
+
+
+def test_sets_that_cover_and_silence_are_those_of_the_stored_errors(folder, tmp_path):
+    said = examples.predicted(examples.pictures()[:-1])
+    model, out = sure(tmp_path), tmp_path / "out.csv"
+    assert main(["predict", model, str(folder), "--coverage", "0.5", "--abstain", "0.9", "-o", str(out), "--no-proba"]) == 0
+    found = read(out)
+    assert list(found[0]) == ["picture", "prediction", "set"]
+    members = (1 - said <= 0.5) | (said == said.max(axis=1, keepdims=True))  # the tenth of nineteen errors
+    assert [json.loads(row["set"]) for row in found] == [
+        [name for name, is_in in zip(examples.CLASSES, row, strict=True) if is_in] for row in members
+    ]
+    assert [bool(row["prediction"]) for row in found] == (said.max(axis=1) >= 0.9).tolist()
+
+
+def test_what_the_model_cannot_promise_is_refused(model, folder, tmp_path, capsys):
+    assert main(["predict", sure(tmp_path), str(folder), "--coverage", "0.99"]) == 2
+    assert "cannot be promised" in capsys.readouterr().err
+    assert main(["predict", model, str(folder), "--coverage", "0.9"]) == 2
 
 
 def test_a_folder_can_be_written_as_parquet(model, folder, tmp_path):

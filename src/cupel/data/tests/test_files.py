@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from cupel.core.errors import DataError, MissingDependencyError
+from cupel.data.databases import to_be_kept
 from cupel.data.files import read_columns, read_table
 
 TEXT = "age,name\n31,Ann\n,Bob\n"
@@ -364,6 +365,34 @@ def test_a_postgres_server_that_does_not_answer_gets_a_clear_answer():
     with pytest.raises(DataError, match="localhost:1/db") as caught:
         read_columns("postgresql://me:secret@localhost:1/db", query="select 1")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("data/a b.csv", "data/a b.csv"),
+        (
+            "postgresql://me:se%40cret@host:5/db?sslmode=require&sslpassword=x&password=y",
+            "postgresql://me@host:5/db?sslmode=require",
+        ),
+        ("postgresql://host/db", "postgresql://host/db"),
+        ("postgresql:///db?host=/run&user=me", "postgresql:///db?host=%2Frun&user=me"),
+    ],
+)
+def test_an_address_is_kept_without_its_passwords(given, kept):
+    assert to_be_kept(given) == kept
+
+
+def test_a_server_that_repeats_the_password_in_its_answer_is_not_repeated(monkeypatch):
+    psycopg = pytest.importorskip("psycopg")
+
+    def refuse(url, **named):
+        raise psycopg.OperationalError("password authentication failed for s@cret and s%40cret")
+
+    monkeypatch.setattr(psycopg, "connect", refuse)
+    with pytest.raises(DataError, match=r"PGPASSWORD.*resume RUN --source") as caught:
+        read_columns("postgresql://me:s%40cret@localhost:1/db", query="select 1")
+    assert "cret" not in str(caught.value)
 
 
 def test_fifty_thousand_rows_are_read_in_a_second(tmp_path):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -127,6 +127,18 @@ class Course:
         self.curve["stop_loss"].append(stop_loss)
         return self.best == len(self.curve["stop_loss"]) - 1
 
+    def restored(self, curve: Mapping[str, Sequence[float]]) -> int:
+        """Take over the stages of an earlier process; says how many there are.
+
+        Raises:
+            ValueError: these are not the losses of stages.
+        """
+        kept = {name: [float(loss) for loss in curve[name]] for name in self.curve}
+        if len({len(losses) for losses in kept.values()}) != 1 or not kept["stop_loss"]:
+            raise ValueError("as many losses as stages were expected, and one stage at least")
+        self.curve = kept
+        return len(kept["stop_loss"])
+
     @property
     def best(self) -> int:
         """The stage, from 0, after which the loss on the stop rows was least."""
@@ -135,7 +147,8 @@ class Course:
     @property
     def is_over(self) -> bool:
         """Whether stages without a gain have used the patience up."""
-        return len(self.curve["stop_loss"]) - 1 - self.best >= self.patience
+        n_stages = len(self.curve["stop_loss"])
+        return n_stages > 0 and n_stages - 1 - self.best >= self.patience
 
     def cut(self) -> None:
         """Note that time is up; what the last stage had begun is dropped.
@@ -146,6 +159,21 @@ class Course:
         self.cut_short = True
         if not self.curve["stop_loss"]:
             raise TrainingError(f"fold {self.fold + 1}: time was up before the first stage; give the run more time.")
+
+
+def named_arrays(prefix: str, module: nn.Module) -> dict[str, NDArray[np.float32]]:
+    """A network's weights as arrays, for a checkpoint."""
+    return {f"{prefix}.{name}": tensor.numpy() for name, tensor in module.state_dict().items()}
+
+
+def put_back(prefix: str, module: nn.Module, *, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Weights as `named_arrays` gave them.
+
+    Raises:
+        KeyError: one is not there.
+        RuntimeError: one is of another shape.
+    """
+    module.load_state_dict({name: torch.from_numpy(arrays[f"{prefix}.{name}"].copy()) for name in module.state_dict()})
 
 
 def tensors_of(inputs: Inputs) -> dict[str, Tensor]:

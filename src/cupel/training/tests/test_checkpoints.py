@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from cupel import training
+from cupel.core import keeping
 from cupel.core.family import Family, FittedUnit
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task
@@ -44,7 +45,7 @@ class Kept:
 @pytest.fixture(autouse=True)
 def _at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper.Keeper, "is_due", property(lambda self: self.checkpoints is not None))
-    monkeypatch.setattr(keeper, "SECONDS_WORTH_KEEPING", 0.0)
+    monkeypatch.setattr(keeping, "SECONDS_WORTH_KEEPING", 0.0)
 
 
 def fitted(family: Family, recipe: Recipe, task: Task, checkpoints: Kept | None = None, **config: Any) -> list[FittedUnit]:
@@ -108,19 +109,19 @@ def test_what_is_trained_to_its_end_is_not_trained_again(monkeypatch: pytest.Mon
 def test_a_checkpoint_is_due_after_a_while_and_costs_more_time_where_it_is_long_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     now = [100.0]
-    monkeypatch.setattr(keeper.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(keeping.time, "monotonic", lambda: now[0])
     kept = Kept(n_until_stop=10)
-    keeping, without = keeper.Keeper(kept, "one"), keeper.Keeper()
-    assert not keeping.is_due
+    kept_one, without = keeper.Keeper(kept, "one"), keeper.Keeper()
+    assert not kept_one.is_due
     now[0] += 16
-    assert keeping.is_due
+    assert kept_one.is_due
     assert not without.is_due
     monkeypatch.setattr(kept, "save", lambda name, content: now.__setitem__(0, now[0] + 0.4))
-    keeping.save({"a": torch.ones(1)}, {})
+    kept_one.save({"a": torch.ones(1)}, {})
     now[0] += 16
-    assert not keeping.is_due  # 0.4 s of writing every 20 s
+    assert not kept_one.is_due  # 0.4 s of writing every 20 s
     now[0] += 5
-    assert keeping.is_due
+    assert kept_one.is_due
 
 
 class Drawing(nn.Module):

@@ -16,21 +16,23 @@ from cupel.core.family import Cost, Family, FittedUnit, UnitData
 from cupel.core.form import Form
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
+from cupel.core.keeping import Keeping
 from cupel.core.labels import filled, shares_of
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import ROW_KINDS, Task
 from cupel.core.trees import emit_trees, from_sklearn_forest
+from cupel.learners.kept_forests import arrays_of, put_back
 from cupel.modalities.tabular.models.portfolio import presets
 from cupel.modalities.tabular.preparation import FOR_TREES
 
 MAX_LEAF_VALUES = 400_000
 """Trees × leaves × classes of one fold: about 8 MB in the packed model. Where there are many classes, leaves are fewer."""
-N_AT_ONCE = 25
+N_AT_ONCE = 10
+"""Trees grown between two looks at the clock. Each is drawn by its place in the forest, not by what was grown at once."""
 BYTES_PER_NODE = 400.0
 """In the forest, and most of it while the trees are written as a graph."""
-"""Trees grown between two looks at the clock."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,14 +129,32 @@ def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline) ->
         warm_start=True,
         n_jobs=1,
     )
-    cut_short = False
-    for n_trees in range(min(N_AT_ONCE, config.n_trees), config.n_trees + N_AT_ONCE, N_AT_ONCE):
-        cut_short = until.passed and n_trees > N_AT_ONCE
-        if cut_short:
-            break
-        forest.set_params(n_estimators=min(n_trees, config.n_trees)).fit(matrix, target)
+    keeping = Keeping(unit.checkpoints)
+    n_grown, cut_short = _kept(keeping, forest, matrix, target, config=config, task=task), False
+    while n_grown < config.n_trees and not cut_short:
+        n_grown = min(n_grown + N_AT_ONCE, config.n_trees)
+        forest.set_params(n_estimators=n_grown).fit(matrix, target)
+        if keeping.is_due or (n_grown == config.n_trees and keeping.is_worth_its_end):
+            keeping.save(arrays_of(forest), {})
+        cut_short = until.passed and n_grown < config.n_trees
     model = Forest(forest, prior, present, task.form)
     return FittedUnit(model, model.predict(unit.valid), seconds=time.monotonic() - started, cut_short=cut_short)
+
+
+def _kept(keeping: Keeping, forest: Any, matrix: Any, target: Any, *, config: Config, task: Task) -> int:
+    """Put back the trees that an earlier process has grown; says how many there are."""
+    kept = keeping.load()
+    if kept is None:
+        return 0
+    few = np.unique(target, return_index=True)[1] if task.form is Form.CLASSES else np.arange(2)
+    try:
+        put_back(forest.fit(matrix[few], target[few]), kept[0])
+        if len(forest.estimators_) <= config.n_trees:
+            return len(forest.estimators_)
+    except (ValueError, KeyError, TypeError):
+        pass
+    vars(forest).pop("estimators_", None)  # those of a few rows, or of a forest that this is not
+    return 0
 
 
 def _prior(target: NDArray[Any], task: Task) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

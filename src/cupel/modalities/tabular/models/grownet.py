@@ -21,6 +21,7 @@ from cupel.core.budget import Deadline
 from cupel.core.family import Cost, Family, FittedUnit, UnitData
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
+from cupel.core.keeping import Keeping
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
@@ -33,9 +34,11 @@ from cupel.modalities.tabular.boosting import (
     Schooling,
     Shallow,
     boosting_cost,
+    named_arrays,
     one_thread_within,
     outputs_of,
     picked,
+    put_back,
     softmax,
     tensors_of,
 )
@@ -202,9 +205,13 @@ class _Growth:
         self._school = Schooling(config=config, n_rows=unit.train.n_samples, generator=generator, until=until)
         self.course = Course(unit.fold, config.patience)
         self.best = network
+        self._keeping = Keeping(unit.checkpoints)
 
     def run(self) -> None:
-        for number in range(self._config.n_stages):
+        n_done = self._resumed()
+        if self.course.is_over:
+            return
+        for number in range(n_done, self._config.n_stages):
             if not (self._add_stage(number) and self._correct()):
                 self.course.cut()
                 return
@@ -213,8 +220,46 @@ class _Growth:
                 stop_loss = float(losses_of(self._network(self._stop)[0], self._stop_target).mean())
             if self.course.add(train_loss=train_loss, stop_loss=stop_loss):
                 self.best = copy.deepcopy(self._network)
-            if self.course.is_over:
+            is_last = self.course.is_over or number == self._config.n_stages - 1
+            if self._keeping.is_due or (is_last and self._keeping.is_worth_its_end):
+                self._keep()
+            if is_last:
                 return
+
+    def _keep(self) -> None:
+        arrays = named_arrays("network", self._network) | named_arrays("best", self.best)
+        state = self._school.generator.get_state().numpy()
+        self._keeping.save({**arrays, "generator": state}, {"curve": self.course.curve})
+
+    def _resumed(self) -> int:
+        """Take over what an earlier process has done, and say how many stages that is."""
+        kept = self._keeping.load()
+        if kept is None:
+            return 0
+        arrays, facts = kept
+        course = Course(self.course.fold, self.course.patience)
+        try:
+            n_done = course.restored(facts["curve"])
+            network, best = self._with_stages(n_done), self._with_stages(course.best + 1)
+            put_back("network", network, arrays=arrays)
+            put_back("best", best, arrays=arrays)
+            self._school.generator.set_state(torch.from_numpy(arrays["generator"].copy()))
+        except (KeyError, ValueError, TypeError, RuntimeError):
+            self._school.generator.manual_seed(self._seed)
+            return 0
+        self._network, self.best, self.course = network, best, course
+        return n_done
+
+    def _with_stages(self, n_stages: int) -> GrowNet:
+        """A network of so many stages that have not learned."""
+        network = GrowNet(self._network.start)
+        for number in range(n_stages):
+            network.add(self._stage(number, n_outputs=len(self._network.start)), factor=self._config.shrinkage)
+        return network
+
+    def _stage(self, number: int, *, n_outputs: int) -> Shallow:
+        n_handed, seed = 0 if number == 0 else self._config.width, self._seed + SEEDS_BETWEEN_STAGES * number
+        return Shallow(self._shape, self._config, n_handed=n_handed, n_outputs=n_outputs, seed=seed)
 
     def _add_stage(self, number: int) -> bool:
         """Fit a stage to what the others leave, which stay as they are; says whether there was time."""
@@ -222,13 +267,7 @@ class _Growth:
         with torch.no_grad():
             outputs, handed = self._network(self._train)
             aims, counts = aims_of(outputs, self._target, order=config.order)
-        stage = Shallow(
-            self._shape,
-            config,
-            n_handed=0 if handed is None else config.width,
-            n_outputs=outputs.shape[-1],
-            seed=self._seed + SEEDS_BETWEEN_STAGES * number,
-        )
+        stage = self._stage(number, n_outputs=outputs.shape[-1])
 
         def loss(rows: Tensor) -> Tensor:
             own, _ = stage(picked(self._train, rows), None if handed is None else handed[:, rows])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from cupel.core.budget import Deadline
 from cupel.core.family import Cost, Family, FittedUnit, UnitData
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
+from cupel.core.keeping import Keeping
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Range
@@ -29,9 +30,11 @@ from cupel.modalities.tabular.boosting import (
     Schooling,
     Shallow,
     boosting_cost,
+    named_arrays,
     one_thread_within,
     outputs_of,
     picked,
+    put_back,
     softmax,
     tensors_of,
 )
@@ -141,13 +144,16 @@ class _Boosting:
         self._attention = np.full(n_rows, 1 / n_rows)
         self._networks: list[Shallow] = []
         self._odds: list[float] = []
-        self._votes = np.zeros((2, 0))
+        self._voted = {name: np.zeros((part.n_samples, self._n_classes)) for name, part in self._parts()}
         self.course = Course(unit.fold, config.patience)
         self.best = Voters((), np.zeros(0), 1.0)
+        self._keeping = Keeping(unit.checkpoints)
 
     def run(self) -> None:
-        voted = {name: np.zeros((part.n_samples, self._n_classes)) for name, part in self._parts()}
-        for number in range(self._config.n_stages):
+        n_done, voted = self._resumed(), self._voted
+        if self.course.is_over:
+            return
+        for number in range(n_done, self._config.n_stages):
             network = self._trained(number)
             if network is None:
                 self.course.cut()
@@ -163,16 +169,57 @@ class _Boosting:
             train_loss = _log_loss(softmax(sharpness / sum(self._odds) * voted["train"]), self._unit.train_target)
             if self.course.add(train_loss=train_loss, stop_loss=stop_loss):
                 self.best = Voters(tuple(self._networks), votes, sharpness)
-            if self.course.is_over:
+            is_last = self.course.is_over or number == self._config.n_stages - 1
+            if self._keeping.is_due or (is_last and self._keeping.is_worth_its_end):
+                self._keep()
+            if is_last:
                 return
+
+    def _keep(self) -> None:
+        arrays: dict[str, Any] = {f"voted.{name}": votes for name, votes in self._voted.items()}
+        for number, network in enumerate(self._networks):
+            arrays |= named_arrays(str(number), network)
+        arrays |= {"attention": self._attention, "generator": self._school.generator.get_state().numpy()}
+        self._keeping.save(arrays, {"curve": self.course.curve, "odds": self._odds, "sharpness": self.best.sharpness})
+
+    def _resumed(self) -> int:
+        """Take over what an earlier process has done, and say how many networks that is."""
+        kept = self._keeping.load()
+        if kept is None:
+            return 0
+        arrays, facts = kept
+        course = Course(self.course.fold, self.course.patience)
+        try:
+            n_done = course.restored(facts["curve"])
+            odds, sharpness = [float(each) for each in facts["odds"]], float(facts["sharpness"])
+            networks = [self._network(number) for number in range(n_done)]
+            for number, network in enumerate(networks):
+                put_back(str(number), network, arrays=arrays)
+            voted = {name: arrays[f"voted.{name}"] for name, _ in self._parts()}
+            attention = arrays["attention"]
+            pairs = [(attention, self._attention), *((voted[name], own) for name, own in self._voted.items())]
+            if any(read.shape != own.shape for read, own in pairs) or len(odds) != n_done:
+                return 0
+            self._school.generator.set_state(torch.from_numpy(arrays["generator"].copy()))
+        except (KeyError, ValueError, TypeError, RuntimeError):
+            self._school.generator.manual_seed(self._unit.seed)
+            return 0
+        self._networks, self._odds, self._attention, self._voted, self.course = networks, odds, attention, voted, course
+        n_best = course.best + 1
+        self.best = Voters(tuple(networks[:n_best]), np.array(odds[:n_best]) / sum(odds[:n_best]), sharpness)
+        return n_done
+
+    def _network(self, number: int) -> Shallow:
+        """The network of a stage, that has not learned."""
+        seed = self._unit.seed + SEEDS_BETWEEN_STAGES * number
+        return Shallow(self._shape, self._config, n_handed=0, n_outputs=self._n_classes, seed=seed)
 
     def _parts(self) -> tuple[tuple[str, Inputs], tuple[str, Inputs]]:
         return ("train", self._unit.train), ("stop", self._unit.stop)
 
     def _trained(self, number: int) -> Shallow | None:
         """A network trained with the attention that there is now; None where there was no time."""
-        seed = self._unit.seed + SEEDS_BETWEEN_STAGES * number
-        network = Shallow(self._shape, self._config, n_handed=0, n_outputs=self._n_classes, seed=seed)
+        network = self._network(number)
         weights = torch.from_numpy((self._attention * len(self._attention)).astype(np.float32))
 
         def loss(rows: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import onnxruntime
 import pytest
 import torch
 
+from cupel.core import keeping
 from cupel.core.budget import Deadline
 from cupel.core.errors import TrainingError
 from cupel.core.family import Family, FittedUnit, UnitData
@@ -216,3 +219,50 @@ def test_sharpness_is_the_one_that_fits() -> None:
     unsure, loss = samme.sharpened(voted, np.array([0, 1, 0, 0]))
     assert sure > unsure
     assert loss < 0.7
+
+
+class Kept:
+    """Checkpoints in memory; after so many the process is stopped."""
+
+    def __init__(self, n_until_stop: int) -> None:
+        self.contents: dict[str, bytes] = {}
+        self.n_left = n_until_stop
+
+    def save(self, name: str, content: bytes) -> None:
+        if self.n_left == 0:
+            raise InterruptedError
+        self.n_left -= 1
+        self.contents[name] = content
+
+    def load(self, name: str) -> bytes | None:
+        return self.contents.get(name)
+
+
+@BOOSTED
+@pytest.mark.parametrize("n_until_stop", [1, 4])
+def test_boosting_goes_on_where_it_was_ended_to_the_same_networks(spec, kind, n_until_stop, monkeypatch):
+    for name in ("SHORTEST_SECONDS", "LONGEST_SECONDS", "SECONDS_WORTH_KEEPING"):
+        monkeypatch.setattr(keeping, name, 0.0)
+    unit, config = unit_of(kind), {"n_stages": 6, "patience": 6, "width": 8}
+    whole = fitted(spec, kind, unit, **config)
+    kept = Kept(n_until_stop)
+    with contextlib.suppress(InterruptedError):
+        fitted(spec, kind, dataclasses.replace(unit, checkpoints=kept), **config)
+    kept.n_left = 6 - n_until_stop  # one a stage that was not done yet
+    again = fitted(spec, kind, dataclasses.replace(unit, checkpoints=kept), **config)
+    assert kept.n_left == 0
+    assert again.curve == whole.curve
+    assert again.best_epoch == whole.best_epoch
+    assert np.array_equal(again.predictions, whole.predictions)
+    assert all(np.array_equal(again.weights[name], whole.weights[name]) for name in whole.weights)
+
+
+@BOOSTED
+def test_a_checkpoint_of_other_networks_is_as_good_as_none(spec, kind, monkeypatch):
+    for name in ("SHORTEST_SECONDS", "LONGEST_SECONDS", "SECONDS_WORTH_KEEPING"):
+        monkeypatch.setattr(keeping, name, 0.0)
+    unit, kept = unit_of(kind), Kept(100)
+    fitted(spec, kind, dataclasses.replace(unit, checkpoints=kept), n_stages=4, width=8)
+    whole = fitted(spec, kind, unit, n_stages=4, width=16)
+    again = fitted(spec, kind, dataclasses.replace(unit, checkpoints=kept), n_stages=4, width=16)
+    assert np.array_equal(again.predictions, whole.predictions)

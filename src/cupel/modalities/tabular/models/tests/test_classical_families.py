@@ -1,14 +1,18 @@
+import contextlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from cupel.core import keeping
 from cupel.core.budget import Deadline
 from cupel.core.family import UnitData
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
 from cupel.core.space import check
 from cupel.core.task import Task, TaskKind
+from cupel.learners import linear as learned_linear
+from cupel.learners.kept_forests import arrays_of, put_back
 from cupel.modalities.tabular.models import constant, extra_trees, knn, lightgbm, linear
 
 SPECS = [constant.spec, linear.spec, knn.spec, extra_trees.spec, lightgbm.spec]
@@ -235,3 +239,78 @@ def test_neighbours_are_found_by_the_columns_that_explain_the_target():
 def test_stored_rows_are_bounded():
     unit, _ = unit_for(TASKS[0], n=12_000)
     assert len(fitted(knn.spec, TASKS[0], unit).model.rows) == knn.Config().max_rows
+
+
+class Kept:
+    """Checkpoints in memory; after so many the process is stopped."""
+
+    def __init__(self, n_until_stop):
+        self.contents, self.n_left = {}, n_until_stop
+
+    def save(self, name, content):
+        if self.n_left == 0:
+            raise InterruptedError
+        self.n_left -= 1
+        self.contents[name] = content
+
+    def load(self, name):
+        return self.contents.get(name)
+
+
+@pytest.fixture
+def kept_at_every_step(monkeypatch):
+    for name in ("SHORTEST_SECONDS", "LONGEST_SECONDS", "SECONDS_WORTH_KEEPING"):
+        monkeypatch.setattr(keeping, name, 0.0)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.kind.value)
+@pytest.mark.parametrize("spec", [linear.spec, extra_trees.spec], ids=lambda spec: spec.name)
+@pytest.mark.parametrize("n_until_stop", [1, 2])
+def test_classical_models_go_on_where_they_were_ended_to_the_same_model(
+    spec, task, n_until_stop, kept_at_every_step, monkeypatch
+):
+    home = extra_trees if spec is extra_trees.spec else learned_linear
+    n_done, read = [], home._kept
+
+    def counted(*given, **named):
+        found = read(*given, **named)
+        n_done.append(found if home is extra_trees else len(found[0]))
+        return found
+
+    monkeypatch.setattr(home, "_kept", counted)
+    config = {"n_trees": 25, "max_leaves": 64} if spec is extra_trees.spec else {}
+    unit, _ = unit_for(task, missing=spec is extra_trees.spec)
+    whole = fitted(spec, task, unit, **config)
+    kept = Kept(n_until_stop)
+    with contextlib.suppress(InterruptedError):
+        fitted(spec, task, replace(unit, checkpoints=kept), **config)
+    kept.n_left = 100
+    again = fitted(spec, task, replace(unit, checkpoints=kept), **config)
+    assert np.array_equal(again.predictions, whole.predictions)
+    assert again.curve == whole.curve
+    assert n_done[-1] == n_until_stop * (extra_trees.N_AT_ONCE if home is extra_trees else 1)
+    assert np.array_equal(exported(again.model, unit.valid, task), exported(whole.model, unit.valid, task))
+
+
+@pytest.mark.parametrize("spec", [linear.spec, extra_trees.spec], ids=lambda spec: spec.name)
+def test_a_checkpoint_of_something_else_is_as_good_as_none(spec, kept_at_every_step):
+    unit, other = unit_for(TASKS[0])[0], unit_for(TASKS[1])[0]
+    kept = Kept(100)
+    fitted(spec, TASKS[1], replace(other, checkpoints=kept))
+    assert kept.contents
+    whole = fitted(spec, TASKS[0], unit)
+    assert np.array_equal(fitted(spec, TASKS[0], replace(unit, checkpoints=kept)).predictions, whole.predictions)
+
+
+@pytest.mark.parametrize(("field", "value"), [("left_child", 10**6), ("right_child", 0), ("feature", 77), ("feature", -9)])
+def test_trees_that_nobody_grew_are_refused(field, value):
+    unit, _ = unit_for(TASKS[0])
+    forest = fitted(extra_trees.spec, TASKS[0], unit, n_trees=20).model.forest
+    arrays = arrays_of(forest)
+    dtype = forest.estimators_[0].tree_.__getstate__()["nodes"].dtype
+    nodes = arrays["nodes"].copy().view(dtype)
+    nodes[field][0] = value
+    with pytest.raises(ValueError, match="a branch"):
+        put_back(forest, {**arrays, "nodes": nodes.view(np.uint8)})
+    with pytest.raises(ValueError, match="as many"):
+        put_back(forest, {**arrays, "nodes": arrays["nodes"][:-1]})
