@@ -78,19 +78,13 @@ def fit(
     """
     seconds = seconds_in(time)
     budget, deadline = Budget(effort_named(effort, seconds), seconds), Deadline(seconds)
-    observer, stopwatch, limits = observer or Silent(), Stopwatch(), limits or Limits()
+    observer, stopwatch, settings, limits = observer or Silent(), Stopwatch(), settings or Settings(), limits or Limits()
     if limits.workers:
         execution.prepare_worker()
     registry.load_families()
     with machine.held_to(limits.cores), closing(observer):
         problem = understand(
-            source,
-            target,
-            settings=settings or Settings(),
-            observer=observer,
-            stopwatch=stopwatch,
-            seconds=seconds or math.inf,
-            limits=limits,
+            source, target, settings=settings, observer=observer, stopwatch=stopwatch, seconds=seconds or math.inf, limits=limits
         )
         ground = _ground(problem, budget.effort)
         strategy = tuning.strategy_named(problem.settings.search, ground)  # one that cannot be is refused before a folder is made
