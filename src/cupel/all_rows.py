@@ -30,7 +30,7 @@ Array = NDArray[Any]
 FOLDER = "whole"
 REFUSED = "refused.json"
 MOST_BYTES = 8 << 30
-SHARE_OF_TIME, LEAST_SECONDS = 0.3, 20.0
+SHARE_OF_TIME, LEAST_SECONDS, MOST_OF_TIME = 0.3, 20.0, 0.4
 PASSES = 1.6
 """So often what counting all rows took is needed to prepare them."""
 ROWS_AT_ONCE, FEWEST_JUDGED, SECONDS_A_JUDGED_ROW = 20_000, 100, 6e-5
@@ -56,7 +56,8 @@ def seconds_kept(problem: Problem, seconds: float | None) -> float:
     """What is kept of a run of so many seconds for the final fit."""
     if problem.whole is None or seconds is None or not any(family.fit_stored for family in problem.families):
         return 0.0
-    return PASSES * problem.whole.seconds + max(LEAST_SECONDS, SHARE_OF_TIME * seconds)
+    wanted = PASSES * problem.whole.seconds + max(LEAST_SECONDS, SHARE_OF_TIME * seconds)
+    return min(wanted, MOST_OF_TIME * max(seconds - problem.whole.seconds, 0.0))
 
 
 def seconds_to_judge(problem: Problem) -> float:
