@@ -159,7 +159,7 @@ def _fit_trees_of(unit: UnitData, until: Deadline, *, config: TreesConfig, task:
     generator = np.random.default_rng(unit.seed)
     train, train_target = _drawn(unit.train, unit.train_target, filters, most=MOST_PIXELS, generator=generator)
     stop, stop_target = _drawn(unit.stop, unit.stop_target, filters, most=MOST_STOP_PIXELS, generator=generator)
-    pixels = UnitData(unit.fold, unit.seed, train, train_target, stop, stop_target, stop)
+    pixels = UnitData(unit.fold, unit.seed, train, train_target, stop, stop_target, stop, checkpoints=unit.checkpoints)
     (fitted,) = lightgbm.fit([pixels], config=config.boosting, task=_by_pixel(task), threads=1, deadline=until)
     model = Trees(filters, fitted.model, len(task.classes))
     return FittedUnit(
