@@ -22,16 +22,16 @@ from cupel.core.stopwatch import Stopwatch
 from cupel.learners import lightgbm, segments
 from cupel.problem import understand
 
-keeping.SHORTEST_SECONDS = keeping.LONGEST_SECONDS = 0.3
+keeping.SHORTEST_SECONDS = keeping.LONGEST_SECONDS = 0.0
 segments.FEWEST_ROUNDS, segments.SECONDS_OF_A_SEGMENT = 20, 0.0
 name, out = sys.argv[1], Path(sys.argv[2])
 generator = np.random.default_rng(0)
-x = generator.normal(size=(3000, 12))
-y = np.where(x[:, 0] * x[:, 1] + x[:, 2] + generator.normal(size=3000) > 0, "yes", "no")
+x = generator.normal(size=(2000, 12))
+y = np.where(x[:, 0] * x[:, 1] + x[:, 2] + generator.normal(size=2000) > 0, "yes", "no")
 problem = understand({**{f"x{k}": x[:, k] for k in range(12)}, "y": y}, "y", settings=Settings(n_folds=2))
 family = registry.family_named(problem.modality, name)
 preset = family.portfolio(problem.task)[0]
-own = {"learning_rate": 0.01, "max_rounds": 900, "patience": 100} if name == "LightGBM" else {"n_trees": 100, "max_leaves": 1024}
+own = {"learning_rate": 0.01, "max_rounds": 500, "patience": 100} if name == "LightGBM" else {"n_trees": 100, "max_leaves": 1024}
 candidate = Candidate(name="it", modality="tabular", family=name, config=family.config(**own), preparation=preset.preparation)
 with execution.RunFolder(out) as folder:
     maker = making.maker(making.handover(problem, units=folder.units.folder, kept_bytes=0), stopwatch=Stopwatch())
@@ -48,38 +48,34 @@ def begun(name: str, out: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen([sys.executable, "-c", TRAINING, name, str(out)], stdout=subprocess.PIPE, text=True)
 
 
-def killed_with_a_checkpoint(name: str, out: Path, *, n_saved: int) -> float:
-    """Kill the process when it has written its n-th checkpoint; the seconds that it had trained."""
+def killed_with_a_checkpoint(name: str, out: Path, *, n_saved: int) -> None:
+    """Kill the process when it has written its n-th checkpoint."""
     with begun(name, out) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        started, seen = time.monotonic(), set[int]()
+        seen = set[int]()
         while len(seen) < n_saved and process.poll() is None:
             seen |= {path.stat().st_mtime_ns for path in out.glob("checkpoints/*-state")}
             time.sleep(0.005)
         assert process.poll() is None, "it ended before it was killed"
         process.send_signal(signal.SIGKILL)
-        return time.monotonic() - started
 
 
-def trained(name: str, out: Path) -> float:
-    """Train to the end; the seconds that it took."""
+def trained(name: str, out: Path) -> None:
+    """Train to the end."""
     with begun(name, out) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        started = time.monotonic()
         assert process.stdout.readline() == "done\n"
-        return time.monotonic() - started
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["LightGBM", "ExtraTrees"])
 def test_a_training_that_is_killed_goes_on_and_ends_bit_for_bit_the_same(name, tmp_path):
-    whole = trained(name, tmp_path / "left-alone")
+    trained(name, tmp_path / "left-alone")
     killed = tmp_path / "killed"
-    gone = [killed_with_a_checkpoint(name, killed, n_saved=n) for n in (2, 4)]
-    rest = trained(name, killed)
-    assert rest < whole, f"{whole:.1f} s in one go; after {gone} s until kills, {rest:.1f} s were left"
+    killed_with_a_checkpoint(name, killed, n_saved=2)
+    trained(name, killed)
     units = sorted(path.name for path in (tmp_path / "left-alone" / "units").iterdir())
     assert units == sorted(path.name for path in (killed / "units").iterdir())
     for unit in units:
