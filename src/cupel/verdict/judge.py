@@ -17,7 +17,7 @@ from cupel.core.finding import Finding
 from cupel.core.split import Splits
 from cupel.core.trial import GAVE_UP, Ensemble, Status, Trial
 from cupel.verdict.costs import CONSTANT
-from cupel.verdict.court import N_CORRECTIONS, Court, Select, open_court, predictions_of, single
+from cupel.verdict.court import N_CORRECTIONS, Court, Select, open_court, single
 from cupel.verdict.leaderboard import leaderboard
 from cupel.verdict.second_opinion import Opinion, opinion_on, opinions
 from cupel.verdict.verdict import Contender, Failure, Margin, Score, Verdict
@@ -54,7 +54,7 @@ def judge(
     chosen = leader or _default_leader(court, ensemble)
     court = replace(court, leader=chosen)
     packed = court.cheapest() if prefer == "cheapest" else chosen
-    scores = {trial.candidate.name: court.interval(predictions_of(trial)) for trial in court.trials}
+    scores = {trial.candidate.name: court.standing(trial.candidate.name) for trial in court.trials}
     groups = court.tie_groups()
     alone, picked, leading, mixed = _contenders(court, select, scores, packed=packed, ensemble=ensemble)
     rest = _others(court, scores, picked=picked, single=alone)
@@ -112,7 +112,7 @@ def _contenders(
 ) -> tuple[Contender, Contender, Contender, Contender | None]:
     """The best single candidate, what is packed, what leads, and the ensemble, with scores that choosing could not inflate."""
     alone = _single(court.best.members[0], scores)
-    alone = replace(alone, score=alone.score.moved(-court.sign * court.luck("best")))
+    alone = replace(alone, score=court.unflattered(alone.score, "best"))
     picked = _picked(court, select, scores, alone=alone, packed=packed)
     leading = picked if packed is court.leader else _uncorrected_mixture(court, court.leader, scores, alone=alone)
     if ensemble is None:
@@ -130,8 +130,7 @@ def _picked(court: Court, select: Select, scores: dict[str, Score], *, alone: Co
     if packed.name == alone.name:
         return alone
     found = _single(packed.members[0], scores)
-    luck = court.luck("cheapest") if packed is not court.leader else abs(alone.measured - alone.score.estimate)
-    return replace(found, score=found.score.moved(-court.sign * luck))
+    return replace(found, score=court.unflattered(found.score, "best" if packed is court.leader else "cheapest"))
 
 
 def _uncorrected_mixture(court: Court, mixture: Ensemble, scores: dict[str, Score], *, alone: Contender) -> Contender:
