@@ -96,8 +96,9 @@ def stated(court: Court, pick: Ensemble, what: str) -> dict[str, float]:
 
 def true(court: Court, said: list[np.ndarray], truth: np.ndarray) -> dict[str, float]:
     """What the models of the folds, and their mean, score on the truth."""
-    folds = [evaluation.score(court.metric, truth, each) for each in said]
-    return {"folds": float(np.mean(folds)), "packed": evaluation.score(court.metric, truth, np.mean(said, axis=0))}
+    name = court.metric.name
+    folds = [evaluation.score(name, truth, each) for each in said]
+    return {"folds": float(np.mean(folds)), "packed": evaluation.score(name, truth, np.mean(said, axis=0))}
 
 
 def rows_of(done: list[Any]) -> Iterator[list[Any]]:

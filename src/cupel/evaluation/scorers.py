@@ -92,6 +92,7 @@ def area_under_roc_within(is_positive: Array, score: Array, *, parts: Array) -> 
 
     Where less than half of the rarer of the two kinds of rows has the other kind beside it, rows of all parts are compared.
     """
+    assert len(parts) == len(score), "a metric within parts judges the rows whose parts it was given"
     ways = [_comparable(is_positive, part) for part in parts.T + 1]  # no part has the number -1
     return mean_of_defined([_area_within(is_positive, score, part=part) for part in ways])
 
