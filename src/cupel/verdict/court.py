@@ -79,10 +79,6 @@ class Court:
         """Predictions for the judged rows."""
         return np.ascontiguousarray(predictions[self.rows], dtype=np.float64)
 
-    def predictions(self, name: str) -> Array:
-        """Out-of-fold predictions of the candidate of that name."""
-        return predictions_of(next(trial for trial in self.trials if trial.candidate.name == name))
-
     def measured(self, predictions: Array) -> float:
         """The plain score."""
         return float(evaluation.score(self.metric, self.target, self.seen(predictions)))
@@ -331,6 +327,11 @@ def open_court(
         is_mutual=splits.teach_one_another,
         most_corrections=most_corrections,
     )
+
+
+def predictions_by(name: str, court: Court) -> Array:
+    """Out-of-fold predictions of the candidate of that name."""
+    return predictions_of(next(trial for trial in court.trials if trial.candidate.name == name))
 
 
 def single(trial: Trial) -> Ensemble:

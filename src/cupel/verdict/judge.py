@@ -17,7 +17,7 @@ from cupel.core.finding import Finding
 from cupel.core.split import Splits
 from cupel.core.trial import GAVE_UP, Ensemble, Status, Trial
 from cupel.verdict.costs import CONSTANT
-from cupel.verdict.court import N_CORRECTIONS, Court, Select, open_court, single
+from cupel.verdict.court import N_CORRECTIONS, Court, Select, open_court, predictions_by, single
 from cupel.verdict.leaderboard import leaderboard
 from cupel.verdict.second_opinion import Opinion, opinion_on, opinions
 from cupel.verdict.verdict import Contender, Failure, Margin, Score, Verdict
@@ -199,7 +199,7 @@ def _margins(
     margin = deep_margin = _margin(court, picked, chosen.out_of_fold, classical)
     champion = picked if picked.is_deep else deep
     if champion is not None and champion is not picked:
-        deep_margin = _margin(court, champion, court.predictions(champion.name), classical)
+        deep_margin = _margin(court, champion, predictions_by(champion.name, court), classical)
     group = None if champion is None else groups.get(champion.name)
     is_tied = group is not None and classical is not None and groups.get(classical.name) == group
     return {
@@ -213,7 +213,7 @@ def _margin(court: Court, ours: Contender, predictions: NDArray[Any], other: Con
     """A paired margin, moved by what the corrections took off, so that it agrees with the scores shown."""
     if other is None or other.name == ours.name:
         return None
-    found = court.paired(predictions, court.predictions(other.name))
+    found = court.paired(predictions, predictions_by(other.name, court))
     shift = court.sign * ((ours.score.estimate - ours.measured) - (other.score.estimate - other.measured))
     estimate, low, high = (float(end) + shift for end in (found.estimate, found.low, found.high))
     return Margin(against=other.name, estimate=estimate, low=low, high=high)
