@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,10 @@ from cupel.core.trial import Status, Trial
 
 Array = np.ndarray[Any, Any]
 Predict = Callable[[Array, Array, Array], Array]
+
+FARTHEST = 5.0
+"""Standard deviations. Squares of the few sizes in diamonds that are typing errors made the mean squared error of everything else
+irrelevant, and no interval from rows without such an error can tell of it."""
 
 
 @dataclass(frozen=True)
@@ -82,33 +87,47 @@ def models(n_features: int, *, n_classes: int, seed: int = 0) -> list[Cheap]:
     return made
 
 
-def trials(dataset: Dataset, splits: Splits, cheap: Sequence[Cheap]) -> list[Trial]:
-    """Every model on every fold, as a run would have tried it."""
+def trials(dataset: Dataset, splits: Splits, cheap: Sequence[Cheap], *, kept: Path | None = None) -> list[Trial]:
+    """Every model on every fold, as a run would have tried it.
+
+    Predictions are read from the file `kept` where there is one, else written to it: choosing and judging can then be tried
+    again without training.
+    """
+    if kept is not None and kept.exists():
+        predictions = np.load(kept)["predictions"]
+    else:
+        predictions = np.stack([_out_of_fold(dataset, splits, model) for model in cheap])
+    if kept is not None and not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(kept, predictions=predictions)
+    return [_trial(model, out_of_fold) for model, out_of_fold in zip(cheap, predictions, strict=True)]
+
+
+def _out_of_fold(dataset: Dataset, splits: Splits, model: Cheap) -> Array:
     features, target = dataset.numeric(), dataset.target
     assert dataset.task is not None
     assert target is not None
-    found = []
-    for model in cheap:
-        out_of_fold = np.full((dataset.n_samples, dataset.task.n_outputs), np.nan)
-        total, times = np.zeros_like(out_of_fold), np.zeros(dataset.n_samples)
-        for fold in splits.folds:
-            rows = np.concatenate([fold.train, fold.stop])
-            total[fold.valid] += model.predict(features[rows], target[rows], features[fold.valid])
-            times[fold.valid] += 1
-        out_of_fold[times > 0] = total[times > 0] / times[times > 0, None]
-        candidate = Candidate(name=model.name, modality="tabular", family=model.family, config=None, preparation=None)
-        found.append(
-            Trial(
-                candidate=candidate,
-                is_deep=False,
-                is_baseline=model.family in ("constant", "linear"),
-                status=Status.DONE,
-                out_of_fold=out_of_fold,
-                latency_ms={"one": model.cost / 1e5, "thousand": model.cost / 1e4},
-                n_bytes=model.cost,
-            )
-        )
-    return found
+    out_of_fold = np.full((dataset.n_samples, dataset.task.n_outputs), np.nan)
+    total, times = np.zeros_like(out_of_fold), np.zeros(dataset.n_samples)
+    for fold in splits.folds:
+        rows = np.concatenate([fold.train, fold.stop])
+        total[fold.valid] += model.predict(features[rows], target[rows], features[fold.valid])
+        times[fold.valid] += 1
+    out_of_fold[times > 0] = total[times > 0] / times[times > 0, None]
+    return out_of_fold
+
+
+def _trial(model: Cheap, out_of_fold: Array) -> Trial:
+    candidate = Candidate(name=model.name, modality="tabular", family=model.family, config=None, preparation=None)
+    return Trial(
+        candidate=candidate,
+        is_deep=False,
+        is_baseline=model.family in ("constant", "linear"),
+        status=Status.DONE,
+        out_of_fold=out_of_fold,
+        latency_ms={"one": model.cost / 1e5, "thousand": model.cost / 1e4},
+        n_bytes=model.cost,
+    )
 
 
 def of_folds(dataset: Dataset, splits: Splits, model: Cheap, new: Array) -> list[Array]:
@@ -122,9 +141,8 @@ def of_folds(dataset: Dataset, splits: Splits, model: Cheap, new: Array) -> list
 def _on(function: Callable[..., Array], columns: Array, n_classes: int, settings: dict[str, Any], *arrays: Array) -> Array:
     features, target, new = arrays
     centre, scale = features.mean(axis=0), features.std(axis=0) + 1e-9
-    return function(
-        ((features - centre) / scale)[:, columns], target, ((new - centre) / scale)[:, columns], n_classes=n_classes, **settings
-    )
+    known, asked = (np.clip((rows - centre) / scale, -FARTHEST, FARTHEST)[:, columns] for rows in (features, new))
+    return function(known, target, asked, n_classes=n_classes, **settings)
 
 
 def _constant(_: Array, target: Array, new: Array, *, n_classes: int) -> Array:

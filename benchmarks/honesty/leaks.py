@@ -1,23 +1,24 @@
 """Planted leaks found, and false alarms on clean tables.
 
-    python -m benchmarks.honesty.leaks --data FOLDER [--only KIND,...] [--out FILE]
+    python -m benchmarks.honesty.leaks --work FOLDER --data FOLDER [--seconds 300]
 
 Eight kinds of leaks, each planted into five tables in five ways, and 23 tables as they are but with their rows shuffled,
 since the order of rows of many says something. Found is a finding of a code that names the kind and that points at the planted
-columns, be it a note: where a leak is measured to change no score it is told as one. A false alarm is a finding of any such code,
-be it a note, on a clean table.
+columns, be it a note: where a leak is measured to change no score it is told as one. On a table taken for clean a finding of any
+such code, be it a note, is a false alarm, unless mending it is measured to change the score beyond chance: then the table is at
+fault.
 """
 
 from __future__ import annotations
 
-import argparse
-import time
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars
 
+from benchmarks.honesty.keeping import RESULTS, markdown, parsed, worked
 from benchmarks.honesty.planted import KINDS, planted
 from benchmarks.tables import TABLES
 from cupel import data
@@ -35,18 +36,6 @@ CODES = frozenset(
     }
 )  # fmt: skip
 BUNDLED = ("iris", "wine", "digits", "diabetes")
-
-
-@dataclass(frozen=True)
-class Line:
-    """One table of the benchmark."""
-
-    kind: str
-    table: str
-    variant: int
-    is_found: bool
-    seconds: float
-    findings: tuple[Finding, ...]
 
 
 def frame_of(name: str, folder: Path, *, n_rows: int = MAX_ROWS) -> tuple[polars.DataFrame, str]:
@@ -75,83 +64,101 @@ def alarms_of(findings: tuple[Finding, ...]) -> list[Finding]:
     return [finding for finding in findings if finding.code in CODES]
 
 
-def plant(kind: str, place: int, folder: Path) -> Line:
+def cases() -> Iterator[dict[str, Any]]:
+    """Every planted leak, then every table taken for clean."""
+    for kind in KINDS:
+        for place in range(len(PLANTED_INTO)):
+            yield {"kind": kind, "place": place}
+    for name in (*(table.name for table in TABLES), *BUNDLED):
+        yield {"kind": "clean", "table": name}
+
+
+def worker(folder: Path) -> Any:
+    """A function that works on a case with the tables of that folder."""
+
+    def work(case: dict[str, Any]) -> dict[str, Any]:
+        alarms = clean(case["table"], folder) if case["kind"] == "clean" else plant(case["kind"], case["place"], folder)
+        print(case, [alarm["code"] for alarm in alarms["findings"]], flush=True)
+        return alarms
+
+    return work
+
+
+def plant(kind: str, place: int, folder: Path) -> dict[str, Any]:
     """One planted leak, looked for."""
-    name = PLANTED_INTO[place]
-    frame, target = frame_of(name, folder)
+    frame, target = frame_of(PLANTED_INTO[place], folder)
     leak = planted(kind, frame, target, variant=place, seed=100 + place)
-    started = time.perf_counter()
     alarms = alarms_of(findings_in(leak.frame, leak.target))
     found = [f for f in alarms if f.code in leak.codes and leak.where & set(f.where.split(", "))]
-    return Line(kind, name, place, bool(found), time.perf_counter() - started, tuple(found or alarms))
+    return {"is_found": bool(found), "findings": [plain_of(finding) for finding in found or alarms]}
 
 
-def clean(name: str, folder: Path) -> Line:
-    """A clean table: found is what should not be."""
-    frame, target = frame_of(name, folder)
-    started = time.perf_counter()
-    alarms = alarms_of(findings_in(frame, target))
-    return Line("clean", name, 0, bool(alarms), time.perf_counter() - started, tuple(alarms))
+def clean(name: str, folder: Path) -> dict[str, Any]:
+    """A table taken for clean: found is what should not be."""
+    alarms = alarms_of(findings_in(*frame_of(name, folder)))
+    return {"is_found": bool(alarms), "findings": [plain_of(finding) for finding in alarms]}
 
 
-def report(lines: list[Line]) -> str:
-    planted_lines = [line for line in lines if line.kind != "clean"]
-    clean_lines = [line for line in lines if line.kind == "clean"]
-    n_found, n_alarms = sum(line.is_found for line in planted_lines), sum(line.is_found for line in clean_lines)
-    written = [
-        "# Leaks\n",
-        "`python -m benchmarks.honesty.leaks`: eight kinds of leaks planted into five tables each, in five ways, and clean "
-        "tables, rows shuffled, "
-        f"{MAX_ROWS:,} rows at most.\n",
-        f"**{n_found} of {len(planted_lines)} planted leaks found; {n_alarms} of {len(clean_lines)} clean tables with a false "
-        "alarm.**\n",
-        "| kind | " + " | ".join(PLANTED_INTO) + " |",
-        "|---|" + "---|" * len(PLANTED_INTO),
-    ]
-    for kind in dict.fromkeys(line.kind for line in planted_lines):
-        cells = [
-            next((_cell(line) for line in planted_lines if line.kind == kind and line.table == name), "") for name in PLANTED_INTO
-        ]
-        written.append(f"| {kind} | " + " | ".join(cells) + " |")
-    written += ["", "| clean table | alarms |", "|---|---|"]
-    written += [
-        f"| {line.table} | {', '.join(f'{f.code}: {f.where}' for f in line.findings) or 'none'} |" for line in clean_lines
-    ]
-    return "\n".join(written) + "\n"
+def plain_of(finding: Finding) -> dict[str, Any]:
+    effect = finding.effect
+    facts = {} if effect is None else {name: getattr(effect, name) for name in ("metric", "as_is", "mended", "low", "high")}
+    return {"code": finding.code, "where": finding.where, **facts}
 
 
-def _cell(line: Line) -> str:
-    codes = ", ".join(dict.fromkeys(f.code for f in line.findings))
-    return codes if line.is_found else f"**missed** ({codes or 'nothing said'})"
+def is_at_fault(alarm: dict[str, Any]) -> bool:
+    """Whether mending changes the score beyond chance."""
+    return "low" in alarm and (alarm["low"] > 0 or alarm["high"] < 0)
+
+
+ALARMS = ("taken for clean", "finding", "metric", "as it is", "mended", "better mended, 95% interval", "it is")
+
+
+def report(done: list[Any]) -> str:
+    planted_cases = [each for each in done if each["case"]["kind"] != "clean"]
+    clean_cases = [each for each in done if each["case"]["kind"] == "clean"]
+    drew = [each for each in clean_cases if each["findings"]]
+    false = [each for each in drew if not all(is_at_fault(alarm) for alarm in each["findings"])]
+    grid = []
+    for kind in dict.fromkeys(each["case"]["kind"] for each in planted_cases):
+        some = {each["case"]["place"]: each for each in planted_cases if each["case"]["kind"] == kind}
+        grid.append([kind, *(_cell(some.get(place)) for place in range(len(PLANTED_INTO)))])
+    alarms = [_alarm_cells(each["case"]["table"], alarm) for each in drew for alarm in each["findings"]]
+    quiet = ", ".join(each["case"]["table"] for each in clean_cases if not each["findings"])
+    n_found = sum(each["is_found"] for each in planted_cases)
+    return (
+        "# Leaks\n\nEight kinds of leaks planted into five tables each, in five ways, and tables taken for clean, rows shuffled, "
+        f"{MAX_ROWS:,} rows at most.\n\n**{n_found} of {len(planted_cases)} planted leaks found. {len(drew)} of "
+        f"{len(clean_cases)} tables taken for clean drew a finding; in {len(drew) - len(false)} of these mending it changes the "
+        f"score beyond chance, so that {len(false)} had a false alarm.**\n\n"
+        f"{markdown(('kind', *PLANTED_INTO), grid)}\n\n"
+        f"{markdown(ALARMS, alarms)}"
+        f"\n\nNothing found in: {quiet}.\n"
+    )
+
+
+def _cell(each: dict[str, Any] | None) -> str:
+    if each is None:
+        return "not run"
+    codes = ", ".join(dict.fromkeys(finding["code"] for finding in each["findings"]))
+    return codes if each["is_found"] else f"**missed** ({codes or 'nothing said'})"
+
+
+def _alarm_cells(table: str, alarm: dict[str, Any]) -> list[Any]:
+    cells: list[Any] = [table, f"{alarm['code']}: {alarm['where']}"]
+    if "low" in alarm:
+        cells += [alarm["metric"], alarm["as_is"], alarm["mended"], f"{alarm['low']:+.3g} to {alarm['high']:+.3g}"]
+    else:
+        cells += ["–"] * 4
+    return [*cells, "a fault of the table" if is_at_fault(alarm) else "a false alarm"]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="../shared/data")
-    parser.add_argument("--only", default="", help="kinds, comma-separated; `clean` for the clean tables")
-    parser.add_argument("--out", help="write the table here")
-    arguments = parser.parse_args()
-    folder, wanted = Path(arguments.data), [kind for kind in arguments.only.split(",") if kind]
-    lines: list[Line] = []
-    for kind in (kind for kind in KINDS if not wanted or kind in wanted):
-        for place in range(len(PLANTED_INTO)):
-            lines.append(plant(kind, place, folder))
-            _tell(lines[-1])
-    names = [table.name for table in TABLES] + list(BUNDLED)
-    for name in names if not wanted or "clean" in wanted else []:
-        lines.append(clean(name, folder))
-        _tell(lines[-1])
-    text = report(lines)
+    arguments = parsed(__doc__)
+    path = Path(arguments.work) / "leaks.jsonl"
+    done = worked(path, [] if arguments.only_table else cases(), worker(Path(arguments.data)), arguments.seconds)
+    text = report(done)
+    (RESULTS / "honesty-leaks.md").write_text(text)
     print(text)
-    if arguments.out:
-        Path(arguments.out).write_text(text, encoding="utf-8")
-
-
-def _tell(line: Line) -> None:
-    word = "found" if line.is_found else "nothing"
-    print(
-        f"{line.kind:28} {line.table:20} {word:8} {line.seconds:5.1f} s  {', '.join(f.code for f in line.findings)}", flush=True
-    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,30 +32,35 @@ def cases() -> Iterator[dict[str, Any]]:
                 yield {"n_rows": n_rows, "n_classes": n_classes, "seed": seed}
 
 
-def work(case: dict[str, Any]) -> dict[str, Any]:
-    """One table: what the best looked like, what was reported, and with which interval."""
-    generator = np.random.default_rng([case["seed"], case["n_rows"], case["n_classes"]])
-    features = generator.normal(size=(case["n_rows"], N_FEATURES))
-    target = generator.integers(0, case["n_classes"], case["n_rows"])
-    metric = "roc_auc" if case["n_classes"] == 2 else "roc_auc_ovr"
-    dataset = dataset_of(features, target, n_classes=case["n_classes"], metric=metric)
-    splits = data.split(dataset, seed=case["seed"])
-    tried = trials(dataset, splits, models(N_FEATURES, n_classes=case["n_classes"], seed=case["seed"]))
-    court = open_court(tried, dataset=dataset, splits=splits)
-    best, cheapest = court.leader, court.cheapest()
-    scores = court.comparison.scores
-    return {
-        "best": reported(court, best, court.luck("best")),
-        "cheapest": reported(court, cheapest, court.luck("cheapest")),
-        "naive": float(scores.max()),
-        "mean_candidate": float(scores.mean()),
-        "n_tied": sum(group == 1 for group in court.tie_groups().values()),
-    }
+def worker(folder: Path) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """A function that works on a case and keeps predictions in that folder."""
+
+    def work(case: dict[str, Any]) -> dict[str, Any]:
+        """One table: what the best looked like, what was reported, and with which interval."""
+        generator = np.random.default_rng([case["seed"], case["n_rows"], case["n_classes"]])
+        features = generator.normal(size=(case["n_rows"], N_FEATURES))
+        target = generator.integers(0, case["n_classes"], case["n_rows"])
+        metric = "roc_auc" if case["n_classes"] == 2 else "roc_auc_ovr"
+        dataset = dataset_of(features, target, n_classes=case["n_classes"], metric=metric)
+        splits = data.split(dataset, seed=case["seed"])
+        cheap = models(N_FEATURES, n_classes=case["n_classes"], seed=case["seed"])
+        kept = folder / "noise" / f"{case['n_rows']}-{case['n_classes']}-{case['seed']}.npz"
+        court = open_court(trials(dataset, splits, cheap, kept=kept), dataset=dataset, splits=splits)
+        scores = court.comparison.scores
+        return {
+            "best": reported(court, court.leader, "best"),
+            "cheapest": reported(court, court.cheapest(), "cheapest"),
+            "naive": float(scores.max()),
+            "mean_candidate": float(scores.mean()),
+            "n_tied": sum(group == 1 for group in court.tie_groups().values()),
+        }
+
+    return work
 
 
-def reported(court: Court, pick: Ensemble, luck: float) -> list[float]:
+def reported(court: Court, pick: Ensemble, what: str) -> list[float]:
     """Estimate, low, high, as a verdict states them."""
-    score = court.interval(pick.out_of_fold).moved(-court.sign * luck)
+    score = court.unflattered(court.standing(pick.name), what)
     return [score.estimate, score.low, score.high]
 
 
@@ -83,6 +88,7 @@ def table(done: list[Any]) -> str:
 
 def main() -> None:
     arguments = parsed(__doc__)
+    work = worker(Path(arguments.work))
     done = worked(Path(arguments.work) / "noise.jsonl", [] if arguments.only_table else cases(), work, arguments.seconds)
     head = "# Noise: nothing to be found, and what is reported"
     text = f"{head}\n\nROC-AUC (for more than two classes one versus rest); chance is 0.5.\n\n{table(done)}\n"

@@ -69,11 +69,10 @@ class Proven:
 def scorer(problem: Problem) -> Callable[[Array, Array], float]:
     """`score(predictions, rows)` by the problem's metric, larger is better."""
     metric = evaluation.metric_named(problem.task.metric, problem.task)
-    sign = 1.0 if metric.higher_is_better else -1.0
-    target = problem.target
+    target, parts = problem.target, problem.splits.parts
 
     def score(predictions: Array, rows: Array) -> float:
-        return sign * evaluation.score(metric, target[rows], predictions)
+        return metric.sign * evaluation.score(metric.within(parts[rows]), target[rows], predictions)
 
     return score
 
@@ -99,11 +98,12 @@ def comparer(problem: Problem) -> Callable[..., float]:
     """`worse(first, second, rows=)`: the probability that the first predictions are worse, by paired bootstrap."""
     metric = evaluation.metric_named(problem.task.metric, problem.task)
     groups, seed, target = problem.splits.groups, problem.settings.seed, problem.target
+    parts = problem.splits.parts
 
     def worse(first: Array, second: Array, *, rows: Array) -> float:
         own = None if groups is None else groups[rows]
-        n_resamples = N_RACING_RESAMPLES
-        found = evaluation.paired_difference(metric, target[rows], first, second, groups=own, seed=seed, n_resamples=n_resamples)
+        n_resamples, within = N_RACING_RESAMPLES, metric.within(parts[rows])
+        found = evaluation.paired_difference(within, target[rows], first, second, groups=own, seed=seed, n_resamples=n_resamples)
         return float(found.probability_worse)
 
     return worse
@@ -447,8 +447,9 @@ def _leader(problem: Problem, best: Ensemble, ensemble: Ensemble | None) -> Ense
     if ensemble is None:
         return best
     rows = problem.splits.covered
+    metric = evaluation.metric_named(problem.task.metric, problem.task)
     difference = evaluation.paired_difference(
-        problem.task.metric,
+        metric.within(problem.splits.parts[rows]),
         problem.target[rows],
         ensemble.out_of_fold[rows],
         best.out_of_fold[rows],

@@ -60,8 +60,9 @@ def worth_of_more_rows(problem: Problem, tried: Sequence[tuning.Tried], *, run: 
     predictions = [trial.out_of_fold for trial in (*trials, full.trial) if trial.out_of_fold is not None]
     rows = np.flatnonzero(np.isfinite(predictions[0]).all(axis=1))
     groups = problem.splits.groups
+    metric = evaluation.metric_named(problem.task.metric, problem.task)
     found = evaluation.doubling(
-        problem.task.metric,
+        metric.within(problem.splits.parts[rows]),
         problem.target[rows],
         [prediction[rows] for prediction in predictions],
         sizes=[*sizes.values(), _n_train(problem)],

@@ -49,6 +49,27 @@ class Splits:
         """Rows that are in some validation part, sorted: those with an out-of-fold prediction."""
         return np.unique(np.concatenate([fold.valid for fold in self.folds]))
 
+    @property
+    def parts(self) -> NDArray[np.int64]:
+        """The number of the fold that judges a row, shape (samples, ways), for every way in which repeated splits divide them.
+
+        Samples are as many as the folds tell of; -1 where no fold of a way judges a row.
+        """
+        n_samples = 1 + max(int(rows.max()) for fold in self.folds for rows in (fold.train, fold.stop, fold.valid) if len(rows))
+        ways: list[NDArray[np.int64]] = []
+        for fold in self.folds:
+            if not ways or (ways[-1][fold.valid] >= 0).any():
+                ways.append(np.full(n_samples, -1, np.int64))
+            ways[-1][fold.valid] = fold.index
+        return np.stack(ways, axis=1)
+
+    @property
+    def teach_one_another(self) -> bool:
+        """Whether rows of two folds train the models that judge the other's: neither over time, nor with one part held out."""
+        first, last = self.folds[0], self.folds[-1]
+        taught = [np.isin(one.valid, np.concatenate([other.train, other.stop])) for one, other in ((first, last), (last, first))]
+        return bool(taught[0].any() and taught[1].any())
+
     def sparing(self, rows: Rows) -> Splits:
         """The same folds, in which the given rows train nothing and stop nothing; they are judged as before.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -30,6 +31,14 @@ class Interval:
     high: float
 
 
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """The predictions of a constant, and how many times what a score strays from the constant's counts (`widening_of`)."""
+
+    constant: Shaped[Array, "sample ..."]
+    widening: float
+
+
 @dataclass(frozen=True)
 class Difference:
     """How much better the first of two models is; positive is better, whatever the metric.
@@ -44,6 +53,13 @@ class Difference:
     probability_worse: float
     p_value: float
 
+    def stretched(self, factor: float) -> Self:
+        """The same difference, straying so many times as far: a wider interval and a larger p-value."""
+        low, high = (self.estimate + factor * (end - self.estimate) for end in (self.low, self.high))
+        distance = -NormalDist().inv_cdf(self.p_value / 2) if 0 < self.p_value < 1 else 0.0
+        p_value = math.erfc(distance / factor / math.sqrt(2)) if distance else self.p_value
+        return replace(self, low=low, high=high, p_value=p_value)
+
 
 def interval(
     metric: Metric | str,
@@ -53,7 +69,7 @@ def interval(
     groups: Shaped[Array, " sample"] | None = None,
     seed: int = 0,
     n_resamples: int = 1000,
-    confidence: float = CONFIDENCE,
+    beside: Beside | None = None,
 ) -> Interval:
     """The score with its percentile bootstrap interval over rows, or over whole groups.
 
@@ -66,7 +82,11 @@ def interval(
         len(target), groups=groups, seed=seed, n_resamples=n_resamples, width=width_of(metric, predictions)
     )
     scores = resamples.scores([prepared_for_resamples(metric, target, predictions)])[0]
-    return interval_of(score(metric, target, predictions), scores, confidence=confidence)
+    if beside is not None and beside.widening > 1:
+        beyond = scores - resamples.scores([prepared_for_resamples(metric, target, beside.constant)])[0]
+        defined = np.isfinite(beyond)
+        scores = (scores + (beside.widening - 1) * (beyond - beyond[defined].mean()))[defined] if defined.any() else scores
+    return interval_of(score(metric, target, predictions), scores)
 
 
 def table(
@@ -76,11 +96,12 @@ def table(
     seed: int = 0,
     *,
     groups: Shaped[Array, " sample"] | None = None,
+    parts: Shaped[Array, "sample way"] | None = None,
     n_resamples: int = 400,
 ) -> dict[str, Interval]:
-    """Every metric that fits the task, by name, with its interval."""
+    """Every metric that fits the task, by name, with its interval; `parts` as for `Metric.within`."""
     return {
-        metric.name: interval(metric, target, predictions, groups=groups, seed=seed, n_resamples=n_resamples)
+        metric.name: interval(metric.within(parts), target, predictions, groups=groups, seed=seed, n_resamples=n_resamples)
         for metric in fitting(task.kind)
     }
 

@@ -26,15 +26,19 @@ def by_form(of_classes: Prepare, of_labels: Prepare) -> Prepare:
     return prepare
 
 
-def label_by_label(one_label: Callable[[Array, Array], Scorer]) -> Prepare:
-    """The mean over labels of a binary metric, each on the rows where it is known; those that hold in none are left out."""
+def label_by_label(one_label: Callable[..., Scorer], parts: Array | None = None) -> Prepare:
+    """The mean over labels of a binary metric, each on the rows where it is known; those that hold in none are left out.
+
+    With `parts`, a number for each row and way of dividing them, `one_label` is told those of its rows.
+    """
 
     def prepare(target: Array, predictions: Array) -> Scorer:
         scorers = []
         for label in range(target.shape[1]):
             rows = np.flatnonzero(np.isfinite(target[:, label]))
             if (target[rows, label] == 1).any():
-                scorers.append(_of_rows(one_label(target[rows, label] == 1, predictions[rows, label]), rows))
+                within = {} if parts is None else {"parts": parts[rows]}
+                scorers.append(_of_rows(one_label(target[rows, label] == 1, predictions[rows, label], **within), rows))
         return mean_of_defined(scorers)
 
     return prepare

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -20,6 +21,7 @@ _MULTILABEL = frozenset({TaskKind.MULTILABEL})
 _ANY_CLASSES = _CLASSES | _MULTILABEL
 _REGRESSION = frozenset({TaskKind.REGRESSION})
 _MASKS = frozenset({TaskKind.SEGMENTATION})
+_Ranks = Callable[[Array, Array], Scorer]
 
 
 def _of_labels(name: str, label: str, prepare: Prepare, tasks: frozenset[TaskKind] = _CLASSES) -> Metric:
@@ -67,10 +69,24 @@ def _rank(name: str, label: str, prepare: Prepare, *, tasks: frozenset[TaskKind]
 
 
 def _areas(
-    name: str, label: str, against: Callable[[Callable[[Array, Array], Scorer]], Prepare], tasks: frozenset[TaskKind]
+    name: str,
+    label: str,
+    against: Callable[[_Ranks], Prepare],
+    tasks: frozenset[TaskKind],
+    *,
+    bind: Callable[[Callable[..., Scorer], Array], Prepare] | None = None,
 ) -> Metric:
+    """ROC-AUC, exact and to first order, of all rows and within parts; `bind` makes a ranking of rows one that knows parts."""
+
+    def within(ranks: Callable[..., Scorer], parts: Array) -> Prepare:
+        return against(partial(ranks, parts=parts)) if bind is None else bind(ranks, parts)
+
+    def compared_within(parts: Array) -> tuple[Prepare, Prepare]:
+        return within(scorers.area_under_roc_within, parts), within(scorers.linear_area_under_roc_within, parts)
+
     linear = against(scorers.linear_area_under_roc)
-    return _rank(name, label, against(scorers.area_under_roc), tasks=tasks, linear=linear)
+    found = _rank(name, label, against(scorers.area_under_roc), tasks=tasks, linear=linear)
+    return replace(found, compared_within=compared_within)
 
 
 def _of_several_labels() -> list[Metric]:
@@ -80,7 +96,13 @@ def _of_several_labels() -> list[Metric]:
     }
     wrongness = label_scorers.cell_by_cell(label_scorers.wrongness)
     return [
-        _areas("roc_auc_macro", "ROC-AUC (macro)", label_scorers.label_by_label, _MULTILABEL),
+        _areas(
+            "roc_auc_macro",
+            "ROC-AUC (macro)",
+            label_scorers.label_by_label,
+            _MULTILABEL,
+            bind=label_scorers.label_by_label,
+        ),
         *(_rank(name, label, prepare, tasks=_MULTILABEL) for name, (label, prepare) in ranks.items()),
         _of_labels("subset_accuracy", "subset accuracy", scorers.mean_of(label_scorers.is_right), _MULTILABEL),
         replace(_of_labels("hamming_loss", "Hamming loss", wrongness, _MULTILABEL), higher_is_better=False),

@@ -84,19 +84,46 @@ def area_under_roc(is_positive: Array, score: Array) -> Scorer:
     Source: Hanley and McNeil 1982, doi:10.1148/radiology.143.1.7063747; with rows sorted once, a resample costs one
     cumulative sum.
     """
-    order, starts = _sorted_with_ties(score)
+    return _area_within(is_positive, score, part=np.zeros(len(score), np.int64))
+
+
+def area_under_roc_within(is_positive: Array, score: Array, *, parts: Array) -> Scorer:
+    """The same of pairs of rows of one part alone, the mean over the ways in which `parts` (rows, ways) divide the rows.
+
+    Where less than half of the rarer of the two kinds of rows has the other kind beside it, rows of all parts are compared.
+    """
+    assert len(parts) == len(score), "a metric within parts judges the rows whose parts it was given"
+    ways = [_comparable(is_positive, part) for part in parts.T + 1]  # no part has the number -1
+    return mean_of_defined([_area_within(is_positive, score, part=part) for part in ways])
+
+
+def _comparable(is_positive: Array, part: Array) -> Array:
+    """Parts within which to compare: those given, or, where they leave too little to compare, a single one."""
+    n_positive, n_negative = np.bincount(part[is_positive]), np.bincount(part[~is_positive])
+    n_parts = min(len(n_positive), len(n_negative))
+    n_positive, n_negative = n_positive.astype(np.int64), n_negative.astype(np.int64)
+    both = (n_positive[:n_parts] > 0) & (n_negative[:n_parts] > 0)
+    rarer = n_positive if n_positive.sum() <= n_negative.sum() else n_negative
+    return part if 2 * rarer[:n_parts][both].sum() >= rarer.sum() else np.zeros_like(part)
+
+
+def _area_within(is_positive: Array, score: Array, *, part: Array) -> Scorer:
+    order, starts = _sorted_with_ties(score, part)
     positive = is_positive[order].astype(np.float64)
+    borders = np.flatnonzero(np.diff(part[order], prepend=-1))
 
     def scores(weights: Array) -> Array:
         row_weights = weights[:, order]
-        n_positive = row_weights @ positive
-        n_negative = row_weights.sum(axis=1) - n_positive
+        n_positive = np.add.reduceat(row_weights * positive, borders, axis=1)
+        n_rows = np.add.reduceat(row_weights, borders, axis=1)
+        n_before = np.cumsum(n_rows, axis=1) - n_rows
         if starts is None:
             rank_sum = _twice_ranks(row_weights, row_weights) @ positive
         else:
             tied = np.add.reduceat(row_weights, starts, axis=1)
             rank_sum = _twice_ranks(tied, np.add.reduceat(row_weights * positive, starts, axis=1)).sum(axis=1)
-        return ratio(rank_sum - n_positive**2, 2 * n_positive * n_negative, otherwise=np.nan)
+        won = rank_sum - (n_positive * (2 * n_before + n_positive)).sum(axis=1)
+        return ratio(won, 2 * (n_positive * (n_rows - n_positive)).sum(axis=1), otherwise=np.nan)
 
     return scores
 
@@ -110,19 +137,34 @@ def linear_area_under_roc(is_positive: Array, score: Array) -> Scorer:
 
     Source: DeLong et al. 1988, doi:10.2307/2531595 (structural components); Hájek's projection of a U-statistic.
     """
+    return linear_area_under_roc_within(is_positive, score, parts=np.zeros((len(score), 1), np.int64))
+
+
+def linear_area_under_roc_within(is_positive: Array, score: Array, *, parts: Array) -> Scorer:
+    """The same of pairs of rows of one part alone, as `area_under_roc_within`."""
     n_positive = int(is_positive.sum())
     if min(n_positive, len(score) - n_positive) < FEWEST_TO_LINEARISE:
-        return area_under_roc(is_positive, score)
-    positives, negatives = np.sort(score[is_positive]), np.sort(score[~is_positive])
-    right_side = np.where(is_positive, _share_below(score, negatives), 1.0 - _share_below(score, positives))
-    area = right_side[is_positive].mean()
-    columns = np.stack([is_positive, is_positive * right_side, right_side], axis=1)
+        return area_under_roc_within(is_positive, score, parts=parts)
+    return mean_of_defined([_linear_area_within(is_positive, score, part=_comparable(is_positive, part)) for part in parts.T + 1])
+
+
+def _linear_area_within(is_positive: Array, score: Array, *, part: Array) -> Scorer:
+    """A mean of the pairs of its part that each positive row wins, and one of those that each negative row loses to none."""
+    won, n_others = np.zeros(len(score)), np.zeros(len(score))
+    order = np.argsort(part, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(part[order])) + 1):
+        positives, negatives = rows[is_positive[rows]], rows[~is_positive[rows]]
+        if len(positives) == 0 or len(negatives) == 0:
+            continue
+        won[positives] = len(negatives) * _share_below(score[positives], np.sort(score[negatives]))
+        won[negatives] = len(positives) * (1.0 - _share_below(score[negatives], np.sort(score[positives])))
+        n_others[positives], n_others[negatives] = len(negatives), len(positives)
+    area = won[is_positive].sum() / n_others[is_positive].sum()
+    columns = np.stack([is_positive * won, is_positive * n_others, ~is_positive * won, ~is_positive * n_others], axis=1)
 
     def scores(weights: Array) -> Array:
-        n_positive, of_positives, of_all = (weights @ columns).T
-        n_negative = weights.sum(axis=1) - n_positive
-        nothing = np.nan
-        shares = ratio(of_positives, n_positive, otherwise=nothing) + ratio(of_all - of_positives, n_negative, otherwise=nothing)
+        of_positives, by_positives, of_negatives, by_negatives = (weights @ columns).T
+        shares = ratio(of_positives, by_positives, otherwise=np.nan) + ratio(of_negatives, by_negatives, otherwise=np.nan)
         return np.asarray(shares - area)
 
     return scores
@@ -161,10 +203,14 @@ def average_precision(is_positive: Array, score: Array) -> Scorer:
     return scores
 
 
-def _sorted_with_ties(score: Array) -> tuple[Array, Array | None]:
-    """An order of the rows, and where each distinct score starts in it; None where all are distinct."""
-    order = np.argsort(score)
-    is_new = np.diff(score[order]) > 0
+def _sorted_with_ties(score: Array, part: Array | None = None) -> tuple[Array, Array | None]:
+    """An order of the rows, by part and score, and where each distinct score starts in it; None where all are distinct."""
+    if part is None or (part == part[0]).all():
+        order = np.argsort(score)
+        is_new = np.diff(score[order]) > 0
+    else:
+        order = np.lexsort((score, part))
+        is_new = (np.diff(score[order]) > 0) | (np.diff(part[order]) > 0)
     return order, None if is_new.all() else np.flatnonzero(np.concatenate([[True], is_new]))
 
 

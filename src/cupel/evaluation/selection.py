@@ -69,8 +69,9 @@ def corrected_for_selection(
             continue
         choice = select(np.repeat(np.arange(len(target)), counts))
         chosen = _blend([candidate[left_out] for candidate in predictions], choice)
-        chosen_scores.append(score(metric, target[left_out], chosen))
-        final_scores.append(score(metric, target[left_out], final[left_out]))
+        on_these = metric.at(left_out)
+        chosen_scores.append(score(on_these, target[left_out], chosen))
+        final_scores.append(score(on_these, target[left_out], final[left_out]))
     chosen_array, final_array = np.array(chosen_scores), np.array(final_scores)
     defined = np.isfinite(chosen_array) & np.isfinite(final_array)
     if not defined.any():

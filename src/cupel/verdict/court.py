@@ -18,7 +18,7 @@ from cupel.core.form import Form
 from cupel.core.split import Splits
 from cupel.core.task import Task
 from cupel.core.trial import Ensemble, Trial
-from cupel.verdict.costs import costs_of
+from cupel.verdict.costs import CONSTANT, costs_of
 from cupel.verdict.verdict import Score
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Court:
 
     `target` are the answers of the judged rows, `answers` those of all. `incomplete` says by name why a trial with predictions is
     left out. `n_asked` counts all usable trials, those left out too: a selecting procedure combines them, and `kept` are the
-    positions of `trials` among them.
+    positions of `trials` among them. `is_mutual` where rows of two folds trained the models that judge the other's.
     """
 
     task: Task
@@ -67,6 +67,7 @@ class Court:
     groups: Array | None
     leader: Ensemble
     best: Ensemble
+    is_mutual: bool = False
     most_corrections: int = N_CORRECTIONS
 
     @property
@@ -78,22 +79,39 @@ class Court:
         """Predictions for the judged rows."""
         return np.ascontiguousarray(predictions[self.rows], dtype=np.float64)
 
-    def predictions(self, name: str) -> Array:
-        """Out-of-fold predictions of the candidate of that name."""
-        return predictions_of(next(trial for trial in self.trials if trial.candidate.name == name))
-
     def measured(self, predictions: Array) -> float:
         """The plain score."""
         return float(evaluation.score(self.metric, self.target, self.seen(predictions)))
 
+    def standing(self, name: str) -> Score:
+        """The plain score of a trial, or of the leader, with its interval."""
+        found = self.comparison.interval(self._names.index(name))
+        if not np.isfinite(found.estimate):
+            return Score(estimate=np.nan, low=np.nan, high=np.nan)
+        low, high = sorted((self.sign * found.low, self.sign * found.high))
+        return Score(estimate=self.sign * found.estimate, low=low, high=high)
+
     def interval(self, predictions: Array) -> Score:
-        """The plain score with its interval."""
-        n_resamples = self._affordable(len(self.trials))
+        """The same of any predictions for the rows of the dataset."""
+        n_resamples, place = self._affordable(len(self.trials)), self._constant
+        constant = None if place is None else self.seen(predictions_of(self.trials[place]))
         return _score(
             evaluation.interval(
-                self.metric, self.target, self.seen(predictions), groups=self.groups, seed=SEED, n_resamples=n_resamples
+                self.metric,
+                self.target,
+                self.seen(predictions),
+                groups=self.groups,
+                seed=SEED,
+                n_resamples=n_resamples,
+                beside=None if constant is None else evaluation.Beside(constant, self.comparison.widening),
             )
         )
+
+    @property
+    def _constant(self) -> int | None:
+        """The place of the trial that always says the same, where folds taught one another (`evaluation.Comparison`)."""
+        families = [trial.candidate.family.casefold() for trial in self.trials]
+        return families.index(CONSTANT) if self.is_mutual and CONSTANT in families else None
 
     def _affordable(self, n_scores: int, *, at_least: int = MIN_RESAMPLES) -> int:
         """Resamples for each of so many scores: ranking 20,000 rows takes a millisecond or two, and the run's cap is near."""
@@ -102,7 +120,9 @@ class Court:
     def table(self, predictions: Array) -> dict[str, Score]:
         """Every metric that fits the task, by name."""
         n_resamples = self._affordable(N_METRICS * max(len(self.task.classes), 1), at_least=FEWEST_RESAMPLES)
-        table = evaluation.table(self.task, self.target, self.seen(predictions), seed=SEED, n_resamples=n_resamples)
+        table = evaluation.table(
+            self.task, self.target, self.seen(predictions), seed=SEED, parts=self.metric.parts, n_resamples=n_resamples
+        )
         return {name: _score(found) for name, found in table.items()}
 
     def labels(self, predictions: Array) -> tuple[evaluation.LabelScore, ...]:
@@ -116,9 +136,10 @@ class Court:
     def paired(self, first: Array, second: Array) -> evaluation.Difference:
         """How much better the first is on the same rows; positive is better."""
         n_resamples = self._affordable(2)
-        return evaluation.paired_difference(
+        found = evaluation.paired_difference(
             self.metric, self.target, self.seen(first), self.seen(second), groups=self.groups, seed=SEED, n_resamples=n_resamples
         )
+        return found.stretched(self.comparison.widening)
 
     def best_of(self, trials: Sequence[Trial]) -> Trial | None:
         """The one with the best plain score, the first of equals; None of none."""
@@ -133,7 +154,9 @@ class Court:
         candidates = [self.seen(predictions_of(trial)) for trial in self.trials]
         if self._has_mixture:
             candidates.append(self.seen(self.leader.out_of_fold))
-        return evaluation.Comparison.of(self.metric, self.target, candidates, groups=self.groups, seed=SEED)
+        return evaluation.Comparison.of(
+            self.metric, self.target, candidates, groups=self.groups, seed=SEED, constant=self._constant
+        )
 
     @property
     def _has_mixture(self) -> bool:
@@ -146,16 +169,17 @@ class Court:
         names = [trial.candidate.name for trial in self.trials]
         return [*names, self.leader.name] if self._has_mixture else names
 
-    def luck(self, prefer: str) -> float:
-        """How much better what is chosen looks than is to be expected of whatever would be so chosen; never negative.
+    def unflattered(self, plain: Score, prefer: str) -> Score:
+        """The score of what is chosen, free of the luck of having been chosen, which is never negative.
 
         `prefer` is "best", for the best single trial, or "cheapest", for the cheapest that cannot be told from the leader.
         """
-        n_trials, comparison = len(self.trials), self.comparison
+        n_trials = len(self.trials)
         choose = self._choose_cheapest() if prefer == "cheapest" else lambda scores: int(np.argmax(scores[:n_trials]))
-        chosen = choose(comparison.scores)
-        # Chance in the resamples must not flatter.
-        return max(float(comparison.scores[chosen]) - comparison.expected(choose), 0.0)
+        luck = self.comparison.luck(choose)
+        estimate = plain.estimate - self.sign * luck.estimate
+        low, high = sorted((estimate + self.sign * luck.low, estimate + self.sign * luck.high))
+        return Score(estimate=estimate, low=low, high=high)
 
     def cheapest(self) -> Ensemble:
         """The smallest of the trials that cannot be told from the leader, if notably cheaper than it, else the leader."""
@@ -200,7 +224,7 @@ class Court:
             n_resamples=min(useful, self.most_corrections),
             final=None if final is None else self.seen(final),
         )
-        return plain.moved(-self.sign * max(float(found.optimism), 0.0))
+        return plain.moved(-self.sign * self.comparison.widening * max(float(found.optimism), 0.0))
 
     def _on_own_rows(self, select: Select) -> Select:
         kept = np.array(self.kept)
@@ -281,7 +305,7 @@ def open_court(
         for position, (trial, found) in enumerate(zip(asked, finite, strict=True))
         if position not in kept
     }
-    metric = evaluation.metric_named(dataset.task.metric, dataset.task)
+    metric = evaluation.metric_named(dataset.task.metric, dataset.task).within(splits.parts[rows])
     usable = tuple(asked[position] for position in kept)
     scores = np.array(
         [metric.sign * evaluation.score(metric, dataset.judged[rows], predictions_of(trial)[rows]) for trial in usable]
@@ -300,8 +324,14 @@ def open_court(
         groups=None if splits.groups is None else splits.groups[rows],
         leader=leader or best,
         best=best,
+        is_mutual=splits.teach_one_another,
         most_corrections=most_corrections,
     )
+
+
+def predictions_by(name: str, court: Court) -> Array:
+    """Out-of-fold predictions of the candidate of that name."""
+    return predictions_of(next(trial for trial in court.trials if trial.candidate.name == name))
 
 
 def single(trial: Trial) -> Ensemble:

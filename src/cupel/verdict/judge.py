@@ -17,7 +17,7 @@ from cupel.core.finding import Finding
 from cupel.core.split import Splits
 from cupel.core.trial import GAVE_UP, Ensemble, Status, Trial
 from cupel.verdict.costs import CONSTANT
-from cupel.verdict.court import N_CORRECTIONS, Court, Select, open_court, predictions_of, single
+from cupel.verdict.court import N_CORRECTIONS, Court, Select, open_court, predictions_by, single
 from cupel.verdict.leaderboard import leaderboard
 from cupel.verdict.second_opinion import Opinion, opinion_on, opinions
 from cupel.verdict.verdict import Contender, Failure, Margin, Score, Verdict
@@ -54,7 +54,7 @@ def judge(
     chosen = leader or _default_leader(court, ensemble)
     court = replace(court, leader=chosen)
     packed = court.cheapest() if prefer == "cheapest" else chosen
-    scores = {trial.candidate.name: court.interval(predictions_of(trial)) for trial in court.trials}
+    scores = {trial.candidate.name: court.standing(trial.candidate.name) for trial in court.trials}
     groups = court.tie_groups()
     alone, picked, leading, mixed = _contenders(court, select, scores, packed=packed, ensemble=ensemble)
     rest = _others(court, scores, picked=picked, single=alone)
@@ -112,7 +112,7 @@ def _contenders(
 ) -> tuple[Contender, Contender, Contender, Contender | None]:
     """The best single candidate, what is packed, what leads, and the ensemble, with scores that choosing could not inflate."""
     alone = _single(court.best.members[0], scores)
-    alone = replace(alone, score=alone.score.moved(-court.sign * court.luck("best")))
+    alone = replace(alone, score=court.unflattered(alone.score, "best"))
     picked = _picked(court, select, scores, alone=alone, packed=packed)
     leading = picked if packed is court.leader else _uncorrected_mixture(court, court.leader, scores, alone=alone)
     if ensemble is None:
@@ -130,8 +130,7 @@ def _picked(court: Court, select: Select, scores: dict[str, Score], *, alone: Co
     if packed.name == alone.name:
         return alone
     found = _single(packed.members[0], scores)
-    luck = court.luck("cheapest") if packed is not court.leader else abs(alone.measured - alone.score.estimate)
-    return replace(found, score=found.score.moved(-court.sign * luck))
+    return replace(found, score=court.unflattered(found.score, "best" if packed is court.leader else "cheapest"))
 
 
 def _uncorrected_mixture(court: Court, mixture: Ensemble, scores: dict[str, Score], *, alone: Contender) -> Contender:
@@ -200,7 +199,7 @@ def _margins(
     margin = deep_margin = _margin(court, picked, chosen.out_of_fold, classical)
     champion = picked if picked.is_deep else deep
     if champion is not None and champion is not picked:
-        deep_margin = _margin(court, champion, court.predictions(champion.name), classical)
+        deep_margin = _margin(court, champion, predictions_by(champion.name, court), classical)
     group = None if champion is None else groups.get(champion.name)
     is_tied = group is not None and classical is not None and groups.get(classical.name) == group
     return {
@@ -214,7 +213,7 @@ def _margin(court: Court, ours: Contender, predictions: NDArray[Any], other: Con
     """A paired margin, moved by what the corrections took off, so that it agrees with the scores shown."""
     if other is None or other.name == ours.name:
         return None
-    found = court.paired(predictions, court.predictions(other.name))
+    found = court.paired(predictions, predictions_by(other.name, court))
     shift = court.sign * ((ours.score.estimate - ours.measured) - (other.score.estimate - other.measured))
     estimate, low, high = (float(end) + shift for end in (found.estimate, found.low, found.high))
     return Margin(against=other.name, estimate=estimate, low=low, high=high)

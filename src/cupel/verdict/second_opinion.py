@@ -108,7 +108,7 @@ def _fold_scores(court: Court, contender: Ensemble, splits: Splits) -> Array:
             said = contender.rule.apply(by_member) if len(by_member) == len(found) else said
         target = court.answers[fold.valid]
         if len(fold.valid) and np.isfinite(said).all():
-            scores[place] = evaluation.score(court.metric, target, said)
+            scores[place] = evaluation.score(court.metric.name, target, said)
     return scores
 
 

@@ -37,6 +37,11 @@ class Score:
         """The same interval somewhere else."""
         return Score(estimate=self.estimate + shift, low=self.low + shift, high=self.high + shift)
 
+    def stretched(self, factor: float) -> Score:
+        """The same estimate with an interval that reaches so many times as far to both sides."""
+        low, high = (self.estimate + factor * (end - self.estimate) for end in (self.low, self.high))
+        return Score(estimate=self.estimate, low=low, high=high)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:

@@ -291,3 +291,20 @@ def test_tables_that_cannot_train_and_judge_are_refused():
         split(gaps)
     with pytest.raises(DataError, match="different values"):
         split(make_dataset({"a": np.arange(40.0), "t": np.arange(40.0) % 2, "y": np.arange(40) % 2}, time="t"))
+
+
+@pytest.mark.parametrize(("n", "scheme", "n_ways"), [(60, "auto", 2), (400, "auto", 1), (60, "holdout", 1)])
+def test_parts_number_the_fold_that_judges_a_row_in_every_way_of_dividing(n, scheme, n_ways):
+    splits = split(made(n), scheme=scheme)
+    assert splits.parts.shape == (n, n_ways)
+    for fold in splits.folds:
+        assert (splits.parts[fold.valid] == fold.index).any(axis=1).all()
+    assert ((splits.parts >= 0).all(axis=1) == np.isin(np.arange(n), splits.covered)).all()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "roles", "expected"),
+    [("auto", {}, True), ("holdout", {}, False), ("auto", {"time": "t"}, False), ("auto", {"group": "g"}, True)],
+)
+def test_folds_teach_one_another_unless_one_is_held_out_or_later_than_the_rest(scheme, roles, expected):
+    assert split(made(80, **roles), scheme=scheme).teach_one_another is expected

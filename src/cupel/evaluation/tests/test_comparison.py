@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cupel.evaluation import Comparison, corrected_for_selection, score, select_best, tie_groups
+from cupel.evaluation.comparison import MOST_WIDENING, widening_of
 
 
 def guesses(target: np.ndarray, skill: float, seed: int) -> np.ndarray:
@@ -78,3 +79,61 @@ def test_resamples_without_a_score_are_left_out() -> None:
     assert 0 < comparison.deviations.shape[1] < 60
     assert np.isfinite(comparison.deviations).all()
     assert comparison.tie_groups() == [1, 1]
+
+
+def constant(target: np.ndarray) -> np.ndarray:
+    return np.full((len(target), 2), 0.5)
+
+
+def test_scores_of_folds_that_taught_one_another_stray_further_where_nothing_is_found() -> None:
+    target = labels(300)
+    candidates = [guesses(target, 0.0, number) for number in range(5)]
+    plain = Comparison.of("roc_auc", target, candidates, n_resamples=100)
+    mutual = Comparison.of("roc_auc", target, [*candidates, constant(target)], n_resamples=100, constant=5)
+    assert plain.widening == 1
+    assert mutual.widening == MOST_WIDENING
+    assert mutual.deviations[:5] == pytest.approx(MOST_WIDENING * plain.deviations)
+
+
+def test_scores_stray_no_further_where_models_surely_found_something() -> None:
+    target = labels(2000)
+    found = Comparison.of("roc_auc", target, [guesses(target, 2.0, 1), constant(target)], n_resamples=100, constant=1)
+    assert 1 < found.widening < 1.01
+
+
+def test_what_is_common_with_the_constant_is_not_widened() -> None:
+    target = labels(300)
+    nearly = constant(target) + 0.01 * (guesses(target, 0.0, 1) - 0.5)
+    plain = Comparison.of("log_loss", target, [nearly, constant(target)], n_resamples=100)
+    mutual = Comparison.of("log_loss", target, [nearly, constant(target)], n_resamples=100, constant=1)
+    assert mutual.widening == MOST_WIDENING
+    assert mutual.deviations[1] == pytest.approx(plain.deviations[1])
+    assert mutual.deviations[0] - mutual.deviations[1] == pytest.approx(
+        MOST_WIDENING * (plain.deviations[0] - plain.deviations[1])
+    )
+
+
+def test_widening_falls_with_the_distance_from_a_constant() -> None:
+    widenings = [widening_of(distance) for distance in (-3, 0, 2, 3, 5, 10, 100)]
+    assert widenings[0] == widenings[1] == widenings[2] == MOST_WIDENING
+    assert widenings == sorted(widenings, reverse=True)
+    assert widenings[-1] == pytest.approx(1, abs=1e-3)
+
+
+def test_the_best_of_equals_strays_less_than_each_of_them() -> None:
+    target = labels(300)
+    candidates = [guesses(target, 0.0, number) for number in range(20)]
+    comparison = Comparison.of("roc_auc", target, candidates, n_resamples=200)
+    luck, own = comparison.luck(best), comparison.interval(best(comparison.scores))
+    assert luck.low < 0 < luck.high
+    assert luck.high - luck.low < 0.8 * (own.high - own.low)
+
+
+def test_the_luck_of_one_far_ahead_of_many_equals_is_none_though_these_are_many() -> None:
+    target = labels(500)
+    candidates = [guesses(target, 1.5, 99), *(guesses(target, 0.3, number) for number in range(20))]
+    comparison = Comparison.of("roc_auc", target, candidates, n_resamples=200)
+    assert comparison.luck(best).estimate == pytest.approx(0)
+    own = comparison.interval(0)
+    luck = comparison.luck(best)
+    assert luck.high - luck.low == pytest.approx(own.high - own.low)

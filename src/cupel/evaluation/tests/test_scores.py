@@ -209,3 +209,50 @@ def test_the_table_holds_every_metric_that_fits(kind: TaskKind) -> None:
     assert list(found) == [metric.name for metric in fitting(kind)]
     assert all(entry.low <= entry.high for entry in found.values())
     assert found == table(task, target, predictions, seed=0, n_resamples=30)
+
+
+def test_ranks_within_parts_are_the_mean_over_pairs_of_rows_of_one_part() -> None:
+    target, predictions = binary(400, ties=True)
+    parts = np.random.default_rng(9).integers(0, 5, (400, 2))
+    expected = []
+    for part in parts.T:
+        won = pairs = 0.0
+        for number in range(5):
+            rows = part == number
+            n_pairs = target[rows].sum() * (1 - target[rows]).sum()
+            won += n_pairs * reference.roc_auc_score(target[rows], predictions[rows, 1]) if n_pairs else 0.0
+            pairs += n_pairs
+        expected.append(won / pairs)
+    metric = METRICS["roc_auc"].within(parts)
+    assert score(metric, target, predictions) == pytest.approx(np.mean(expected))
+    counts = np.random.default_rng(1).integers(0, 3, 400)
+    repeated = np.repeat(np.arange(400), counts)
+    again = score(metric.at(repeated), target[repeated], predictions[repeated])
+    assert score(metric, target, predictions, weights=counts) == pytest.approx(again)
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "roc_auc_ovr", "roc_auc_macro"])
+def test_a_single_part_is_the_whole(name: str) -> None:
+    target, predictions = {"roc_auc": binary(), "roc_auc_ovr": multiclass(), "roc_auc_macro": several(200, seed=4)}[name]
+    alone = METRICS[name].within(np.zeros((len(target), 1), np.int64))
+    assert score(alone, target, predictions) == pytest.approx(score(name, target, predictions))
+
+
+def test_models_that_say_how_often_a_class_occurs_rank_at_random_within_folds_and_below_it_across() -> None:
+    target = np.repeat([0, 1], [60, 33])
+    parts = np.arange(93) % 5
+    frequency = np.array([target[parts != part].mean() for part in range(5)])[parts]
+    predictions = np.column_stack([1 - frequency, frequency])
+    assert score("roc_auc", target, predictions) < 0.49
+    assert score(METRICS["roc_auc"].within(parts[:, None]), target, predictions) == 0.5
+
+
+def test_where_hardly_a_part_holds_both_classes_all_rows_are_compared() -> None:
+    target, predictions = binary(100)
+    parts = np.where(np.arange(100) < 10, 2, target)[:, None]  # two parts of one class each, and a few rows
+    assert score(METRICS["roc_auc"].within(parts), target, predictions) == score("roc_auc", target, predictions)
+
+
+def test_metrics_of_single_rows_know_no_parts() -> None:
+    assert METRICS["log_loss"].within(np.zeros((3, 1), np.int64)) is METRICS["log_loss"]
+    assert METRICS["roc_auc"].within(None) is METRICS["roc_auc"]

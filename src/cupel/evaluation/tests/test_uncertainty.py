@@ -9,6 +9,7 @@ import pytest
 
 from cupel.evaluation import (
     METRICS,
+    Beside,
     Resamples,
     corrected_for_selection,
     holm,
@@ -55,6 +56,19 @@ def test_rank_scores_of_many_rows_are_resampled_to_first_order(n_decimals: int) 
     exact = resamples.scores([metric.prepare(target, predictions)])[0]
     found = resamples.scores([linear])[0]
     assert np.abs(found - exact).max() < 0.1 * exact.std()
+    assert found.std() == pytest.approx(exact.std(), rel=0.02)
+
+
+def test_rank_scores_within_parts_are_resampled_to_first_order_too() -> None:
+    target = (np.random.default_rng(0).random(6000) < 0.2).astype(np.int64)
+    predictions = np.round(noisy(target, 1.0, 1), 2)
+    metric = METRICS["roc_auc"].within(np.random.default_rng(5).integers(0, 5, (6000, 2)))
+    assert metric.prepare_linear is not None
+    linear = metric.prepare_linear(target, predictions)
+    assert linear(np.ones((1, 6000)))[0] == pytest.approx(score(metric, target, predictions), abs=1e-12)
+    resamples = Resamples.draw(6000, seed=3, n_resamples=100)
+    exact, found = (resamples.scores([scorer])[0] for scorer in (metric.prepare(target, predictions), linear))
+    assert np.abs(found - exact).max() < 0.15 * exact.std()
     assert found.std() == pytest.approx(exact.std(), rel=0.02)
 
 
@@ -203,3 +217,14 @@ def test_a_thousand_resamples_of_fifty_thousand_rows_are_quick() -> None:
         started = time.monotonic()
         interval(METRICS[name], target, predictions)
         assert time.monotonic() - started < limit
+
+
+def test_what_a_score_strays_from_a_constants_can_count_more() -> None:
+    target = labels(400)
+    predictions = noisy(target, 3.0, 1)
+    constant = np.full((400, 2), 0.5)
+    plain = interval("roc_auc", target, predictions)
+    wide = interval("roc_auc", target, predictions, beside=Beside(constant, 1.4))
+    assert wide.high - wide.low == pytest.approx(1.4 * (plain.high - plain.low))
+    loss = interval("log_loss", target, constant)
+    assert interval("log_loss", target, constant, beside=Beside(constant, 1.4)) == loss

@@ -7,10 +7,12 @@ import json
 import numpy as np
 import pytest
 
+from cupel import evaluation
 from cupel.core.errors import DataError
 from cupel.core.task import TaskKind
 from cupel.core.trial import Ensemble, Status
 from cupel.verdict import Verdict, judge
+from cupel.verdict.court import open_court
 from cupel.verdict.judge import _simplest
 from cupel.verdict.tests.verdict_examples import (
     always,
@@ -287,3 +289,33 @@ def test_deep_learning_does_not_pay_by_a_margin_that_is_a_tie_among_many() -> No
     assert alone.startswith("It pays here")
     assert tied.startswith("No sure proof")
     assert "tie" in tied
+
+
+@pytest.mark.parametrize(("holdout", "is_wider"), [(False, True), (True, False)])
+def test_scores_of_folds_that_taught_one_another_have_wider_intervals_where_nothing_is_found(
+    holdout: bool, is_wider: bool
+) -> None:
+    dataset = make_dataset(TaskKind.BINARY, n_rows=400)
+    splits = make_splits(dataset, holdout=holdout)
+    found = {f"guess {k}": predictions(dataset, skill=0.0, seed=k) for k in range(3)} | {
+        "constant": constant_predictions(dataset)
+    }
+    trials = [make_trial(name, name.split()[0], said, splits) for name, said in found.items()]
+    court = open_court(trials, dataset=dataset, splits=splits)
+    own, name = court.interval(found["guess 0"]), "guess 0"
+    plain = evaluation.interval(court.metric, court.target, court.seen(found[name]), n_resamples=1000)
+    assert (court.comparison.widening > 1) is is_wider
+    assert own.half_width == pytest.approx(court.comparison.widening * (plain.high - plain.low) / 2, rel=0.02)
+    assert court.standing(name).half_width == pytest.approx(own.half_width, rel=0.15)
+    margin = court.paired(found[name], found["constant"])
+    assert margin.high - margin.low == pytest.approx(2 * own.half_width, rel=0.1)
+
+
+def test_parts_of_the_folds_are_what_ranks_are_compared_within() -> None:
+    dataset = make_dataset(TaskKind.BINARY, n_rows=400)
+    splits = make_splits(dataset)
+    trial = make_trial("net", "mlp", predictions(dataset, skill=0.3, seed=1), splits)
+    court = open_court([trial], dataset=dataset, splits=splits)
+    within = evaluation.METRICS["roc_auc"].within(splits.parts)
+    assert court.measured(trial.out_of_fold) == evaluation.score(within, dataset.target, trial.out_of_fold)
+    assert court.table(trial.out_of_fold)["roc_auc"].estimate == court.measured(trial.out_of_fold)
