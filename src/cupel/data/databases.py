@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from cupel.core.errors import DataError, MissingDependencyError
 from cupel.data.table import RawTable, array_of
@@ -83,7 +83,7 @@ def without_password(url: str) -> str:
     """The address as it may be shown and stored: no password, no parameters."""
     parts = urlsplit(url)
     user, at, place = parts.netloc.rpartition("@")
-    return urlunsplit((parts.scheme, f"{user.partition(':')[0]}{at}{place}", parts.path, "", ""))
+    return _address(parts.scheme, f"{user.partition(':')[0]}{at}{place}", parts.path)
 
 
 def to_be_kept(source: str) -> str:
@@ -93,7 +93,12 @@ def to_be_kept(source: str) -> str:
     parts = urlsplit(source)
     asked = urlencode([(name, value) for name, value in parse_qsl(parts.query) if SECRET not in name.lower()])
     plain = urlsplit(without_password(source))
-    return urlunsplit((parts.scheme, plain.netloc, parts.path, asked, ""))
+    return _address(parts.scheme, plain.netloc, parts.path, asked)
+
+
+def _address(scheme: str, place: str, path: str, asked: str = "") -> str:
+    """As it was given: `urlunsplit` of some Python releases drops the slashes where no place is named."""
+    return f"{scheme}://{place}{path}{'?' if asked else ''}{asked}"
 
 
 def _secrets(url: str) -> list[str]:
