@@ -167,6 +167,7 @@ def proven(
             leader=leader,
             prefer=problem.settings.prefer,
             most_corrections=most_corrections,
+            looks_at=ensembling.rows_looked_at(ensembling.method_named(problem.settings.ensemble), max_rows=MAX_SELECTION_ROWS),
         )
     with stopwatch.stage("calibrating"):
         pick, calibration = trust.calibrated(problem, packed(judged, leader, usable=usable), score=scorer(problem))

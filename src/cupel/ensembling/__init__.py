@@ -5,7 +5,7 @@ together: by votes, greedy selection or stacking.
 """
 
 from cupel.ensembling.calibrating import Calibration, calibrate
-from cupel.ensembling.ensemble import combine, selector, single
+from cupel.ensembling.ensemble import combine, rows_looked_at, selector, single
 from cupel.ensembling.evidence import Choice, Evidence, cross_fitted, parts_of
 from cupel.ensembling.greedy import greedy_weights
 from cupel.ensembling.methods import METHODS, Method, method_named
@@ -22,6 +22,7 @@ __all__ = [
     "greedy_weights",
     "method_named",
     "parts_of",
+    "rows_looked_at",
     "selector",
     "single",
 ]

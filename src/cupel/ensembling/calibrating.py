@@ -157,11 +157,11 @@ def learn_temperature(probabilities: Array, target: Array) -> Temperature:
 
 def learn_isotonic(probabilities: Array, target: Array) -> Isotonic:
     """The rising line nearest to the classes, thinned out to `MOST_KNOTS` points, off 0 and 1 by what so many rows can tell."""
-    from sklearn.isotonic import isotonic_regression
+    from scipy.optimize import isotonic_regression  # scikit-learn has one too, and takes two seconds to import
 
     order = np.argsort(probabilities[:, -1], kind="stable")
     given = probabilities[order, -1]
-    fitted = isotonic_regression(target[order].astype(np.float64))
+    fitted = isotonic_regression(target[order].astype(np.float64)).x
     pieces = np.array_split(np.arange(len(given)), min(MOST_KNOTS, max(len(given) // 25, 2)))
     knots = np.array([given[piece].mean() for piece in pieces])
     n_rows = np.array([len(piece) for piece in pieces])

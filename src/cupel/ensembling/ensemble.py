@@ -52,19 +52,24 @@ def combine(trials: Sequence[Trial], evidence: Evidence, *, rows: Rows, method: 
 def selector(evidence: Evidence, *, method: Method, max_rows: int) -> Callable[[Rows], Combination]:
     """The whole choice as a function of the rows it may look at, for bootstrapping it.
 
-    With more than `max_rows` rows (fewer for a method that is much work) a seeded sample of them is used: choosing on
-    fewer rows overfits more, so the optimism found this way is not too small. Where a choice cross-fits, it does so over two
-    parts here.
+    With more than `max_rows` rows (fewer for a method that is much work) a seeded sample of them is used (`rows_looked_at`):
+    choosing on fewer rows overfits more, which whoever judges it must take into account. Where a choice cross-fits, it does so
+    over two parts here.
     """
     generator = np.random.default_rng(evidence.seed)
     evidence = replace(evidence, parts=np.where(evidence.parts < 0, -1, evidence.parts % 2))
-    most = max(max_rows // method.work, 1)
+    most = rows_looked_at(method, max_rows=max_rows)
 
     def select(rows: Rows) -> Combination:
         seen = rows if len(rows) <= most else generator.choice(rows, most, replace=False)
         return method.choose(evidence, seen).rule
 
     return select
+
+
+def rows_looked_at(method: Method, *, max_rows: int) -> int:
+    """How many rows `selector` looks at, of however many it is given."""
+    return max(max_rows // method.work, 1)
 
 
 def _out_of_fold(choice: Choice, evidence: Evidence, rows: Rows) -> NDArray[np.float64]:

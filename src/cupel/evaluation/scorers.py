@@ -5,6 +5,7 @@ A weight is how often a row counts; whole numbers give exactly the score of a ta
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy as np
 from cupel.evaluation.metric import Array, Prepare, Scorer
 
 N_CALIBRATION_BINS = 15
+MOST_INT16 = int(np.iinfo(np.int16).max)
+"""Smaller whole numbers are sorted in one pass."""
 FEWEST_TO_LINEARISE = 500
 """Positive and negative rows: with fewer of either the curvature that is left out would show."""
 SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
@@ -108,11 +111,15 @@ def _comparable(is_positive: Array, part: Array) -> Array:
 
 
 def _area_within(is_positive: Array, score: Array, *, part: Array) -> Scorer:
-    order, starts = _sorted_with_ties(score, part)
-    positive = is_positive[order].astype(np.float64)
-    borders = np.flatnonzero(np.diff(part[order], prepend=-1))
+    @functools.cache
+    def sorted_rows() -> tuple[Array, Array | None, Array, Array]:
+        order, starts = _sorted_with_ties(score, part)
+        return order, starts, is_positive[order].astype(np.float64), np.flatnonzero(np.diff(part[order], prepend=-1))
 
     def scores(weights: Array) -> Array:
+        if len(weights) == 1 and (weights == 1).all():
+            return np.array([_plain_area_within(is_positive, score, part=part)])
+        order, starts, positive, borders = sorted_rows()
         row_weights = weights[:, order]
         n_positive = np.add.reduceat(row_weights * positive, borders, axis=1)
         n_rows = np.add.reduceat(row_weights, borders, axis=1)
@@ -126,6 +133,22 @@ def _area_within(is_positive: Array, score: Array, *, part: Array) -> Scorer:
         return ratio(won, 2 * (n_positive * (n_rows - n_positive)).sum(axis=1), otherwise=np.nan)
 
     return scores
+
+
+def _plain_area_within(is_positive: Array, score: Array, *, part: Array) -> float:
+    """The same where every row counts once, several times faster: numbers alone are sorted, and no order of rows.
+
+    Choosing an ensemble asks for a thousand of these.
+    """
+    won, n_pairs = 0, 0
+    order = np.argsort(part.astype(np.int16) if part.max() < MOST_INT16 else part, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(part[order])) + 1):
+        own, is_own_positive = score[rows], is_positive[rows]
+        positives, negatives = np.sort(own[is_own_positive]), np.sort(own[~is_own_positive])
+        below, up_to = np.searchsorted(negatives, positives, "left"), np.searchsorted(negatives, positives, "right")
+        won += int(below.sum()) + int(up_to.sum())
+        n_pairs += 2 * len(positives) * len(negatives)
+    return won / n_pairs if n_pairs else float("nan")
 
 
 def linear_area_under_roc(is_positive: Array, score: Array) -> Scorer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,11 +46,13 @@ def corrected_for_selection(
     seed: int = 0,
     n_resamples: int = 200,
     final: Shaped[Array, "sample ..."] | None = None,
+    looks_at: int | None = None,
 ) -> Corrected:
     """An estimate that choosing could not inflate: choose on a resample, judge on the rows left out of it, many times.
 
     `final` are the predictions of the final choice where they are not simply the choice applied to all rows: those of a
-    combination that learned from the target are cross-fitted.
+    combination that learned from the target are cross-fitted. `looks_at` is set where `select` looks at no more than so many
+    of the rows it is given: what it then loses by having seen few is scaled down to what all of them would lose.
 
     Source: Tsamardinos et al. 2018, doi:10.1007/s10994-018-5714-4 (BBC-CV), percentile interval included; it is wide, as only
     about a third of the rows judge at a time. We depart in one thing: from each resample's score that of the final choice on the
@@ -76,11 +79,23 @@ def corrected_for_selection(
     defined = np.isfinite(chosen_array) & np.isfinite(final_array)
     if not defined.any():
         return Corrected(naive, naive, naive, naive, 0.0)
-    shift = float((chosen_array - final_array)[defined].mean())
+    shift = float((chosen_array - final_array)[defined].mean()) * _share_of_loss(len(target), looks_at)
     estimate = naive + shift
     spread = chosen_array[defined] - chosen_array[defined].mean()
     low, high = estimate + np.quantile(spread, [0.025, 0.975])
     return Corrected(naive, estimate, float(low), float(high), -metric.sign * shift)
+
+
+def _share_of_loss(n_rows: int, looks_at: int | None) -> float:
+    """The loss of choosing by a resample of all rows, as a share of the loss of choosing by a few of it.
+
+    What is chosen by m rows is worse than the best possible by about c / m, and looks better than it is by as much; a
+    resample holds 63% of the rows, and the final choice has seen those that judge. So shifts are as 1 / m + 1 / rows.
+    """
+    of_resample = (1 - math.exp(-1)) * n_rows
+    if looks_at is None or looks_at >= of_resample:
+        return 1.0
+    return (1 / of_resample + 1 / n_rows) / (1 / looks_at + 1 / n_rows)
 
 
 def select_best(

@@ -204,12 +204,13 @@ class Court:
 
         return choose
 
-    def corrected(self, select: Select, plain: Score, *, final: Array | None = None) -> Score:
+    def corrected(self, select: Select, plain: Score, *, final: Array | None = None, looks_at: int | None = None) -> Score:
         """The score of a combination that choosing could not inflate: the plain interval, moved by the luck of the choice.
 
         `select` as in `judge`. `plain` is the chosen one's uncorrected score; the corrected one is never better, so that
         chance in the resamples cannot flatter. The interval keeps the width of all judged rows, where BBC-CV's own is that of
         the third that judges at a time. `final` are cross-fitted predictions for all of the dataset's rows, where there are such.
+        `looks_at` is how many rows `select` looks at, where these are not all that it is shown.
 
         Source: Tsamardinos et al. 2018, "Bootstrapping the out-of-sample predictions", doi:10.1007/s10994-018-5714-4.
         """
@@ -223,6 +224,7 @@ class Court:
             seed=SEED,
             n_resamples=min(useful, self.most_corrections),
             final=None if final is None else self.seen(final),
+            looks_at=looks_at,
         )
         return plain.moved(-self.sign * self.comparison.widening * max(float(found.optimism), 0.0))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ from cupel.verdict.verdict import Contender, Failure, Margin, Score, Verdict
 from cupel.verdict.words import gains, losses, worth_it_words
 from cupel.version import __version__
 
+Correct = Callable[..., Score]
+"""`correct(plain, final=)`, as `Court.corrected` once it is told what is repeated."""
 LIBRARIES = ("numpy", "torch", "lightgbm", "scikit-learn", "scipy", "polars", "onnx", "onnxruntime")
 
 
@@ -38,13 +41,14 @@ def judge(
     leader: Ensemble | None = None,
     prefer: str = "best",
     most_corrections: int = N_CORRECTIONS,
+    looks_at: int | None = None,
 ) -> Verdict:
     """What the run proved. At least one trial must be usable.
 
-    `select` is bootstrapped, at most `most_corrections` times, to learn how much of the best score is luck of choosing. `leader`
-    is what seems best; by default the better of `ensemble` and the best single trial. What is picked is the leader where `prefer`
-    is "best"; where it is "cheapest", the cheapest trial that cannot be told from it. Rows without out-of-fold predictions
-    count nowhere.
+    `select` is bootstrapped, at most `most_corrections` times, to learn how much of the best score is luck of choosing; it looks
+    at no more than `looks_at` of the rows that it is shown. `leader` is what seems best; by default the better of `ensemble` and
+    the best single trial. What is picked is the leader where `prefer` is "best"; where it is "cheapest", the cheapest trial that
+    cannot be told from it. Rows without out-of-fold predictions count nowhere.
     Baselines are not corrected for being the best of a few (unless one is the best of all): margins over them are not flattered.
 
     Raises:
@@ -56,7 +60,8 @@ def judge(
     packed = court.cheapest() if prefer == "cheapest" else chosen
     scores = {trial.candidate.name: court.standing(trial.candidate.name) for trial in court.trials}
     groups = court.tie_groups()
-    alone, picked, leading, mixed = _contenders(court, select, scores, packed=packed, ensemble=ensemble)
+    correct = partial(court.corrected, select, looks_at=looks_at)
+    alone, picked, leading, mixed = _contenders(court, correct, scores, packed=packed, ensemble=ensemble)
     rest = _others(court, scores, picked=picked, single=alone)
     tied = _tied(court, groups, picked, scores)
     return Verdict(
@@ -108,12 +113,12 @@ def _default_leader(court: Court, ensemble: Ensemble | None) -> Ensemble:
 
 
 def _contenders(
-    court: Court, select: Select, scores: dict[str, Score], *, packed: Ensemble, ensemble: Ensemble | None
+    court: Court, correct: Correct, scores: dict[str, Score], *, packed: Ensemble, ensemble: Ensemble | None
 ) -> tuple[Contender, Contender, Contender, Contender | None]:
     """The best single candidate, what is packed, what leads, and the ensemble, with scores that choosing could not inflate."""
     alone = _single(court.best.members[0], scores)
     alone = replace(alone, score=court.unflattered(alone.score, "best"))
-    picked = _picked(court, select, scores, alone=alone, packed=packed)
+    picked = _picked(court, correct, scores, alone=alone, packed=packed)
     leading = picked if packed is court.leader else _uncorrected_mixture(court, court.leader, scores, alone=alone)
     if ensemble is None:
         return alone, picked, leading, None
@@ -121,12 +126,12 @@ def _contenders(
     return alone, picked, leading, mixed
 
 
-def _picked(court: Court, select: Select, scores: dict[str, Score], *, alone: Contender, packed: Ensemble) -> Contender:
+def _picked(court: Court, correct: Correct, scores: dict[str, Score], *, alone: Contender, packed: Ensemble) -> Contender:
     """What is packed, with a score that choosing could not inflate, in whichever way it was chosen."""
     if len(packed.members) > 1:
         measured = _contender(court, packed, scores)
         final = packed.out_of_fold if packed.is_cross_fitted else None
-        return replace(measured, score=court.corrected(select, measured.score, final=final))
+        return replace(measured, score=correct(measured.score, final=final))
     if packed.name == alone.name:
         return alone
     found = _single(packed.members[0], scores)

@@ -256,3 +256,13 @@ def test_where_hardly_a_part_holds_both_classes_all_rows_are_compared() -> None:
 def test_metrics_of_single_rows_know_no_parts() -> None:
     assert METRICS["log_loss"].within(np.zeros((3, 1), np.int64)) is METRICS["log_loss"]
     assert METRICS["roc_auc"].within(None) is METRICS["roc_auc"]
+
+
+@pytest.mark.parametrize("n_decimals", [1, 12])
+def test_rows_that_count_once_each_are_ranked_as_any_others(n_decimals: int) -> None:
+    generator = np.random.default_rng(0)
+    target = generator.integers(0, 2, 300)
+    positive = np.round(generator.random(300), n_decimals)
+    metric = METRICS["roc_auc"].within(generator.integers(-1, 4, (300, 2)))
+    scorer = metric.prepare(target, np.column_stack([1 - positive, positive]))
+    assert scorer(np.ones((1, 300)))[0] == scorer(np.full((1, 300), 2.0))[0]

@@ -228,3 +228,21 @@ def test_what_a_score_strays_from_a_constants_can_count_more() -> None:
     assert wide.high - wide.low == pytest.approx(1.4 * (plain.high - plain.low))
     loss = interval("log_loss", target, constant)
     assert interval("log_loss", target, constant, beside=Beside(constant, 1.4)) == loss
+
+
+def test_what_is_lost_by_choosing_on_few_rows_is_not_held_against_a_choice_on_all() -> None:
+    target = labels(2000)
+    candidates = [noisy(target, 2.0, seed) for seed in range(6)]
+    generator = np.random.default_rng(0)
+
+    def select(rows: np.ndarray) -> np.ndarray:
+        few = generator.choice(rows, min(len(rows), 100), replace=False)
+        return select_best("roc_auc", target, candidates)(few)
+
+    found = [
+        corrected_for_selection("roc_auc", target, candidates, select, n_resamples=40, final=candidates[0], looks_at=looks_at)
+        for looks_at in (None, 100, 5000)
+    ]
+    assert found[1].naive == found[0].naive
+    assert abs(found[1].optimism) < 0.2 * abs(found[0].optimism)
+    assert found[2].optimism != found[1].optimism
