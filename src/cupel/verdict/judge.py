@@ -27,6 +27,8 @@ from cupel.version import __version__
 
 Correct = Callable[..., Score]
 """`correct(plain, final=)`, as `Court.corrected` once it is told what is repeated."""
+DEEP_SHARE = 0.5
+"""A mixture speaks for deep learning where networks have so much of it: not one that is 4% network and beats the best trees."""
 LIBRARIES = ("numpy", "torch", "lightgbm", "scikit-learn", "scipy", "polars", "onnx", "onnxruntime")
 
 
@@ -174,7 +176,7 @@ def _contender(court: Court, ensemble: Ensemble, scores: dict[str, Score]) -> Co
         family="ensemble",
         score=score,
         measured=score.estimate,
-        is_deep=any(trial.is_deep for trial, _ in members),
+        is_deep=bool(sum(weight for trial, weight in members if trial.is_deep) >= DEEP_SHARE),
         members=tuple((trial.candidate.name, float(weight)) for trial, weight in members),
         fit_seconds=float(sum(trial.fit_seconds for trial, _ in members)),
         latency_ms={key: float(sum(latency[key] for latency in latencies)) for key in sorted(known)},

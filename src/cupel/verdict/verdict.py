@@ -48,8 +48,8 @@ class Contender:
     """A candidate or ensemble as the verdict speaks of it.
 
     `score` is what to expect on new rows: corrected where the contender is the best of several. `measured` is the plain
-    score of its out-of-fold predictions. `members` are (name, weight), empty for a single candidate. `latency_ms` has
-    keys "one" and "thousand".
+    score of its out-of-fold predictions. An ensemble is deep where networks have half of it. `members` are (name, weight), empty
+    for a single candidate. `latency_ms` has keys "one" and "thousand".
     """
 
     name: str

@@ -250,6 +250,21 @@ def test_what_was_packed_is_the_pick_even_where_another_scores_better() -> None:
     assert verdict.ensemble.name == "ensemble of 3"
 
 
+@pytest.mark.parametrize(("share", "is_deep"), [(0.04, False), (0.6, True)])
+def test_a_mixture_speaks_for_deep_learning_where_most_of_it_is_deep(share: float, is_deep: bool) -> None:
+    dataset = make_dataset(TaskKind.BINARY, n_rows=400)
+    splits = make_splits(dataset)
+    said = [predictions(dataset, skill=0.7, seed=seed) for seed in (1, 2)]
+    trials = [make_trial("trees", "lightgbm", said[0], splits), make_trial("net", "mlp", said[1], splits, is_deep=True)]
+    weights = (1 - share, share)
+    blended = weights[0] * said[0] + weights[1] * said[1]
+    mixture = Ensemble(name="both", members=tuple(trials), weights=weights, out_of_fold=blended)
+    select = always(trials, mixture)
+    found = judge(trials, mixture, dataset=dataset, splits=splits, findings=(), select=select, leader=mixture)
+    assert found.pick.is_deep is is_deep
+    assert ("both" in found.worth_it) is is_deep
+
+
 def test_whole_groups_are_resampled() -> None:
     dataset = make_dataset(TaskKind.BINARY, n_rows=300)
     groups = np.repeat(np.arange(10), 30)
