@@ -69,6 +69,13 @@ def test_what_fits_is_read_whole_as_ever(table: Path) -> None:
     assert asked(table, sample=2 * N_ROWS).whole is None
 
 
+def test_a_sample_that_cannot_be_drawn_is_refused(table: Path) -> None:
+    with pytest.raises(UsageError, match="at least 100"):
+        asked(table, sample=0)
+    with pytest.raises(UsageError, match="Parquet, Arrow and CSV"):
+        understand(pl.read_csv(table), "y", settings=QUICK, limits=Limits())
+
+
 def test_what_does_not_fit_is_drawn_from(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cupel.data.streamed.planning.SMALL_BYTES", 0)
     monkeypatch.setattr("cupel.data.streamed.planning.BYTES_OF_A_CELL", 1e6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,18 @@ def test_a_damaged_outer_fold_is_done_again_and_another_effort_is_another_run(fi
         assert empty.kept(empty.folds[0]) is not None
         (place / name).write_text(content)
         assert empty.kept(empty.folds[0]) is None
+
+
+def test_an_outer_fold_whose_score_is_not_defined_is_finished_all_the_same(finished: cupel.Run, tmp_path: Path) -> None:
+    problem = understand(plain(), "y", settings=QUICK)
+    done = Nesting.of(problem, finished.folder, effort=Effort.QUICK)
+    nesting = Nesting.of(problem, tmp_path, effort=Effort.QUICK)
+    kept = done.kept(done.folds[0])
+    assert kept is not None
+    nesting.keep(nesting.folds[0], replace(kept, run=replace(kept.run, score=float("nan"))))
+    again = nesting.kept(nesting.folds[0])
+    assert again is not None
+    assert np.isnan(again.run.score)
 
 
 @pytest.mark.slow

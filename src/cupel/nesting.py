@@ -104,7 +104,8 @@ class Nesting:
                 return None
             content = read_bytes(self.place(fold) / PREDICTIONS, most_bytes=MOST_PREDICTION_BYTES)
             predictions = parsed_array(content, dtype=np.float64, n_axes=2)
-            run = restored(verdict.OuterRun, facts["run"], what="an outer fold")
+            told = {name: math.nan if value is None else value for name, value in facts["run"].items()}  # of one class no ROC-AUC
+            run = restored(verdict.OuterRun, told, what="an outer fold")
         except _DAMAGED:
             return None
         return Done(run=run, predictions=predictions) if len(predictions) == len(fold.judged) else None

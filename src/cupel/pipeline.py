@@ -108,7 +108,7 @@ def fit(
             trials = [each.trial for each in tried]
             if interruption.is_asked and not any(trial.is_usable for trial in trials):
                 raise InterruptedRunError(f"interrupted before there was a model; `cupel resume {folder.path}` goes on.")
-            kept = _seconds_to_conclude(problem, own, trials)
+            kept = _seconds_to_conclude(problem, budget, trials)
             with stopwatch.stage(NESTED) if nesting.folds else nullcontext():
                 nested = nesting.carried_out(
                     partial(_searched_within, budget=budget, guard=guard), left=lambda: deadline.remaining - kept,

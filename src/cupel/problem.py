@@ -39,6 +39,7 @@ N_SHAPE_ROWS = 1000
 N_FOLDS_OF_MASKS = 3
 BYTES_PER_CELL = 4.0
 FEWEST_SECONDS_TO_MEASURE = 60.0
+FEWEST_SAMPLED = 100
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -273,8 +274,16 @@ def _sample_of(source: Any, settings: Settings, *, limits: Limits | None, second
         UsageError: it does not fit, and something is asked that needs all rows, or there is too little memory for any.
     """
     batches = None if limits is None and settings.sample is None else streamed.batches_of(source)
+    if settings.sample is not None and settings.sample < FEWEST_SAMPLED:
+        raise UsageError(f"a sample of {settings.sample:,} rows was asked for; give at least {FEWEST_SAMPLED:,} with --sample.")
+    if batches is None and settings.sample is not None:
+        raise UsageError("a sample can be drawn of Parquet, Arrow and CSV files in UTF-8 alone; leave --sample out.")
     if batches is None:
         return _Sample(source=source)
+    if settings.sample is not None and settings.sample < FEWEST_SAMPLED:
+        raise UsageError(
+            f"a sample of {settings.sample} rows was asked for; give at least {FEWEST_SAMPLED}, or leave --sample out."
+        )
     most = None if limits is None else limits.memory_bytes
     memory_bytes = float(machine.usable_memory_bytes() if most is None else most)
     needed = streamed.needed_bytes(batches)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from itertools import accumulate
 
 from cupel.cli.asking import add_backbones, add_fixes, add_nested, add_question, settings_from, with_backbones, with_nested
@@ -27,11 +28,14 @@ def run(arguments: argparse.Namespace) -> int:
     from cupel import pipeline
     from cupel.cli.progress import in_words
     from cupel.core.budget import seconds_in
+    from cupel.core.limits import Limits, bytes_in
     from cupel.problem import understand
 
     cap = seconds_in(arguments.time)
     settings = with_nested(with_backbones(settings_from(arguments), arguments), arguments)
-    problem = understand(arguments.source, arguments.target, settings=settings)
+    limits = Limits(memory_bytes=bytes_in(arguments.memory))
+    seconds = math.inf if cap is None else cap
+    problem = understand(arguments.source, arguments.target, settings=settings, limits=limits, seconds=seconds)
     shared = None if cap is None else cap / (settings.nested + 1)
     steps = pipeline.plan(problem, effort=arguments.effort, seconds=cap)
     most_bytes = pipeline.memory_for_candidates()

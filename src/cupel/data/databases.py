@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from cupel.core.errors import DataError, MissingDependencyError
 from cupel.data.table import RawTable, array_of
@@ -81,31 +81,43 @@ def read_postgres(url: str, *, query: str | None) -> RawTable:
 
 def without_password(url: str) -> str:
     """The address as it may be shown and stored: no password, no parameters."""
-    parts = urlsplit(url)
-    user, at, place = parts.netloc.rpartition("@")
-    return _address(parts.scheme, f"{user.partition(':')[0]}{at}{place}", parts.path)
+    scheme, user, _, rest = _with_credentials(url)
+    return _address(scheme, user, rest.partition("?")[0].partition("#")[0])
 
 
 def to_be_kept(source: str) -> str:
     """A path as it is; an address with all that is needed to read it again, but without passwords."""
     if "://" not in source:
         return source
-    parts = urlsplit(source)
-    asked = urlencode([(name, value) for name, value in parse_qsl(parts.query) if SECRET not in name.lower()])
-    plain = urlsplit(without_password(source))
-    return _address(parts.scheme, plain.netloc, parts.path, asked)
+    scheme, user, _, rest = _with_credentials(source)
+    asked = parse_qsl(rest.partition("?")[2].partition("#")[0])
+    kept = urlencode([(name, value) for name, value in asked if SECRET not in name.lower()])
+    return _address(scheme, user, rest.partition("?")[0], kept)
 
 
-def _address(scheme: str, place: str, path: str, asked: str = "") -> str:
+def _address(scheme: str, user: str, place: str, asked: str = "") -> str:
     """As it was given: `urlunsplit` of some Python releases drops the slashes where no place is named."""
-    return f"{scheme}://{place}{path}{'?' if asked else ''}{asked}"
+    return f"{scheme}://{user}{'@' if user else ''}{place}{'?' if asked else ''}{asked}"
+
+
+def _with_credentials(url: str) -> tuple[str, str, str, str]:
+    """Scheme, user, password and the rest of an address, divided as PostgreSQL does it: a password may hold # and ?.
+
+    One that holds a slash PostgreSQL refuses; it is found all the same, since it must not be told.
+    """
+    scheme, _, rest = url.partition("://")
+    named, at, place = rest.partition("@")
+    user, colon, password = named.partition(":")
+    is_port = password.partition("/")[0].isdigit()
+    if not at or "?" in user or ("/" in named and (not colon or "/" in user or is_port)):
+        return scheme, "", "", rest
+    return scheme, user, password, place
 
 
 def _secrets(url: str) -> list[str]:
     """What must not be told of an address, longest first."""
-    parts = urlsplit(url)
-    password = parts.netloc.rpartition("@")[0].partition(":")[2]
-    named = [value for name, value in parse_qsl(parts.query) if SECRET in name.lower()]
+    _, _, password, rest = _with_credentials(url)
+    named = [value for name, value in parse_qsl(rest.partition("?")[2]) if SECRET in name.lower()]
     return sorted(filter(None, {password, unquote(password), *named}), key=len, reverse=True)
 
 

@@ -67,11 +67,11 @@ def permutation_importance(
 
     Source: Breiman 2001, doi:10.1023/A:1010933404324, section 10; on held-out rows, as Fisher et al. 2019, arXiv:1801.01489.
     """
-    metric = resolved(metric)
     generator = np.random.default_rng(seed)
     chosen = [_Part(rows, predict, feeds_of(dataset, rows, inputs)) for rows, predict in _sampled(parts, max_rows, generator)]
     if dataset.target is None or not chosen:
         raise DataError("importance was asked for without a target or without rows; expected a dataset with both.")
+    metric = resolved(metric).within(np.repeat(np.arange(len(chosen)), [len(part.rows) for part in chosen])[:, None])
     target = dataset.target[np.concatenate([part.rows for part in chosen])]
     plain = np.concatenate([np.asarray(part.predict(part.feeds)) for part in chosen])
     resamples = Resamples.draw(len(target), seed=seed, n_resamples=N_RESAMPLES)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cupel.evaluation.class_scores import ClassScore, class_scores
 from cupel.evaluation.intervals import Interval, interval
+from cupel.evaluation.metrics import METRICS
 
 Array = NDArray[Any]
 MAX_DRAWN = 8_000_000
@@ -45,9 +46,13 @@ def label_scores(
     said: Bool[Array, "sample label"],
     *,
     groups: Shaped[Array, " sample"] | None = None,
+    parts: Shaped[Array, "sample way"] | None = None,
     seed: int = 0,
 ) -> list[LabelScore]:
-    """A score for each label, over the rows where it is known; intervals are of rows, or of whole groups."""
+    """A score for each label, over the rows where it is known; intervals are of rows, or of whole groups.
+
+    `parts` as for `Metric.within`.
+    """
     n_rows, n_labels = target.shape
     n_resamples = int(np.clip(MAX_DRAWN // max(n_rows * n_labels, 1), FEWEST_RESAMPLES, MOST_RESAMPLES))
     found = []
@@ -59,8 +64,10 @@ def label_scores(
         if 0 < truth.sum() < len(truth):
             both = np.stack([1 - given, given], axis=1)
             own = None if groups is None else groups[rows]
+            within = None if parts is None else parts[rows]
             ranks = [
-                interval(name, truth, both, groups=own, seed=seed, n_resamples=n_resamples) for name in ("roc_auc", "pr_auc")
+                interval(METRICS[name].within(within), truth, both, groups=own, seed=seed, n_resamples=n_resamples)
+                for name in ("roc_auc", "pr_auc")
             ]
         (right_absent, wrong_present), (missed, hit) = matrix.tolist()
         found.append(

@@ -13,6 +13,7 @@ from typing import Any
 
 from cupel.core.errors import DataError, RunConflictError
 from cupel.core.plain_yaml import parsed_yaml, yaml_of
+from cupel.core.settings import Settings
 from cupel.core.storage import write_text
 from cupel.core.untrusted import read_bytes
 from cupel.execution.journal import Journal
@@ -132,7 +133,8 @@ def _binding(asked: Mapping[str, Any], name: str) -> Any:
     """A field of a question, of settings those that change what is found."""
     value = asked.get(name)
     if name == "settings" and isinstance(value, Mapping):
-        return {key: setting for key, setting in value.items() if key not in FREE_SETTINGS}
+        known = {**Settings().to_plain(), **value}  # one that an earlier version did not know has its default
+        return {key: setting for key, setting in known.items() if key not in FREE_SETTINGS}
     return value
 
 

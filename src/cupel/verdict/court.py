@@ -65,6 +65,7 @@ class Court:
     target: Array
     answers: Array
     groups: Array | None
+    parts: Array
     leader: Ensemble
     best: Ensemble
     is_mutual: bool = False
@@ -121,7 +122,7 @@ class Court:
         """Every metric that fits the task, by name."""
         n_resamples = self._affordable(N_METRICS * max(len(self.task.classes), 1), at_least=FEWEST_RESAMPLES)
         table = evaluation.table(
-            self.task, self.target, self.seen(predictions), seed=SEED, parts=self.metric.parts, n_resamples=n_resamples
+            self.task, self.target, self.seen(predictions), seed=SEED, parts=self.parts, n_resamples=n_resamples
         )
         return {name: _score(found) for name, found in table.items()}
 
@@ -131,7 +132,7 @@ class Court:
             return ()
         given = self.seen(predictions)
         said = evaluation.cross_fitted_decisions(self.target, given, seed=SEED)
-        return tuple(evaluation.label_scores(self.target, given, said, groups=self.groups, seed=SEED))
+        return tuple(evaluation.label_scores(self.target, given, said, groups=self.groups, parts=self.parts, seed=SEED))
 
     def paired(self, first: Array, second: Array) -> evaluation.Difference:
         """How much better the first is on the same rows; positive is better."""
@@ -324,6 +325,7 @@ def open_court(
         target=dataset.judged[rows],
         answers=dataset.judged,
         groups=None if splits.groups is None else splits.groups[rows],
+        parts=splits.parts[rows],
         leader=leader or best,
         best=best,
         is_mutual=splits.teach_one_another,

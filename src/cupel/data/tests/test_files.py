@@ -376,6 +376,9 @@ def test_a_postgres_server_that_does_not_answer_gets_a_clear_answer():
             "postgresql://me@host:5/db?sslmode=require",
         ),
         ("postgresql://host/db", "postgresql://host/db"),
+        ("postgresql://me:se#cr?et@host:5/db", "postgresql://me@host:5/db"),
+        ("postgresql://me:se/cret@host/db", "postgresql://me@host/db"),
+        ("postgresql://host:5432/db?application_name=a@b", "postgresql://host:5432/db?application_name=a%40b"),
         ("postgresql:///db?host=/run&user=me", "postgresql:///db?host=%2Frun&user=me"),
     ],
 )

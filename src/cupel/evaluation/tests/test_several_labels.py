@@ -8,6 +8,7 @@ from sklearn import metrics as reference
 
 from cupel.core.task import Task, TaskKind
 from cupel.evaluation import (
+    METRICS,
     best_thresholds,
     co_occurrence,
     cross_fitted_decisions,
@@ -126,6 +127,11 @@ def test_each_label_has_its_own_scores_and_company() -> None:
     assert first.roc_auc.low < first.roc_auc.estimate < first.roc_auc.high
     assert np.array_equal(first.matrix, reference.confusion_matrix(target[100:, 0], said[100:, 0]))
     assert first.said.f1 == pytest.approx(reference.f1_score(target[100:, 0], said[100:, 0]))
+    parts = np.random.default_rng(1).integers(0, 3, (len(target), 1))
+    within = label_scores(target, given, said, parts=parts)[0].roc_auc.estimate
+    bound = METRICS["roc_auc"].within(parts[100:])
+    both = np.stack([1 - given[100:, 0], given[100:, 0]], axis=1)
+    assert within == score(bound, target[100:, 0].astype(int), both) != first.roc_auc.estimate
     together = co_occurrence(target)
     assert together[2, 3] == together[3, 2] == 1
     assert together[0, 1] == pytest.approx(target[100:, 1][target[100:, 0] == 1].mean())

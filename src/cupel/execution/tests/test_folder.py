@@ -34,6 +34,14 @@ def test_a_differing_setting_is_named(tmp_path):
             folder.settle_question({**ASKED, "settings": {"seed": 1}})
 
 
+def test_a_setting_that_the_folder_does_not_know_yet_has_its_default(tmp_path):
+    with RunFolder(tmp_path) as folder:
+        folder.settle_question(ASKED)
+        folder.settle_question({**ASKED, "settings": {"seed": 0, "sample": None}})
+        with pytest.raises(RunConflictError, match="sample"):
+            folder.settle_question({**ASKED, "settings": {"seed": 0, "sample": 500}})
+
+
 def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path):
     with RunFolder(tmp_path):
         code = f"from pathlib import Path; from cupel.execution import RunFolder; RunFolder(Path({str(tmp_path)!r}))"
