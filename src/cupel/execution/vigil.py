@@ -18,7 +18,7 @@ SECONDS_TO_HANG = 60.0
 """So long without any use of a processor or disk, and nothing is going to happen any more."""
 SECONDS_WITHOUT_BEAT = 300.0
 """So long without a heartbeat, though processors are used: something holds the interpreter and does not let go."""
-SECONDS_BEYOND, SHARE_BEYOND = 5.0, 0.1
+SECONDS_BEYOND, SHARE_BEYOND = 10.0, 0.1
 """What may be needed after the deadline to predict and export: so much, or this share of the time if that is more."""
 SECONDS_BETWEEN_LOOKS = 1.0
 LEAST_USE_SECONDS = 0.05
