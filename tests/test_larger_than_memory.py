@@ -218,7 +218,7 @@ def refusal_of(table: Path, run: Path, error: BaseException) -> dict[str, Any]:
     tried = SimpleNamespace(score=1.0, trial=SimpleNamespace(status=Status.DONE), proposal=proposal)
     with RunFolder(run) as folder:
         problem, executor = asked(table), SimpleNamespace(finish=finish)
-        runner = Runner(problem.dataset, problem.splits, folder, executor)  # type: ignore[arg-type]
+        runner = Runner(problem.dataset, problem.splits, folder, executor)
         all_rows.fit_final(problem, [tried], runner=runner, deadline=Deadline())  # type: ignore[list-item]
     assert not (run / all_rows.FOLDER / "rows").exists()
     told: dict[str, Any] = json.loads((run / all_rows.FOLDER / "refused.json").read_text())
