@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,14 +13,15 @@ import polars as pl
 import pytest
 
 import cupel
-from cupel import all_rows, finishing, making, packing
+from cupel import all_rows, data, finishing, making, packing, refitting
 from cupel.core.budget import Deadline
-from cupel.core.errors import UsageError
+from cupel.core.errors import DataError, ParityError, TrainingError, UsageError
 from cupel.core.feeds import feeds_of
 from cupel.core.limits import Limits
 from cupel.core.settings import Settings
 from cupel.core.trial import Status
-from cupel.execution import Assignment, RunFolder
+from cupel.data.streamed import Whole
+from cupel.execution import Assignment, RunFolder, Runner
 from cupel.problem import Problem, understand
 
 N_ROWS, N_SAMPLE = 3000, 500
@@ -86,7 +88,7 @@ def test_what_does_not_fit_is_drawn_from(table: Path, monkeypatch: pytest.Monkey
         understand(table, "y", settings=Settings(), limits=Limits(memory_bytes=10**8))
 
 
-@pytest.mark.parametrize("wish", [{"seal": 0.1}, {"task": "multilabel"}])
+@pytest.mark.parametrize("wish", [{"seal": 0.1}, {"task": "multilabel"}, {"nested": 3}])
 def test_what_needs_all_rows_is_refused(table: Path, wish: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="too large for --"):
         asked(table, **wish)
@@ -161,6 +163,87 @@ def test_a_candidate_that_cannot_is_told(table: Path, tmp_path: Path) -> None:
     assert "cannot" in str(all_rows.settled(problem, tmp_path, model=b"").promises["words"]) or "can learn" in str(
         all_rows.settled(problem, tmp_path, model=b"").promises["words"]
     )
+
+
+def test_where_no_group_is_left_to_judge_nothing_is_trained(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = asked(table, group="who")
+    monkeypatch.setattr(finishing, "SHARE_JUDGED", 0.0)
+    with pytest.raises(TrainingError, match="left to judge by"):
+        finished(problem, tmp_path)
+
+
+def test_rare_rows_that_were_searched_on_train_whatever_their_mark(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    answers = ["rare" if n % 300 == 0 else "often" if n % 3 else "seldom" for n in range(N_ROWS)]
+    pl.DataFrame({"x": generator.normal(size=N_ROWS), "y": answers}).write_csv(tmp_path / "t.csv")
+    problem = asked(tmp_path / "t.csv", sample=200)
+    assert isinstance(problem.whole, Whole)
+    pieces = list(problem.whole.pieces(problem.dataset))
+    marks = np.concatenate([piece.marks for piece in pieces])
+    assert (marks[problem.dataset.row_numbers] >= 0.85).any()
+    assert sum(finished(problem, tmp_path)["rows"].values()) == N_ROWS
+
+
+def test_a_damaged_final_fit_counts_as_none(table: Path, tmp_path: Path) -> None:
+    problem, folder = asked(table), tmp_path / all_rows.FOLDER
+    facts = finished(problem, tmp_path)
+    assert all_rows._facts(folder)["key"] == facts["key"]
+    unjudged = {"rows": {**facts["rows"], "judged": 0}}
+    for harm in ({"n_pieces": "many"}, {"n_pieces": 10**400}, {"rows": 5}, unjudged, {"share": None}):
+        (folder / "facts.json").write_text(json.dumps({**facts, **harm}))
+        assert all_rows.settled(problem, tmp_path, model=b"model").model == b"model"
+
+
+@pytest.mark.parametrize("error", [ParityError("differs"), DataError("has changed"), OSError(28, "full"), RuntimeError("odd")])
+def test_what_goes_wrong_ends_the_final_fit_alone(table: Path, tmp_path: Path, error: Exception) -> None:
+    told = str(refusal_of(table, tmp_path, error)["reason"])
+    assert str(error) in told
+
+
+def test_stored_rows_are_removed_on_interruption_too(table: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        refusal_of(table, tmp_path, KeyboardInterrupt())
+    assert not (tmp_path / all_rows.FOLDER / "rows").exists()
+
+
+def refusal_of(table: Path, run: Path, error: BaseException) -> dict[str, Any]:
+    """What the run folder says after a final fit that ended so."""
+
+    def finish(assignment: Assignment, folder: Path, **how: Any) -> dict[str, Any]:
+        (folder / "rows").mkdir(parents=True)
+        raise error
+
+    candidate = SimpleNamespace(key="k", name="LightGBM-1")
+    proposal = SimpleNamespace(family=SimpleNamespace(fit_stored=1), candidate=candidate)
+    tried = SimpleNamespace(score=1.0, trial=SimpleNamespace(status=Status.DONE), proposal=proposal)
+    with RunFolder(run) as folder:
+        problem, executor = asked(table), SimpleNamespace(finish=finish)
+        runner = Runner(problem.dataset, problem.splits, folder, executor)
+        all_rows.fit_final(problem, [tried], runner=runner, deadline=Deadline())  # type: ignore[list-item]
+    assert not (run / all_rows.FOLDER / "rows").exists()
+    told: dict[str, Any] = json.loads((run / all_rows.FOLDER / "refused.json").read_text())
+    return told
+
+
+def test_a_refit_of_what_saw_all_rows_is_refused(tmp_path: Path) -> None:
+    for is_packed in (False, True):
+        (tmp_path / "verdict.json").write_text(json.dumps({"promises": {"rows": {"is_packed": is_packed}}}))
+        if is_packed:
+            with pytest.raises(UsageError, match="larger than memory"):
+                refitting._demand_known_rows(tmp_path)
+        else:
+            refitting._demand_known_rows(tmp_path)
+
+
+def test_a_refit_of_a_sampled_run_learns_from_all_new_rows(table: Path) -> None:
+    problem = asked(table)
+    old = SimpleNamespace(schema=problem.dataset.schema, task=problem.task)
+    settings = refitting._settings(problem.settings, old, table)  # type: ignore[arg-type]
+    assert problem.settings.sample == N_SAMPLE
+    whole = understand(table, "y", settings=settings)
+    assert whole.dataset.n_samples == N_ROWS
+    seen = data.seen_before(data.row_hashes(whole.dataset), data.row_hashes(problem.dataset))
+    assert seen[problem.dataset.row_numbers].all()
 
 
 @pytest.mark.slow

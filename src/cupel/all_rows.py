@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cupel import evaluation, execution, packing, trust, tuning
 from cupel.core.budget import Deadline
 from cupel.core.dataset import Dataset
-from cupel.core.errors import InterruptedRunError, OutOfMemoryError, TrainingError
+from cupel.core.errors import InterruptedRunError, TrainingError
 from cupel.core.feeds import feeds_of
 from cupel.core.foreign_graphs import fault_of
 from cupel.core.storage import write_json
@@ -73,7 +73,10 @@ def fit_final(
     deadline: Deadline,
     progress: Callable[[float], None] = lambda _: None,
 ) -> None:
-    """Fit the best candidate that can on all rows; model and rows to judge by, or why not, are then in the run folder."""
+    """Fit the best candidate that can on all rows; model and rows to judge by, or why not, are then in the run folder.
+
+    What goes wrong refuses this fit alone: the search has found a model.
+    """
     if problem.whole is None:
         return
     folder = runner.folder.path / FOLDER
@@ -91,14 +94,14 @@ def fit_final(
     if _facts(folder).get("key") == key_of(problem.dataset, candidate.key, seed=problem.settings.seed):
         return
     assignment = execution.Assignment(candidate=candidate, family=chosen.proposal.family, folds=())
-    runner.folder.journal.append("final fit started", candidate=candidate.name)
     try:
-        made = runner.executor.finish(assignment, folder, deadline=deadline, progress=progress)
-        runner.folder.journal.append("final fit finished", **made)
+        runner.finish(assignment, folder, deadline=deadline, progress=progress)
     except InterruptedRunError:
         return
-    except (TrainingError, OutOfMemoryError, MemoryError) as error:
-        _refuse(runner, execution.describe_failure(error))
+    except TrainingError as error:
+        _refuse(runner, str(error))
+    finally:
+        shutil.rmtree(folder / ROWS, ignore_errors=True)
 
 
 def _refuse(runner: execution.Runner, reason: str) -> None:
@@ -218,10 +221,22 @@ def _facts(folder: Path) -> dict[str, Any]:
     """What is said of a final fit that is there and whole, else nothing."""
     try:
         facts = parsed_json(read_bytes(folder / FACTS, most_bytes=1 << 20))
-        is_sound = not fault_of(read_bytes(folder / "model.onnx", most_bytes=MOST_BYTES))
+        is_sound = _is_complete(facts, folder) and not fault_of(read_bytes(folder / "model.onnx", most_bytes=MOST_BYTES))
         return dict(facts) if is_sound else {}
     except _DAMAGED:
         return {}
+
+
+def _is_complete(facts: Any, folder: Path) -> bool:
+    """Whether everything is said that is read later, some rows judge, and all files of theirs are there."""
+    counts = (facts["n_pieces"], *(facts["rows"][name] for name in ("trained", "stopped", "judged")))
+    are_plain = all(
+        isinstance(facts[name], kind) for name, kind in (("candidate", str), ("cut_short", bool), ("share", int | float))
+    )
+    if not are_plain or any(type(count) is not int or count < 1 for count in counts):
+        return False
+    judged = (folder / f"judged-{number}-{name}.npy" for number in range(facts["n_pieces"]) for name in PARTS)
+    return (folder / "golden.npy").is_file() and all(path.is_file() for path in judged)
 
 
 def _reason(folder: Path) -> str:

@@ -140,6 +140,7 @@ class _Writing:
         is_judged = is_new & (piece.marks >= self._judged_from)
         is_stop = is_new & (piece.marks >= self._stop_from) & ~is_judged
         is_train = ~(is_judged | is_stop) & (piece.marks < self.share * self._stop_from)
+        is_train |= ~is_new & (piece.marks >= self._stop_from)  # of rare classes
         train, stop, judged = (np.flatnonzero(chosen) for chosen in (is_train, is_stop, is_judged))
         target = piece.dataset.target
         assert target is not None, "a piece has its answers"
@@ -156,10 +157,14 @@ class _Writing:
         """What there is to learn from.
 
         Raises:
-            TrainingError: no rows are left to stop training by.
+            TrainingError: no rows are left to stop training by, or to judge it.
         """
         if not self.stops:
             raise TrainingError("no rows beside those that were searched on are left to stop training by; give more rows.")
+        if not self.n_judged:
+            raise TrainingError(
+                "no rows beside those that were searched on are left to judge by (are there few groups?); give more rows."
+            )
         inputs = [stop for stop, _ in self.stops]
         blocks = {name: np.concatenate([each.blocks[name] for each in inputs]) for name in inputs[0].blocks}
         return StoredUnit(

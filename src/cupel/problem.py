@@ -295,6 +295,7 @@ def _sample_of(source: Any, settings: Settings, *, limits: Limits | None, second
     wishes = {
         "--fixes": settings.fixes,
         "--seal": settings.seal,
+        "--nested": settings.nested,
         "--backbone": settings.backbones,
         "--task multilabel": settings.task == "multilabel",
     }

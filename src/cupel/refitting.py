@@ -105,7 +105,8 @@ def refit(
 
     Raises:
         DataError: there is no finished run, or the data have other columns or classes; names them.
-        UsageError: an argument is none of those named, or a warm start leaves no rows to judge it by.
+        UsageError: an argument is none of those named, a warm start leaves no rows to judge it by, or the packed model was
+            fitted on all rows of a table larger than memory.
         NoModelError: no candidate could be trained; the leaderboard says why.
     """
     if pack not in PACK:
@@ -145,6 +146,7 @@ def refit(
 def _planned(folder: Path, source: Any, *, warm: bool, observer: Observer, stopwatch: Stopwatch) -> _Plan:
     """Everything that can be refused, before anything is trained or written."""
     asked, kept = execution.read_run(folder), execution.read_pick(folder)
+    _demand_known_rows(folder)
     old = Predictor.load(folder / "model.cupel")
     settings = _settings(Settings.from_plain(asked["settings"]), old, source)
     problem = understand(source, old.task.target, settings=settings, observer=observer, stopwatch=stopwatch)
@@ -161,6 +163,18 @@ def _planned(folder: Path, source: Any, *, warm: bool, observer: Observer, stopw
         weights=_weights(folder, kept, members) if warm else {},
         origin={"run": str(folder), "pick": kept.name, "warm": warm, "keys": [member.candidate.key for member in members]},
     )
+
+
+def _demand_known_rows(folder: Path) -> None:
+    """Raises:
+    UsageError: what was packed learned from more rows than are kept, so that none is certainly new to it.
+    """  # fmt: skip
+    rows = (Run.open(folder).facts.get("promises") or {}).get("rows") or {}
+    if rows.get("is_packed"):
+        raise UsageError(
+            f"what {folder} packed was fitted on all rows of a table larger than memory, and which rows those were is not kept: "
+            f"none could judge it honestly. Ask anew with `cupel fit`."
+        )
 
 
 def _settings(asked: Settings, old: Predictor, source: Any) -> Settings:
@@ -189,6 +203,7 @@ def _settings(asked: Settings, old: Predictor, source: Any) -> Settings:
         drop=dropped,
         racing=False,
         nested=0,
+        sample=None,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from cupel.core.budget import Deadline
 from cupel.core.candidate import Candidate
 from cupel.core.dataset import Dataset
-from cupel.core.errors import InterruptedRunError, OutOfMemoryError, StorageError, TrainingError
+from cupel.core.errors import CupelError, InterruptedRunError, OutOfMemoryError, StorageError, TrainingError
 from cupel.core.family import Family
 from cupel.core.split import Fold, Splits
 from cupel.core.trial import Status, Trial, UnitResult
@@ -163,6 +164,22 @@ class Runner:
             raise (OutOfMemoryError(reason) if is_memory else TrainingError(reason)) from error
         self.folder.journal.append("finished", **facts, units=[unit.key for unit in made])
         return made
+
+    def finish(self, assignment: Assignment, place: Path, *, deadline: Deadline, progress: Callable[[float], None]) -> None:
+        """Fit a candidate on all rows, in the folder `place`.
+
+        Raises:
+            InterruptedRunError: the run was ended meanwhile.
+            TrainingError: it could not be, whatever the reason.
+        """
+        self.folder.journal.append("final fit started", candidate=assignment.candidate.name)
+        try:
+            made = self.executor.finish(assignment, place, deadline=deadline, progress=progress)
+        except InterruptedRunError:
+            raise
+        except Exception as error:
+            raise TrainingError(str(error) if isinstance(error, CupelError) else describe_failure(error)) from error
+        self.folder.journal.append("final fit finished", **made)
 
     def _trial(self, candidate: Candidate, family: Family, units: Sequence[UnitResult]) -> Trial:
         cut_short = any(unit.cut_short for unit in units)

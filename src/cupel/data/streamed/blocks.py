@@ -17,6 +17,8 @@ from cupel.data.delimited import NO_SEPARATOR, read_rows, sniff_separator
 
 BLOCK_BYTES = 1 << 23
 SNIFFED_BYTES = 1 << 20
+MOST_HELD_BYTES = 1 << 26
+"""Of a line that does not end, since a quote encloses its breaks."""
 GZIP, UTF8_MARK = b"\x1f\x8b", b"\xef\xbb\xbf"
 OTHER_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
@@ -94,16 +96,26 @@ class TextTable:
             yield rest
 
     def _blocks(self) -> Iterator[bytes]:
-        """The text, cut at ends of lines that are within no quotes."""
-        held = b""
+        """The text, cut at ends of lines that are within no quotes.
+
+        Raises:
+            DataError: a quote is not closed for very long.
+        """
+        held, n_lines = b"", 0
         with _opened(self.path, is_compressed=self.is_compressed) as stream:
             first = stream.read(BLOCK_BYTES).removeprefix(UTF8_MARK).lstrip(b"\r\n")
             while first:
                 block = (held + first).replace(b"\r\n", b"\n")
                 end = _end_of_lines(block)
                 if end:
+                    n_lines += block.count(b"\n", 0, end)
                     yield block[:end]
                 held = block[end:]
+                if len(held) > MOST_HELD_BYTES:
+                    raise DataError(
+                        f"{self.path}: a quote opens at line {n_lines + 1:,} and is not closed in the {len(held) / 1e6:,.0f} MB "
+                        f'that follow; expected a second one. Close it, or write it twice ("") where it is part of a cell.'
+                    )
                 first = stream.read(BLOCK_BYTES)
         if held.strip():
             yield held

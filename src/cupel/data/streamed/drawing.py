@@ -32,7 +32,7 @@ def marks_of(rows: NDArray[np.int64], *, seed: int) -> NDArray[np.float64]:
 
 
 def marks_of_groups(groups: pl.Series, *, seed: int) -> NDArray[np.float64]:
-    """The same, one number for all rows of a group; rows without one are each a group."""
+    """The same, one number for all rows of a group; rows without one are a group together."""
     distinct = groups.unique(maintain_order=True)
     marks = [_mark(cell, seed) for cell in distinct.to_list()]
     table = pl.DataFrame({"group": distinct, "mark": pl.Series(marks, dtype=pl.Float64)})
@@ -62,6 +62,8 @@ class Drawing:
 
     def add(self, frame: pl.DataFrame) -> None:
         """The next rows."""
+        if self._classes is not None and frame[self._classes].dtype.is_float():
+            frame = frame.with_columns(pl.col(self._classes).fill_nan(None))  # no NaN equals another
         rows = np.arange(self.n_rows, self.n_rows + frame.height)
         self.n_rows += frame.height
         if self._groups is None:

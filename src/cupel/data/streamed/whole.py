@@ -27,8 +27,8 @@ Array = NDArray[Any]
 class Piece:
     """Some rows: features and target as `Dataset` holds them, rows without a target left out.
 
-    `marks` are numbers from 0 to 1, one a row (a group): rows that were drawn for the search have the least. `rows` are places in
-    the source.
+    `marks` are numbers from 0 to 1, one a row (a group): rows that were drawn for the search have the least, but for those of
+    rare classes, of which more were drawn. `rows` are places in the source.
     """
 
     dataset: Dataset

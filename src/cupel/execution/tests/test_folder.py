@@ -67,7 +67,7 @@ def test_a_file_in_place_of_the_folder_says_so(tmp_path):
         RunFolder(tmp_path / "file")
 
 
-@pytest.mark.parametrize("name", [".lock", "journal", "journal/journal.jsonl", "units"])
+@pytest.mark.parametrize("name", [".lock", "journal", "journal/journal.jsonl", "units", "nested", "whole"])
 @pytest.mark.parametrize("kind", ["link", "hard link", "pipe"])
 def test_a_folder_that_would_write_elsewhere_is_refused(tmp_path, name, kind):
     victim, folder = tmp_path / "victim", tmp_path / "run"

@@ -74,6 +74,18 @@ def test_a_ragged_line_far_down_is_named(tmp_path: Path, monkeypatch: pytest.Mon
         list(batches.frames())
 
 
+def test_a_quote_that_is_never_closed_is_named_before_the_file_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cupel.data.streamed.blocks.SNIFFED_BYTES", 20)
+    monkeypatch.setattr("cupel.data.streamed.blocks.BLOCK_BYTES", 30)
+    monkeypatch.setattr("cupel.data.streamed.blocks.MOST_HELD_BYTES", 60)
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "3,4\n" * 50 + '5,"6\n' + '7,"8"\n' * 50)
+    batches = TextTable.of(path, b"a,b")
+    assert batches is not None
+    with pytest.raises(DataError, match="a quote opens at line 52 and is not closed"):
+        list(batches._blocks())
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfea\x00,\x00", b'{"a": 1}\n', b"", b"just words\n"])
 def test_what_is_no_plain_table_is_left_to_who_reads_it_whole(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"

@@ -57,6 +57,14 @@ def test_pieces_of_any_length_give_the_same_rows() -> None:
     assert len(places) == 400
 
 
+def test_nan_and_null_are_one_class() -> None:
+    cells = [None if n % 11 == 0 else float("nan") if n % 7 == 0 else float(n % 2) for n in range(N)]
+    found, places = drawn_from(FRAME.with_columns(pl.Series("y", cells)), classes="y")
+    plain = [None if cell is None or cell != cell else cell for cell in cells]
+    assert places == drawn_from(FRAME.with_columns(pl.Series("y", plain)), classes="y")[1] == sorted(set(places))
+    assert found.height == pytest.approx(400, abs=2)
+
+
 def test_each_class_has_its_share_and_rare_ones_some_rows() -> None:
     found, _ = drawn_from(FRAME, classes="y")
     counts = dict(found["y"].value_counts().iter_rows())
