@@ -384,7 +384,7 @@ def _seconds_to_conclude(problem: Problem, budget: Budget, trials: Sequence[Tria
     if budget.seconds is None:
         return 0.0
     n_samples, n_outputs = problem.dataset.n_samples, problem.task.n_judged
-    needed = 3.0 + min(n_samples, MOST_ROWS_TO_PROVE) / 8_000 + n_samples * n_outputs / 100_000
+    needed = min(3.0, 0.15 * budget.seconds) + min(n_samples, MOST_ROWS_TO_PROVE) / 8_000 + n_samples * n_outputs / 100_000
     needed += SHARE_TO_CONCLUDE * budget.seconds + SECONDS_TO_PROVE_A_TRIAL * sum(trial.is_usable for trial in trials)
     needed += SECONDS_TO_PACK_A_BYTE * sum(sorted(trial.n_bytes for trial in trials)[-2:])
     return min(needed, budget.seconds / 2)
