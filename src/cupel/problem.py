@@ -280,10 +280,6 @@ def _sample_of(source: Any, settings: Settings, *, limits: Limits | None, second
         raise UsageError("a sample can be drawn of Parquet, Arrow and CSV files in UTF-8 alone; leave --sample out.")
     if batches is None:
         return _Sample(source=source)
-    if settings.sample is not None and settings.sample < FEWEST_SAMPLED:
-        raise UsageError(
-            f"a sample of {settings.sample} rows was asked for; give at least {FEWEST_SAMPLED}, or leave --sample out."
-        )
     most = None if limits is None else limits.memory_bytes
     memory_bytes = float(machine.usable_memory_bytes() if most is None else most)
     needed = streamed.needed_bytes(batches)
