@@ -96,10 +96,12 @@ def test_what_needs_all_rows_is_refused(table: Path, wish: dict[str, Any]) -> No
 
 def finished(problem: Problem, folder: Path) -> dict[str, Any]:
     """A final fit in this process."""
-    family = next(family for family in problem.families if family.fit_stored)
+    family = next(family for family in problem.families if not family.is_baseline)
     preset = family.portfolio(problem.task)[0]
-    config = replace(preset.config, max_rounds=30, learning_rate=0.1)
-    candidate = SimpleNamespace(config=config, recipe=None, preparation=preset.preparation, key="k", name="LightGBM-1")
+    config = replace(preset.config, max_rounds=30, learning_rate=0.1) if family.name == "LightGBM" else preset.config
+    candidate = SimpleNamespace(
+        config=config, recipe=preset.recipe, preparation=preset.preparation, key="k", name=f"{family.name}-1"
+    )
     given = making.handover(problem, units=folder / "units", kept_bytes=0.0)
     assignment = Assignment(candidate=candidate, family=family, folds=())  # type: ignore[arg-type]
     return finishing.fitted(given, assignment, folder=folder / all_rows.FOLDER, deadline=Deadline(), progress=lambda _: None)
@@ -118,6 +120,17 @@ def test_the_final_fit_sees_all_rows_but_those_that_judge(table: Path, tmp_path:
     assert not (tmp_path / all_rows.FOLDER / "rows").exists()
     again = finished(problem, tmp_path)
     assert {**again, "seconds": 0, "seconds_to_train": 0} == {**facts, "seconds": 0, "seconds_to_train": 0}
+
+
+@pytest.mark.parametrize("family", ["MLP", "RealMLP"])
+def test_a_network_too_is_fitted_on_all_rows(family: str, table: Path, tmp_path: Path) -> None:
+    problem = asked(table, families=(family,))
+    facts = finished(problem, tmp_path)
+    rows = facts["rows"]
+    assert sum(rows.values()) == N_ROWS
+    told = all_rows.settled(problem, tmp_path, model=(tmp_path / all_rows.FOLDER / "model.onnx").read_bytes()).promises["rows"]
+    assert told["candidate"] == f"{family}-1"
+    assert told["scores"]["final"]["estimate"] > 0.8
 
 
 def test_no_group_judges_that_was_learned_from(table: Path, tmp_path: Path) -> None:
@@ -155,7 +168,7 @@ def test_without_a_final_fit_the_reason_is_told(table: Path, tmp_path: Path) -> 
 
 def test_a_candidate_that_cannot_is_told(table: Path, tmp_path: Path) -> None:
     problem = asked(table)
-    proposal = SimpleNamespace(family=SimpleNamespace(fit_stored=None))
+    proposal = SimpleNamespace(family=SimpleNamespace(learns_in_pieces=False))
     tried = SimpleNamespace(score=1.0, trial=SimpleNamespace(status=Status.DONE), proposal=proposal)
     with RunFolder(tmp_path) as folder:
         runner = SimpleNamespace(folder=folder)
@@ -189,6 +202,12 @@ def test_a_damaged_final_fit_counts_as_none(table: Path, tmp_path: Path) -> None
     facts = finished(problem, tmp_path)
     assert all_rows._facts(folder)["key"] == facts["key"]
     unjudged = {"rows": {**facts["rows"], "judged": 0}}
+    judged = folder / "judged-0-numbers.npy"
+    content = judged.read_bytes()
+    judged.write_bytes(content[:-8] + b"\x00\x00\x80\x3f" * 2)
+    assert all_rows._facts(folder) == {}
+    judged.write_bytes(content)
+    assert all_rows._facts(folder)["key"] == facts["key"]
     for harm in ({"n_pieces": "many"}, {"n_pieces": 10**400}, {"rows": 5}, unjudged, {"share": None}):
         (folder / "facts.json").write_text(json.dumps({**facts, **harm}))
         assert all_rows.settled(problem, tmp_path, model=b"model").model == b"model"
@@ -214,7 +233,7 @@ def refusal_of(table: Path, run: Path, error: BaseException) -> dict[str, Any]:
         raise error
 
     candidate = SimpleNamespace(key="k", name="LightGBM-1")
-    proposal = SimpleNamespace(family=SimpleNamespace(fit_stored=1), candidate=candidate)
+    proposal = SimpleNamespace(family=SimpleNamespace(learns_in_pieces=True), candidate=candidate)
     tried = SimpleNamespace(score=1.0, trial=SimpleNamespace(status=Status.DONE), proposal=proposal)
     with RunFolder(run) as folder:
         problem, executor = asked(table), SimpleNamespace(finish=finish)

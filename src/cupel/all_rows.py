@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import shutil
 import time
@@ -23,13 +24,12 @@ from cupel.core.storage import write_json
 from cupel.core.trial import Status
 from cupel.core.uncertainty import Uncertainty
 from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
-from cupel.finishing import FACTS, MOST_JUDGED, PARTS, ROWS, SHARE_JUDGED, judged_piece, key_of
+from cupel.finishing import FACTS, MOST_BYTES, MOST_JUDGED, PARTS, ROWS, SHARE_JUDGED, judged_piece, key_of, sha256_of
 from cupel.problem import Problem
 
 Array = NDArray[Any]
 FOLDER = "whole"
 REFUSED = "refused.json"
-MOST_BYTES = 8 << 30
 SHARE_OF_TIME, LEAST_SECONDS, MOST_OF_TIME = 0.3, 20.0, 0.4
 PASSES = 1.6
 """So often what counting all rows took is needed to prepare them."""
@@ -54,7 +54,7 @@ class Final:
 
 def seconds_kept(problem: Problem, seconds: float | None) -> float:
     """What is kept of a run of so many seconds for the final fit."""
-    if problem.whole is None or seconds is None or not any(family.fit_stored for family in problem.families):
+    if problem.whole is None or seconds is None or not any(family.learns_in_pieces for family in problem.families):
         return 0.0
     wanted = PASSES * problem.whole.seconds + max(LEAST_SECONDS, SHARE_OF_TIME * seconds)
     return min(wanted, MOST_OF_TIME * max(seconds - problem.whole.seconds, 0.0))
@@ -117,7 +117,9 @@ def _chosen(tried: Sequence[tuning.Tried]) -> tuning.Tried | None:
     able = [
         each
         for each in tried
-        if each.score is not None and each.trial.status in (Status.DONE, Status.CUT_SHORT) and each.proposal.family.fit_stored
+        if each.score is not None
+        and each.trial.status in (Status.DONE, Status.CUT_SHORT)
+        and each.proposal.family.learns_in_pieces
     ]
     return max(able, key=lambda each: each.score or -math.inf, default=None)
 
@@ -228,15 +230,16 @@ def _facts(folder: Path) -> dict[str, Any]:
 
 
 def _is_complete(facts: Any, folder: Path) -> bool:
-    """Whether everything is said that is read later, some rows judge, and all files of theirs are there."""
+    """Whether everything is said that is read later, some rows judge, and all files are as they were written."""
     counts = (facts["n_pieces"], *(facts["rows"][name] for name in ("trained", "stopped", "judged")))
     are_plain = all(
         isinstance(facts[name], kind) for name, kind in (("candidate", str), ("cut_short", bool), ("share", int | float))
     )
     if not are_plain or any(type(count) is not int or count < 1 for count in counts):
         return False
-    judged = (folder / f"judged-{number}-{name}.npy" for number in range(facts["n_pieces"]) for name in PARTS)
-    return (folder / "golden.npy").is_file() and all(path.is_file() for path in judged)
+    files = facts["files"]
+    judged = (f"judged-{number}-{name}.npy" for number in range(facts["n_pieces"]) for name in PARTS)
+    return all(files[name] == sha256_of(folder / name) for name in itertools.chain(("model.onnx", "golden.npy"), judged))
 
 
 def _reason(folder: Path) -> str:

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from cupel.core import machine, registry
 from cupel.core.budget import Deadline
 from cupel.core.dataset import Dataset
 from cupel.core.errors import TrainingError
+from cupel.core.family import Family, FittedUnit
 from cupel.core.feeds import feeds_of
 from cupel.core.inputs import Inputs, InputShape
 from cupel.core.preparation import FittedPreparation
 from cupel.core.storage import npy, write_bytes, write_json
 from cupel.core.stored import StoredRows, StoredUnit
 from cupel.core.task import Task
+from cupel.core.untrusted import read_bytes
 from cupel.data.streamed import Piece, Whole
 
 Array = NDArray[Any]
@@ -32,6 +35,7 @@ LEAST_SHARE, EVEN_WORK, PASSES = 0.01, 0.7, 1.3
 MOST_JUDGED, SHARE_JUDGED = 200_000, 0.1
 MOST_TO_STOP, SHARE_TO_STOP = 100_000, 0.05
 LEAST_FREE_BYTES = 200_000_000
+MOST_BYTES = 8 << 30
 FACTS, ROWS = "facts.json", "rows"
 PARTS = ("numbers", "codes", "answers", "marks")
 """Of the rows that judge, a file each for every piece: what a graph reads, the truth, and the mark that a row or group has."""
@@ -55,7 +59,7 @@ def fitted(
     """
     started, dataset = time.monotonic(), given.dataset
     whole, family = Whole.from_json(given.facts["whole"]), assignment.family
-    assert family.fit_stored is not None, "asked only of families that can"
+    assert family.learns_in_pieces, "asked only of families that can"
     assert dataset.task is not None, "a run's dataset has a task"
     seed = int(given.facts["seed"])
     prepared = assignment.candidate.preparation.fit(dataset, np.arange(dataset.n_samples), seed=seed)
@@ -66,7 +70,7 @@ def fitted(
         progress(0.5 * writing.n_rows / whole.n_rows)
         if deadline.passed:
             raise TrainingError("time was up while all rows were prepared; give the run more time with --time.")
-    model = family.fit_stored(
+    model = _learner(family)(
         writing.unit(seed=seed),
         config=assignment.candidate.config,
         recipe=assignment.candidate.recipe,
@@ -86,17 +90,32 @@ def fitted(
         "cut_short": model.cut_short,
         "seconds": time.monotonic() - started,
         "seconds_to_train": model.seconds,
+        "files": {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.is_file()},
     }
     write_json(folder / FACTS, facts)
     return facts
 
 
+def _learner(family: Family) -> Callable[..., FittedUnit]:
+    """What learns from stored rows: the family itself, or the loop that trains every network."""
+    if family.fit_stored is not None:
+        return family.fit_stored
+    from cupel import training  # PyTorch with it, which families that train themselves do without
+
+    return partial(training.fit_stored, family)
+
+
 def _affordable_share(assignment: execution.Assignment, inputs: Inputs, whole: Whole, *, task: Task, seconds: float) -> float:
     """The share of all rows that there is time to learn from: fewer rows well are better than all of them hardly begun."""
-    shape, candidate = InputShape.covering([inputs]), assignment.candidate
-    cost = assignment.family.cost(whole.n_rows, shape, candidate.config, candidate.recipe, task)
+    shape, family, candidate = InputShape.covering([inputs]), assignment.family, assignment.candidate
+    config, recipe = candidate.config, candidate.recipe
     left = (seconds - PASSES * whole.seconds) * machine.usable_cores() ** EVEN_WORK
-    return float(np.clip(left / max(cost.seconds, 1e-9), LEAST_SHARE, 1.0))
+    if family.fit_stored is None:
+        n_rows = family.samples_within(left, n_rows=whole.n_rows, shape=shape, config=config, recipe=recipe, task=task)
+        share = n_rows / whole.n_rows
+    else:
+        share = left / max(family.cost(whole.n_rows, shape, config, recipe, task).seconds, 1e-9)
+    return float(np.clip(share, LEAST_SHARE, 1.0))
 
 
 def key_of(dataset: Dataset, candidate_key: str, *, seed: int) -> str:
@@ -212,6 +231,11 @@ def _export(given: execution.Handover, preparation: FittedPreparation, model: An
     packing.parity(content, feeds_of(dataset, golden, inputs), expected, scale=float(given.facts["spread"]))
     write_bytes(folder / "golden.npy", npy(expected.astype(np.float64)))
     write_bytes(folder / "model.onnx", content)
+
+
+def sha256_of(path: Path) -> str:
+    """Of what a file of a final fit holds."""
+    return hashlib.sha256(read_bytes(path, most_bytes=MOST_BYTES)).hexdigest()
 
 
 def judged_piece(like: Dataset, *, numbers: Array, codes: Array, answers: Array) -> Dataset:

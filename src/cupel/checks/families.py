@@ -218,6 +218,18 @@ def passes_gradients_to_every_parameter(bench: Bench) -> None:
     bench.demand(not still, f"no gradient reaches {', '.join(still)}", advice="use the parameter in forward, or drop it")
 
 
+def says_whether_it_remembers(bench: Bench) -> None:
+    """A network that looks its training rows up says so: it cannot learn from rows that are not in memory."""
+    keeps = False
+    if bench.family.build is not None:
+        from cupel.core.layers import Network
+
+        network, _ = _network(bench, bench.presets[0].config, bench.unit(bench.presets[0])[1])
+        keeps = any(isinstance(part, Network) and type(part).remember is not Network.remember for part in network.modules())
+    said = "says that it" if bench.family.remembers else "does not say that it"
+    bench.demand(keeps == bench.family.remembers, f"it {said} remembers training rows", advice="set `remembers` as it is")
+
+
 def memorises_a_small_batch(bench: Bench) -> None:
     """A network can learn a few rows by heart, with targets that mean nothing; masks, which move with pictures, are their own."""
     if bench.family.build is None:
@@ -289,6 +301,7 @@ FAMILY_CHECKS: tuple[Callable[[Bench], None], ...] = (
     leaves_as_onnx,
     builds_at_every_end_of_its_space,
     passes_gradients_to_every_parameter,
+    says_whether_it_remembers,
     memorises_a_small_batch,
     goes_on_from_a_checkpoint,
     stops_when_time_is_up,

@@ -44,6 +44,7 @@ class UnitData:
 
 
 LEAST_SHARE, LEAST_SHARE_IN_A_HURRY = 0.5, 0.25
+SPARED = 1.5
 
 
 class FittedModel(Protocol):
@@ -105,7 +106,8 @@ class Family:
     after another, each on all cores. One that `joins` builds networks of one member that answer row by row and need nothing
     but their blocks: built with more outputs, they are parts of a network that reads several modalities.
     `trunk` are the beginnings of the names of those weights of a network that make features, so that another run can start from
-    them; empty where nothing can. `fit_stored` learns from rows that are not in memory at once; None where it cannot.
+    them; empty where nothing can. `fit_stored` learns from rows that are not in memory at once, for families that train
+    themselves; None where it cannot. One that `remembers` builds networks that look their training rows up to predict.
     """
 
     name: str
@@ -121,10 +123,27 @@ class Family:
     hurries: bool = False
     folds_apart: bool = False
     joins: bool = False
+    remembers: bool = False
     trunk: tuple[str, ...] = ()
     fit_stored: FitStored | None = None
     fit: FitFunction | None = None
     build: BuildFunction | None = None
+
+    @property
+    def learns_in_pieces(self) -> bool:
+        """Whether it can learn from rows that are not in memory at once."""
+        return self.fit_stored is not None or (self.build is not None and not self.remembers)
+
+    def samples_within(
+        self, seconds: float, *, n_rows: int, shape: InputShape, config: Any, recipe: Recipe | None, task: Task
+    ) -> float:
+        """Rows that a network can learn from in so many seconds, each counted as often as it is seen.
+
+        By its own estimate of a training on `n_rows`, which counts on an early end that is not to be counted on here.
+        """
+        pace = (recipe or Recipe()).pace(n_rows)
+        whole = SPARED * self.cost(n_rows, shape, config, recipe, task).seconds
+        return seconds / max(whole, 1e-9) * pace.n_epochs * pace.n_steps * pace.batch_size
 
     @property
     def least_share(self) -> float:

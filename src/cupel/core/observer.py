@@ -31,7 +31,10 @@ class Observer(Protocol):
         ...
 
     def trial_finished(self, trial: Trial, *, score: str, best: str, best_score: str) -> None:
-        """A candidate ended; scores are written out with their metric, "" where there is none; `best` names the best so far."""
+        """A candidate ended; scores are written out with their metric, "" where there is none.
+
+        `best` names the best so far; its score comes with the 95% interval, in which the choice is not allowed for.
+        """
         ...
 
     def close(self) -> None:

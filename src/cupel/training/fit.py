@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from cupel.core import machine
 from cupel.core.budget import Deadline
 from cupel.core.checkpoints import Checkpoints
@@ -15,13 +17,16 @@ from cupel.core.family import Family, FittedUnit, UnitData
 from cupel.core.inputs import InputShape
 from cupel.core.keeping import Part
 from cupel.core.recipe import Recipe
+from cupel.core.stored import StoredUnit
 from cupel.core.task import Task
 from cupel.training.bagging import as_one, bags_of
-from cupel.training.crew import N_STACKS, divided, is_worth_a_thread, work_on
+from cupel.training.crew import N_STACKS, SECONDS_WORTH_A_THREAD, divided, is_worth_a_thread, work_on
 from cupel.training.environment import load_optimisers, settled, without_denormals
 from cupel.training.keeper import Keeper
 from cupel.training.trainer import Trainer
 from cupel.training.watch import Watch
+
+MOST_STOP_ROWS = 20_000
 
 
 def fit(
@@ -73,6 +78,36 @@ def fit(
         work_on(groups, teach, deadline=deadline, progress=progress)
     done = [fitted[position] for position in range(len(bags))]
     return [as_one(done[start : start + n_bags]) for start in range(0, len(bags), n_bags)]
+
+
+def fit_stored(
+    family: Family,
+    unit: StoredUnit,
+    *,
+    config: Any,
+    recipe: Recipe | None,
+    task: Task,
+    deadline: Deadline | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> FittedUnit:
+    """One model of a network that learns from rows in files, as often as there is time for, once in any case where there is.
+
+    Bags are not made: with so many rows there is nothing to average out. Of the rows that stop training some thousands are looked
+    at, from all over.
+
+    Raises:
+        TrainingError: time was up before the first step, or a loss is not finite.
+    """
+    deadline, rows = deadline or Deadline(), unit.train
+    some = np.linspace(0, unit.stop.n_samples - 1, min(unit.stop.n_samples, MOST_STOP_ROWS)).astype(int)
+    unit = replace(unit, stop=unit.stop.at(some), stop_target=unit.stop_target[some])
+    shape = InputShape.covering([rows.between(0, 1), unit.stop])
+    trainer = Trainer(family, config, replace(recipe or Recipe(), bags=1, batch_size=0), task, shape, "cpu")
+    asked = {"n_rows": rows.n_samples, "shape": shape, "config": config, "recipe": trainer.recipe, "task": task}
+    pace = trainer.recipe.pace_of_many(rows.n_samples, most_samples=family.samples_within(deadline.remaining, **asked))
+    is_divided = family.samples_within(SECONDS_WORTH_A_THREAD, **asked) < pace.batch_size
+    with settled(threads=machine.usable_cores() if is_divided else 1), without_denormals():
+        return trainer.fit_stored(unit, pace=pace, watch=Watch(deadline, report=progress))
 
 
 def _one_by_one(

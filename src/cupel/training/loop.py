@@ -23,7 +23,8 @@ from cupel.training.optimiser import Stepper
 from cupel.training.outcome import BestWeights, Outcome
 from cupel.training.range_test import rate_factors
 from cupel.training.schedule import PLATEAU_FACTOR, factor
-from cupel.training.stacking import Order, Stack
+from cupel.training.stacking import Stack
+from cupel.training.stored import StoredStack
 from cupel.training.watch import Watch
 
 PLATEAU_PATIENCE = 5
@@ -46,7 +47,7 @@ class Epoch:
 class Lesson:
     """What is learned from: rows to train on, rows to stop by, and which folds (numbers, seeds) the models belong to."""
 
-    train: Stack
+    train: Stack | StoredStack
     stop: Stack
     folds: Sequence[int]
     seeds: Sequence[int]
@@ -68,7 +69,7 @@ class Loop:
         self._network, self._recipe, self._pace, self._watch = network, recipe, pace, watch
         self._keeper = keeper or Keeper()
         self._train, self._stop, self._folds = lesson.train, lesson.stop, list(lesson.folds)
-        self._orders = [Order(size, seed=seed) for size, seed in zip(self._train.sizes, lesson.seeds, strict=True)]
+        self._orders = self._train.orders(lesson.seeds)
         self._n_outputs, self._seeds = lesson.n_outputs, lesson.seeds
         self._class_weights: Tensor | None = None
         targets = self._train.targets()
@@ -82,8 +83,7 @@ class Loop:
         self._sample: Tensor | None = None  # rows that statistics of averaged weights are taken from, (M, N)
         if network.normalisations():
             n_rows = min(N_STATISTICS_ROWS, pace.n_steps * pace.batch_size)
-            orders = [Order(size, seed=seed) for size, seed in zip(self._train.sizes, lesson.seeds, strict=True)]
-            self._sample = torch.stack([order.take(n_rows) for order in orders])
+            self._sample = torch.stack([order.take(n_rows) for order in self._train.orders(lesson.seeds)])
         self.outcomes = [Outcome() for _ in self._places]
         self.best = BestWeights(network)
 
@@ -149,7 +149,7 @@ class Loop:
 
     def _tested_rates(self) -> list[float]:
         """Factors on the recipe's learning rate by a range test of each model, on batches in an order of its own."""
-        orders = [Order(size, seed=seed) for size, seed in zip(self._train.sizes, self._seeds, strict=True)]
+        orders = self._train.orders(self._seeds)
 
         def losses() -> Tensor:
             rows = torch.stack([order.take(self._pace.batch_size) for order in orders])

@@ -36,9 +36,12 @@ class Order:
     def take(self, n: int) -> Tensor:
         """The next `n` rows."""
         while len(self._waiting) < n:
-            self._waiting = torch.cat([self._waiting, torch.randperm(self._n_rows, generator=self._generator)])
+            self._waiting = torch.cat([self._waiting, self._more()])
         taken, self._waiting = self._waiting[:n], self._waiting[n:]
         return taken
+
+    def _more(self) -> Tensor:
+        return torch.randperm(self._n_rows, generator=self._generator)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Where it is, for a checkpoint."""
@@ -61,7 +64,7 @@ class Stack:
         self._longest = max(self.sizes)
         all_blocks = [padded(part, shape) for part in parts]
         self._blocks = {name: self._stacked([blocks[name] for blocks in all_blocks]) for name in all_blocks[0]}
-        self._target = self._stacked([target.astype(_kept_as(target)) for target in targets])
+        self._target = self._stacked([target.astype(kept_as(target)) for target in targets])
         self._places = list(range(len(parts)))
         self._shift = self._shifts()
 
@@ -79,6 +82,10 @@ class Stack:
         self._places = [self._places[model] for model in models]
         self.sizes = [self.sizes[model] for model in models]
         self._shift = self._shifts()
+
+    def orders(self, seeds: Sequence[int]) -> list[Order]:
+        """An order for each of the models that are left."""
+        return [Order(size, seed=seed) for size, seed in zip(self.sizes, seeds, strict=True)]
 
     def batch(self, rows: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """The samples at `rows` (M, B): blocks (M, B, width) and targets (M, B)."""
@@ -116,7 +123,7 @@ class Stack:
             yield blocks, self._target[self._places, start:stop], real
 
 
-def _kept_as(target: Array) -> np.dtype[Any]:
+def kept_as(target: Array) -> np.dtype[Any]:
     """Masks as they are, a byte each; classes as whole numbers, all else as float32."""
     return target.dtype if target.ndim == 3 else np.dtype(np.int64 if target.dtype.kind in "iu" else np.float32)
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from cupel.core.family import Family, FittedModel, FittedUnit, UnitData
 from cupel.core.inputs import InputShape
 from cupel.core.layers import Network
-from cupel.core.recipe import Recipe
+from cupel.core.recipe import Pace, Recipe
+from cupel.core.stored import StoredUnit
 from cupel.core.task import Task
 from cupel.training.keeper import Keeper
 from cupel.training.loop import Lesson, Loop
@@ -23,6 +24,7 @@ from cupel.training.model import MeanOfModels, TargetScale, TrainedNetwork
 from cupel.training.outcome import Outcome
 from cupel.training.snapshots import best_run
 from cupel.training.stacking import Stack
+from cupel.training.stored import StoredStack
 from cupel.training.warm import warm_state
 from cupel.training.watch import Watch
 
@@ -68,6 +70,32 @@ class Trainer:
             self._fitted(unit, loop, rows=lesson.train.fold(place), place=place, scale=scale)
             for place, (unit, scale) in enumerate(zip(units, scales, strict=True))
         ]
+
+    def fit_stored(self, unit: StoredUnit, *, pace: Pace, watch: Watch) -> FittedUnit:
+        """The one model that learns from rows in files; it predicts nothing yet."""
+        scale = None if self.task.form.has_probabilities else TargetScale.of(unit.train_target)
+        target = unit.train_target if scale is None else scale.standardised(unit.train_target)
+        lesson = Lesson(
+            train=StoredStack(unit.train, target, self.shape, device=self.device),
+            stop=self._stack([unit.stop], [unit.stop_target], [scale]),
+            folds=[0],
+            seeds=[unit.seed],
+            n_outputs=self.task.n_outputs,
+            n_classes=len(self.task.classes),
+        )
+        loop = Loop(self._begun(lesson, [{}]), self.recipe, pace=pace, lesson=lesson, watch=watch)
+        loop.run()
+        few = unit.stop.at(np.arange(1))
+        like = UnitData(
+            fold=0,
+            seed=unit.seed,
+            train=few,
+            train_target=unit.stop_target[:1],
+            stop=unit.stop,
+            stop_target=unit.stop_target,
+            valid=few,
+        )
+        return self._fitted(like, loop, rows=lesson.train.fold(0), place=0, scale=scale)
 
     def _begun(self, lesson: Lesson, starts: Sequence[Mapping[str, Array]]) -> Network:
         """A network whose models have each seen a sample of their own rows, or start from the weights that they are given.

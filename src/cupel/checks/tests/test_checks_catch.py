@@ -92,6 +92,7 @@ def family_with(fault: str) -> Family:
         space=lambda task: Space.around(preset, config=only),
         cost=lambda n_train, shape, config, recipe, task: Cost(seconds=seconds, memory_bytes=1.0),
         fit=fit_with(fault),
+        remembers=fault == "remembers nothing",
     )
 
 
@@ -115,6 +116,7 @@ def test_a_sound_family_passes_every_check(check: Any) -> None:
         ("mixes rows", families.predicts_each_row_by_itself),
         ("draws from nowhere", families.repeats_itself),
         ("emits otherwise", families.leaves_as_onnx),
+        ("remembers nothing", families.says_whether_it_remembers),
     ],
 )
 def test_a_planted_fault_is_caught(fault: str, check: Any) -> None:

@@ -336,5 +336,6 @@ spec = Family(
     space=space,
     cost=cost,
     is_deep=True,
+    remembers=True,
     build=build,
 )

@@ -1,0 +1,107 @@
+"""A network learns from rows in files what it learns from rows in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cupel import training
+from cupel.core.budget import Deadline
+from cupel.core.errors import TrainingError
+from cupel.core.inputs import InputShape
+from cupel.core.recipe import LOOKS_AT_MANY, Recipe
+from cupel.core.stored import StoredRows, StoredUnit
+from cupel.training import stored
+from cupel.training.stored import PieceOrder, StoredStack
+from cupel.training.tests.making_units import BINARY, TASKS, TINY, unit_of
+from cupel.training.tests.making_units import Config as NetworkConfig
+
+SMALL_PIECE = 16
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "ROWS_OF_A_PIECE", SMALL_PIECE)
+    monkeypatch.setattr(stored, "BYTES_SHUFFLED", 0)
+    monkeypatch.setattr(stored, "FEWEST_PIECES", 3)
+
+
+def stored_unit(folder: Path, kind: str, *, n_train: int = 1200) -> StoredUnit:
+    unit = unit_of(TASKS[kind], n_train=n_train, n_stop=200)
+    rows = StoredRows(folder / "rows")
+    for start in range(0, n_train, 500):
+        rows.append(unit.train.at(np.arange(start, min(start + 500, n_train))))
+    return StoredUnit(seed=unit.seed, train=rows, train_target=unit.train_target, stop=unit.stop, stop_target=unit.stop_target)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_every_row_comes_once_before_any_comes_again() -> None:
+    order = PieceOrder(1000, n_pieces=3, seed=0)
+    first = torch.cat([order.take(7) for _ in range(143)])
+    assert sorted(first[:1000].tolist()) == list(range(1000))
+    tensors, facts = order.state()
+    following = [order.take(100) for _ in range(12)]
+    other = PieceOrder(1000, n_pieces=3, seed=1)
+    other.restore(tensors, facts)
+    assert all(torch.equal(rows, other.take(100)) for rows in following)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_batch_is_of_rows_from_several_places() -> None:
+    rows = PieceOrder(960, n_pieces=3, seed=0).take(48)
+    pieces = (rows // SMALL_PIECE).unique()
+    assert len(pieces) == 3
+    assert not torch.equal(rows, rows.sort().values)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_batches_are_the_rows_that_were_asked_for(tmp_path: Path) -> None:
+    unit = stored_unit(tmp_path, "regression")
+    shape = InputShape.covering([unit.stop])
+    whole = unit.train.between(0, unit.train.n_samples)
+    stack = StoredStack(unit.train, unit.train_target, shape, device="cpu")
+    (order,) = stack.orders([5])
+    for _ in range(120):
+        rows = order.take(40)
+        blocks, target = stack.batch(rows[None])
+        for name, block in blocks.items():
+            np.testing.assert_array_equal(block[0].numpy(), whole.blocks[name][rows.numpy()])
+        np.testing.assert_array_equal(target[0].numpy(), unit.train_target[rows.numpy()].astype(np.float32))
+    held = next(iter(stack._blocks.values()))
+    assert len(held) == 3 * 3 * SMALL_PIECE < unit.train.n_samples
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("kind", TASKS)
+def test_what_is_learned_is_as_good_as_in_memory(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "FEWEST_PIECES", 32)
+    unit, heard = stored_unit(tmp_path, kind), []
+    recipe, config = Recipe(learning_rate=3e-3, epochs=16), NetworkConfig()
+    how = {"config": config, "recipe": recipe, "task": TASKS[kind]}
+    fitted = [training.fit_stored(TINY, unit, progress=heard.append, **how) for _ in range(2)]
+    plain = training.fit(TINY, [unit_of(TASKS[kind], n_train=1200, n_stop=200)], **how)
+    losses = fitted[0].curve["stop_loss"]
+    assert losses == fitted[1].curve["stop_loss"]
+    assert len(losses) <= LOOKS_AT_MANY
+    assert min(losses) < losses[0]
+    assert min(losses) < 1.2 * min(plain[0].curve["stop_loss"])
+    assert fitted[0].model.predict(unit.stop).shape == (200, TASKS[kind].n_outputs)
+    assert heard[-1] > 0.5
+
+
+def test_time_that_is_up_before_the_first_step_is_told(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="before the first step"):
+        training.fit_stored(
+            TINY, stored_unit(tmp_path, "binary"), config=NetworkConfig(), recipe=Recipe(), task=BINARY, deadline=Deadline(0.0)
+        )
+
+
+def test_a_pass_is_made_whatever_the_time_and_no_more_than_sixteen() -> None:
+    recipe = Recipe()
+    few, many = (recipe.pace_of_many(10_000_000, most_samples=most) for most in (1.0, 1e12))
+    assert few.n_steps * few.n_epochs * few.batch_size == pytest.approx(1e7, rel=0.01)
+    assert many.n_steps * many.n_epochs * many.batch_size == pytest.approx(16e7, rel=0.01)
+    assert few.batch_size == many.batch_size == 1024
