@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -31,6 +31,7 @@ from cupel.core.uncertainty import Uncertainty
 from cupel.core.weights import Weights
 from cupel.problem import Problem
 from cupel.run import Run
+from cupel.yardstick import blender, scorer
 
 Array = NDArray[Any]
 MAX_SELECTION_ROWS = 4000
@@ -41,8 +42,6 @@ IMPORTANCE_CELLS, FEWEST_IMPORTANCE_ROWS, N_SHUFFLES = 40_000, 100, 3
 SHARE_TO_EXPLAIN = 0.15
 """Of the time that is left: on so many rows as fit into it importance is measured, so that the cap holds."""
 OCCLUSION_SECONDS = 4.0
-LOG_LOSS_SHARE = 0.02
-N_RACING_RESAMPLES = 200
 SHARE_FOR_CORRECTIONS = 0.25
 MIN_CORRECTIONS = 10
 MAX_DOUBT = 0.1
@@ -64,55 +63,6 @@ class Proven:
     pick: Ensemble
     verdict: verdict.Verdict
     uncertainty: Uncertainty
-
-
-def scorer(problem: Problem) -> Callable[[Array, Array], float]:
-    """`score(predictions, rows)` by the problem's metric, larger is better."""
-    metric = evaluation.metric_named(problem.task.metric, problem.task)
-    target, parts = problem.target, problem.splits.parts
-
-    def score(predictions: Array, rows: Array) -> float:
-        return metric.sign * evaluation.score(metric.within(parts[rows]), target[rows], predictions)
-
-    return score
-
-
-def blender(problem: Problem) -> Callable[[Array, Array], float]:
-    """What ensembles are chosen by: the metric, and for classes a little of the log loss.
-
-    Metrics of ranks and of decisions do not see it when a mixture with a constant flattens probabilities: without this a mixture
-    chosen by ROC-AUC on a table of 5,600 rows had the log loss 0.54, each of its networks 0.41.
-    """
-    score = scorer(problem)
-    if problem.task.form in (Form.VALUES, Form.MASKS):
-        return score
-
-    def both(predictions: Array, rows: Array) -> float:
-        log_loss = evaluation.score("log_loss", problem.target[rows], predictions)
-        return score(predictions, rows) - LOG_LOSS_SHARE * log_loss
-
-    return both
-
-
-def comparer(problem: Problem) -> Callable[..., float]:
-    """`worse(first, second, rows=)`: the probability that the first predictions are worse, by paired bootstrap."""
-    metric = evaluation.metric_named(problem.task.metric, problem.task)
-    groups, seed, target = problem.splits.groups, problem.settings.seed, problem.target
-    parts = problem.splits.parts
-
-    def worse(first: Array, second: Array, *, rows: Array) -> float:
-        own = None if groups is None else groups[rows]
-        n_resamples, within = N_RACING_RESAMPLES, metric.within(parts[rows])
-        found = evaluation.paired_difference(within, target[rows], first, second, groups=own, seed=seed, n_resamples=n_resamples)
-        return float(found.probability_worse)
-
-    return worse
-
-
-def show_score(problem: Problem, score: float) -> str:
-    """A score of `scorer` written out with its metric's name, in the metric's own sense."""
-    metric = evaluation.metric_named(problem.task.metric, problem.task)
-    return f"{metric.label} {score if metric.higher_is_better else -score:.4f}"
 
 
 def conclude(

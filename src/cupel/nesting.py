@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel import evaluation, execution, unsealing, verdict
-from cupel.conclusion import packed_model, proven, show_score
+from cupel.conclusion import packed_model, proven
 from cupel.core.budget import Budget, Deadline, Effort
 from cupel.core.cache import Cache
 from cupel.core.errors import NoModelError
@@ -26,6 +26,7 @@ from cupel.core.storage import npy, write_bytes, write_json
 from cupel.core.trial import Trial
 from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
 from cupel.problem import Problem, divide, outer_parts
+from cupel.yardstick import show_score
 
 Array = NDArray[Any]
 FOLDER, RUN, PREDICTIONS = "nested", "run.json", "predictions.npy"

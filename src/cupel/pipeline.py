@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel import all_rows, data, execution, making, tuning
-from cupel.conclusion import Beside, comparer, conclude, scorer, show_score
+from cupel.conclusion import Beside, conclude
 from cupel.core import machine, registry
 from cupel.core.budget import Budget, Deadline, Effort, seconds_in
 from cupel.core.cache import Cache
@@ -31,6 +31,7 @@ from cupel.nesting import Nesting
 from cupel.problem import Problem, understand
 from cupel.run import Run
 from cupel.version import __version__
+from cupel.yardstick import comparer, scorer, show_interval, show_score
 
 Array = NDArray[Any]
 SHARE_TO_CONCLUDE = 0.03
@@ -339,6 +340,7 @@ def _search(
         run=run,
         score=lambda trial: _score_of(trial, score),
         show=partial(show_score, problem),
+        sure=partial(show_interval, problem),
         n_folds=len(problem.splits.folds),
         time_model=tuning.TimeModel(problem.estimator()),
         observer=observer,

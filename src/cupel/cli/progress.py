@@ -80,8 +80,9 @@ class Lines:
 
     def trial_finished(self, trial: Trial, *, score: str, best: str, best_score: str) -> None:
         """A line with the outcome."""
-        outcome = score if score else f"{trial.status.value}: {trial.reason}"
-        best_so_far = f"   best so far: {best} {best_score}" if best and best != trial.candidate.name else ""
+        is_best = bool(score) and best == trial.candidate.name
+        outcome = best_score if is_best else score if score else f"{trial.status.value}: {trial.reason}"
+        best_so_far = f"   best so far: {best} {best_score}" if best and not is_best else ""
         self._say(f"{self._counter} {trial.candidate.name}: {outcome} ({trial.fit_seconds:.1f} s){best_so_far}")
 
     def close(self) -> None:
@@ -160,10 +161,9 @@ class Live:
         """A line that stays above the bars."""
         from rich.markup import escape
 
-        del best_score  # the line of the best candidate stands above
         colour, mark = COLOURS[trial.status], MARKS[trial.status]
         is_best = bool(score) and best == trial.candidate.name
-        outcome = escape(score if score else f"{trial.status.value}: {trial.reason}")
+        outcome = escape(best_score if is_best else score if score else f"{trial.status.value}: {trial.reason}")
         crown = "  [bold yellow]best so far[/]" if is_best else ""
         seconds = f"[dim]{trial.fit_seconds:6.1f} s[/]" if trial.units else " " * 8
         self._progress.console.print(f"[{colour}]{mark}[/] {escape(trial.candidate.name):<16} {seconds}  {outcome}{crown}")

@@ -67,7 +67,9 @@ def _now(folder: Path, told: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
             left = max(0.0, float(turn["seconds_left"] or 0.0) - (time.time() - turn["time"]))
             yield f"candidate {turn['number']} of {turn['total']}, {turn['of']}; about {left:.0f} s of searching left"
     if "best" in told:
-        yield f"best so far: {told['best']['of']}, {told['best']['score']}"
+        best = told["best"]
+        within = f" (95% interval {best['interval']}; the choice is not allowed for yet)" if "interval" in best else ""
+        yield f"best so far: {best['of']}, {best['score']}{within}"
 
 
 def _times(record: dict[str, Any]) -> str:

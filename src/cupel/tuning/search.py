@@ -37,16 +37,17 @@ class RunTrial(Protocol):
 class Search:
     """What the loop needs beside the strategy.
 
-    `score` judges predictions, of all rows or some (larger is better), and `show` writes such a score out for people;
-    `log` keeps what was decided. Without `racing` every candidate gets all folds. What is estimated to need more than
-    `memory_bytes` is skipped. `to_conclude` is how many seconds of the time must be left after these trials. `fills_time` says
-    that the time, not a number of candidates, ends the search. `reason_to_end` says why it should end at once, "" where it
-    should not.
+    `score` judges predictions, of all rows or some (larger is better), `show` writes such a score out for people, and `sure`
+    the interval of the best so far; `log` keeps what was decided. Without `racing` every candidate gets all folds. What is
+    estimated to need more than `memory_bytes` is skipped. `to_conclude` is how many seconds of the time must be left after
+    these trials. `fills_time` says that the time, not a number of candidates, ends the search. `reason_to_end` says why it
+    should end at once, "" where it should not.
     """
 
     run: RunTrial
     score: Callable[[Trial], float]
     show: Callable[[float], str]
+    sure: Callable[[Trial], str]
     n_folds: int
     time_model: TimeModel
     observer: Observer
@@ -64,6 +65,7 @@ class _State:
 
     tried: list[Tried] = field(default_factory=list)
     best: Tried | None = None
+    best_shown: str = ""
     n_skipped: int = 0
 
     @property
@@ -107,25 +109,22 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
         setup.log("turn", of=proposal.candidate.name, number=n_done + 1, total=total, seconds_left=left)
         tried = _timed(setup, proposal, state, deadline.within(seconds))
         state.add(tried)
-        shown = "" if tried.score is None else setup.show(tried.score)
-        best = state.best
-        _log_end(setup, tried, best, shown)
-        setup.observer.trial_finished(
-            tried.trial,
-            score=shown,
-            best=best.trial.candidate.name if best else "",
-            best_score=setup.show(best.score) if best and best.score is not None else "",
-        )
+        _show_end(setup, tried, state)
     return state.tried
 
 
-def _log_end(setup: Search, tried: Tried, best: Tried | None, shown: str) -> None:
-    """What `cupel status` tells of the best so far, and of what was not begun."""
-    name, trial = tried.trial.candidate.name, tried.trial
+def _show_end(setup: Search, tried: Tried, state: _State) -> None:
+    """What is told of a candidate that ended, and of the best so far; `cupel status` reads it in the journal."""
+    trial, best = tried.trial, state.best
+    shown = "" if tried.score is None else setup.show(tried.score)
     if trial.status is Status.SKIPPED:
-        setup.log("skipped", candidate=name, reason=trial.reason, estimated=trial.estimated_seconds)
+        setup.log("skipped", candidate=trial.candidate.name, reason=trial.reason, estimated=trial.estimated_seconds)
     elif best is tried:
-        setup.log("best", of=name, score=shown)
+        interval = setup.sure(trial)
+        state.best_shown = f"{shown} ({interval})"
+        setup.log("best", of=trial.candidate.name, score=shown, interval=interval)
+    name = best.trial.candidate.name if best else ""
+    setup.observer.trial_finished(trial, score=shown, best=name, best_score=state.best_shown)
 
 
 def estimates_in_words(tried: Sequence[Tried]) -> str:

@@ -19,7 +19,7 @@ def folder(tmp_path):
         journal = opened.journal
         journal.append("turn", of="MLP-1", number=1, total=3, seconds_left=90.0)
         journal.append("timed", candidate="MLP-1", estimated=2.0, seconds=3.0)
-        journal.append("best", of="MLP-1", score="AUC 0.9000")
+        journal.append("best", of="MLP-1", score="AUC 0.9000", interval="0.8500 to 0.9400")
         journal.append("skipped", candidate="MLP-2", reason="it needs 9 GB; fewer columns", estimated=7.0)
         journal.append("turn", of="MLP-3", number=3, total=3, seconds_left=40.0)
         yield opened
@@ -30,7 +30,7 @@ def test_a_run_at_work_is_told_with_its_process_its_best_and_what_is_left(folder
     said = capsys.readouterr().out
     assert f"process {os.getpid()} is at work" in said
     assert "candidate 3 of 3, MLP-3; about" in said
-    assert "best so far: MLP-1, AUC 0.9000" in said
+    assert "best so far: MLP-1, AUC 0.9000 (95% interval 0.8500 to 0.9400; the choice is not allowed for yet)" in said
     assert "estimated 7.0 s" in said
     assert "it needs 9 GB; fewer columns" in said
 

@@ -28,6 +28,7 @@ def setup_of(run=done, *, seconds=1.0, racing=None, n_folds=1, score=None, log=N
         run=run,
         score=score or (lambda trial: float(trial.out_of_fold[0, 0])),
         show=str,
+        sure=lambda trial: "0 to 1",
         n_folds=n_folds,
         time_model=TimeModel(lambda candidate, family: Cost(seconds=seconds, memory_bytes=family.cost().memory_bytes)),
         observer=Silent(),
