@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 PROC = Path("/proc")
 BUSY_STATES = "RD"
 """Running or ready to; waiting for a disk."""
+RECENT_SECONDS = 3.0
+"""A process that held much takes a while to be gone after the kernel has ended it."""
 
 
 def memory_bytes(pid: int) -> int:
@@ -38,6 +41,28 @@ def n_ended_for_memory() -> int:
         if line.startswith("oom_kill "):
             return int(line.split()[1])
     return 0
+
+
+class EndedForMemory:
+    """Whether the kernel has ended any process just now, by a count that somebody looks at every second or so.
+
+    What it ended long ago says nothing of a process that is gone now: others end processes too.
+    """
+
+    def __init__(self) -> None:
+        self._seen = [(time.monotonic(), n_ended_for_memory())]
+
+    def look(self) -> None:
+        """Note the count."""
+        now = time.monotonic()
+        self._seen.append((now, n_ended_for_memory()))
+        while now - self._seen[1][0] > RECENT_SECONDS:
+            del self._seen[0]
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether the count is above that of some seconds ago."""
+        return n_ended_for_memory() > self._seen[0][1]
 
 
 def _proportional(pid: int) -> int:

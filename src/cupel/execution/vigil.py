@@ -36,6 +36,8 @@ class Vigil:
     ) -> None:
         self._memory_bytes = memory_bytes
         self._pid, self._deadline, self._is_to_end = worker.process.pid, deadline, is_to_end
+        self._ended_for_memory = worker.ended_for_memory
+        self._ended_for_memory.look()
         self._given = deadline.remaining
         self._looked = time.monotonic()
         self._used = processes.processor_seconds(self._pid)
@@ -59,6 +61,7 @@ class Vigil:
         if passed < SECONDS_BETWEEN_LOOKS:
             return
         self._looked += passed
+        self._ended_for_memory.look()
         self._count(min(passed, 2 * SECONDS_BETWEEN_LOOKS))
         if self._idle > SECONDS_TO_HANG or self._silent > SECONDS_WITHOUT_BEAT:
             silence = max(self._idle, self._silent)

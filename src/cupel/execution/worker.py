@@ -26,7 +26,7 @@ _lock = threading.Lock()
 class Worker:
     """A process of its own session, so that a signal meant for the run does not reach it.
 
-    `settled` is the folder whose data it works on.
+    `settled` is the folder whose data it works on; at `ended_for_memory` whoever watches it looks every second.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Worker:
         self.channel = Channel(receiving=receiving, sending=os.dup(self.process.stdin.fileno()))
         self.process.stdin.close()
         self.settled: Path | None = None
-        self._n_ended_for_memory = processes.n_ended_for_memory()
+        self.ended_for_memory = processes.EndedForMemory()
 
     @property
     def is_alive(self) -> bool:
@@ -59,8 +59,7 @@ class Worker:
     @property
     def was_ended_for_memory(self) -> bool:
         """Whether the kernel ended it, as far as can be known, since there was no memory left."""
-        is_killed = self.process.poll() == -signal.SIGKILL
-        return is_killed and processes.n_ended_for_memory() > self._n_ended_for_memory
+        return self.process.poll() == -signal.SIGKILL and self.ended_for_memory.is_recent
 
     def last_words(self) -> str:
         """The end of what it and its libraries printed, on one line."""
