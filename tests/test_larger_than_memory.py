@@ -13,9 +13,9 @@ import polars as pl
 import pytest
 
 import cupel
-from cupel import all_rows, data, finishing, making, packing, refitting
+from cupel import all_rows, data, finishing, making, packing, refitting, row_files
 from cupel.core.budget import Deadline
-from cupel.core.errors import DataError, ParityError, TrainingError, UsageError
+from cupel.core.errors import DataError, InterruptedRunError, ParityError, TrainingError, UsageError
 from cupel.core.feeds import feeds_of
 from cupel.core.limits import Limits
 from cupel.core.settings import Settings
@@ -180,7 +180,7 @@ def test_a_candidate_that_cannot_is_told(table: Path, tmp_path: Path) -> None:
 
 def test_where_no_group_is_left_to_judge_nothing_is_trained(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = asked(table, group="who")
-    monkeypatch.setattr(finishing, "SHARE_JUDGED", 0.0)
+    monkeypatch.setattr(row_files, "SHARE_JUDGED", 0.0)
     with pytest.raises(TrainingError, match="left to judge by"):
         finished(problem, tmp_path)
 
@@ -219,10 +219,43 @@ def test_what_goes_wrong_ends_the_final_fit_alone(table: Path, tmp_path: Path, e
     assert str(error) in told
 
 
-def test_stored_rows_are_removed_on_interruption_too(table: Path, tmp_path: Path) -> None:
+def test_stored_rows_stay_where_the_process_is_ended_and_go_where_the_run_is(table: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        refusal_of(table, tmp_path, KeyboardInterrupt())
-    assert not (tmp_path / all_rows.FOLDER / "rows").exists()
+        refusal_of(table, tmp_path / "ended", KeyboardInterrupt())
+    assert (tmp_path / "ended" / all_rows.FOLDER / "rows").exists()
+    with pytest.raises(FileNotFoundError, match="refused"):
+        refusal_of(table, tmp_path / "interrupted", InterruptedRunError("enough"))
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_a_final_fit_that_was_ended_goes_on_with_the_rows_that_are_prepared(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_damaged: bool
+) -> None:
+    monkeypatch.setattr("cupel.data.streamed.batches.MOST_ROWS_OF_A_BATCH", 500)
+    problem = asked(table)
+    whole = finished(problem, tmp_path / "whole")
+    add, added = row_files.RowFiles.add, list[int]()
+
+    def ending(files: row_files.RowFiles, piece: Any) -> None:
+        if len(added) == 4:
+            files._stores["train"].append(files._preparation.transform(piece.dataset, np.arange(3)))  # half of a piece
+            added.append(-1)
+            raise KeyboardInterrupt
+        added.append(files.n_pieces)
+        add(files, piece)
+
+    monkeypatch.setattr(row_files.RowFiles, "add", ending)
+    with pytest.raises(KeyboardInterrupt):
+        finished(problem, tmp_path / "ended")
+    rows = tmp_path / "ended" / all_rows.FOLDER / "rows"
+    if is_damaged:
+        stored = rows / "train" / "numeric.rows"
+        content = stored.read_bytes()
+        stored.write_bytes(content[:4] + bytes(4) + content[8:])
+    facts = finished(problem, tmp_path / "ended")
+    assert added == [0, 1, 2, 3, -1, *([0, 1, 2, 3] if is_damaged else []), 4, 5]
+    assert facts["files"] == whole["files"]
+    assert facts["rows"] == whole["rows"]
 
 
 def refusal_of(table: Path, run: Path, error: BaseException) -> dict[str, Any]:

@@ -24,8 +24,9 @@ from cupel.core.storage import write_json
 from cupel.core.trial import Status
 from cupel.core.uncertainty import Uncertainty
 from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
-from cupel.finishing import FACTS, MOST_BYTES, MOST_JUDGED, PARTS, ROWS, SHARE_JUDGED, judged_piece, key_of, sha256_of
+from cupel.finishing import FACTS, judged_piece, key_of
 from cupel.problem import Problem
+from cupel.row_files import MOST_BYTES, MOST_JUDGED, PARTS, ROWS, SHARE_JUDGED, sha256_of
 
 Array = NDArray[Any]
 FOLDER = "whole"
@@ -75,7 +76,8 @@ def fit_final(
 ) -> None:
     """Fit the best candidate that can on all rows; model and rows to judge by, or why not, are then in the run folder.
 
-    What goes wrong refuses this fit alone: the search has found a model.
+    What goes wrong refuses this fit alone: the search has found a model. Where this process is ended, what was prepared stays in
+    the run folder, to be gone on from.
     """
     if problem.whole is None:
         return
@@ -97,11 +99,9 @@ def fit_final(
     try:
         runner.finish(assignment, folder, deadline=deadline, progress=progress)
     except InterruptedRunError:
-        return
+        shutil.rmtree(folder / ROWS, ignore_errors=True)
     except TrainingError as error:
         _refuse(runner, str(error))
-    finally:
-        shutil.rmtree(folder / ROWS, ignore_errors=True)
 
 
 def _refuse(runner: execution.Runner, reason: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel.core.checkpoints import Checkpoints
 from cupel.core.inputs import Inputs
 
 Array = NDArray[Any]
+BYTES_AT_ONCE = 1 << 24
 
 
 @dataclass(eq=False)
@@ -27,18 +30,48 @@ class StoredRows:
     n_samples: int = 0
     cardinalities: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     _blocks: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = field(default_factory=dict)
+    _checksums: dict[str, int] = field(default_factory=dict)
 
     def append(self, inputs: Inputs) -> None:
         """More rows, prepared in the same way."""
-        if not self._blocks:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.cardinalities = inputs.cardinalities
-            self._blocks = {name: (block.dtype, block.shape[1:]) for name, block in inputs.blocks.items()}
+        self._learn(inputs)
         for name, block in inputs.blocks.items():
             assert (block.dtype, block.shape[1:]) == self._blocks[name], f"a preparation gives {name} one type and shape"
+            content = np.ascontiguousarray(block).data
             with self._path(name).open("ab") as stream:
-                stream.write(np.ascontiguousarray(block).data)
+                stream.write(content)
+            self._checksums[name] = zlib.crc32(content, self._checksums[name])
         self.n_samples += inputs.n_samples
+
+    def state(self) -> dict[str, Any]:
+        """How far it is, as plain values: another process can go on from there."""
+        return {"n_samples": self.n_samples, "checksums": dict(self._checksums)}
+
+    def restore(self, state: Mapping[str, Any], *, like: Inputs) -> None:
+        """Go on with what was written when `state` was asked for; what was written later is cut off. `like` are such rows.
+
+        Raises:
+            OSError, ValueError, KeyError, TypeError: the files are not what they were, or the state is none.
+        """
+        self._learn(like)
+        n_samples = state["n_samples"]
+        if type(n_samples) is not int or n_samples < 0:
+            raise ValueError(f"{n_samples!r} is no number of rows")
+        for name, (dtype, shape) in self._blocks.items():
+            n_bytes = n_samples * math.prod(shape) * dtype.itemsize
+            if n_bytes:
+                self._checksums[name] = _cut_off(self._path(name), n_bytes)
+            if self._checksums[name] != state["checksums"][name]:
+                raise ValueError(f"{self._path(name)} is not what it was")
+        self.n_samples = n_samples
+
+    def _learn(self, like: Inputs) -> None:
+        """Types and shapes, from the first rows there are."""
+        if not self._blocks:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.cardinalities = like.cardinalities
+            self._blocks = {name: (block.dtype, block.shape[1:]) for name, block in like.blocks.items()}
+            self._checksums = dict.fromkeys(self._blocks, 0)
 
     def between(self, start: int, end: int) -> Inputs:
         """The rows from `start` to before `end`."""
@@ -73,12 +106,28 @@ class StoredRows:
         return self.folder / f"{name}.rows"
 
 
+def _cut_off(path: Path, n_bytes: int) -> int:
+    """The checksum of the first bytes of a file, of which no others are left."""
+    checksum, left = 0, n_bytes
+    with path.open("r+b") as stream:
+        while left and (read := stream.read(min(left, BYTES_AT_ONCE))):
+            checksum, left = zlib.crc32(read, checksum), left - len(read)
+        if left:
+            raise ValueError(f"{path} is {left:,} bytes too short")
+        stream.truncate(n_bytes)
+    return checksum
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StoredUnit:
-    """What a final model learns from: rows in files, and those by which training is stopped. Targets as in `UnitData`."""
+    """What a final model learns from: rows in files, and those by which training is stopped.
+
+    Targets and checkpoints as in `UnitData`.
+    """
 
     seed: int
     train: StoredRows
     train_target: Array
     stop: Inputs
     stop_target: Array
+    checkpoints: Checkpoints | None = None

@@ -1,6 +1,7 @@
 """Runs units safely and keeps the run folder: lock, journal, finished units, worker processes that are watched."""
 
 from cupel.execution.assignment import Assignment, Executor, built, described
+from cupel.execution.checkpoint_folder import CheckpointFolder
 from cupel.execution.folder import RunFolder, holder_of, read_run
 from cupel.execution.guard import Guard
 from cupel.execution.handover import Handover
@@ -15,6 +16,7 @@ from cupel.execution.worker import prepare_worker
 
 __all__ = [
     "Assignment",
+    "CheckpointFolder",
     "Executor",
     "Guard",
     "Handover",

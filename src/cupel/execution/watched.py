@@ -62,18 +62,10 @@ class Watched:
 
     def execute(self, assignment: Assignment, *, deadline: Deadline, progress: Callable[[float], None]) -> Sequence[UnitResult]:
         """The units, read from the run folder."""
-        for _ in range(MOST_REPEATS):
-            try:
-                with self.stopwatch.stage("training"):
-                    answer = self._done(assignment, deadline, progress)
-            except LostWorkerError as error:
-                self._log("worker lost", candidate=assignment.candidate.name, reason=str(error))
-                continue
-            self.stopwatch.divide("training", answer["seconds_by_stage"])
-            return [self._units.read(key) for key in answer["units"]]
-        raise TrainingError(
-            f"its worker process was ended from outside {MOST_REPEATS} times in a row; see who ends processes on this machine."
-        )
+        with self.stopwatch.stage("training"):
+            answer = self._done(assignment, self._to_make, deadline, progress)
+        self.stopwatch.divide("training", answer["seconds_by_stage"])
+        return [self._units.read(key) for key in answer["units"]]
 
     def close(self) -> None:
         """Let the worker wait for another run, and remove what was handed to it."""
@@ -85,20 +77,31 @@ class Watched:
     def finish(
         self, assignment: Assignment, folder: Path, *, deadline: Deadline, progress: Callable[[float], None]
     ) -> dict[str, Any]:
-        """The final fit on all rows, made by the worker; one that is ended from outside is not made again."""
-        worker = self._settled()
+        """The final fit on all rows, made by the worker."""
         order = {"do": "finish", "assignment": assignment.to_plain(), "folder": str(folder.absolute())}
-        try:
-            answer = self._obeyed(worker, order, deadline, progress)
-        except LostWorkerError as error:
-            raise TrainingError(f"its worker process was {error}.") from error
-        done: dict[str, Any] = answer["facts"]
+        done: dict[str, Any] = self._done(assignment, lambda _: order, deadline, progress)["facts"]
         return done
 
-    def _done(self, assignment: Assignment, deadline: Deadline, progress: Callable[[float], None]) -> dict[str, Any]:
-        worker = self._settled()
-        order = {"do": "make", "assignment": assignment.to_plain(), "starts": self._written(assignment)}
-        return self._obeyed(worker, order, deadline, progress)
+    def _done(
+        self,
+        assignment: Assignment,
+        order_of: Callable[[Assignment], dict[str, Any]],
+        deadline: Deadline,
+        progress: Callable[[float], None],
+    ) -> dict[str, Any]:
+        """The answer to an order; it is given again, to another worker, where one is ended by nobody's fault."""
+        for _ in range(MOST_REPEATS):
+            worker = self._settled()
+            try:
+                return self._obeyed(worker, order_of(assignment), deadline, progress)
+            except LostWorkerError as error:
+                self._log("worker lost", candidate=assignment.candidate.name, reason=str(error))
+        raise TrainingError(
+            f"its worker process was ended from outside {MOST_REPEATS} times in a row; see who ends processes on this machine."
+        )
+
+    def _to_make(self, assignment: Assignment) -> dict[str, Any]:
+        return {"do": "make", "assignment": assignment.to_plain(), "starts": self._written(assignment)}
 
     def _obeyed(
         self, worker: Worker, order: dict[str, Any], deadline: Deadline, progress: Callable[[float], None]

@@ -197,13 +197,38 @@ def fit_stored(
     del parameters["force_row_wise"]  # which keeps every bin twice
     parameters |= {"force_col_wise": True, "num_threads": threads or machine.usable_cores(), "max_bin": MOST_BINS}
     looked_at = unit.train.spread(ROWS_TO_BIN).matrix()
+    width = looked_at.shape[1]
+    boosting = Boosting(
+        Keeping(unit.checkpoints),
+        task=task,
+        width=width,
+        seed=unit.seed,
+        n_rounds_of_a_segment=rounds_of_a_segment(_seconds_per_round(unit.train.n_samples, width, config, task)),
+        patience=config.patience,
+    )
     like = lightgbm.Dataset(looked_at, np.zeros(len(looked_at)), params=parameters).construct()
     target = ((unit.train_target - centre) / spread).astype(np.float32)
-    train = lightgbm.Dataset(_pieces(unit.train, progress), target, reference=like, params=parameters).construct()
+    train = _in_pieces(unit.train, target, progress, reference=like, params=parameters)
     del like, looked_at
     stop = train.create_valid(unit.stop.matrix(), (unit.stop_target - centre) / spread)
-    model, fitted = _boosted_stored(train, stop, config, task, parameters=parameters, until=until)
+    model, fitted = _boosted_stored(train, stop, config, boosting, parameters=parameters, until=until)
     return replace(fitted, model=replace(model, centre=centre, spread=spread))
+
+
+def _in_pieces(stored: StoredRows, target: Array, progress: Callable[[float], None], **given: Any) -> Any:
+    """Stored rows as a dataset of LightGBM's, which reads them a piece at a time, also to hear what trees so far say of them."""
+    import lightgbm
+
+    pieces = _pieces(stored, progress)
+
+    class InPieces(lightgbm.Dataset):  # type: ignore[misc]
+        def _set_init_score_by_predictor(self, predictor: Any, data: Any, used_indices: Any) -> Any:
+            del data, used_indices
+            starts = range(0, stored.n_samples, ROWS_TO_PUSH)
+            said = [predictor.predict(pieces[start : start + ROWS_TO_PUSH], raw_score=True) for start in starts]
+            return self.set_init_score(np.concatenate(said))
+
+    return InPieces(pieces, target, free_raw_data=False, **given).construct()
 
 
 def _pieces(stored: StoredRows, progress: Callable[[float], None]) -> Any:
@@ -235,44 +260,39 @@ def _centred(target: Array, task: Task) -> tuple[float, float]:
 
 
 def _boosted_stored(
-    train: Any, stop: Any, config: Config, task: Task, *, parameters: dict[str, Any], until: Deadline
+    train: Any, stop: Any, config: Config, boosting: Boosting, *, parameters: dict[str, Any], until: Deadline
 ) -> tuple[Boosted, FittedUnit]:
     """Rounds until the loss on the stop rows has not fallen for long, or time is up; nothing is predicted yet."""
     import lightgbm
 
-    started = time.monotonic()
-    history: dict[str, dict[str, list[float]]] = {}
-    cut, paced_to = _Cut(until, 0.0), _Rate()
-    pace = _Pace(until, 0.0, rate=config.learning_rate, n_rounds=_rounds(config, task), boosting=paced_to)
-    stopping = lightgbm.early_stopping(config.patience, verbose=False)
-    booster = lightgbm.train(
-        parameters,
-        train,
-        num_boost_round=config.max_rounds,
-        valid_sets=[stop],
-        valid_names=["stop"],
-        callbacks=[lightgbm.record_evaluation(history), stopping, pace, cut],
-    )
-    losses = next(iter(history.get("stop", {"": []}).values()), [])
-    if not losses:
+    started, task = time.monotonic(), boosting.task
+    cut, booster = _Cut(until, 0.0), boosting.booster
+    pace = _Pace(until, 0.0, rate=config.learning_rate, n_rounds=_rounds(config, task), boosting=boosting)
+    changed = boosting.seeds(boosting.n_rounds, parameters)
+    if boosting.rate is not None:
+        changed["learning_rate"] = boosting.rate
+    if not boosting.is_over:
+        booster = lightgbm.train(
+            parameters | changed,
+            train,
+            num_boost_round=config.max_rounds - boosting.n_rounds,
+            valid_sets=[stop],
+            valid_names=["stop"],
+            init_model=boosting.booster,
+            callbacks=[*boosting.callbacks(parameters), pace, cut],
+        )
+    if not boosting.losses:
         raise TrainingError("all rows: time was up before the first round; give the run more time.")
-    n_rounds = int(np.argmin(losses)) + 1
+    n_rounds = int(np.argmin(boosting.losses)) + 1
     model = Boosted(booster, n_rounds, task.kind)
     return model, FittedUnit(
         model,
         np.empty((0, task.n_outputs)),
-        curve={"stop_loss": losses},
+        curve={"stop_loss": boosting.losses},
         best_epoch=n_rounds - 1,
         seconds=time.monotonic() - started,
-        cut_short=cut.happened or paced_to.rate is not None,
+        cut_short=cut.happened or boosting.rate is not None,
     )
-
-
-@dataclass(eq=False)
-class _Rate:
-    """The learning rate where it was changed on the way."""
-
-    rate: float | None = None
 
 
 def _seconds_after_a_round(n_valid: int, task: Task, *, n_units: int) -> float:
@@ -302,7 +322,7 @@ class _Pace:
 
     order = 90
 
-    def __init__(self, until: Deadline, after: float, *, rate: float, n_rounds: float, boosting: Boosting | _Rate) -> None:
+    def __init__(self, until: Deadline, after: float, *, rate: float, n_rounds: float, boosting: Boosting) -> None:
         self._until, self._after, self._rate, self._n_rounds, self._boosting = until, after, rate, n_rounds, boosting
         self._begun = 0.0
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from cupel.core.errors import TrainingError
 from cupel.core.family import Family, FittedUnit, UnitData
 from cupel.core.inputs import InputShape
 from cupel.core.keeping import Part
-from cupel.core.recipe import Recipe
+from cupel.core.recipe import Pace, Recipe
 from cupel.core.stored import StoredUnit
 from cupel.core.task import Task
 from cupel.training.bagging import as_one, bags_of
@@ -105,9 +106,21 @@ def fit_stored(
     trainer = Trainer(family, config, replace(recipe or Recipe(), bags=1, batch_size=0), task, shape, "cpu")
     asked = {"n_rows": rows.n_samples, "shape": shape, "config": config, "recipe": trainer.recipe, "task": task}
     pace = trainer.recipe.pace_of_many(rows.n_samples, most_samples=family.samples_within(deadline.remaining, **asked))
+    pace = _kept_pace(pace, unit.checkpoints)
     is_divided = family.samples_within(SECONDS_WORTH_A_THREAD, **asked) < pace.batch_size
     with settled(threads=machine.usable_cores() if is_divided else 1), without_denormals():
-        return trainer.fit_stored(unit, pace=pace, watch=Watch(deadline, report=progress))
+        keeper = Keeper(unit.checkpoints, "network")
+        return trainer.fit_stored(unit, pace=pace, watch=Watch(deadline, report=progress), keeper=keeper)
+
+
+def _kept_pace(pace: Pace, checkpoints: Checkpoints | None) -> Pace:
+    """The pace that an earlier process began with, whatever time is left now; else this one, written down."""
+    kept = None if checkpoints is None else checkpoints.load("pace")
+    if kept is not None:
+        return Pace(**json.loads(kept))
+    if checkpoints is not None:
+        checkpoints.save("pace", json.dumps(asdict(pace)).encode())
+    return pace
 
 
 def _one_by_one(

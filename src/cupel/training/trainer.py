@@ -71,7 +71,7 @@ class Trainer:
             for place, (unit, scale) in enumerate(zip(units, scales, strict=True))
         ]
 
-    def fit_stored(self, unit: StoredUnit, *, pace: Pace, watch: Watch) -> FittedUnit:
+    def fit_stored(self, unit: StoredUnit, *, pace: Pace, watch: Watch, keeper: Keeper) -> FittedUnit:
         """The one model that learns from rows in files; it predicts nothing yet."""
         scale = None if self.task.form.has_probabilities else TargetScale.of(unit.train_target)
         target = unit.train_target if scale is None else scale.standardised(unit.train_target)
@@ -83,7 +83,7 @@ class Trainer:
             n_outputs=self.task.n_outputs,
             n_classes=len(self.task.classes),
         )
-        loop = Loop(self._begun(lesson, [{}]), self.recipe, pace=pace, lesson=lesson, watch=watch)
+        loop = Loop(self._begun(lesson, [{}]), self.recipe, pace=pace, lesson=lesson, watch=watch, keeper=keeper)
         loop.run()
         few = unit.stop.at(np.arange(1))
         like = UnitData(

@@ -77,8 +77,8 @@ class Whole:
             counts={},
         )
 
-    def pieces(self, like: Dataset) -> Iterator[Piece]:
-        """All rows, as the dataset `like`, which holds some of them, reads its own.
+    def pieces(self, like: Dataset, *, skip: int = 0) -> Iterator[Piece]:
+        """All rows but those of the first pieces, as the dataset `like`, which holds some of them, reads its own.
 
         Raises:
             DataError: the file is gone, or has changed.
@@ -87,10 +87,11 @@ class Whole:
         if batches is None:
             raise DataError(f"{self.path} cannot be read any more; put it back as it was.")
         first = 0
-        for frame in batches.frames():
+        for number, frame in enumerate(batches.frames()):
             rows = np.arange(first, first + frame.height)
             first += frame.height
-            yield self._piece(frame, rows, like)
+            if number >= skip:
+                yield self._piece(frame, rows, like)
         if first != self.n_rows:
             raise DataError(f"{self.path} has {first:,} rows, and had {self.n_rows:,} when the run began; put it back as it was.")
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cupel.core import keeping
 from cupel.core.budget import Deadline
-from cupel.core.errors import TrainingError
 from cupel.core.inputs import Inputs
 from cupel.core.stored import StoredRows, StoredUnit
 from cupel.core.task import Task, TaskKind
-from cupel.learners import lightgbm
+from cupel.learners import lightgbm, segments
 
 TASKS = {
     "binary": Task(kind=TaskKind.BINARY, target="y", metric="log_loss", classes=("n", "y")),
@@ -55,6 +56,40 @@ def test_pieces_teach_and_teach_the_same_again(kind: str, tmp_path: Path) -> Non
         assert (said.argmax(axis=1) == unit.stop_target).mean() > 0.7
 
 
-def test_time_that_is_up_before_the_first_round_is_told(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="all rows: time was up"):
-        lightgbm.fit_stored(unit_of("binary", tmp_path), config=CONFIG, recipe=None, task=TASKS["binary"], deadline=Deadline(0.0))
+def test_without_time_there_is_one_round(tmp_path: Path) -> None:
+    fitted = lightgbm.fit_stored(
+        unit_of("binary", tmp_path), config=CONFIG, recipe=None, task=TASKS["binary"], deadline=Deadline(0.0)
+    )
+    assert fitted.cut_short
+    assert len(fitted.curve["stop_loss"]) == 1
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_one_that_was_ended_goes_on_to_the_same_trees(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "FEWEST_ROUNDS", 4)
+    monkeypatch.setattr(segments, "SECONDS_OF_A_SEGMENT", 0.0)
+    monkeypatch.setattr(keeping, "SHORTEST_SECONDS", 0.0)
+    unit, kept = unit_of(kind, tmp_path), Ending()
+    how = {"config": CONFIG, "recipe": None, "task": TASKS[kind], "threads": 1}
+    whole = lightgbm.fit_stored(unit, **how)
+    with pytest.raises(KeyboardInterrupt):
+        lightgbm.fit_stored(replace(unit, checkpoints=kept), **how)
+    resumed = lightgbm.fit_stored(replace(unit, checkpoints=Ending(kept.kept)), **how)
+    np.testing.assert_allclose(resumed.curve["stop_loss"], whole.curve["stop_loss"], rtol=1e-6)
+    np.testing.assert_allclose(resumed.model.predict(unit.stop), whole.model.predict(unit.stop), rtol=1e-5)
+
+
+class Ending:
+    """Checkpoints in memory; where there are none yet, the second one ends the process."""
+
+    def __init__(self, kept: dict[str, bytes] | None = None) -> None:
+        self.kept, self._n_left = dict(kept or {}), 99 if kept else 2
+
+    def save(self, name: str, content: bytes) -> None:
+        self.kept[name] = content
+        self._n_left -= 1
+        if not self._n_left:
+            raise KeyboardInterrupt
+
+    def load(self, name: str) -> bytes | None:
+        return self.kept.get(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from cupel import training
+from cupel.core import keeping
 from cupel.core.budget import Deadline
 from cupel.core.errors import TrainingError
 from cupel.core.inputs import InputShape
@@ -90,6 +92,38 @@ def test_what_is_learned_is_as_good_as_in_memory(kind: str, tmp_path: Path, monk
     assert min(losses) < 1.2 * min(plain[0].curve["stop_loss"])
     assert fitted[0].model.predict(unit.stop).shape == (200, TASKS[kind].n_outputs)
     assert heard[-1] > 0.5
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_one_that_was_ended_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "FEWEST_PIECES", 32)
+    monkeypatch.setattr(keeping, "SHORTEST_SECONDS", 0.0)
+    monkeypatch.setattr(keeping, "SHARE_FOR_WRITING", 1e9)
+    unit, kept = stored_unit(tmp_path, "regression"), Ending({}, after=30)
+    how = {"config": NetworkConfig(), "recipe": Recipe(learning_rate=3e-3), "task": TASKS["regression"]}
+    whole = training.fit_stored(TINY, unit, **how)
+    with pytest.raises(KeyboardInterrupt):
+        training.fit_stored(TINY, replace(unit, checkpoints=kept), **how)
+    again = replace(unit, checkpoints=Ending(kept.kept, after=10**9))
+    resumed = training.fit_stored(TINY, again, deadline=Deadline(600.0), **how)
+    assert resumed.curve["stop_loss"] == whole.curve["stop_loss"]
+    np.testing.assert_array_equal(resumed.model.predict(unit.stop), whole.model.predict(unit.stop))
+
+
+class Ending:
+    """Checkpoints in memory, of which one ends the process."""
+
+    def __init__(self, kept: dict[str, bytes], *, after: int) -> None:
+        self.kept, self._n_left = dict(kept), after
+
+    def save(self, name: str, content: bytes) -> None:
+        self.kept[name] = content
+        self._n_left -= 1
+        if not self._n_left:
+            raise KeyboardInterrupt
+
+    def load(self, name: str) -> bytes | None:
+        return self.kept.get(name)
 
 
 def test_time_that_is_up_before_the_first_step_is_told(tmp_path: Path) -> None:

@@ -1,0 +1,187 @@
+"""All rows of a table that is larger than memory, prepared, each in a file of what it is for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel.core.checkpoints import Checkpoints
+from cupel.core.dataset import Dataset
+from cupel.core.errors import TrainingError
+from cupel.core.inputs import Inputs
+from cupel.core.preparation import FittedPreparation
+from cupel.core.storage import npy, write_bytes
+from cupel.core.stored import StoredRows, StoredUnit
+from cupel.core.untrusted import parsed_json, read_bytes
+from cupel.data.streamed import Piece, Whole
+
+Array = NDArray[Any]
+MOST_JUDGED, SHARE_JUDGED = 200_000, 0.1
+MOST_TO_STOP, SHARE_TO_STOP = 100_000, 0.05
+LEAST_FREE_BYTES = 200_000_000
+MOST_BYTES = 8 << 30
+ROWS, STATE = "rows", "written"
+STORES = ("train", "train_target", "stop", "stop_target")
+PARTS = ("numbers", "codes", "answers", "marks")
+"""Of the rows that judge, a file each for every piece: what a graph reads, the truth, and the mark that a row or group has."""
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)
+
+
+class RowFiles:
+    """Rows that train, rows that stop training, and rows that judge.
+
+    No row that stops training trains, and none that judges does either, nor was it searched on; all of a group's rows have one
+    use. `share` of the rows that could train do: those with the least marks.
+    """
+
+    def __init__(
+        self, dataset: Dataset, preparation: FittedPreparation, *, folder: Path, whole: Whole, checkpoints: Checkpoints
+    ) -> None:
+        self._dataset, self._preparation, self._whole, self._checkpoints = dataset, preparation, whole, checkpoints
+        self.folder = folder
+        self.share, self.n_pieces, self.n_rows, self.n_judged = 1.0, 0, 0, 0
+        self._judged: dict[str, str] = {}
+        self._stores = {name: StoredRows(folder / ROWS / name) for name in STORES}
+        n_rows = whole.n_rows
+        self._judged_from = 1 - min(SHARE_JUDGED, MOST_JUDGED / n_rows)
+        self._stop_from = self._judged_from - min(SHARE_TO_STOP, MOST_TO_STOP / n_rows)
+        self._drawn = np.zeros(n_rows, np.bool_)
+        self._drawn[dataset.row_numbers] = True
+
+    @property
+    def n_train(self) -> int:
+        """Rows that train."""
+        return self._stores["train"].n_samples
+
+    @property
+    def n_stop(self) -> int:
+        """Rows that stop training."""
+        return self._stores["stop"].n_samples
+
+    def begin(self, share: float) -> None:
+        """An empty folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        (self.folder / ROWS).mkdir(parents=True)
+        self.share = share
+
+    def resumes(self) -> bool:
+        """Whether an earlier process left sound rows here; they are taken up, up to the last piece that it wrote down."""
+        content = self._checkpoints.load(STATE)
+        if content is None:
+            return False
+        try:
+            self._restore(parsed_json(content))
+        except _DAMAGED:
+            self._stores = {name: StoredRows(self.folder / ROWS / name) for name in STORES}
+            return False
+        return True
+
+    def add(self, piece: Piece) -> None:
+        """The next rows.
+
+        Raises:
+            TrainingError: the disk is too small for all.
+        """
+        is_new = ~self._drawn[piece.rows]
+        is_judged = is_new & (piece.marks >= self._judged_from)
+        is_stop = is_new & (piece.marks >= self._stop_from) & ~is_judged
+        is_train = ~(is_judged | is_stop) & (piece.marks < self.share * self._stop_from)
+        is_train |= ~is_new & (piece.marks >= self._stop_from)  # of rare classes
+        for name, chosen in (("train", is_train), ("stop", is_stop)):
+            rows = np.flatnonzero(chosen)
+            self._stores[name].append(self._preparation.transform(piece.dataset, rows))
+            self._stores[f"{name}_target"].append(_as_inputs(_target(piece)[rows]))
+        self._keep(piece, np.flatnonzero(is_judged))
+        self.n_rows = int(piece.rows[-1]) + 1 if len(piece.rows) else self.n_rows
+        if self.n_pieces == 0:
+            self._demand_disk()
+        self.n_pieces += 1
+        self._checkpoints.save(STATE, json.dumps(self._state()).encode())
+
+    def unit(self, *, seed: int) -> StoredUnit:
+        """What there is to learn from.
+
+        Raises:
+            TrainingError: no rows are left to stop training by, or to judge it.
+        """
+        if not self.n_stop:
+            raise TrainingError("no rows beside those that were searched on are left to stop training by; give more rows.")
+        if not self.n_judged:
+            raise TrainingError(
+                "no rows beside those that were searched on are left to judge by (are there few groups?); give more rows."
+            )
+        whole = {name: self._stores[name].between(0, self._stores[name].n_samples) for name in STORES if name != "train"}
+        return StoredUnit(
+            seed=seed,
+            train=self._stores["train"],
+            train_target=whole["train_target"].blocks["target"],
+            stop=whole["stop"],
+            stop_target=whole["stop_target"].blocks["target"],
+            checkpoints=self._checkpoints,
+        )
+
+    def _keep(self, piece: Piece, rows: Array) -> None:
+        """Rows that will judge, as files."""
+        parts: tuple[Array, ...] = (
+            piece.dataset.numeric(rows),
+            piece.dataset.codes(rows),
+            _target(piece)[rows].astype(np.float64),
+            piece.marks[rows],
+        )
+        for part, array in zip(PARTS, parts, strict=True):
+            name, content = f"judged-{self.n_pieces}-{part}.npy", npy(array)
+            write_bytes(self.folder / name, content)
+            self._judged[name] = hashlib.sha256(content).hexdigest()
+        self.n_judged += len(rows)
+
+    def _state(self) -> dict[str, Any]:
+        counts = {"n_pieces": self.n_pieces, "n_rows": self.n_rows, "n_judged": self.n_judged}
+        stores = {name: store.state() for name, store in self._stores.items()}
+        return {**counts, "share": self.share, "judged": self._judged, "stores": stores}
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        counts = [state[name] for name in ("n_pieces", "n_rows", "n_judged")]
+        if any(type(count) is not int or count < 0 for count in counts) or len(state["judged"]) != counts[0] * len(PARTS):
+            raise ValueError("the state is none")
+        if set(state["judged"]) != {f"judged-{number}-{part}.npy" for number in range(counts[0]) for part in PARTS}:
+            raise ValueError("the state is none")
+        for name, digest in state["judged"].items():
+            if sha256_of(self.folder / name) != digest:
+                raise ValueError(f"{name} is not what it was")
+        few = np.arange(1)
+        assert self._dataset.target is not None, "a run's dataset has its answers"
+        inputs, target = self._preparation.transform(self._dataset, few), _as_inputs(self._dataset.target[few])
+        for name, store in self._stores.items():
+            store.restore(state["stores"][name], like=target if name.endswith("target") else inputs)
+        self.share, self._judged = float(state["share"]), dict(state["judged"])
+        self.n_pieces, self.n_rows, self.n_judged = counts
+
+    def _demand_disk(self) -> None:
+        needed = self.share * self._stores["train"].bytes_of_row * self._whole.n_rows
+        free = shutil.disk_usage(self.folder).free - LEAST_FREE_BYTES
+        if needed > free:
+            raise TrainingError(
+                f"all rows, prepared, take {needed / 1e9:.1f} GB on the disk of the run folder, where {free / 1e9:.1f} GB are "
+                f"free; free some, or choose another with --out."
+            )
+
+
+def sha256_of(path: Path) -> str:
+    """Of what a file of a final fit holds."""
+    return hashlib.sha256(read_bytes(path, most_bytes=MOST_BYTES)).hexdigest()
+
+
+def _target(piece: Piece) -> Array:
+    assert piece.dataset.target is not None, "a piece has its answers"
+    return piece.dataset.target
+
+
+def _as_inputs(target: Array) -> Inputs:
+    return Inputs({"target": target}, {})
