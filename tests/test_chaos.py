@@ -43,5 +43,5 @@ def test_a_difference_between_two_runs_is_seen(chaos, tmp_path):
         (folder / "unit.json").write_text("{}")
         board = polars.DataFrame({"name": ["a"], "score": [value], "fit_seconds": [1.0], "latency_ms": [1.0], "bytes": [1]})
         board.write_csv(tmp_path / name / "leaderboard.csv")
-    found = chaos.differences(tmp_path / "one", tmp_path / "other")
+    found = chaos.differences(chaos.Question(table=tmp_path / "t.csv", families=""), tmp_path / "one", tmp_path / "other")
     assert found == ["the leaderboards differ", "predictions.npy of unit key differs"]

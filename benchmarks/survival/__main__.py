@@ -3,6 +3,7 @@
     python -m benchmarks.survival --work chaos --runs 100
     python -m benchmarks.survival --work chaos --runs 10 --hardship disk      (root: it mounts small disks)
     python -m benchmarks.survival --work chaos --runs 10 --hardship memory    (root: it makes control groups, version 1)
+    python -m benchmarks.survival --work chaos --runs 20 --rows 100000 --sample 1500    (fitted on all rows in the end)
     python -m benchmarks.survival --work chaos --report benchmarks/results/survival-chaos.md
 
 Each run is killed (SIGKILL, to a random process of it) one to five times at random moments and gone on with, by `cupel resume`
@@ -30,6 +31,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=Path("chaos"), help="folder for tables, runs and results")
     parser.add_argument("--runs", type=int, default=100, metavar="N")
     parser.add_argument("--rows", type=int, default=4000, help="of the table that is made: more rows, longer runs")
+    parser.add_argument("--sample", type=int, default=0, help="search on so many rows, and fit the best on all")
     parser.add_argument("--families", default="linear,LightGBM,MLP")
     parser.add_argument("--hardship", choices=("kills", "disk", "memory"), default="kills")
     parser.add_argument("--most-kills", type=int, default=5)
@@ -43,9 +45,10 @@ def main() -> int:
         given.report.write_text(as_page(given.work))
         return 0
     started = time.monotonic()
-    question = Question(table=written_table(given.work, n_rows=given.rows), families=given.families)
+    question = Question(table=written_table(given.work, n_rows=given.rows), families=given.families, sample=given.sample)
     reference = left_alone(question, given.work)
-    results = given.work / f"{given.hardship}.jsonl"
+    name = "sampled" if given.sample else given.hardship
+    results = given.work / f"{name}.jsonl"
     for seed in reversed(range(given.runs)) if given.backwards else range(given.runs):
         if seed in _done(results) or time.monotonic() - started > given.seconds:
             continue
@@ -53,7 +56,7 @@ def main() -> int:
         with results.open("a") as stream:
             stream.write(json.dumps(found) + "\n")
         print(json.dumps(found), flush=True)
-    found = [json.loads(line) for line in results.read_text().splitlines()]
+    found = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
     print(line_of(found))
     return 1 if any(each["faults"] for each in found) else 0
 
@@ -70,7 +73,7 @@ def _endured(given: argparse.Namespace, question: Question, reference: Path, see
             peak = peak_memory(question, given.work)
             return with_little_memory(question, reference, given.work, seed=seed, peak=peak)
         case _:
-            out = given.work / f"run-{seed}"
+            out = given.work / f"run{'-sampled' if question.sample else ''}-{seed}"
             return disturbed(question, reference, out, seed=seed, most_kills=given.most_kills, keep=given.keep)
 
 

@@ -78,7 +78,7 @@ def peak_memory(question: Question, work: Path) -> int:
 def _gone_on(question: Question, reference: Path, out: Path, finished: dict[str, int], chance: random.Random) -> dict[str, Any]:
     had_model = (out / "model.cupel").exists()
     code, said = _run(question.again(out, chance))
-    faults = [f"ended with {code}: {said}"] if code != 0 else differences(reference, out)
+    faults = [f"ended with {code}: {said}"] if code != 0 else differences(question, reference, out)
     return {"had_model": had_model, "n_finished": len(finished), "n_lost": n_lost_of(finished, out), "faults": faults}
 
 

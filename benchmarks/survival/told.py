@@ -10,6 +10,7 @@ from typing import Any
 Found = Sequence[dict[str, Any]]
 TITLES = {
     "kills": "killed 1 to 5 times (SIGKILL, a random process of the run)",
+    "sampled": "the same, searched on a sample, and fitted on all rows in the end",
     "disk": "a disk that is too small, or suddenly full; then room again",
     "memory": "a control group with half to 95% of the memory it needs, then enough",
 }
@@ -57,11 +58,11 @@ def as_page(work: Path) -> str:
 
 
 def _note(name: str, found: Found) -> str:
-    if name == "kills":
+    if name in ("kills", "sampled"):
         kills = [kill for each in found for kill in each["kills"]]
         workers = sum(kill["of"] == "worker" for kill in kills)
         return (
-            f"- *Kills*: {len(kills)} in all, {workers} of them of the worker process, {len(kills) - workers} of the run's own. "
+            f"- *{name.capitalize()}*: {len(kills)} kills, {workers} of the worker process, {len(kills) - workers} of the run's own. "
             f"{sum(each['seconds'] for each in found) / len(found):.0f} s of work a run in the mean."
         )
     models = sum(each["had_model"] for each in found)
