@@ -62,8 +62,8 @@ def _note(name: str, found: Found) -> str:
         kills = [kill for each in found for kill in each["kills"]]
         workers = sum(kill["of"] == "worker" for kill in kills)
         return (
-            f"- *{name.capitalize()}*: {len(kills)} kills, {workers} of the worker process, {len(kills) - workers} of the run's own. "
-            f"{sum(each['seconds'] for each in found) / len(found):.0f} s of work a run in the mean."
+            f"- *{name.capitalize()}*: {len(kills)} kills, {workers} of the worker process, {len(kills) - workers} of the run's "
+            f"own. {sum(each['seconds'] for each in found) / len(found):.0f} s of work a run in the mean."
         )
     models = sum(each["had_model"] for each in found)
     units = sum(each["n_finished"] for each in found)

@@ -179,7 +179,8 @@ class Runner:
             raise
         except Exception as error:
             raise TrainingError(str(error) if isinstance(error, CupelError) else describe_failure(error)) from error
-        self.folder.journal.append("final fit finished", **made)
+        told = {name: value for name, value in made.items() if name != "files"}  # hundreds
+        self.folder.journal.append("final fit finished", **told)
 
     def _trial(self, candidate: Candidate, family: Family, units: Sequence[UnitResult]) -> Trial:
         cut_short = any(unit.cut_short for unit in units)
