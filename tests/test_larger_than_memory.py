@@ -14,6 +14,8 @@ import pytest
 
 import cupel
 from cupel import all_rows, data, finishing, making, packing, refitting, row_files
+from cupel.cli import look
+from cupel.cli.look_terminal import show
 from cupel.core.budget import Deadline
 from cupel.core.errors import DataError, InterruptedRunError, ParityError, TrainingError, UsageError
 from cupel.core.feeds import feeds_of
@@ -309,3 +311,31 @@ def test_a_whole_run_packs_what_saw_all_rows_and_goes_on(table: Path, tmp_path: 
     again = cupel.resume(tmp_path / "run")
     assert again.facts["promises"]["rows"] == rows
     assert again.facts["pick"]["score"] == run.facts["pick"]["score"]
+
+
+def test_a_look_counts_all_rows_and_shows_some(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = look.look(str(table), "y", settings=Settings(sample=N_SAMPLE))
+    assert dict(found.facts)["all rows"] == f"{N_ROWS:,}; what is shown is of {N_SAMPLE:,} drawn from them"
+    told = found.to_json()["all_rows"]
+    assert told["n_rows"] == N_ROWS
+    assert told["columns"]["z"]["missing"] == -(-N_ROWS // 9)
+    show(found)
+    assert f"{N_SAMPLE:,} rows" in capsys.readouterr().out
+    assert "all_rows" not in look.look(str(table), "y", settings=Settings()).to_json()
+
+
+def test_a_look_within_little_memory_counts(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cupel.data.streamed.planning.SMALL_BYTES", 0)
+    monkeypatch.setattr("cupel.data.streamed.planning.BYTES_OF_A_CELL", 1e6)
+    found = look.look(str(table), "y", settings=Settings(), limits=Limits(memory_bytes=4 * 10**9))
+    assert found.counts["n_rows"] == N_ROWS
+    with pytest.raises(UsageError, match="name its column with --target"):
+        look.look(str(table), None, settings=Settings(), limits=Limits(memory_bytes=4 * 10**9))
+
+
+def test_a_refit_on_more_rows_than_fit_is_refused(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refitting._demand_memory_for(str(table))
+    monkeypatch.setattr("cupel.core.machine.usable_memory_bytes", lambda: 10**6)
+    monkeypatch.setattr("cupel.data.streamed.planning.SMALL_BYTES", 0)
+    with pytest.raises(UsageError, match="a refit reads all rows"):
+        refitting._demand_memory_for(str(table))

@@ -159,8 +159,9 @@ def understand(
     demand_allowed(weights, allowed=settings.allow_licences)
     observer.stage("reading the data")
     with stopwatch.stage("reading"):
-        sample = _sample_of(source, settings, limits=limits, seconds=seconds)
-        dataset, whole, settings = sample.drawn(target, settings=settings, seconds=seconds, observer=observer)
+        dataset, whole, settings = read_or_draw(
+            source, target, settings=settings, limits=limits, seconds=seconds, observer=observer
+        )
     if dataset.task is None:
         known = ", ".join(dataset.schema.names[:20])
         raise UsageError(f"which column is to be predicted was not said; the columns are {known}. Name one with --target.")
@@ -174,23 +175,37 @@ def understand(
     observer.stage("looking for faults in the data")
     with stopwatch.stage("understanding"):
         profile, inspection = profile_of(dataset), inspect(dataset, modality)
+        measures = seconds >= FEWEST_SECONDS_TO_MEASURE
+        findings = findings_of(dataset, profile, inspection=inspection, rehearses=False, measures=measures)
         return Problem(
             dataset=dataset,
             modality=modality,
             profile=profile,
             splits=divide(dataset, settings, twins=inspection.twins),
-            findings=(
-                *findings_of(
-                    dataset, profile, inspection=inspection, rehearses=False, measures=seconds >= FEWEST_SECONDS_TO_MEASURE
-                ),
-                *pretrained.findings,
-            ),
+            findings=(*findings, *pretrained.findings),
             families=_families(modality, settings, dataset.task, others=pretrained.families),
             settings=settings,
             weights=pretrained.weights,
             whole=whole,
             twins=inspection.twins,
         )
+
+
+def read_or_draw(
+    source: Any,
+    target: str | Sequence[str] | None,
+    *,
+    settings: Settings,
+    limits: Limits | None,
+    seconds: float = math.inf,
+    observer: Observer,
+) -> tuple[Dataset, streamed.Whole | None, Settings]:
+    """The data; of a file that would not fit into what `limits` leave some rows, the file, and the settings that draw them again.
+
+    Raises: as `understand`.
+    """
+    sample = _sample_of(source, settings, limits=limits, seconds=seconds)
+    return sample.drawn(target, settings=settings, seconds=seconds, observer=observer)
 
 
 def read(
@@ -250,6 +265,7 @@ class _Sample:
         if self.batches is None:
             return read(self.source, target, settings=settings, progress=observer.stage_progress), None, settings
         observer.message(self.words)
+        observer.stage("counting all rows, and drawing some")
         if not isinstance(target, str):
             raise UsageError("a table that is read in pieces has one target; name its column with --target.")
         said = data.Said(
@@ -298,7 +314,7 @@ def _sample_of(source: Any, settings: Settings, *, limits: Limits | None, second
     streamed.refuse_what_needs_all_rows(batches, wishes, needed_bytes=needed, memory_bytes=memory_bytes)
     words = (
         f"about {batches.n_rows:,} rows would take {needed / 1e9:.1f} GB, and {memory_bytes / 1e9:.1f} GB may be used: all are "
-        f"counted, {n_rows:,} are searched on"
+        f"counted, {n_rows:,} are drawn"
     )
     return _Sample(source=source, batches=batches, n_rows=n_rows, words=words)
 

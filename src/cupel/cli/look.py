@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from cupel.core import registry
 from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError, UsageError
 from cupel.core.finding import Finding, Severity
+from cupel.core.limits import Limits, bytes_in
 from cupel.core.modality import Inspection, Modality
+from cupel.core.observer import Observer, Silent
 from cupel.core.profile import ColumnProfile, Profile
 from cupel.core.settings import Settings
 from cupel.core.split import Splits
@@ -27,7 +30,8 @@ _SEVERITIES = (Severity.SERIOUS, Severity.WARNING, Severity.NOTE)
 class Look:
     """All that is known before training. `obstacle` says why no model can be trained on it, "" where one can.
 
-    `facts` are what the modality says of its own columns, as (what, words).
+    `facts` are what the modality says of its own columns, as (what, words). `counts` are what all rows told where they are too
+    many to be looked at.
     """
 
     dataset: Dataset
@@ -36,6 +40,7 @@ class Look:
     splits: Splits | None
     obstacle: str = ""
     facts: tuple[tuple[str, str], ...] = ()
+    counts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def by_severity(self) -> list[Finding]:
@@ -58,6 +63,7 @@ class Look:
                 "splits": None if self.splits is None else self.splits.describe(),
                 "obstacle": self.obstacle,
                 "facts": dict(self.facts),
+                **({"all_rows": self.counts} if self.counts else {}),
                 "findings": [finding.to_json() for finding in self.by_severity],
             }
         )
@@ -71,6 +77,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shown.add_argument("--json", action="store_true", help="print everything as JSON, for machines")
     shown.add_argument("--html", metavar="PAGE", help="also write it as one self-contained HTML page")
     shown.add_argument("--all", action="store_true", help="show all columns, not the forty most telling")
+    shown.add_argument(
+        "--memory",
+        metavar="SIZE",
+        help="the memory that may be used, such as 2GB (default: what is free); of a larger file some rows are looked at",
+    )
     shown.add_argument("--against", metavar="NEW", help="also compare with the rows of this file, which are to be predicted")
     shown.add_argument(
         "--fixes",
@@ -83,7 +94,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Look and show; 2 where the table cannot train a model."""
-    found = look(arguments.source, arguments.target, settings=settings_from(arguments), against=arguments.against)
+    from cupel.cli.progress import observer_for
+
+    found = look(
+        arguments.source,
+        arguments.target,
+        settings=settings_from(arguments),
+        against=arguments.against,
+        limits=Limits(memory_bytes=bytes_in(arguments.memory)),
+        observer=observer_for("auto"),
+    )
     if arguments.fixes_out:
         write_text(Path(arguments.fixes_out), plan_text(found))
     if arguments.html:
@@ -106,24 +126,42 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def look(source: Any, target: str | None, *, settings: Settings, against: str | None = None) -> Look:
+def look(
+    source: Any,
+    target: str | None,
+    *,
+    settings: Settings,
+    against: str | None = None,
+    limits: Limits | None = None,
+    observer: Observer | None = None,
+) -> Look:
     """Read a table, profile it and judge it, also against the rows of another where one is named.
+
+    A file that would not fit into what `limits` leave is counted whole, and looked at in some rows.
 
     Raises:
         DataError: it cannot be read, or the target cannot be one.
         UsageError: a setting does not fit.
     """
     from cupel import data
-    from cupel.problem import divide, findings_of, inspect, profile_of, read
+    from cupel.problem import divide, findings_of, inspect, profile_of, read_or_draw
 
-    dataset = read(source, target, settings=settings)
+    dataset, whole, settings = read_or_draw(source, target, settings=settings, limits=limits, observer=observer or Silent())
     profile = profile_of(dataset)
     modality = _modality_of(dataset)
     inspection = Inspection() if modality is None else inspect(dataset, modality)
     findings = findings_of(dataset, profile, inspection=inspection)
     if against is not None:
         findings = (*findings, *data.find_shift(dataset, data.read_columns(against)))
-    found = Look(dataset=dataset, profile=profile, findings=findings, splits=None, facts=inspection.facts)
+    words = "" if whole is None else f"{whole.n_rows:,}; what is shown is of {dataset.n_samples:,} drawn from them"
+    found = Look(
+        dataset=dataset,
+        profile=profile,
+        findings=findings,
+        splits=None,
+        facts=((("all rows", words),) if words else ()) + inspection.facts,
+        counts={} if whole is None else {"n_rows": whole.n_rows, "columns": dict(whole.counts)},
+    )
     if dataset.task is None:
         return found
     try:

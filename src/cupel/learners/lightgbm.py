@@ -208,14 +208,16 @@ def fit_stored(
     )
     like = lightgbm.Dataset(looked_at, np.zeros(len(looked_at)), params=parameters).construct()
     target = ((unit.train_target - centre) / spread).astype(np.float32)
-    train = _in_pieces(unit.train, target, progress, reference=like, params=parameters)
+    train = _in_pieces(unit.train, target, progress, reference=like, parameters=parameters)
     del like, looked_at
     stop = train.create_valid(unit.stop.matrix(), (unit.stop_target - centre) / spread)
     model, fitted = _boosted_stored(train, stop, config, boosting, parameters=parameters, until=until)
     return replace(fitted, model=replace(model, centre=centre, spread=spread))
 
 
-def _in_pieces(stored: StoredRows, target: Array, progress: Callable[[float], None], **given: Any) -> Any:
+def _in_pieces(
+    stored: StoredRows, target: Array, progress: Callable[[float], None], *, reference: Any, parameters: Mapping[str, Any]
+) -> Any:
     """Stored rows as a dataset of LightGBM's, which reads them a piece at a time, also to hear what trees so far say of them."""
     import lightgbm
 
@@ -228,7 +230,7 @@ def _in_pieces(stored: StoredRows, target: Array, progress: Callable[[float], No
             said = [predictor.predict(pieces[start : start + ROWS_TO_PUSH], raw_score=True) for start in starts]
             return self.set_init_score(np.concatenate(said))
 
-    return InPieces(pieces, target, free_raw_data=False, **given).construct()
+    return InPieces(pieces, target, reference=reference, params=dict(parameters), free_raw_data=False).construct()
 
 
 def _pieces(stored: StoredRows, progress: Callable[[float], None]) -> Any:
