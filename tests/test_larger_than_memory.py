@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 import cupel
-from cupel import all_rows, data, finishing, making, packing, refitting, row_files
+from cupel import all_rows, data, execution, finishing, making, packing, refitting, row_files
 from cupel.cli import look
 from cupel.cli.look_terminal import show
 from cupel.core.budget import Deadline
@@ -122,6 +122,32 @@ def test_the_final_fit_sees_all_rows_but_those_that_judge(table: Path, tmp_path:
     assert not (tmp_path / all_rows.FOLDER / "rows").exists()
     again = finished(problem, tmp_path)
     assert {**again, "seconds": 0, "seconds_to_train": 0} == {**facts, "seconds": 0, "seconds_to_train": 0}
+
+
+def test_where_time_is_short_what_was_searched_on_trains_and_little_else(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finishing, "_affordable_share", lambda *_, **__: finishing.LEAST_SHARE)
+    for group in (None, "who"):
+        problem = asked(table, group=group)
+        rows = finished(problem, tmp_path / str(group))["rows"]
+        assert N_SAMPLE <= rows["trained"] <= N_SAMPLE + 40
+        assert rows["judged"] > 200
+
+
+@pytest.mark.parametrize("seconds", [1.0, 10.0])
+def test_a_network_takes_no_more_rows_than_it_can_learn_from_once(table: Path, seconds: float) -> None:
+    problem = asked(table, families=("MLP",))
+    (family,) = (family for family in problem.families if not family.is_baseline)
+    preset = family.portfolio(problem.task)[0]
+    rows = np.arange(N_SAMPLE)
+    inputs = preset.preparation.fit(problem.dataset, rows, seed=0).inputs
+    assignment = SimpleNamespace(family=family, candidate=preset)
+    whole = SimpleNamespace(n_rows=50_000_000, seconds=0.0)
+    share = finishing._affordable_share(assignment, inputs, whole, task=problem.task, seconds=seconds)  # type: ignore[arg-type]
+    more = finishing._affordable_share(assignment, inputs, whole, task=problem.task, seconds=1e9)  # type: ignore[arg-type]
+    assert share == finishing.LEAST_SHARE
+    assert more == 1.0
 
 
 @pytest.mark.parametrize("family", ["MLP", "RealMLP"])
@@ -256,7 +282,8 @@ def test_a_final_fit_that_was_ended_goes_on_with_the_rows_that_are_prepared(
         stored.write_bytes(content[:4] + bytes(4) + content[8:])
     facts = finished(problem, tmp_path / "ended")
     assert added == [0, 1, 2, 3, -1, *([0, 1, 2, 3] if is_damaged else []), 4, 5]
-    assert facts["files"] == whole["files"]
+    assert facts["sha256"] == whole["sha256"]
+    assert not rows.exists()
     assert facts["rows"] == whole["rows"]
 
 
@@ -333,9 +360,19 @@ def test_a_look_within_little_memory_counts(table: Path, monkeypatch: pytest.Mon
         look.look(str(table), None, settings=Settings(), limits=Limits(memory_bytes=4 * 10**9))
 
 
-def test_a_refit_on_more_rows_than_fit_is_refused(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refitting._demand_memory_for(str(table))
+def test_what_needs_all_rows_of_a_table_that_does_not_fit_is_refused_before_it_is_read(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert look.look(str(table), "y", settings=Settings(), against=str(table)).counts == {}
     monkeypatch.setattr("cupel.core.machine.usable_memory_bytes", lambda: 10**6)
     monkeypatch.setattr("cupel.data.streamed.planning.SMALL_BYTES", 0)
-    with pytest.raises(UsageError, match="a refit reads all rows"):
-        refitting._demand_memory_for(str(table))
+    monkeypatch.setattr(data, "read_table", lambda *_, **__: pytest.fail("it was read"))
+    (tmp_path / "run").mkdir()
+    for name, given in (("read_run", {"settings": {}}), ("read_pick", None)):
+        monkeypatch.setattr(execution, name, lambda folder, given=given: given)
+    monkeypatch.setattr(refitting, "Predictor", SimpleNamespace(load=lambda path: None))
+    monkeypatch.setattr(refitting, "_demand_known_rows", lambda folder: None)
+    with pytest.raises(UsageError, match="it is read whole by a refit"):
+        refitting._planned(tmp_path / "run", str(table), warm=False, observer=None, stopwatch=None)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="it is compared whole"):
+        look.look(str(table), "y", settings=Settings(sample=N_SAMPLE), against=str(table))

@@ -40,6 +40,8 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep the folders of runs that survived")
     parser.add_argument("--report", type=Path, help="write the figures of all hardships there, and run nothing")
     given = parser.parse_args()
+    if given.sample and given.hardship != "kills":
+        parser.error("--sample goes with kills alone")
     given.work.mkdir(parents=True, exist_ok=True)
     if given.report is not None:
         given.report.write_text(as_page(given.work))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ def measured(work: Path, cap: str, n_rows: int, suffix: str, *, time: str) -> di
     """One run."""
     table = written(work / f"made-{n_rows}.{suffix}", n_rows=n_rows)
     out = work / f"run-{cap}-{n_rows}-{suffix}"
+    shutil.rmtree(out, ignore_errors=True)
     watch = watched(fitted(table, "--target", TARGET, "--memory", cap, "--time", time, out=out), log=work / f"{out.name}.log")
     verdict = json.loads((out / "verdict.json").read_text()) if watch.code == 0 else {}
     saw = verdict.get("promises", {}).get("rows", {})

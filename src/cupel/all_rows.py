@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import shutil
 import time
@@ -26,7 +25,7 @@ from cupel.core.uncertainty import Uncertainty
 from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
 from cupel.finishing import FACTS, judged_piece, key_of
 from cupel.problem import Problem
-from cupel.row_files import MOST_BYTES, MOST_JUDGED, PARTS, ROWS, SHARE_JUDGED, sha256_of
+from cupel.row_files import MOST_BYTES, MOST_JUDGED, PARTS, ROWS, SHARE_JUDGED, digests_of
 
 Array = NDArray[Any]
 FOLDER = "whole"
@@ -94,6 +93,7 @@ def fit_final(
         return
     candidate = chosen.proposal.candidate
     if _facts(folder).get("key") == key_of(problem.dataset, candidate.key, seed=problem.settings.seed):
+        shutil.rmtree(folder / ROWS, ignore_errors=True)  # of a process that was ended just before it did
         return
     assignment = execution.Assignment(candidate=candidate, family=chosen.proposal.family, folds=())
     try:
@@ -237,9 +237,7 @@ def _is_complete(facts: Any, folder: Path) -> bool:
     )
     if not are_plain or any(type(count) is not int or count < 1 for count in counts):
         return False
-    files = facts["files"]
-    judged = (f"judged-{number}-{name}.npy" for number in range(facts["n_pieces"]) for name in PARTS)
-    return all(files[name] == sha256_of(folder / name) for name in itertools.chain(("model.onnx", "golden.npy"), judged))
+    return bool(digests_of(folder, n_pieces=facts["n_pieces"]) == facts["sha256"])
 
 
 def _reason(folder: Path) -> str:

@@ -22,11 +22,12 @@ from cupel.core.errors import TrainingError
 from cupel.core.family import Family, FittedUnit
 from cupel.core.feeds import feeds_of
 from cupel.core.inputs import Inputs, InputShape
+from cupel.core.many_rows import recipe_for_many, samples_within, seconds_a_sample
 from cupel.core.preparation import FittedPreparation
 from cupel.core.storage import npy, write_bytes, write_json
 from cupel.core.task import Task
-from cupel.data.streamed import Whole
-from cupel.row_files import ROWS, RowFiles, sha256_of
+from cupel.data.streamed import Piece, Whole
+from cupel.row_files import ROWS, SHARE_TO_STOP, RowFiles, digests_of
 
 Array = NDArray[Any]
 LEAST_SHARE, EVEN_WORK, PASSES = 0.01, 0.7, 1.3
@@ -49,6 +50,7 @@ def fitted(
 
     Raises:
         TrainingError: there is no time or disk for it, or the model cannot be packed.
+        StorageError: the run folder cannot be written any more.
     """
     started, dataset = time.monotonic(), given.dataset
     whole, family = Whole.from_json(given.facts["whole"]), assignment.family
@@ -57,12 +59,12 @@ def fitted(
     seed = int(given.facts["seed"])
     prepared = assignment.candidate.preparation.fit(dataset, np.arange(dataset.n_samples), seed=seed)
     key = key_of(dataset, assignment.candidate.key, seed=seed)
-    checkpoints = execution.CheckpointFolder(folder / ROWS, key)
+    checkpoints = execution.CheckpointFolder(folder / ROWS, key, run=folder.parent)
     files = RowFiles(dataset, prepared.fitted, folder=folder, whole=whole, checkpoints=checkpoints)
     if not files.resumes():
         files.begin(_affordable_share(assignment, prepared.inputs, whole, task=dataset.task, seconds=deadline.remaining))
     for piece in whole.pieces(dataset, skip=files.n_pieces):
-        files.add(piece)
+        _add(files, piece)
         progress(0.5 * files.n_rows / whole.n_rows)
         if deadline.passed:
             raise TrainingError("time was up while all rows were prepared; give the run more time with --time.")
@@ -74,7 +76,6 @@ def fitted(
         deadline=deadline,
         progress=lambda share: progress(0.5 + 0.5 * share),
     )
-    shutil.rmtree(folder / ROWS)
     _export(given, prepared.fitted, model.model, folder=folder)
     facts = {
         "key": key,
@@ -86,10 +87,18 @@ def fitted(
         "cut_short": model.cut_short,
         "seconds": time.monotonic() - started,
         "seconds_to_train": model.seconds,
-        "files": {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.is_file()},
+        "sha256": digests_of(folder, n_pieces=files.n_pieces),
     }
     write_json(folder / FACTS, facts)
+    shutil.rmtree(folder / ROWS)
     return facts
+
+
+def _add(files: RowFiles, piece: Piece) -> None:
+    try:
+        files.add(piece)
+    except OSError as error:
+        raise execution.storage_error(error, files.folder.parent) from error
 
 
 def _learner(family: Family) -> Callable[..., FittedUnit]:
@@ -102,15 +111,19 @@ def _learner(family: Family) -> Callable[..., FittedUnit]:
 
 
 def _affordable_share(assignment: execution.Assignment, inputs: Inputs, whole: Whole, *, task: Task, seconds: float) -> float:
-    """The share of all rows that there is time to learn from: fewer rows well are better than all of them hardly begun."""
+    """The share of all rows that there is time to learn from: fewer rows well are better than all of them hardly begun.
+
+    Networks' estimates are of all cores, those of others of one.
+    """
     shape, family, candidate = InputShape.covering([inputs]), assignment.family, assignment.candidate
-    config, recipe = candidate.config, candidate.recipe
-    left = (seconds - PASSES * whole.seconds) * machine.usable_cores() ** EVEN_WORK
+    left = seconds - PASSES * whole.seconds
     if family.fit_stored is None:
-        n_rows = family.samples_within(left, n_rows=whole.n_rows, shape=shape, config=config, recipe=recipe, task=task)
-        share = n_rows / whole.n_rows
+        recipe = recipe_for_many(candidate.recipe)
+        of_one = seconds_a_sample(family, config=candidate.config, recipe=recipe, task=task, shape=shape, n_rows=whole.n_rows)
+        share = samples_within(left, of_one=of_one, n_stop=int(SHARE_TO_STOP * whole.n_rows)) / whole.n_rows
     else:
-        share = left / max(family.cost(whole.n_rows, shape, config, recipe, task).seconds, 1e-9)
+        cost = family.cost(whole.n_rows, shape, candidate.config, candidate.recipe, task)
+        share = left * machine.usable_cores() ** EVEN_WORK / max(cost.seconds, 1e-9)
     return float(np.clip(share, LEAST_SHARE, 1.0))
 
 

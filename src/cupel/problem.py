@@ -319,6 +319,19 @@ def _sample_of(source: Any, settings: Settings, *, limits: Limits | None, second
     return _Sample(source=source, batches=batches, n_rows=n_rows, words=words)
 
 
+def demand_memory_for(source: Any, limits: Limits | None = None, *, why: str) -> None:
+    """Raises:
+    UsageError: it is a file of more rows than may be held, and `why` all of them are needed.
+    """  # fmt: skip
+    batches, most = streamed.batches_of(source), None if limits is None else limits.memory_bytes
+    memory_bytes = float(machine.usable_memory_bytes() if most is None else most)
+    if batches is not None and not streamed.fits(batches, memory_bytes=memory_bytes):
+        raise UsageError(
+            f"{source} would take about {streamed.needed_bytes(batches) / 1e9:.1f} GB, and {memory_bytes / 1e9:.1f} GB may be "
+            f"used; give fewer rows, since it {why}."
+        )
+
+
 def inspect(dataset: Dataset, modality: Modality) -> Inspection:
     """What the modality sees in its own columns, and rows of plain columns that are nearly equal."""
     seen = Inspection() if modality.inspect is None else modality.inspect(dataset)

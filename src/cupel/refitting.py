@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cupel import data, execution, tuning, verdict
 from cupel.conclusion import conclude, predictions_of_leader, usable_of
-from cupel.core import machine, masks, registry
+from cupel.core import masks, registry
 from cupel.core.budget import Budget, Deadline, Effort, seconds_in
 from cupel.core.candidate import Candidate
 from cupel.core.errors import DataError, UsageError
@@ -29,9 +29,8 @@ from cupel.core.stopwatch import Stopwatch
 from cupel.core.storage import write_json
 from cupel.core.task import TaskKind
 from cupel.core.trial import Trial
-from cupel.data import streamed
 from cupel.pipeline import question, search
-from cupel.problem import Problem, understand
+from cupel.problem import Problem, demand_memory_for, understand
 from cupel.run import Run
 from cupel.serving import Predictor
 
@@ -144,25 +143,13 @@ def refit(
         observer.close()
 
 
-def _demand_memory_for(source: Any) -> None:
-    """Raises:
-    UsageError: the rows are too many to be read whole.
-    """  # fmt: skip
-    batches, memory_bytes = streamed.batches_of(source), float(machine.usable_memory_bytes())
-    if batches is not None and not streamed.fits(batches, memory_bytes=memory_bytes):
-        raise UsageError(
-            f"{source} would take about {streamed.needed_bytes(batches) / 1e9:.1f} GB, and {memory_bytes / 1e9:.1f} GB may be "
-            f"used; a refit reads all rows. Give fewer, or `cupel fit` anew, which draws some and fits the best on all."
-        )
-
-
 def _planned(folder: Path, source: Any, *, warm: bool, observer: Observer, stopwatch: Stopwatch) -> _Plan:
     """Everything that can be refused, before anything is trained or written."""
     asked, kept = execution.read_run(folder), execution.read_pick(folder)
     _demand_known_rows(folder)
     old = Predictor.load(folder / "model.cupel")
+    demand_memory_for(source, why="is read whole by a refit (cupel fit draws some, and fits the best on all)")
     settings = _settings(Settings.from_plain(asked["settings"]), old, source)
-    _demand_memory_for(source)
     problem = understand(source, old.task.target, settings=settings, observer=observer, stopwatch=stopwatch)
     _demand_same_question(problem, old)
     hashes = data.row_hashes(problem.dataset)

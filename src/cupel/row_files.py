@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ class RowFiles:
     """Rows that train, rows that stop training, and rows that judge.
 
     No row that stops training trains, and none that judges does either, nor was it searched on; all of a group's rows have one
-    use. `share` of the rows that could train do: those with the least marks.
+    use. All rows that were searched on train, and `share` of the others: those with the least marks.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class RowFiles:
         self._dataset, self._preparation, self._whole, self._checkpoints = dataset, preparation, whole, checkpoints
         self.folder = folder
         self.share, self.n_pieces, self.n_rows, self.n_judged = 1.0, 0, 0, 0
-        self._judged: dict[str, str] = {}
+        self._digest = ""
         self._stores = {name: StoredRows(folder / ROWS / name) for name in STORES}
         n_rows = whole.n_rows
         self._judged_from = 1 - min(SHARE_JUDGED, MOST_JUDGED / n_rows)
@@ -92,25 +93,26 @@ class RowFiles:
         is_new = ~self._drawn[piece.rows]
         is_judged = is_new & (piece.marks >= self._judged_from)
         is_stop = is_new & (piece.marks >= self._stop_from) & ~is_judged
-        is_train = ~(is_judged | is_stop) & (piece.marks < self.share * self._stop_from)
-        is_train |= ~is_new & (piece.marks >= self._stop_from)  # of rare classes
+        is_train = ~is_new | (piece.marks < self.share * self._stop_from)
         for name, chosen in (("train", is_train), ("stop", is_stop)):
             rows = np.flatnonzero(chosen)
             self._stores[name].append(self._preparation.transform(piece.dataset, rows))
             self._stores[f"{name}_target"].append(_as_inputs(_target(piece)[rows]))
         self._keep(piece, np.flatnonzero(is_judged))
         self.n_rows = int(piece.rows[-1]) + 1 if len(piece.rows) else self.n_rows
-        if self.n_pieces == 0:
-            self._demand_disk()
         self.n_pieces += 1
+        if self.n_pieces == 1:
+            self._demand_disk()
         self._checkpoints.save(STATE, json.dumps(self._state()).encode())
 
     def unit(self, *, seed: int) -> StoredUnit:
         """What there is to learn from.
 
         Raises:
-            TrainingError: no rows are left to stop training by, or to judge it.
+            TrainingError: no rows are left to train on, to stop training by, or to judge it.
         """
+        if not self.n_train:
+            raise TrainingError("no rows are left to train on; give the run more time with --time.")
         if not self.n_stop:
             raise TrainingError("no rows beside those that were searched on are left to stop training by; give more rows.")
         if not self.n_judged:
@@ -136,31 +138,30 @@ class RowFiles:
             piece.marks[rows],
         )
         for part, array in zip(PARTS, parts, strict=True):
-            name, content = f"judged-{self.n_pieces}-{part}.npy", npy(array)
-            write_bytes(self.folder / name, content)
-            self._judged[name] = hashlib.sha256(content).hexdigest()
+            content = npy(array)
+            write_bytes(self.folder / f"judged-{self.n_pieces}-{part}.npy", content)
+            self._digest = _chained(self._digest, content)
         self.n_judged += len(rows)
 
     def _state(self) -> dict[str, Any]:
         counts = {"n_pieces": self.n_pieces, "n_rows": self.n_rows, "n_judged": self.n_judged}
         stores = {name: store.state() for name, store in self._stores.items()}
-        return {**counts, "share": self.share, "judged": self._judged, "stores": stores}
+        return {**counts, "share": self.share, "judged": self._digest, "stores": stores}
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         counts = [state[name] for name in ("n_pieces", "n_rows", "n_judged")]
-        if any(type(count) is not int or count < 0 for count in counts) or len(state["judged"]) != counts[0] * len(PARTS):
+        if any(type(count) is not int or count < 0 for count in counts):
             raise ValueError("the state is none")
-        if set(state["judged"]) != {f"judged-{number}-{part}.npy" for number in range(counts[0]) for part in PARTS}:
-            raise ValueError("the state is none")
-        for name, digest in state["judged"].items():
-            if sha256_of(self.folder / name) != digest:
-                raise ValueError(f"{name} is not what it was")
+        if any(map(_is_elsewhere, [self.folder / ROWS, *(self.folder / ROWS).rglob("*")])):
+            raise ValueError("something that is written to is elsewhere")
+        if _digest_of_judged(self.folder, n_pieces=counts[0]) != state["judged"]:
+            raise ValueError("rows that judge are not what they were")
         few = np.arange(1)
         assert self._dataset.target is not None, "a run's dataset has its answers"
         inputs, target = self._preparation.transform(self._dataset, few), _as_inputs(self._dataset.target[few])
         for name, store in self._stores.items():
             store.restore(state["stores"][name], like=target if name.endswith("target") else inputs)
-        self.share, self._judged = float(state["share"]), dict(state["judged"])
+        self.share, self._digest = float(state["share"]), state["judged"]
         self.n_pieces, self.n_rows, self.n_judged = counts
 
     def _demand_disk(self) -> None:
@@ -173,9 +174,31 @@ class RowFiles:
             )
 
 
-def sha256_of(path: Path) -> str:
-    """Of what a file of a final fit holds."""
-    return hashlib.sha256(read_bytes(path, most_bytes=MOST_BYTES)).hexdigest()
+def digests_of(folder: Path, *, n_pieces: int) -> dict[str, str]:
+    """What tells the files of a final fit from others: the model, what it says of the golden rows, and all rows that judge.
+
+    Raises:
+        OSError, ValueError: a file is not there, or is none.
+    """
+    own = {name: _chained("", read_bytes(folder / name, most_bytes=MOST_BYTES)) for name in ("model.onnx", "golden.npy")}
+    return {**own, "judged": _digest_of_judged(folder, n_pieces=n_pieces)}
+
+
+def _digest_of_judged(folder: Path, *, n_pieces: int) -> str:
+    digest = ""
+    for number in range(n_pieces):
+        for part in PARTS:
+            digest = _chained(digest, read_bytes(folder / f"judged-{number}-{part}.npy", most_bytes=MOST_BYTES))
+    return digest
+
+
+def _chained(before: str, content: bytes) -> str:
+    return hashlib.sha256(before.encode() + content).hexdigest()
+
+
+def _is_elsewhere(path: Path) -> bool:
+    facts = path.lstat()
+    return not (stat.S_ISDIR(facts.st_mode) or (stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1))
 
 
 def _target(piece: Piece) -> Array:

@@ -144,7 +144,7 @@ def look(
         UsageError: a setting does not fit.
     """
     from cupel import data
-    from cupel.problem import divide, findings_of, inspect, profile_of, read_or_draw
+    from cupel.problem import demand_memory_for, divide, findings_of, inspect, profile_of, read_or_draw
 
     dataset, whole, settings = read_or_draw(source, target, settings=settings, limits=limits, observer=observer or Silent())
     profile = profile_of(dataset)
@@ -152,6 +152,7 @@ def look(
     inspection = Inspection() if modality is None else inspect(dataset, modality)
     findings = findings_of(dataset, profile, inspection=inspection)
     if against is not None:
+        demand_memory_for(against, limits, why="is compared whole")
         findings = (*findings, *data.find_shift(dataset, data.read_columns(against)))
     words = "" if whole is None else f"{whole.n_rows:,}; what is shown is of {dataset.n_samples:,} drawn from them"
     found = Look(

@@ -44,7 +44,6 @@ class UnitData:
 
 
 LEAST_SHARE, LEAST_SHARE_IN_A_HURRY = 0.5, 0.25
-SPARED = 1.5
 
 
 class FittedModel(Protocol):
@@ -133,17 +132,6 @@ class Family:
     def learns_in_pieces(self) -> bool:
         """Whether it can learn from rows that are not in memory at once."""
         return self.fit_stored is not None or (self.build is not None and not self.remembers)
-
-    def samples_within(
-        self, seconds: float, *, n_rows: int, shape: InputShape, config: Any, recipe: Recipe | None, task: Task
-    ) -> float:
-        """Rows that a network can learn from in so many seconds, each counted as often as it is seen.
-
-        By its own estimate of a training on `n_rows`, which counts on an early end that is not to be counted on here.
-        """
-        pace = (recipe or Recipe()).pace(n_rows)
-        whole = SPARED * self.cost(n_rows, shape, config, recipe, task).seconds
-        return seconds / max(whole, 1e-9) * pace.n_epochs * pace.n_steps * pace.batch_size
 
     @property
     def least_share(self) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 PROC = Path("/proc")
 BUSY_STATES = "RD"
 """Running or ready to; waiting for a disk."""
-RECENT_SECONDS = 3.0
+RECENT_SECONDS = 10.0
 """A process that held much takes a while to be gone after the kernel has ended it."""
 
 

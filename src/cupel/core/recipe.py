@@ -16,7 +16,6 @@ MOST_EPOCHS = 256
 FEWEST_STEPS = 512
 """A table so small that `most_epochs` are fewer steps gets more epochs, up to `MOST_EPOCHS` (docs/log.md)."""
 LEAST_RATE_FACTOR = 0.25
-LOOKS_AT_MANY = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +90,8 @@ class Recipe:
         Small tables get many epochs of small batches; from some 10,000 rows on, the samples seen in all stay about the same.
         Fewer rows than a batch make the batch the largest power of two that they fill.
         """
-        batch_size = self._batch_size(n_rows)
+        by_rows = next((size for limit, size in BATCH_SIZE_BY_ROWS if n_rows < limit), LARGEST_BATCH_SIZE)
+        batch_size = min(self.batch_size or by_rows, 2 ** int(math.log2(max(n_rows, 1))))
         n_steps = max(1, round(n_rows / batch_size))
         by_samples = round(SAMPLES_OF_ALL_EPOCHS / max(n_rows, 1))
         most = max(self.most_epochs, min(math.ceil(FEWEST_STEPS / n_steps), MOST_EPOCHS))
@@ -101,18 +101,3 @@ class Recipe:
         share = n_steps * batch_size / max(self.full_rate_rows, 1)
         rate_factor = min(1.0, max(math.sqrt(share), LEAST_RATE_FACTOR))
         return Pace(batch_size=batch_size, n_steps=n_steps, n_epochs=n_epochs, rate_factor=rate_factor)
-
-    def pace_of_many(self, n_rows: int, *, most_samples: float) -> Pace:
-        """The pace over rows that are too many to go over as often as `pace` says.
-
-        As often as `most_samples` (rows, each counted as often as it is seen) allow, once at the least and 16 times at the most;
-        evaluations cut that into twenty parts, which are called epochs.
-        """
-        batch_size = self._batch_size(n_rows)
-        n_passes = min(max(most_samples / max(n_rows, 1), 1.0), FEWEST_EPOCHS)
-        n_steps = max(1, math.ceil(n_passes * n_rows / batch_size / LOOKS_AT_MANY))
-        return Pace(batch_size=batch_size, n_steps=n_steps, n_epochs=LOOKS_AT_MANY)
-
-    def _batch_size(self, n_rows: int) -> int:
-        by_rows = next((size for limit, size in BATCH_SIZE_BY_ROWS if n_rows < limit), LARGEST_BATCH_SIZE)
-        return min(self.batch_size or by_rows, 1 << int(math.log2(max(n_rows, 1))))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
+import stat
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +40,7 @@ class StoredRows:
         for name, block in inputs.blocks.items():
             assert (block.dtype, block.shape[1:]) == self._blocks[name], f"a preparation gives {name} one type and shape"
             content = np.ascontiguousarray(block).data
-            with self._path(name).open("ab") as stream:
+            with _opened(self._path(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND) as stream:
                 stream.write(content)
             self._checksums[name] = zlib.crc32(content, self._checksums[name])
         self.n_samples += inputs.n_samples
@@ -59,10 +61,12 @@ class StoredRows:
             raise ValueError(f"{n_samples!r} is no number of rows")
         for name, (dtype, shape) in self._blocks.items():
             n_bytes = n_samples * math.prod(shape) * dtype.itemsize
+            self._checksums[name] = state["checksums"][name]
             if n_bytes:
-                self._checksums[name] = _cut_off(self._path(name), n_bytes)
-            if self._checksums[name] != state["checksums"][name]:
-                raise ValueError(f"{self._path(name)} is not what it was")
+                _cut_off(self._path(name), n_bytes, checksum=self._checksums[name])
+            else:
+                self._path(name).unlink(missing_ok=True)
+                self._checksums[name] = 0
         self.n_samples = n_samples
 
     def _learn(self, like: Inputs) -> None:
@@ -106,16 +110,25 @@ class StoredRows:
         return self.folder / f"{name}.rows"
 
 
-def _cut_off(path: Path, n_bytes: int) -> int:
-    """The checksum of the first bytes of a file, of which no others are left."""
-    checksum, left = 0, n_bytes
-    with path.open("r+b") as stream:
+def _cut_off(path: Path, n_bytes: int, *, checksum: int) -> None:
+    """Leave the first bytes of a file, whose checksum is this, and no others."""
+    found, left = 0, n_bytes
+    with _opened(path, os.O_RDWR) as stream:
         while left and (read := stream.read(min(left, BYTES_AT_ONCE))):
-            checksum, left = zlib.crc32(read, checksum), left - len(read)
-        if left:
-            raise ValueError(f"{path} is {left:,} bytes too short")
+            found, left = zlib.crc32(read, found), left - len(read)
+        if left or found != checksum:
+            raise ValueError(f"{path} is not what it was")
         stream.truncate(n_bytes)
-    return checksum
+
+
+def _opened(path: Path, flags: int) -> IO[bytes]:
+    """A plain file that has no other name: a stranger may have made the folder, and what is written must stay in it."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
+        os.close(descriptor)
+        raise ValueError(f"{path} is no plain file, or another name of one")
+    return os.fdopen(descriptor, "ab" if flags & os.O_APPEND else "r+b")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

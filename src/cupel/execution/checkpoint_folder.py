@@ -9,16 +9,19 @@ from pathlib import Path
 
 from cupel.core.errors import StorageError
 from cupel.core.storage import write_bytes
+from cupel.core.untrusted import read_bytes
 
 DIGEST_LENGTH = 64
+MOST_BYTES = 8 << 30
 
 
 @dataclass(frozen=True)
 class CheckpointFolder:
-    """Those of one piece of work: all begin with its key."""
+    """Those of one piece of work: all begin with its key. `run` is the run folder, where it is not the one above."""
 
     folder: Path
     key: str
+    run: Path | None = None
 
     def save(self, name: str, content: bytes) -> None:
         """Keep it under this name.
@@ -30,13 +33,13 @@ class CheckpointFolder:
             self.folder.mkdir(exist_ok=True)  # not its parents: see UnitStore
             write_bytes(self._path(name), hashlib.sha256(content).hexdigest().encode() + content)
         except OSError as error:
-            raise storage_error(error, self.folder.parent) from error
+            raise storage_error(error, self.run or self.folder.parent) from error
 
     def load(self, name: str) -> bytes | None:
         """What was kept, None where there is nothing, or a bit of it has changed."""
         try:
-            read = self._path(name).read_bytes()
-        except OSError:
+            read = read_bytes(self._path(name), most_bytes=MOST_BYTES)
+        except (OSError, ValueError):
             return None
         digest, content = read[:DIGEST_LENGTH], read[DIGEST_LENGTH:]
         return content if hashlib.sha256(content).hexdigest().encode() == digest else None

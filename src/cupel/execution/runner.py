@@ -236,4 +236,4 @@ def describe_failure(error: Exception) -> str:
     text = " ".join(str(error).split()) or "no message"
     if isinstance(error, MemoryError):
         return f"out of memory ({text}); fewer rows or a smaller model would fit."
-    return text if isinstance(error, TrainingError) else f"{type(error).__name__}: {text}"[:500] + f"; {FAULT_OF_A_FAMILY}"
+    return text if isinstance(error, CupelError) else f"{type(error).__name__}: {text}"[:500] + f"; {FAULT_OF_A_FAMILY}"

@@ -36,8 +36,7 @@ class Vigil:
     ) -> None:
         self._memory_bytes = memory_bytes
         self._pid, self._deadline, self._is_to_end = worker.process.pid, deadline, is_to_end
-        self._ended_for_memory = worker.ended_for_memory
-        self._ended_for_memory.look()
+        self._ended_for_memory = worker.ended_for_memory = processes.EndedForMemory()
         self._given = deadline.remaining
         self._looked = time.monotonic()
         self._used = processes.processor_seconds(self._pid)

@@ -91,9 +91,8 @@ class Watched:
     ) -> dict[str, Any]:
         """The answer to an order; it is given again, to another worker, where one is ended by nobody's fault."""
         for _ in range(MOST_REPEATS):
-            worker = self._settled()
             try:
-                return self._obeyed(worker, order_of(assignment), deadline, progress)
+                return self._obeyed(self._settled(), order_of(assignment), deadline, progress)
             except LostWorkerError as error:
                 self._log("worker lost", candidate=assignment.candidate.name, reason=str(error))
         raise TrainingError(

@@ -26,7 +26,7 @@ _lock = threading.Lock()
 class Worker:
     """A process of its own session, so that a signal meant for the run does not reach it.
 
-    `settled` is the folder whose data it works on; at `ended_for_memory` whoever watches it looks every second.
+    `settled` is the folder whose data it works on; `ended_for_memory` is begun anew and looked at by whoever watches it.
     """
 
     def __init__(self) -> None:

@@ -31,6 +31,8 @@ Array = NDArray[Any]
 MOST_BINS = 255
 """Of a column: LightGBM's own default, with at least three rows in each."""
 ROWS_TO_BIN, ROWS_TO_PUSH = 200_000, 1 << 16
+SHARE_TO_HEAR = 0.5
+"""Of the time that is left: one that goes on must first hear what its trees say of all rows."""
 SECONDS_TO_PREDICT, SECONDS_TO_EXPORT = 1.8e-7, 5e-4
 """By a tree for a row; of a tree to ONNX. On letter, 26 trees a round, these are two thirds of what a round itself takes: without
 time kept for them its folds were still at work six seconds after their time, and the candidate was lost."""
@@ -120,7 +122,7 @@ def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline, n_
     cut = _Cut(until, after)
     pace = _Pace(until, after, rate=config.learning_rate, n_rounds=_rounds(config, task), boosting=boosting)
     booster = boosting.booster
-    if not boosting.is_over:
+    if not boosting.is_over and boosting.n_rounds < config.max_rounds:
         booster = _boosted(unit, config, boosting, task=task, centre=centre, spread=spread, callbacks=[pace, cut])
     if not boosting.losses:
         raise TrainingError(f"fold {unit.fold + 1}: time was up before the first round; give the run more time.")
@@ -211,6 +213,9 @@ def fit_stored(
     train = _in_pieces(unit.train, target, progress, reference=like, parameters=parameters)
     del like, looked_at
     stop = train.create_valid(unit.stop.matrix(), (unit.stop_target - centre) / spread)
+    to_hear = boosting.n_rounds * SECONDS_TO_PREDICT * _n_models(task) * unit.train.n_samples
+    if boosting.n_rounds and to_hear > SHARE_TO_HEAR * until.remaining:
+        boosting.is_over = True  # there is no time to hear what the trees so far say, and to grow others
     model, fitted = _boosted_stored(train, stop, config, boosting, parameters=parameters, until=until)
     return replace(fitted, model=replace(model, centre=centre, spread=spread))
 
@@ -226,9 +231,13 @@ def _in_pieces(
     class InPieces(lightgbm.Dataset):  # type: ignore[misc]
         def _set_init_score_by_predictor(self, predictor: Any, data: Any, used_indices: Any) -> Any:
             del data, used_indices
-            starts = range(0, stored.n_samples, ROWS_TO_PUSH)
-            said = [predictor.predict(pieces[start : start + ROWS_TO_PUSH], raw_score=True) for start in starts]
-            return self.set_init_score(np.concatenate(said))
+            said: Array | None = None
+            for start in range(0, stored.n_samples, ROWS_TO_PUSH):
+                part = predictor.predict(pieces[start : start + ROWS_TO_PUSH], raw_score=True)
+                if said is None:
+                    said = np.empty((stored.n_samples, *part.shape[1:]), order="F")
+                said[start : start + len(part)] = part
+            return self.set_init_score(said)
 
     return InPieces(pieces, target, reference=reference, params=dict(parameters), free_raw_data=False).construct()
 
@@ -273,7 +282,7 @@ def _boosted_stored(
     changed = boosting.seeds(boosting.n_rounds, parameters)
     if boosting.rate is not None:
         changed["learning_rate"] = boosting.rate
-    if not boosting.is_over:
+    if not boosting.is_over and boosting.n_rounds < config.max_rounds:
         booster = lightgbm.train(
             parameters | changed,
             train,
@@ -285,6 +294,8 @@ def _boosted_stored(
         )
     if not boosting.losses:
         raise TrainingError("all rows: time was up before the first round; give the run more time.")
+    if boosting.keeping.is_worth_its_end and not (boosting.is_over or cut.happened):
+        boosting.save(booster, is_over=True)
     n_rounds = int(np.argmin(boosting.losses)) + 1
     model = Boosted(booster, n_rounds, task.kind)
     return model, FittedUnit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -17,17 +18,16 @@ from cupel.core.errors import TrainingError
 from cupel.core.family import Family, FittedUnit, UnitData
 from cupel.core.inputs import InputShape
 from cupel.core.keeping import Part
+from cupel.core.many_rows import MOST_LOOKED_AT, pace_for_many, recipe_for_many, samples_within, seconds_a_sample
 from cupel.core.recipe import Pace, Recipe
 from cupel.core.stored import StoredUnit
 from cupel.core.task import Task
 from cupel.training.bagging import as_one, bags_of
-from cupel.training.crew import N_STACKS, SECONDS_WORTH_A_THREAD, divided, is_worth_a_thread, work_on
+from cupel.training.crew import N_STACKS, divided, is_worth_a_thread, work_on
 from cupel.training.environment import load_optimisers, settled, without_denormals
 from cupel.training.keeper import Keeper
 from cupel.training.trainer import Trainer
 from cupel.training.watch import Watch
-
-MOST_STOP_ROWS = 20_000
 
 
 def fit(
@@ -91,33 +91,37 @@ def fit_stored(
     deadline: Deadline | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> FittedUnit:
-    """One model of a network that learns from rows in files, as often as there is time for, once in any case where there is.
+    """One model of a network that learns from rows in files, as often as there is time for, once in any case.
 
-    Bags are not made: with so many rows there is nothing to average out. Of the rows that stop training some thousands are looked
-    at, from all over.
+    Of the rows that stop training some thousands are looked at, from all over. Number of cores as in `_one_by_one`.
 
     Raises:
         TrainingError: time was up before the first step, or a loss is not finite.
     """
-    deadline, rows = deadline or Deadline(), unit.train
-    some = np.linspace(0, unit.stop.n_samples - 1, min(unit.stop.n_samples, MOST_STOP_ROWS)).astype(int)
+    deadline, n_rows, n_stop = deadline or Deadline(), unit.train.n_samples, unit.stop.n_samples
+    some = np.linspace(0, n_stop - 1, min(n_stop, MOST_LOOKED_AT)).astype(int)
     unit = replace(unit, stop=unit.stop.at(some), stop_target=unit.stop_target[some])
-    shape = InputShape.covering([rows.between(0, 1), unit.stop])
-    trainer = Trainer(family, config, replace(recipe or Recipe(), bags=1, batch_size=0), task, shape, "cpu")
-    asked = {"n_rows": rows.n_samples, "shape": shape, "config": config, "recipe": trainer.recipe, "task": task}
-    pace = trainer.recipe.pace_of_many(rows.n_samples, most_samples=family.samples_within(deadline.remaining, **asked))
-    pace = _kept_pace(pace, unit.checkpoints)
-    is_divided = family.samples_within(SECONDS_WORTH_A_THREAD, **asked) < pace.batch_size
-    with settled(threads=machine.usable_cores() if is_divided else 1), without_denormals():
+    shape = InputShape.covering([unit.train.between(0, 1), unit.stop])
+    trainer = Trainer(family, config, recipe_for_many(recipe), task, shape, "cpu")
+    of_one = seconds_a_sample(family, config=config, recipe=trainer.recipe, task=task, shape=shape, n_rows=n_rows)
+    most_samples = samples_within(deadline.remaining, of_one=of_one, n_stop=n_stop)
+    pace = _kept_pace(pace_for_many(trainer.recipe, n_rows, most_samples=most_samples), n_rows, unit.checkpoints)
+    is_divided = is_worth_a_thread(of_one * pace.batch_size)
+    with settled(threads=max(machine.usable_cores(), N_STACKS) if is_divided else 1), without_denormals():
         keeper = Keeper(unit.checkpoints, "network")
         return trainer.fit_stored(unit, pace=pace, watch=Watch(deadline, report=progress), keeper=keeper)
 
 
-def _kept_pace(pace: Pace, checkpoints: Checkpoints | None) -> Pace:
+def _kept_pace(pace: Pace, n_rows: int, checkpoints: Checkpoints | None) -> Pace:
     """The pace that an earlier process began with, whatever time is left now; else this one, written down."""
-    kept = None if checkpoints is None else checkpoints.load("pace")
-    if kept is not None:
-        return Pace(**json.loads(kept))
+    content = None if checkpoints is None else checkpoints.load("pace")
+    kept = None if content is None else json.loads(content)
+    slowest = pace_for_many(Recipe(batch_size=pace.batch_size), n_rows, most_samples=math.inf)
+    match kept:
+        case {"batch_size": pace.batch_size, "n_steps": int(n_steps), "n_epochs": int(n_epochs)} if (
+            0 < n_epochs <= slowest.n_epochs and 0 < n_steps * n_epochs <= (slowest.n_steps + 1) * slowest.n_epochs
+        ):
+            return replace(pace, n_steps=n_steps, n_epochs=n_epochs)
     if checkpoints is not None:
         checkpoints.save("pace", json.dumps(asdict(pace)).encode())
     return pace

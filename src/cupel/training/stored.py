@@ -16,7 +16,7 @@ from cupel.core.stored import StoredRows
 from cupel.training.stacking import Order, kept_as, padded
 
 Array = NDArray[Any]
-ROWS_OF_A_PIECE = 4096
+MOST_ROWS_OF_A_PIECE, FEWEST_ROWS_OF_A_PIECE, BYTES_OF_A_PIECE = 4096, 64, 4_000_000
 BYTES_SHUFFLED = 64_000_000
 FEWEST_PIECES = 8
 
@@ -28,17 +28,17 @@ class PieceOrder(Order):
     many places of the table, and each row is read once a pass.
     """
 
-    def __init__(self, n_rows: int, *, n_pieces: int, seed: int) -> None:
+    def __init__(self, n_rows: int, *, n_pieces: int, rows_of_a_piece: int, seed: int) -> None:
         super().__init__(n_rows, seed=seed)
-        self._n_pieces = n_pieces
+        self._n_pieces, self._rows_of_a_piece = n_pieces, rows_of_a_piece
         self._pieces = torch.empty(0, dtype=torch.int64)
 
     def _more(self) -> Tensor:
         """The rows of the next pieces."""
         if not len(self._pieces):
-            self._pieces = torch.randperm(math.ceil(self._n_rows / ROWS_OF_A_PIECE), generator=self._generator)
+            self._pieces = torch.randperm(math.ceil(self._n_rows / self._rows_of_a_piece), generator=self._generator)
         together, self._pieces = self._pieces[: self._n_pieces], self._pieces[self._n_pieces :]
-        rows = (together[:, None] * ROWS_OF_A_PIECE + torch.arange(ROWS_OF_A_PIECE)).flatten()
+        rows = (together[:, None] * self._rows_of_a_piece + torch.arange(self._rows_of_a_piece)).flatten()
         rows = rows[rows < self._n_rows]
         return rows[torch.randperm(len(rows), generator=self._generator)]
 
@@ -65,9 +65,10 @@ class StoredStack:
         self.device = device
         self._rows, self._shape = rows, shape
         self._target = torch.from_numpy(target.astype(kept_as(target))).to(device)
-        affordable = BYTES_SHUFFLED // max(rows.bytes_of_row * ROWS_OF_A_PIECE, 1)
-        n_pieces = math.ceil(rows.n_samples / ROWS_OF_A_PIECE)
-        self._together = max(FEWEST_PIECES, affordable)
+        bytes_of_row = max(rows.bytes_of_row, 1)
+        self._rows_of_a_piece = min(max(BYTES_OF_A_PIECE // bytes_of_row, FEWEST_ROWS_OF_A_PIECE), MOST_ROWS_OF_A_PIECE)
+        self._together = max(FEWEST_PIECES, BYTES_SHUFFLED // (bytes_of_row * self._rows_of_a_piece))
+        n_pieces = math.ceil(rows.n_samples / self._rows_of_a_piece)
         self._slots = np.full(n_pieces, -1)
         self._held = np.full(min(3 * self._together, n_pieces), -1)
         self._used = np.zeros(len(self._held), np.int64)
@@ -76,7 +77,8 @@ class StoredStack:
 
     def orders(self, seeds: Sequence[int]) -> list[Order]:
         """An order for the model."""
-        return [PieceOrder(self.sizes[0], n_pieces=self._together, seed=seed) for seed in seeds]
+        drawn = {"n_pieces": self._together, "rows_of_a_piece": self._rows_of_a_piece}
+        return [PieceOrder(self.sizes[0], **drawn, seed=seed) for seed in seeds]
 
     def keep(self, models: Sequence[int]) -> None:
         """Nothing: there is one model, and when it leaves training ends."""
@@ -85,8 +87,9 @@ class StoredStack:
     def batch(self, rows: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """The samples at `rows` (1, B): blocks (1, B, width) and targets (1, B)."""
         wanted = rows[0].numpy()
-        self._hold(np.unique(wanted // ROWS_OF_A_PIECE))
-        places = self._slots[wanted // ROWS_OF_A_PIECE] * ROWS_OF_A_PIECE + wanted % ROWS_OF_A_PIECE
+        pieces, within = np.divmod(wanted, self._rows_of_a_piece)
+        self._hold(np.unique(pieces))
+        places = self._slots[pieces] * self._rows_of_a_piece + within
         chosen = torch.from_numpy(places).to(self.device)
         blocks = {name: block.index_select(0, chosen)[None] for name, block in self._blocks.items()}
         return blocks, self._target[rows.to(self.device)]
@@ -123,11 +126,11 @@ class StoredStack:
             self._held[slot], self._slots[piece], self._used[slot] = piece, slot, self._n_asked
 
     def _read(self, piece: int, slot: int) -> None:
-        read = self._tensors(self._rows.between(piece * ROWS_OF_A_PIECE, (piece + 1) * ROWS_OF_A_PIECE))
+        read = self._tensors(self._rows.between(piece * self._rows_of_a_piece, (piece + 1) * self._rows_of_a_piece))
         if not self._blocks:
-            n_rows = len(self._held) * ROWS_OF_A_PIECE
+            n_rows = len(self._held) * self._rows_of_a_piece
             self._blocks = {name: torch.zeros((n_rows, *b.shape[1:]), dtype=b.dtype, device=b.device) for name, b in read.items()}
-        start = slot * ROWS_OF_A_PIECE
+        start = slot * self._rows_of_a_piece
         for name, block in read.items():
             self._blocks[name][start : start + len(block)] = block
 

@@ -27,9 +27,9 @@ def test_what_was_ended_long_ago_says_nothing(monkeypatch: pytest.MonkeyPatch) -
     assert not ended.is_recent
     machine.count += 1
     assert ended.is_recent
-    machine.goes_on(ended, seconds=2)
+    machine.goes_on(ended, seconds=5)
     assert ended.is_recent
-    machine.goes_on(ended, seconds=3)
+    machine.goes_on(ended, seconds=10)
     assert not ended.is_recent
 
 

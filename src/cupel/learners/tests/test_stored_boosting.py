@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import lightgbm as library
 import numpy as np
 import pytest
 
@@ -69,14 +70,22 @@ def test_one_that_was_ended_goes_on_to_the_same_trees(kind: str, tmp_path: Path,
     monkeypatch.setattr(segments, "FEWEST_ROUNDS", 4)
     monkeypatch.setattr(segments, "SECONDS_OF_A_SEGMENT", 0.0)
     monkeypatch.setattr(keeping, "SHORTEST_SECONDS", 0.0)
+    monkeypatch.setattr(keeping, "SHARE_FOR_WRITING", 1e9)
     unit, kept = unit_of(kind, tmp_path), Ending()
     how = {"config": CONFIG, "recipe": None, "task": TASKS[kind], "threads": 1}
     whole = lightgbm.fit_stored(unit, **how)
     with pytest.raises(KeyboardInterrupt):
         lightgbm.fit_stored(replace(unit, checkpoints=kept), **how)
+    n_rounds, train = [], library.train
+    monkeypatch.setattr(
+        library, "train", lambda *given, **named: n_rounds.append(named["num_boost_round"]) or train(*given, **named)
+    )
     resumed = lightgbm.fit_stored(replace(unit, checkpoints=Ending(kept.kept)), **how)
-    np.testing.assert_allclose(resumed.curve["stop_loss"], whole.curve["stop_loss"], rtol=1e-6)
-    np.testing.assert_allclose(resumed.model.predict(unit.stop), whole.model.predict(unit.stop), rtol=1e-5)
+    assert n_rounds == [CONFIG.max_rounds - 8]
+    assert resumed.curve["stop_loss"] == whole.curve["stop_loss"]
+    np.testing.assert_array_equal(resumed.model.predict(unit.stop), whole.model.predict(unit.stop))
+    again = lightgbm.fit_stored(replace(unit, checkpoints=Ending(kept.kept)), **how, deadline=Deadline(1e-9))
+    assert len(again.curve["stop_loss"]) == 8
 
 
 class Ending:
