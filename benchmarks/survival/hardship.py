@@ -79,7 +79,14 @@ def _gone_on(question: Question, reference: Path, out: Path, finished: dict[str,
     had_model = (out / "model.cupel").exists()
     code, said = _run(question.again(out, chance))
     faults = [f"ended with {code}: {said}"] if code != 0 else differences(question, reference, out)
-    return {"had_model": had_model, "n_finished": len(finished), "n_lost": n_lost_of(finished, out), "faults": faults}
+    alone = float((reference / "seconds").read_text())
+    return {
+        "alone": alone,
+        "had_model": had_model,
+        "n_finished": len(finished),
+        "n_lost": n_lost_of(finished, out),
+        "faults": faults,
+    }
 
 
 def _run(command: list[str], enter: Callable[[], None] | None = None) -> tuple[int, str]:
