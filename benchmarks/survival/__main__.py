@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.survival.caps import is_claimed
 from benchmarks.survival.chaos import Question, disturbed, left_alone, written_table
 from benchmarks.survival.hardship import on_a_small_disk, peak_memory, with_little_memory
 from benchmarks.survival.told import as_page, line_of
@@ -52,7 +53,8 @@ def main() -> int:
     name = "sampled" if given.sample else given.hardship
     results = given.work / f"{name}.jsonl"
     for seed in reversed(range(given.runs)) if given.backwards else range(given.runs):
-        if seed in _done(results) or time.monotonic() - started > given.seconds:
+        is_over = seed in _done(results) or time.monotonic() - started > given.seconds
+        if is_over or not is_claimed(given.work / f"claimed-{name}-{seed}"):
             continue
         found = _endured(given, question, reference, seed)
         with results.open("a") as stream:

@@ -49,13 +49,25 @@ def main() -> int:
     numbered = list(enumerate(pairs(given.pairs, seed=given.seed)))
     for number, (table, budget) in reversed(numbered) if given.backwards else numbered:
         known = any(each["number"] == number for each in _read(results))
-        if known or time.monotonic() - started > given.seconds:
+        if known or time.monotonic() - started > given.seconds or not is_claimed(given.work / f"claimed-{number}"):
             continue
         found = {"number": number, "table": table.name, "budget": budget, **_fitted(table, budget, given, number=number)}
         with results.open("a") as stream:
             stream.write(json.dumps(found) + "\n")
         print(json.dumps(found), flush=True)
     return 1 if any(is_broken(each) for each in _read(results)) else 0
+
+
+def is_claimed(claim: Path) -> bool:
+    """Whether this process may do it: no other that lives has said that it does."""
+    try:
+        if claim.exists() and not Path(f"/proc/{claim.read_text()}").exists():
+            claim.unlink()
+        with claim.open("x") as stream:
+            stream.write(str(os.getpid()))
+    except FileExistsError:
+        return False
+    return True
 
 
 def pairs(n_pairs: int, *, seed: int) -> list[tuple[Table, float]]:

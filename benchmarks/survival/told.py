@@ -68,7 +68,8 @@ def _note(name: str, found: Found) -> str:
     models = sum(each["had_model"] for each in found)
     units = sum(each["n_finished"] for each in found)
     ended = sum(each["first"] == 0 for each in found)
-    told = f"- *{name.capitalize()}* (a fit of {found[0]['alone']:.0f} s when left alone): while starved {ended} of {len(found)} runs ended without an error"
+    told = f"- *{name.capitalize()}* (a fit of {found[0]['alone']:.0f} s when left alone): while starved {ended} of "
+    told += f"{len(found)} runs ended without an error"
     told += f" ({models} had packed a model), the others with one; {units} units were finished by then."
     if name == "memory":
         told += f" The kernel ended {sum(each['n_ended'] for each in found)} processes."
