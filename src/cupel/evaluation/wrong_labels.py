@@ -35,22 +35,24 @@ class WrongLabels:
 
 
 def likely_wrong_labels(labels: Int[Array, " sample"], probabilities: Shaped[Array, "sample klass"]) -> WrongLabels:
-    """Rows that a class other than their label claims with at least the confidence that is usual for its own rows.
+    """As many rows as are estimated to be labelled wrongly: those whose label is least probable beside another class.
 
-    `probabilities` must be out of fold: a model that learned a wrong label believes it. A class's usual confidence is its mean
-    probability over the rows labelled so; so a model that is timid or bold about a class throughout accuses nobody for that.
-    Classes that label no row claim none. A row is named only where the claiming class is also more probable than its label.
+    `probabilities` must be out of fold: a model that learned a wrong label believes it. How many labels are wrong is told by
+    which classes claim which rows with at least the confidence that is usual for their own: the mean probability of a class over
+    the rows labelled so. So a model that is timid or bold about a class throughout accuses nobody for that. Classes that label no
+    row claim none. A row is named only where another class is also more probable than its label.
 
     Raises:
         DataError: there are no rows, the shapes differ, or a number is not a probability.
 
     Source: confident learning, Northcutt, Jiang and Chuang 2021, doi:10.1613/jair.1.12125: thresholds and confident joint by
-    eq. 1 and 2, its calibration by eq. 3, pruning by the joint's off-diagonal entries (section 3.2). Here the margin by which
-    rows are ranked is that to the claiming class, not to the most probable other one, and it must be negative.
+    eq. 1 and 2, its calibration by eq. 3, pruning by the noise rate, for all classes together (section 3.2). Naming the claimed
+    rows alone found 59 to 80% of flipped labels where this finds 79 to 97% (docs/log.md).
     """
     _check(labels, probabilities)
     n_samples, n_classes = probabilities.shape
-    given = probabilities[np.arange(n_samples), labels]
+    every = np.arange(n_samples)
+    given = probabilities[every, labels]
     counts = np.bincount(labels, minlength=n_classes)
     usual = np.full(n_classes, np.inf)
     usual[counts > 0] = np.bincount(labels, weights=given, minlength=n_classes)[counts > 0] / counts[counts > 0]
@@ -59,10 +61,15 @@ def likely_wrong_labels(labels: Int[Array, " sample"], probabilities: Shaped[Arr
     claimed = np.where(is_claimed, probabilities, -1.0).argmax(axis=1)
     has_claim = is_claimed.any(axis=1)
     joint = np.bincount((labels * n_classes + claimed)[has_claim], minlength=n_classes**2).reshape(n_classes, n_classes)
-    margins = given - probabilities[np.arange(n_samples), claimed]
-    rows = np.flatnonzero(has_claim & (claimed != labels) & (margins < 0))
-    rows = rows[np.argsort(margins[rows], kind="stable")]
-    return WrongLabels(rows, claimed[rows], margins[rows], _calibrated(joint, counts))
+    shares = _calibrated(joint, counts)
+    others = np.array(probabilities, np.float64)
+    others[every, labels] = -1.0
+    others[:, counts == 0] = -1.0
+    suggested = others.argmax(axis=1)
+    margins = given - others[every, suggested]
+    order = np.argsort(margins, kind="stable")[: round((1.0 - np.trace(shares)) * n_samples)]
+    rows = order[margins[order] < 0]
+    return WrongLabels(rows, suggested[rows], margins[rows], shares)
 
 
 def _calibrated(joint: Int[Array, "klass klass"], counts: Int[Array, " klass"]) -> Float[Array, "klass klass"]:
