@@ -127,7 +127,7 @@ def test_the_final_fit_sees_all_rows_but_those_that_judge(table: Path, tmp_path:
 def test_where_time_is_short_what_was_searched_on_trains_and_little_else(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finishing, "_affordable_share", lambda *_, **__: finishing.LEAST_SHARE)
+    monkeypatch.setattr(finishing, "_affordable_share", lambda *_, **__: 0.01)
     for group in (None, "who"):
         problem = asked(table, group=group)
         rows = finished(problem, tmp_path / str(group))["rows"]
@@ -144,10 +144,13 @@ def test_a_network_takes_no_more_rows_than_it_can_learn_from_once(table: Path, s
     inputs = preset.preparation.fit(problem.dataset, rows, seed=0).inputs
     assignment = SimpleNamespace(family=family, candidate=preset)
     whole = SimpleNamespace(n_rows=50_000_000, seconds=0.0)
-    share = finishing._affordable_share(assignment, inputs, whole, task=problem.task, seconds=seconds)  # type: ignore[arg-type]
-    more = finishing._affordable_share(assignment, inputs, whole, task=problem.task, seconds=1e9)  # type: ignore[arg-type]
-    assert share == finishing.LEAST_SHARE
+    given = (assignment, inputs, whole)
+    share = finishing._affordable_share(*given, dataset=problem.dataset, seconds=seconds)  # type: ignore[arg-type]
+    more = finishing._affordable_share(*given, dataset=problem.dataset, seconds=1e9)  # type: ignore[arg-type]
+    assert 0 < share < seconds / 100
     assert more == 1.0
+    with pytest.raises(TrainingError, match="500 were searched on"):
+        finishing._affordable_share(*given, dataset=problem.dataset, seconds=0.01)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("family", ["MLP", "RealMLP"])

@@ -25,13 +25,13 @@ from cupel.core.inputs import Inputs, InputShape
 from cupel.core.many_rows import recipe_for_many, samples_within, seconds_a_sample
 from cupel.core.preparation import FittedPreparation
 from cupel.core.storage import npy, write_bytes, write_json
-from cupel.core.task import Task
 from cupel.data.streamed import Piece, Whole
 from cupel.row_files import ROWS, SHARE_TO_STOP, RowFiles, digests_of
 
 Array = NDArray[Any]
-LEAST_SHARE, EVEN_WORK, PASSES = 0.01, 0.7, 1.3
-"""Of all rows; how work on several cores adds up; so often what counting took is needed to read and prepare all rows."""
+WORTH, EVEN_WORK, PASSES = 1.5, 0.7, 1.3
+"""So many times the rows that were searched on are worth a fit of their own; how work on several cores adds up; so often what
+counting took is needed to read and prepare all rows."""
 FACTS = "facts.json"
 
 
@@ -62,7 +62,7 @@ def fitted(
     checkpoints = execution.CheckpointFolder(folder / ROWS, key, run=folder.parent)
     files = RowFiles(dataset, prepared.fitted, folder=folder, whole=whole, checkpoints=checkpoints)
     if not files.resumes():
-        files.begin(_affordable_share(assignment, prepared.inputs, whole, task=dataset.task, seconds=deadline.remaining))
+        files.begin(_affordable_share(assignment, prepared.inputs, whole, dataset=dataset, seconds=deadline.remaining))
     for piece in whole.pieces(dataset, skip=files.n_pieces):
         _add(files, piece)
         progress(0.5 * files.n_rows / whole.n_rows)
@@ -110,12 +110,19 @@ def _learner(family: Family) -> Callable[..., FittedUnit]:
     return partial(training.fit_stored, family)
 
 
-def _affordable_share(assignment: execution.Assignment, inputs: Inputs, whole: Whole, *, task: Task, seconds: float) -> float:
+def _affordable_share(
+    assignment: execution.Assignment, inputs: Inputs, whole: Whole, *, dataset: Dataset, seconds: float
+) -> float:
     """The share of all rows that there is time to learn from: fewer rows well are better than all of them hardly begun.
 
     Networks' estimates are of all cores, those of others of one.
+
+    Raises:
+        TrainingError: it is hardly more than was searched on.
     """
     shape, family, candidate = InputShape.covering([inputs]), assignment.family, assignment.candidate
+    task, n_searched = dataset.task, dataset.n_samples
+    assert task is not None, "a run's dataset has a task"
     left = seconds - PASSES * whole.seconds
     if family.fit_stored is None:
         recipe = recipe_for_many(candidate.recipe)
@@ -124,7 +131,12 @@ def _affordable_share(assignment: execution.Assignment, inputs: Inputs, whole: W
     else:
         cost = family.cost(whole.n_rows, shape, candidate.config, candidate.recipe, task)
         share = left * machine.usable_cores() ** EVEN_WORK / max(cost.seconds, 1e-9)
-    return float(np.clip(share, LEAST_SHARE, 1.0))
+    if share < min(WORTH * n_searched / whole.n_rows, 1.0):
+        raise TrainingError(
+            f"there is time to learn from about {max(0, int(share * whole.n_rows)):,} rows, and {n_searched:,} were searched on; "
+            f"give the run more time with --time."
+        )
+    return float(min(share, 1.0))
 
 
 def key_of(dataset: Dataset, candidate_key: str, *, seed: int) -> str:
