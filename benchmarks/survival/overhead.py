@@ -120,7 +120,7 @@ def as_page(found: list[dict[str, Any]]) -> str:
         "# What the worker process, the journal and checkpoints cost",
         "",
         "The same fit (10 candidates, 3 folds; start and end of the process included) as it always is, and in one process",
-        "without journal and checkpoints: both at the same time, each on one of two cores, which are exchanged from pair to pair.",
+        "without journal and checkpoints: both at the same time, each on one of two cores, exchanged from pair to pair.",
         "",
         "| pair | watched, s | bare, s | more, s | more | processor time: watched, s | bare, s |",
         "|---|---|---|---|---|---|---|",
