@@ -135,7 +135,7 @@ def test_where_time_is_short_what_was_searched_on_trains_and_little_else(
         assert rows["judged"] > 200
 
 
-@pytest.mark.parametrize("seconds", [1.0, 10.0])
+@pytest.mark.parametrize("seconds", [10.0, 100.0])
 def test_a_network_takes_no_more_rows_than_it_can_learn_from_once(table: Path, seconds: float) -> None:
     problem = asked(table, families=("MLP",))
     (family,) = (family for family in problem.families if not family.is_baseline)
