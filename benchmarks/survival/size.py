@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("size"), help="folder for tables, runs and results")
     parser.add_argument("--rows", default=",".join(map(str, TIMES)), help="which sizes")
     parser.add_argument("--suffix", default="parquet", choices=["parquet", "csv", "csv.gz", "arrow"])
+    parser.add_argument("--time", help="of each run, instead of what its size is given")
     parser.add_argument("--write", action="store_true", help="renew the table in benchmarks/results")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
@@ -37,7 +39,7 @@ def main() -> None:
     done = {(each["rows"], each["suffix"]) for each in found}
     for n_rows in map(int, given.rows.split(",")):
         if (n_rows, given.suffix) not in done:
-            found.append(measured(given.work, n_rows=n_rows, suffix=given.suffix))
+            found.append(measured(given.work, n_rows=n_rows, suffix=given.suffix, time=given.time))
             with results.open("a") as stream:
                 stream.write(json.dumps(found[-1]) + "\n")
     text = page(sorted(found, key=lambda each: (each["rows"], each["suffix"])))
@@ -46,11 +48,12 @@ def main() -> None:
         RESULTS.write_text(text)
 
 
-def measured(work: Path, *, n_rows: int, suffix: str) -> dict[str, Any]:
+def measured(work: Path, *, n_rows: int, suffix: str, time: str | None = None) -> dict[str, Any]:
     """One size."""
     table = written(work / f"made-{n_rows}.{suffix}", n_rows=n_rows)
     out = work / f"run-{n_rows}-{suffix}"
-    time = TIMES.get(n_rows, "2min")
+    shutil.rmtree(out, ignore_errors=True)
+    time = time or TIMES.get(n_rows, "2min")
     watch = watched(fitted(table, "--target", TARGET, "--memory", MEMORY, "--time", time, out=out), log=work / f"{out.name}.log")
     return recorded(out, n_rows=n_rows, suffix=suffix, time=time, code=watch.code, seconds=watch.seconds, peak=watch.peak_bytes)
 
