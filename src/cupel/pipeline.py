@@ -381,7 +381,8 @@ def _ground(problem: Problem, effort: Effort) -> tuning.Ground:
 def _seconds_to_conclude(problem: Problem, budget: Budget, trials: Sequence[Trial]) -> float:
     """Time kept back for ensemble, verdict, report and packing; never more than half of what was given.
 
-    Models of many trees take long to combine, check and compress; two of the largest may be packed.
+    Models of many trees take long to combine, check and compress; two of the largest may be packed. Where the machine is slow, or
+    others use it, all of that takes longer.
     """
     if budget.seconds is None:
         return 0.0
@@ -389,4 +390,4 @@ def _seconds_to_conclude(problem: Problem, budget: Budget, trials: Sequence[Tria
     needed = min(3.0, 0.15 * budget.seconds) + min(n_samples, MOST_ROWS_TO_PROVE) / 8_000 + n_samples * n_outputs / 100_000
     needed += SHARE_TO_CONCLUDE * budget.seconds + SECONDS_TO_PROVE_A_TRIAL * sum(trial.is_usable for trial in trials)
     needed += SECONDS_TO_PACK_A_BYTE * sum(sorted(trial.n_bytes for trial in trials)[-2:])
-    return min(needed, budget.seconds / 2)
+    return min(machine.SPEED.slowness * needed, budget.seconds / 2)

@@ -5,15 +5,48 @@ from __future__ import annotations
 import math
 import os
 import platform
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+USUAL_SECONDS = 0.0053
+"""Of the plain work by which speed is told, on a quiet core of the machine that costs were measured on (AMD EPYC, 2026)."""
+SECONDS_TO_BELIEVE, MOST_SLOWNESS = 2.0, 3.0
 
 
 def usable_cores() -> int:
     """Processors that this process may use at once, at least 1: the least of affinity and cgroup quota."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     return max(1, min(affinity, _cgroup_cores()))
+
+
+@dataclass(eq=False)
+class Speed:
+    """How fast plain work goes here and now, beside a quiet core of the machine on which costs were measured."""
+
+    _looked: float = -math.inf
+    _slowness: float = 1.0
+
+    @property
+    def slowness(self) -> float:
+        """So many times longer it takes, 1 to `MOST_SLOWNESS`; measured anew where the last time was seconds ago."""
+        if time.monotonic() - self._looked > SECONDS_TO_BELIEVE:
+            taken = sorted(_seconds_of_plain_work() for _ in range(3))[1]
+            self._slowness = min(max(taken / USUAL_SECONDS, 1.0), MOST_SLOWNESS)
+            self._looked = time.monotonic()
+        return self._slowness
+
+
+SPEED = Speed()
+
+
+def _seconds_of_plain_work() -> float:
+    """Mixing numbers up, and sorting them: a few milliseconds, for which no library has to be loaded."""
+    started = time.perf_counter()
+    sorted((number * 7919) % 20_011 for number in range(20_000))
+    return time.perf_counter() - started
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from cupel.core import machine
 
 
@@ -24,3 +26,18 @@ def test_a_cgroup_leaves_its_limit_less_what_is_used_and_cannot_be_dropped(tmp_p
 def test_a_cgroup_without_a_limit_says_nothing(tmp_path: Path) -> None:
     assert machine._left_in(cgroup(tmp_path / "free", memory__max="max", memory__current="700")) is None
     assert machine._left_in(tmp_path / "absent") is None
+
+
+def test_a_slow_or_busy_machine_is_seen_to_be_and_looked_at_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken, now = [1.0], [100.0]
+    monkeypatch.setattr(machine, "_seconds_of_plain_work", lambda: taken[0] * machine.USUAL_SECONDS)
+    monkeypatch.setattr(machine.time, "monotonic", lambda: now[0])
+    speed = machine.Speed()
+    assert speed.slowness == 1.0
+    taken[0] = 1.8
+    assert speed.slowness == 1.0
+    now[0] += machine.SECONDS_TO_BELIEVE + 1
+    assert speed.slowness == pytest.approx(1.8)
+    for given, found in ((0.2, 1.0), (50.0, machine.MOST_SLOWNESS)):
+        taken[0], now[0] = given, now[0] + 10
+        assert speed.slowness == found
