@@ -96,7 +96,7 @@ def test_what_needs_all_rows_is_refused(table: Path, wish: dict[str, Any]) -> No
         asked(table, **wish)
 
 
-def finished(problem: Problem, folder: Path) -> dict[str, Any]:
+def finished(problem: Problem, folder: Path, *, seconds: float | None = None) -> dict[str, Any]:
     """A final fit in this process."""
     family = next(family for family in problem.families if not family.is_baseline)
     preset = family.portfolio(problem.task)[0]
@@ -106,7 +106,9 @@ def finished(problem: Problem, folder: Path) -> dict[str, Any]:
     )
     given = making.handover(problem, units=folder / "units", kept_bytes=0.0)
     assignment = Assignment(candidate=candidate, family=family, folds=())  # type: ignore[arg-type]
-    return finishing.fitted(given, assignment, folder=folder / all_rows.FOLDER, deadline=Deadline(), progress=lambda _: None)
+    return finishing.fitted(
+        given, assignment, folder=folder / all_rows.FOLDER, deadline=Deadline(seconds), progress=lambda _: None
+    )
 
 
 def test_the_final_fit_sees_all_rows_but_those_that_judge(table: Path, tmp_path: Path) -> None:
@@ -133,6 +135,28 @@ def test_where_time_is_short_what_was_searched_on_trains_and_little_else(
         rows = finished(problem, tmp_path / str(group))["rows"]
         assert N_SAMPLE <= rows["trained"] <= N_SAMPLE + 40
         assert rows["judged"] > 200
+
+
+def test_a_fit_on_some_rows_is_renewed_with_much_more_time(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finishing, "_affordable_share", lambda *_, seconds, **__: 0.4 if seconds < 100 else 1.0)
+    problem = asked(table)
+    few = finished(problem, tmp_path, seconds=60.0)
+    known = all_rows._facts(tmp_path / all_rows.FOLDER)
+    assert 0.3 * N_ROWS < few["rows"]["trained"] < 0.4 * N_ROWS
+    assert not all_rows._is_renewed(known, Deadline(60.0))
+    assert all_rows._is_renewed(known, Deadline(200.0))
+    whole = finished(problem, tmp_path, seconds=200.0)
+    assert not all_rows._is_renewed(whole, Deadline(10_000.0))
+    assert sum(whole["rows"].values()) == N_ROWS
+
+
+def test_a_disk_that_is_full_is_told_and_is_nobodys_fault(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(row_files.StoredRows, "append", full)
+    with pytest.raises(TrainingError, match=r"No space left on device.*`cupel resume` prepares them anew"):
+        finished(asked(table), tmp_path)
 
 
 @pytest.mark.parametrize("seconds", [10.0, 100.0])

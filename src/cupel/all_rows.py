@@ -25,7 +25,7 @@ from cupel.core.uncertainty import Uncertainty
 from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
 from cupel.finishing import FACTS, judged_piece, key_of
 from cupel.problem import Problem
-from cupel.row_files import MOST_BYTES, MOST_JUDGED, PARTS, ROWS, SHARE_JUDGED, digests_of
+from cupel.row_files import MOST_BYTES, MOST_JUDGED, PARTS, ROWS, SHARE_JUDGED, digests_of, is_renewed
 
 Array = NDArray[Any]
 FOLDER = "whole"
@@ -92,7 +92,10 @@ def fit_final(
         _refuse(runner, reason)
         return
     candidate = chosen.proposal.candidate
-    if _facts(folder).get("key") == key_of(problem.dataset, candidate.key, seed=problem.settings.seed):
+    known = _facts(folder)
+    if known.get("key") == key_of(problem.dataset, candidate.key, seed=problem.settings.seed) and not _is_renewed(
+        known, deadline
+    ):
         shutil.rmtree(folder / ROWS, ignore_errors=True)  # of a process that was ended just before it did
         return
     assignment = execution.Assignment(candidate=candidate, family=chosen.proposal.family, folds=())
@@ -104,11 +107,20 @@ def fit_final(
         _refuse(runner, str(error))
 
 
+def _is_renewed(known: Mapping[str, Any], deadline: Deadline) -> bool:
+    given = math.inf if known["given"] is None else known["given"]
+    return is_renewed(0.0 if known["cut_short"] else known["share"], given, now=deadline.remaining)
+
+
 def _refuse(runner: execution.Runner, reason: str) -> None:
     folder = runner.folder.path / FOLDER
-    folder.mkdir(exist_ok=True)
-    shutil.rmtree(folder / ROWS, ignore_errors=True)
-    write_json(folder / REFUSED, {"reason": reason})
+    try:
+        folder.mkdir(exist_ok=True)
+        shutil.rmtree(folder / ROWS, ignore_errors=True)
+        (folder / FACTS).unlink(missing_ok=True)  # of another candidate, or of less time
+        write_json(folder / REFUSED, {"reason": reason})
+    except OSError as error:
+        raise execution.storage_error(error, runner.folder.path) from error
     runner.folder.journal.append("final fit refused", reason=reason)
 
 
@@ -232,9 +244,8 @@ def _facts(folder: Path) -> dict[str, Any]:
 def _is_complete(facts: Any, folder: Path) -> bool:
     """Whether everything is said that is read later, some rows judge, and all files are as they were written."""
     counts = (facts["n_pieces"], *(facts["rows"][name] for name in ("trained", "stopped", "judged")))
-    are_plain = all(
-        isinstance(facts[name], kind) for name, kind in (("candidate", str), ("cut_short", bool), ("share", int | float))
-    )
+    kinds = {"candidate": str, "cut_short": bool, "share": int | float, "given": int | float | None}
+    are_plain = all(isinstance(facts[name], kind) for name, kind in kinds.items())
     if not are_plain or any(type(count) is not int or count < 1 for count in counts):
         return False
     return bool(digests_of(folder, n_pieces=facts["n_pieces"]) == facts["sha256"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
 import time
 from collections.abc import Callable
@@ -18,14 +19,14 @@ from cupel import execution, packing
 from cupel.core import machine, registry
 from cupel.core.budget import Deadline
 from cupel.core.dataset import Dataset
-from cupel.core.errors import TrainingError
+from cupel.core.errors import StorageError, TrainingError
 from cupel.core.family import Family, FittedUnit
 from cupel.core.feeds import feeds_of
 from cupel.core.inputs import Inputs, InputShape
 from cupel.core.many_rows import recipe_for_many, samples_within, seconds_a_sample
 from cupel.core.preparation import FittedPreparation
 from cupel.core.storage import npy, write_bytes, write_json
-from cupel.data.streamed import Piece, Whole
+from cupel.data.streamed import Whole
 from cupel.row_files import ROWS, SHARE_TO_STOP, RowFiles, digests_of
 
 Array = NDArray[Any]
@@ -50,39 +51,57 @@ def fitted(
 
     Raises:
         TrainingError: there is no time or disk for it, or the model cannot be packed.
-        StorageError: the run folder cannot be written any more.
     """
+    try:
+        return _fitted(given, assignment, folder=folder, deadline=deadline, progress=progress)
+    except (OSError, StorageError) as error:
+        raise TrainingError(
+            f"what is prepared of all rows could not be written ({error}); free some space on the disk of the run folder, then "
+            f"`cupel resume` prepares them anew."
+        ) from error
+
+
+def _fitted(
+    given: execution.Handover,
+    assignment: execution.Assignment,
+    *,
+    folder: Path,
+    deadline: Deadline,
+    progress: Callable[[float], None],
+) -> dict[str, Any]:
     started, dataset = time.monotonic(), given.dataset
-    whole, family = Whole.from_json(given.facts["whole"]), assignment.family
-    assert family.learns_in_pieces, "asked only of families that can"
+    whole = Whole.from_json(given.facts["whole"])
     assert dataset.task is not None, "a run's dataset has a task"
-    seed = int(given.facts["seed"])
-    prepared = assignment.candidate.preparation.fit(dataset, np.arange(dataset.n_samples), seed=seed)
-    key = key_of(dataset, assignment.candidate.key, seed=seed)
+    seed, candidate = int(given.facts["seed"]), assignment.candidate
+    prepared = candidate.preparation.fit(dataset, np.arange(dataset.n_samples), seed=seed)
+    key = key_of(dataset, candidate.key, seed=seed)
     checkpoints = execution.CheckpointFolder(folder / ROWS, key, run=folder.parent)
     files = RowFiles(dataset, prepared.fitted, folder=folder, whole=whole, checkpoints=checkpoints)
-    if not files.resumes():
-        files.begin(_affordable_share(assignment, prepared.inputs, whole, dataset=dataset, seconds=deadline.remaining))
+    seconds = deadline.remaining
+    if not files.resumes(seconds=seconds):
+        share = _affordable_share(assignment, prepared.inputs, whole, dataset=dataset, seconds=seconds)
+        files.begin(share, seconds=seconds)
     for piece in whole.pieces(dataset, skip=files.n_pieces):
-        _add(files, piece)
+        files.add(piece)
         progress(0.5 * files.n_rows / whole.n_rows)
         if deadline.passed:
             raise TrainingError("time was up while all rows were prepared; give the run more time with --time.")
-    model = _learner(family)(
+    model = _learner(assignment.family)(
         files.unit(seed=seed),
-        config=assignment.candidate.config,
-        recipe=assignment.candidate.recipe,
+        config=candidate.config,
+        recipe=candidate.recipe,
         task=dataset.task,
         deadline=deadline,
-        progress=lambda share: progress(0.5 + 0.5 * share),
+        progress=lambda done: progress(0.5 + 0.5 * done),
     )
     _export(given, prepared.fitted, model.model, folder=folder)
     facts = {
         "key": key,
-        "candidate": assignment.candidate.name,
+        "candidate": candidate.name,
         "rows": {"trained": files.n_train, "stopped": files.n_stop, "judged": files.n_judged},
         "n_pieces": files.n_pieces,
         "share": files.share,
+        "given": None if math.isinf(files.seconds) else files.seconds,
         "rounds": model.best_epoch,
         "cut_short": model.cut_short,
         "seconds": time.monotonic() - started,
@@ -94,15 +113,9 @@ def fitted(
     return facts
 
 
-def _add(files: RowFiles, piece: Piece) -> None:
-    try:
-        files.add(piece)
-    except OSError as error:
-        raise execution.storage_error(error, files.folder.parent) from error
-
-
 def _learner(family: Family) -> Callable[..., FittedUnit]:
     """What learns from stored rows: the family itself, or the loop that trains every network."""
+    assert family.learns_in_pieces, "asked only of families that can"
     if family.fit_stored is not None:
         return family.fit_stored
     from cupel import training  # PyTorch with it, which families that train themselves do without

@@ -39,6 +39,7 @@ MOST_ROWS_TO_PROVE = 50_000
 """With more rows there are fewer resamples."""
 SECONDS_TO_PACK_A_BYTE = 2.5e-7
 SECONDS_TO_PROVE_A_TRIAL = 0.15
+MOST_STRETCHED = 0.25
 """Combinations of few candidates are sooner found, and found again on resamples."""
 SHARE_OF_MEMORY = 0.75
 """Of what is available when the search begins: what a candidate may take. Estimates are not sure, and others need some too."""
@@ -387,7 +388,8 @@ def _seconds_to_conclude(problem: Problem, budget: Budget, trials: Sequence[Tria
     if budget.seconds is None:
         return 0.0
     n_samples, n_outputs = problem.dataset.n_samples, problem.task.n_judged
-    needed = min(3.0, 0.15 * budget.seconds) + min(n_samples, MOST_ROWS_TO_PROVE) / 8_000 + n_samples * n_outputs / 100_000
-    needed += SHARE_TO_CONCLUDE * budget.seconds + SECONDS_TO_PROVE_A_TRIAL * sum(trial.is_usable for trial in trials)
-    needed += SECONDS_TO_PACK_A_BYTE * sum(sorted(trial.n_bytes for trial in trials)[-2:])
-    return min(machine.SPEED.slowness * needed, budget.seconds / 2)
+    work = min(n_samples, MOST_ROWS_TO_PROVE) / 8_000 + n_samples * n_outputs / 100_000
+    work += SECONDS_TO_PROVE_A_TRIAL * sum(trial.is_usable for trial in trials)
+    work += SECONDS_TO_PACK_A_BYTE * sum(sorted(trial.n_bytes for trial in trials)[-2:])
+    more = min((machine.SPEED.slowness - 1.0) * work, MOST_STRETCHED * budget.seconds)
+    return min(min(3.0, 0.15 * budget.seconds) + SHARE_TO_CONCLUDE * budget.seconds + work + more, budget.seconds / 2)

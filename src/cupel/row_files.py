@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import stat
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ Array = NDArray[Any]
 MOST_JUDGED, SHARE_JUDGED = 200_000, 0.1
 MOST_TO_STOP, SHARE_TO_STOP = 100_000, 0.05
 LEAST_FREE_BYTES = 200_000_000
+MUCH_MORE = 2.0
 MOST_BYTES = 8 << 30
 ROWS, STATE = "rows", "written"
 STORES = ("train", "train_target", "stop", "stop_target")
@@ -39,7 +41,8 @@ class RowFiles:
     """Rows that train, rows that stop training, and rows that judge.
 
     No row that stops training trains, and none that judges does either, nor was it searched on; all of a group's rows have one
-    use. All rows that were searched on train, and `share` of the others: those with the least marks.
+    use. All rows that were searched on train, which are those with the least marks but for rare classes, and those with the next,
+    up to the `share` of all that there is time for in so many `seconds`.
     """
 
     def __init__(
@@ -47,14 +50,17 @@ class RowFiles:
     ) -> None:
         self._dataset, self._preparation, self._whole, self._checkpoints = dataset, preparation, whole, checkpoints
         self.folder = folder
-        self.share, self.n_pieces, self.n_rows, self.n_judged = 1.0, 0, 0, 0
-        self._digest = ""
-        self._stores = {name: StoredRows(folder / ROWS / name) for name in STORES}
+        self._forget()
         n_rows = whole.n_rows
         self._judged_from = 1 - min(SHARE_JUDGED, MOST_JUDGED / n_rows)
         self._stop_from = self._judged_from - min(SHARE_TO_STOP, MOST_TO_STOP / n_rows)
         self._drawn = np.zeros(n_rows, np.bool_)
         self._drawn[dataset.row_numbers] = True
+
+    def _forget(self) -> None:
+        self.share, self.seconds, self.n_pieces, self.n_rows, self.n_judged = 1.0, math.inf, 0, 0, 0
+        self._digest = ""
+        self._stores = {name: StoredRows(self.folder / ROWS / name) for name in STORES}
 
     @property
     def n_train(self) -> int:
@@ -66,23 +72,26 @@ class RowFiles:
         """Rows that stop training."""
         return self._stores["stop"].n_samples
 
-    def begin(self, share: float) -> None:
+    def begin(self, share: float, *, seconds: float) -> None:
         """An empty folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
         (self.folder / ROWS).mkdir(parents=True)
-        self.share = share
+        self._forget()
+        self.share, self.seconds = share, seconds
 
-    def resumes(self) -> bool:
-        """Whether an earlier process left sound rows here; they are taken up, up to the last piece that it wrote down."""
+    def resumes(self, *, seconds: float) -> bool:
+        """Whether an earlier process left sound rows here; they are taken up, up to the last piece that it wrote down.
+
+        Not where they are some of all rows, and there is much more time now.
+        """
         content = self._checkpoints.load(STATE)
         if content is None:
             return False
         try:
             self._restore(parsed_json(content))
         except _DAMAGED:
-            self._stores = {name: StoredRows(self.folder / ROWS / name) for name in STORES}
             return False
-        return True
+        return not is_renewed(self.share, self.seconds, now=seconds)
 
     def add(self, piece: Piece) -> None:
         """The next rows.
@@ -146,7 +155,8 @@ class RowFiles:
     def _state(self) -> dict[str, Any]:
         counts = {"n_pieces": self.n_pieces, "n_rows": self.n_rows, "n_judged": self.n_judged}
         stores = {name: store.state() for name, store in self._stores.items()}
-        return {**counts, "share": self.share, "judged": self._digest, "stores": stores}
+        seconds = None if math.isinf(self.seconds) else self.seconds
+        return {**counts, "share": self.share, "seconds": seconds, "judged": self._digest, "stores": stores}
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         counts = [state[name] for name in ("n_pieces", "n_rows", "n_judged")]
@@ -161,7 +171,8 @@ class RowFiles:
         inputs, target = self._preparation.transform(self._dataset, few), _as_inputs(self._dataset.target[few])
         for name, store in self._stores.items():
             store.restore(state["stores"][name], like=target if name.endswith("target") else inputs)
-        self.share, self._digest = float(state["share"]), state["judged"]
+        self.share, self.seconds = float(state["share"]), math.inf if state["seconds"] is None else float(state["seconds"])
+        self._digest = state["judged"]
         self.n_pieces, self.n_rows, self.n_judged = counts
 
     def _demand_disk(self) -> None:
@@ -172,6 +183,11 @@ class RowFiles:
                 f"all rows, prepared, take {needed / 1e9:.1f} GB on the disk of the run folder, where {free / 1e9:.1f} GB are "
                 f"free; free some, or choose another with --out."
             )
+
+
+def is_renewed(share: float, seconds: float, *, now: float) -> bool:
+    """Whether what was begun with so many seconds, for some of all rows, is to be begun anew with those that there are now."""
+    return share < 1 and now >= MUCH_MORE * seconds
 
 
 def digests_of(folder: Path, *, n_pieces: int) -> dict[str, str]:

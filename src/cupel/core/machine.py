@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import os
 import platform
+import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 USUAL_SECONDS = 0.0053
 """Of the plain work by which speed is told, on a quiet core of the machine that costs were measured on (AMD EPYC, 2026)."""
-SECONDS_TO_BELIEVE, MOST_SLOWNESS = 2.0, 3.0
+SECONDS_BETWEEN_READINGS, N_READINGS, MOST_SLOWNESS = 2.0, 5, 3.0
 
 
 def usable_cores() -> int:
@@ -27,16 +28,15 @@ class Speed:
     """How fast plain work goes here and now, beside a quiet core of the machine on which costs were measured."""
 
     _looked: float = -math.inf
-    _slowness: float = 1.0
+    _taken: list[float] = field(default_factory=list)
 
     @property
     def slowness(self) -> float:
-        """So many times longer it takes, 1 to `MOST_SLOWNESS`; measured anew where the last time was seconds ago."""
-        if time.monotonic() - self._looked > SECONDS_TO_BELIEVE:
-            taken = sorted(_seconds_of_plain_work() for _ in range(3))[1]
-            self._slowness = min(max(taken / USUAL_SECONDS, 1.0), MOST_SLOWNESS)
+        """So many times longer it takes, 1 to `MOST_SLOWNESS`: the median of the last readings, at most one every two seconds."""
+        if time.monotonic() - self._looked > SECONDS_BETWEEN_READINGS:
+            self._taken = [*self._taken[1 - N_READINGS :], min(_seconds_of_plain_work() for _ in range(3))]
             self._looked = time.monotonic()
-        return self._slowness
+        return min(max(statistics.median(self._taken) / USUAL_SECONDS, 1.0), MOST_SLOWNESS)
 
 
 SPEED = Speed()

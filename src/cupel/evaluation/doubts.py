@@ -57,7 +57,7 @@ def doubtful_targets(dataset: Dataset, predictions: Array, *, rows: Array, by: s
             f"labelled {classes[target[place]]!r}, seems {classes[klass]!r}"
             for place, klass in zip(places, suggested, strict=True)
         ]
-        how = "are claimed by another class much more surely than is usual"
+        how = "are much less probable than another class"
         is_easy = right >= EASY
         context = f"{by} answers {right:.1%} of the rows rightly"
     else:

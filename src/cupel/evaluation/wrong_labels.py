@@ -35,7 +35,7 @@ class WrongLabels:
 
 
 def likely_wrong_labels(labels: Int[Array, " sample"], probabilities: Shaped[Array, "sample klass"]) -> WrongLabels:
-    """As many rows as are estimated to be labelled wrongly: those whose label is least probable beside another class.
+    """As many rows of each label as are estimated to be labelled wrongly: those whose label is least probable beside another.
 
     `probabilities` must be out of fold: a model that learned a wrong label believes it. How many labels are wrong is told by
     which classes claim which rows with at least the confidence that is usual for their own: the mean probability of a class over
@@ -46,7 +46,7 @@ def likely_wrong_labels(labels: Int[Array, " sample"], probabilities: Shaped[Arr
         DataError: there are no rows, the shapes differ, or a number is not a probability.
 
     Source: confident learning, Northcutt, Jiang and Chuang 2021, doi:10.1613/jair.1.12125: thresholds and confident joint by
-    eq. 1 and 2, its calibration by eq. 3, pruning by the noise rate, for all classes together (section 3.2). Naming the claimed
+    eq. 1 and 2, its calibration by eq. 3, pruning by the noise rate of each label (section 3.2). Naming the claimed
     rows alone found 59 to 80% of flipped labels where this finds 79 to 97% (docs/log.md).
     """
     _check(labels, probabilities)
@@ -67,8 +67,12 @@ def likely_wrong_labels(labels: Int[Array, " sample"], probabilities: Shaped[Arr
     others[:, counts == 0] = -1.0
     suggested = others.argmax(axis=1)
     margins = given - others[every, suggested]
-    order = np.argsort(margins, kind="stable")[: round((1.0 - np.trace(shares)) * n_samples)]
-    rows = order[margins[order] < 0]
+    n_wrong = np.rint(n_samples * (shares.sum(axis=1) - np.diag(shares))).astype(np.int64)
+    order = np.argsort(margins, kind="stable")
+    order = order[margins[order] < 0]
+    named = [order[labels[order] == klass][: n_wrong[klass]] for klass in range(n_classes)]
+    rows = np.concatenate(named)
+    rows = rows[np.argsort(margins[rows], kind="stable")]
     return WrongLabels(rows, suggested[rows], margins[rows], shares)
 
 

@@ -214,10 +214,10 @@ def fit_stored(
     del like, looked_at
     stop = train.create_valid(unit.stop.matrix(), (unit.stop_target - centre) / spread)
     to_hear = boosting.n_rounds * SECONDS_TO_PREDICT * _n_models(task) * unit.train.n_samples
-    if boosting.n_rounds and to_hear > SHARE_TO_HEAR * until.remaining:
-        boosting.is_over = True  # there is no time to hear what the trees so far say, and to grow others
+    is_late = bool(boosting.n_rounds) and not boosting.is_over and to_hear > SHARE_TO_HEAR * until.remaining
+    boosting.is_over |= is_late  # there is no time to hear what the trees so far say, and to grow others
     model, fitted = _boosted_stored(train, stop, config, boosting, parameters=parameters, until=until)
-    return replace(fitted, model=replace(model, centre=centre, spread=spread))
+    return replace(fitted, model=replace(model, centre=centre, spread=spread), cut_short=fitted.cut_short or is_late)
 
 
 def _in_pieces(

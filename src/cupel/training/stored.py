@@ -19,6 +19,8 @@ Array = NDArray[Any]
 MOST_ROWS_OF_A_PIECE, FEWEST_ROWS_OF_A_PIECE, BYTES_OF_A_PIECE = 4096, 64, 4_000_000
 BYTES_SHUFFLED = 64_000_000
 FEWEST_PIECES = 8
+MOST_ROWS_AT_ONCE = 2048
+"""That a batch, or a sample for statistics, asks for."""
 
 
 class PieceOrder(Order):
@@ -67,7 +69,8 @@ class StoredStack:
         self._target = torch.from_numpy(target.astype(kept_as(target))).to(device)
         bytes_of_row = max(rows.bytes_of_row, 1)
         self._rows_of_a_piece = min(max(BYTES_OF_A_PIECE // bytes_of_row, FEWEST_ROWS_OF_A_PIECE), MOST_ROWS_OF_A_PIECE)
-        self._together = max(FEWEST_PIECES, BYTES_SHUFFLED // (bytes_of_row * self._rows_of_a_piece))
+        of_a_batch = math.ceil(MOST_ROWS_AT_ONCE / self._rows_of_a_piece)
+        self._together = max(FEWEST_PIECES, of_a_batch, BYTES_SHUFFLED // (bytes_of_row * self._rows_of_a_piece))
         n_pieces = math.ceil(rows.n_samples / self._rows_of_a_piece)
         self._slots = np.full(n_pieces, -1)
         self._held = np.full(min(3 * self._together, n_pieces), -1)

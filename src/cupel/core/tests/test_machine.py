@@ -28,16 +28,20 @@ def test_a_cgroup_without_a_limit_says_nothing(tmp_path: Path) -> None:
     assert machine._left_in(tmp_path / "absent") is None
 
 
-def test_a_slow_or_busy_machine_is_seen_to_be_and_looked_at_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_or_busy_machine_is_seen_to_be_and_one_reading_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     taken, now = [1.0], [100.0]
     monkeypatch.setattr(machine, "_seconds_of_plain_work", lambda: taken[0] * machine.USUAL_SECONDS)
     monkeypatch.setattr(machine.time, "monotonic", lambda: now[0])
     speed = machine.Speed()
-    assert speed.slowness == 1.0
-    taken[0] = 1.8
-    assert speed.slowness == 1.0
-    now[0] += machine.SECONDS_TO_BELIEVE + 1
-    assert speed.slowness == pytest.approx(1.8)
-    for given, found in ((0.2, 1.0), (50.0, machine.MOST_SLOWNESS)):
-        taken[0], now[0] = given, now[0] + 10
-        assert speed.slowness == found
+
+    def after(seconds: float, *, takes: float) -> float:
+        now[0], taken[0] = now[0] + seconds, takes
+        return speed.slowness
+
+    assert after(0, takes=1.0) == 1.0
+    assert after(1, takes=1.8) == 1.0  # it is not looked at again so soon
+    assert after(3, takes=1.0) == 1.0
+    assert after(3, takes=9.0) == 1.0
+    assert [after(3, takes=1.8) for _ in range(3)][-1] == pytest.approx(1.8)
+    assert [after(3, takes=50.0) for _ in range(5)][-1] == machine.MOST_SLOWNESS
+    assert [after(3, takes=0.2) for _ in range(5)][-1] == 1.0

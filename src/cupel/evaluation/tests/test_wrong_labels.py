@@ -90,3 +90,26 @@ def test_a_single_row_is_judged_without_fault() -> None:
 def test_what_are_no_labels_or_probabilities_is_refused(labels, probabilities, words) -> None:
     with pytest.raises(DataError, match=words):
         likely_wrong_labels(labels, probabilities)
+
+
+def test_claims_on_one_label_do_not_accuse_rows_of_another():
+    shapes = [(0, 850, 0.98), (0, 50, 0.55), (1, 60, 0.4), (1, 40, 0.9)]  # label, rows, probability of the first class
+    labels = np.concatenate([np.full(n, label) for label, n, _ in shapes])
+    first = np.concatenate([np.full(n, share) for _, n, share in shapes])
+    found = likely_wrong_labels(labels, np.column_stack([first, 1 - first]))
+    assert found.joint[0, 1] > 0.03
+    assert len(found.rows) == 0
+
+
+def test_rows_of_each_label_are_named_up_to_its_own_number():
+    generator = np.random.default_rng(0)
+    truth = np.repeat([0, 1], [900, 100])
+    labels = truth.copy()
+    labels[:40], labels[900:920] = 1, 0
+    right = np.clip(generator.normal(0.9, 0.05, 1000), 0.6, 0.99)
+    first = np.where(truth == 0, right, 1 - right)
+    found = likely_wrong_labels(labels, np.column_stack([first, 1 - first]))
+    wrong = (set(range(40)), set(range(900, 920)))
+    assert [len(own & set(found.rows.tolist())) > 0.6 * len(own) for own in wrong] == [True, True]
+    assert set(found.rows.tolist()) <= wrong[0] | wrong[1]
+    assert (np.diff(found.margins) >= 0).all()

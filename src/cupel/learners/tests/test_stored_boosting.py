@@ -86,6 +86,7 @@ def test_one_that_was_ended_goes_on_to_the_same_trees(kind: str, tmp_path: Path,
     np.testing.assert_array_equal(resumed.model.predict(unit.stop), whole.model.predict(unit.stop))
     again = lightgbm.fit_stored(replace(unit, checkpoints=Ending(kept.kept)), **how, deadline=Deadline(1e-9))
     assert len(again.curve["stop_loss"]) == 8
+    assert again.cut_short
 
 
 class Ending:

@@ -30,6 +30,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stored, "MOST_ROWS_OF_A_PIECE", SMALL_PIECE)
     monkeypatch.setattr(stored, "BYTES_SHUFFLED", 0)
     monkeypatch.setattr(stored, "FEWEST_PIECES", 3)
+    monkeypatch.setattr(stored, "MOST_ROWS_AT_ONCE", 0)
 
 
 def stored_unit(folder: Path, kind: str, *, n_train: int = 1200) -> StoredUnit:
