@@ -47,7 +47,7 @@ def likely_wrong_labels(labels: Int[Array, " sample"], probabilities: Shaped[Arr
 
     Source: confident learning, Northcutt, Jiang and Chuang 2021, doi:10.1613/jair.1.12125: thresholds and confident joint by
     eq. 1 and 2, its calibration by eq. 3, pruning by the noise rate of each label (section 3.2). Naming the claimed
-    rows alone found 59 to 80% of flipped labels where this finds 79 to 97% (docs/log.md).
+    rows alone found 59 to 80% of flipped labels where this finds 79 to 96% (docs/log.md).
     """
     _check(labels, probabilities)
     n_samples, n_classes = probabilities.shape
