@@ -63,7 +63,8 @@ def _note(name: str, found: Found) -> str:
         workers = sum(kill["of"] == "worker" for kill in kills)
         return (
             f"- *{name.capitalize()}*: {len(kills)} kills, {workers} of the worker process, {len(kills) - workers} of the run's "
-            f"own. {sum(each['seconds'] for each in found) / len(found):.0f} s of work a run in the mean."
+            f"own; {sum(not each['kills'] for each in found)} runs ended before the moment that was drawn. "
+            f"{sum(each['seconds'] for each in found) / len(found):.0f} s of work a run in the mean."
         )
     models = sum(each["had_model"] for each in found)
     units = sum(each["n_finished"] for each in found)
