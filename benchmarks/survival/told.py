@@ -50,7 +50,7 @@ def as_page(work: Path) -> str:
             continue
         found = [json.loads(line) for line in path.read_text().splitlines()]
         ended = sum(not any(fault.startswith("ended with") for fault in each["faults"]) for each in found)
-        same = sum(not each["faults"] for each in found)
+        same = sum(not each["faults"] and not each.get("is_smaller") for each in found)
         lost = sum(each["n_lost"] for each in found)
         lines.append(f"| {title} | {len(found)} | {ended} | {lost} | {same} |")
         notes.append(_note(name, found))
@@ -73,5 +73,7 @@ def _note(name: str, found: Found) -> str:
     told += f"{len(found)} runs ended without an error"
     told += f" ({models} had packed a model), the others with one; {units} units were finished by then."
     if name == "memory":
+        n_smaller = sum(each.get("is_smaller", False) for each in found)
+        told += f" In {n_smaller} a candidate was trained in smaller batches for want of memory, which makes it another one."
         told += f" The kernel ended {sum(each['n_ended'] for each in found)} processes."
     return told
