@@ -92,10 +92,8 @@ def fit_final(
         _refuse(runner, reason)
         return
     candidate = chosen.proposal.candidate
-    known = _facts(folder)
-    if known.get("key") == key_of(problem.dataset, candidate.key, seed=problem.settings.seed) and not _is_renewed(
-        known, deadline
-    ):
+    known, key = _facts(folder), key_of(problem.dataset, candidate.key, seed=problem.settings.seed)
+    if known.get("key") == key and not _is_renewed(known, deadline):
         shutil.rmtree(folder / ROWS, ignore_errors=True)  # of a process that was ended just before it did
         return
     assignment = execution.Assignment(candidate=candidate, family=chosen.proposal.family, folds=())

@@ -6,7 +6,8 @@ import hashlib
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,18 @@ counting took is needed to read and prepare all rows."""
 FACTS = "facts.json"
 
 
+@contextmanager
+def _full_disk_told() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, StorageError) as error:
+        raise TrainingError(
+            f"what is prepared of all rows could not be written ({error}); free some space on the disk of the run folder, then "
+            f"`cupel resume` prepares them anew."
+        ) from error
+
+
+@_full_disk_told()
 def fitted(
     given: execution.Handover,
     assignment: execution.Assignment,
@@ -52,23 +65,6 @@ def fitted(
     Raises:
         TrainingError: there is no time or disk for it, or the model cannot be packed.
     """
-    try:
-        return _fitted(given, assignment, folder=folder, deadline=deadline, progress=progress)
-    except (OSError, StorageError) as error:
-        raise TrainingError(
-            f"what is prepared of all rows could not be written ({error}); free some space on the disk of the run folder, then "
-            f"`cupel resume` prepares them anew."
-        ) from error
-
-
-def _fitted(
-    given: execution.Handover,
-    assignment: execution.Assignment,
-    *,
-    folder: Path,
-    deadline: Deadline,
-    progress: Callable[[float], None],
-) -> dict[str, Any]:
     started, dataset = time.monotonic(), given.dataset
     whole = Whole.from_json(given.facts["whole"])
     assert dataset.task is not None, "a run's dataset has a task"

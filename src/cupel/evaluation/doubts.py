@@ -40,7 +40,7 @@ def doubtful_targets(dataset: Dataset, predictions: Array, *, rows: Array, by: s
     """A finding that names the rows whose target is most doubtful; none where no target is.
 
     `predictions` are out of fold, of the given rows of the dataset, made `by` what the words then say. Classes: confident
-    learning, and the claiming class is more probable than the label by half at least. Numbers: six deviations or more.
+    learning, and another class is more probable than the label by half at least. Numbers: six deviations or more.
     """
     assert dataset.task is not None, "doubts need a task"
     assert dataset.target is not None, "doubts need a target"

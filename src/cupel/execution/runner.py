@@ -179,8 +179,7 @@ class Runner:
             raise
         except Exception as error:
             raise TrainingError(str(error) if isinstance(error, CupelError) else describe_failure(error)) from error
-        told = {name: value for name, value in made.items() if name != "files"}  # hundreds
-        self.folder.journal.append("final fit finished", **told)
+        self.folder.journal.append("final fit finished", **made)
 
     def _trial(self, candidate: Candidate, family: Family, units: Sequence[UnitResult]) -> Trial:
         cut_short = any(unit.cut_short for unit in units)

@@ -63,7 +63,8 @@ class Watched:
     def execute(self, assignment: Assignment, *, deadline: Deadline, progress: Callable[[float], None]) -> Sequence[UnitResult]:
         """The units, read from the run folder."""
         with self.stopwatch.stage("training"):
-            answer = self._done(assignment, self._to_make, deadline, progress)
+            order = {"do": "make", "assignment": assignment.to_plain(), "starts": self._written(assignment)}
+            answer = self._done(assignment, order, deadline, progress)
         self.stopwatch.divide("training", answer["seconds_by_stage"])
         return [self._units.read(key) for key in answer["units"]]
 
@@ -79,28 +80,25 @@ class Watched:
     ) -> dict[str, Any]:
         """The final fit on all rows, made by the worker."""
         order = {"do": "finish", "assignment": assignment.to_plain(), "folder": str(folder.absolute())}
-        done: dict[str, Any] = self._done(assignment, lambda _: order, deadline, progress)["facts"]
+        done: dict[str, Any] = self._done(assignment, order, deadline, progress)["facts"]
         return done
 
     def _done(
         self,
         assignment: Assignment,
-        order_of: Callable[[Assignment], dict[str, Any]],
+        order: dict[str, Any],
         deadline: Deadline,
         progress: Callable[[float], None],
     ) -> dict[str, Any]:
         """The answer to an order; it is given again, to another worker, where one is ended by nobody's fault."""
         for _ in range(MOST_REPEATS):
             try:
-                return self._obeyed(self._settled(), order_of(assignment), deadline, progress)
+                return self._obeyed(self._settled(), order, deadline, progress)
             except LostWorkerError as error:
                 self._log("worker lost", candidate=assignment.candidate.name, reason=str(error))
         raise TrainingError(
             f"its worker process was ended from outside {MOST_REPEATS} times in a row; see who ends processes on this machine."
         )
-
-    def _to_make(self, assignment: Assignment) -> dict[str, Any]:
-        return {"do": "make", "assignment": assignment.to_plain(), "starts": self._written(assignment)}
 
     def _obeyed(
         self, worker: Worker, order: dict[str, Any], deadline: Deadline, progress: Callable[[float], None]

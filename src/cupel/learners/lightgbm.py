@@ -114,10 +114,8 @@ def fit(
 
 def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline, n_units: int = 1) -> FittedUnit:
     started = time.monotonic()
-    centre, spread = 0.0, 1.0
-    if task.kind is TaskKind.REGRESSION:
-        centre, spread = float(np.mean(unit.train_target)), float(np.std(unit.train_target)) or 1.0
-    boosting = _begun(unit, config, task)
+    centre, spread = _centred(unit.train_target, task)
+    boosting = _begun(unit, config, task, width=unit.train.matrix().shape[1])
     after = _seconds_after_a_round(unit.valid.n_samples, task, n_units=n_units)
     cut = _Cut(until, after)
     pace = _Pace(until, after, rate=config.learning_rate, n_rounds=_rounds(config, task), boosting=boosting)
@@ -140,9 +138,8 @@ def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline, n_
     )
 
 
-def _begun(unit: UnitData, config: Config, task: Task) -> Boosting:
+def _begun(unit: UnitData | StoredUnit, config: Config, task: Task, *, width: int) -> Boosting:
     """The training of a unit, with what an earlier process has done of it."""
-    width = unit.train.matrix().shape[1]
     return Boosting(
         Keeping(unit.checkpoints),
         task=task,
@@ -199,15 +196,7 @@ def fit_stored(
     del parameters["force_row_wise"]  # which keeps every bin twice
     parameters |= {"force_col_wise": True, "num_threads": threads or machine.usable_cores(), "max_bin": MOST_BINS}
     looked_at = unit.train.spread(ROWS_TO_BIN).matrix()
-    width = looked_at.shape[1]
-    boosting = Boosting(
-        Keeping(unit.checkpoints),
-        task=task,
-        width=width,
-        seed=unit.seed,
-        n_rounds_of_a_segment=rounds_of_a_segment(_seconds_per_round(unit.train.n_samples, width, config, task)),
-        patience=config.patience,
-    )
+    boosting = _begun(unit, config, task, width=looked_at.shape[1])
     like = lightgbm.Dataset(looked_at, np.zeros(len(looked_at)), params=parameters).construct()
     target = ((unit.train_target - centre) / spread).astype(np.float32)
     train = _in_pieces(unit.train, target, progress, reference=like, parameters=parameters)

@@ -110,8 +110,9 @@ def _doubtful_labels(
     if not len(suspects.rows):
         return head + paragraph("No label stands out: none is contradicted by more than usual confidence.", "tells")
     tells = (
-        f"{words.count_words(len(suspects.rows), 'row')} of {len(target):,} are claimed by another class more surely than is "
-        "usual for that class's own rows (confident learning, Northcutt et al. 2021). Some are mistakes of the model, "
+        f"{words.count_words(len(suspects.rows), 'row')} of {len(target):,} have a label that is less probable than another "
+        "class: as many of each label as are estimated to be wrong (confident learning, Northcutt et al. 2021). Some are "
+        "mistakes of the model, "
         "others of the data: look at each, mend the labels that are wrong, and run again. The names of all stand in this page "
         "as JSON."
     )

@@ -14,6 +14,7 @@ from cupel.core.budget import Deadline
 from cupel.core.inputs import Inputs
 from cupel.core.stored import StoredRows, StoredUnit
 from cupel.core.task import Task, TaskKind
+from cupel.core.tests.ending import Ending
 from cupel.learners import lightgbm, segments
 
 TASKS = {
@@ -71,7 +72,7 @@ def test_one_that_was_ended_goes_on_to_the_same_trees(kind: str, tmp_path: Path,
     monkeypatch.setattr(segments, "SECONDS_OF_A_SEGMENT", 0.0)
     monkeypatch.setattr(keeping, "SHORTEST_SECONDS", 0.0)
     monkeypatch.setattr(keeping, "SHARE_FOR_WRITING", 1e9)
-    unit, kept = unit_of(kind, tmp_path), Ending()
+    unit, kept = unit_of(kind, tmp_path), Ending(after=2)
     how = {"config": CONFIG, "recipe": None, "task": TASKS[kind], "threads": 1}
     whole = lightgbm.fit_stored(unit, **how)
     with pytest.raises(KeyboardInterrupt):
@@ -87,19 +88,3 @@ def test_one_that_was_ended_goes_on_to_the_same_trees(kind: str, tmp_path: Path,
     again = lightgbm.fit_stored(replace(unit, checkpoints=Ending(kept.kept)), **how, deadline=Deadline(1e-9))
     assert len(again.curve["stop_loss"]) == 8
     assert again.cut_short
-
-
-class Ending:
-    """Checkpoints in memory; where there are none yet, the second one ends the process."""
-
-    def __init__(self, kept: dict[str, bytes] | None = None) -> None:
-        self.kept, self._n_left = dict(kept or {}), 99 if kept else 2
-
-    def save(self, name: str, content: bytes) -> None:
-        self.kept[name] = content
-        self._n_left -= 1
-        if not self._n_left:
-            raise KeyboardInterrupt
-
-    def load(self, name: str) -> bytes | None:
-        return self.kept.get(name)

@@ -17,6 +17,7 @@ from cupel.core.inputs import Inputs, InputShape
 from cupel.core.many_rows import MOST_SAMPLES_BETWEEN, N_LOOKS, pace_for_many
 from cupel.core.recipe import Recipe
 from cupel.core.stored import StoredRows, StoredUnit
+from cupel.core.tests.ending import Ending
 from cupel.training import stored
 from cupel.training.stored import PieceOrder, StoredStack
 from cupel.training.tests.making_units import BINARY, TASKS, TINY, unit_of
@@ -101,34 +102,18 @@ def test_one_that_was_ended_goes_on_to_the_same_weights(tmp_path: Path, monkeypa
     monkeypatch.setattr(stored, "FEWEST_PIECES", 32)
     monkeypatch.setattr(keeping, "SHORTEST_SECONDS", 0.0)
     monkeypatch.setattr(keeping, "SHARE_FOR_WRITING", 1e9)
-    unit, kept = stored_unit(tmp_path, "regression"), Ending({}, after=30)
+    unit, kept = stored_unit(tmp_path, "regression"), Ending(after=30)
     how = {"config": NetworkConfig(), "recipe": Recipe(learning_rate=3e-3), "task": TASKS["regression"]}
     whole = training.fit_stored(TINY, unit, **how)
     with pytest.raises(KeyboardInterrupt):
         training.fit_stored(TINY, replace(unit, checkpoints=kept), **how)
-    again = replace(unit, checkpoints=Ending(kept.kept, after=10**9))
+    again = replace(unit, checkpoints=Ending(kept.kept))
     n_steps, batch = [0], StoredStack.batch
     monkeypatch.setattr(StoredStack, "batch", lambda stack, rows: n_steps.append(1) or batch(stack, rows))
     resumed = training.fit_stored(TINY, again, deadline=Deadline(600.0), **how)
     assert 0 < sum(n_steps) <= 80 - 28  # of sixteen times five batches
     assert resumed.curve["stop_loss"] == whole.curve["stop_loss"]
     np.testing.assert_array_equal(resumed.model.predict(unit.stop), whole.model.predict(unit.stop))
-
-
-class Ending:
-    """Checkpoints in memory, of which one ends the process."""
-
-    def __init__(self, kept: dict[str, bytes], *, after: int) -> None:
-        self.kept, self._n_left = dict(kept), after
-
-    def save(self, name: str, content: bytes) -> None:
-        self.kept[name] = content
-        self._n_left -= 1
-        if not self._n_left:
-            raise KeyboardInterrupt
-
-    def load(self, name: str) -> bytes | None:
-        return self.kept.get(name)
 
 
 def test_time_that_is_up_before_the_first_step_is_told(tmp_path: Path) -> None:
@@ -159,6 +144,6 @@ def test_wide_rows_are_held_in_short_pieces(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kept", ['{"batch_size": 256, "n_steps": 10000000000, "n_epochs": 20}', "[]", '{"n_steps": 1}'])
 def test_a_pace_that_nobody_wrote_is_not_believed(kept: str, tmp_path: Path) -> None:
-    unit = replace(stored_unit(tmp_path, "binary"), checkpoints=Ending({"pace": kept.encode()}, after=10**9))
+    unit = replace(stored_unit(tmp_path, "binary"), checkpoints=Ending({"pace": kept.encode()}))
     fitted = training.fit_stored(TINY, unit, config=NetworkConfig(), recipe=Recipe(), task=BINARY)
     assert len(fitted.curve["stop_loss"]) <= N_LOOKS
