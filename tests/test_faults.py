@@ -11,18 +11,21 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import lightgbm
 import numpy as np
 import polars
 import pytest
+import torch
 
 import packed_examples as examples
 from cupel import execution, making
 from cupel.core import processes, registry
 from cupel.core.budget import Deadline
 from cupel.core.candidate import Candidate
-from cupel.core.errors import OutOfMemoryError, StorageError, UsageError
+from cupel.core.errors import OutOfMemoryError, PassingError, StorageError, TrainingError, UsageError, is_for_memory
 from cupel.core.limits import Limits, bytes_in
 from cupel.core.settings import Settings
 from cupel.core.stopwatch import Stopwatch
@@ -63,7 +66,7 @@ def runner_with(folder, problem, error, **given):
     return execution.Runner(dataset=problem.dataset, splits=problem.splits, folder=folder, executor=executor)
 
 
-def run(runner, name, **recipe):
+def run(runner, name, *, n_folds=None, **recipe):
     modality = registry.modality_named("tabular")
     family = registry.family_named(modality, name)
     preset = family.portfolio(runner.dataset.task)[0]
@@ -71,7 +74,7 @@ def run(runner, name, **recipe):
     candidate = Candidate(
         name=f"{name}-1", modality="tabular", family=name, config=preset.config, preparation=preset.preparation, recipe=changed
     )
-    return runner.run(candidate, family, deadline=Deadline(), progress=lambda fraction: None)
+    return runner.run(candidate, family, deadline=Deadline(), progress=lambda fraction: None, n_folds=n_folds)
 
 
 # --- memory
@@ -94,6 +97,59 @@ def test_a_resumed_run_knows_that_its_batches_were_too_large(problem, tmp_path):
             found.append(run(runner, "MLP", batch_size=128, epochs=2))
     assert runner.executor.batches == []
     assert np.array_equal(found[0].out_of_fold, found[1].out_of_fold)
+
+
+def test_what_was_too_large_for_one_fold_is_not_tried_again_on_all(problem, tmp_path):
+    with execution.RunFolder(tmp_path) as folder:
+        runner = runner_with(folder, problem, OutOfMemoryError("too much"), largest_batch=32)
+        for n_folds in (1, None):
+            trial = run(runner, "MLP", n_folds=n_folds, batch_size=128, epochs=2)
+    assert runner.executor.batches == [128, 32, 32]
+    assert trial.status is Status.DONE
+
+
+def test_what_libraries_raise_for_want_of_memory_is_known_as_such():
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(2**46)
+    assert is_for_memory(raised.value)
+    assert is_for_memory(torch.OutOfMemoryError("CUDA"))
+    assert is_for_memory(lightgbm.basic.LightGBMError("bad allocation"))
+    assert is_for_memory(MemoryError())
+    assert not is_for_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert not is_for_memory(TrainingError("the words out of memory in a message of our own"))
+
+
+def test_what_failed_by_its_own_fault_is_not_tried_again_until_that_is_asked_for(problem, tmp_path):
+    def tried(error):
+        with execution.RunFolder(tmp_path) as folder:
+            runner = runner_with(folder, problem, error)
+            return run(runner, "LightGBM"), len(runner.executor.batches)
+
+    assert tried(PassingError("there was no time"))[1] == 1
+    first, n_tried = tried(ZeroDivisionError("a family that raises"))
+    assert n_tried == 1
+    again, n_tried = tried(AssertionError("never asked"))
+    assert n_tried == 0
+    assert again.reason == first.reason
+    assert again.status is Status.FAILED
+    with execution.RunFolder(tmp_path) as folder:
+        folder.journal.append("retried")
+    assert tried(ZeroDivisionError("still"))[1] == 1
+
+
+def test_what_failed_leaves_no_checkpoints(problem, tmp_path):
+    with execution.RunFolder(tmp_path) as folder:
+        runner = runner_with(folder, problem, TrainingError("it diverged"))
+        save = Failing.execute
+
+        def saving(self, assignment, **how):
+            keys = [runner.unit_key(assignment.candidate, problem.splits.folds[index]) for index in assignment.folds]
+            folder.units.checkpoints(keys).save("stack-0", b"weights")
+            return save(self, assignment, **how)
+
+        runner.executor.execute = partial(saving, runner.executor)
+        run(runner, "MLP", epochs=2)
+        assert not list((tmp_path / "checkpoints").iterdir())
 
 
 def test_what_is_too_large_with_small_batches_too_is_a_line(problem, tmp_path):
@@ -223,6 +279,19 @@ def test_a_damaged_checkpoint_is_as_good_as_none(tmp_path):
     assert checkpoints.load("stack-0") is None
     checkpoints.clear()
     assert not list((tmp_path / "run" / "checkpoints").iterdir())
+
+
+def test_what_a_killed_process_had_begun_to_write_is_removed(tmp_path):
+    path, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    (path / "units" / "key").mkdir(parents=True)
+    elsewhere.mkdir()
+    left = [place / ".model.onnx.a1b2c3_4" for place in (path, path / "units" / "key", elsewhere)]
+    for file in [*left, path / "units" / "key" / "model.onnx", path / "journal.jsonl"]:
+        file.write_bytes(b"1")
+    (path / "units" / "linked").symlink_to(elsewhere)
+    with execution.RunFolder(path):
+        assert [file.exists() for file in left] == [False, False, True]
+        assert (path / "units" / "key" / "model.onnx").exists()
 
 
 def test_a_run_folder_near_its_limit_ends_the_search(tmp_path):

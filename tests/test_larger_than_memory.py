@@ -323,7 +323,7 @@ def refusal_of(table: Path, run: Path, error: BaseException) -> dict[str, Any]:
 
     candidate = SimpleNamespace(key="k", name="LightGBM-1")
     proposal = SimpleNamespace(family=SimpleNamespace(learns_in_pieces=True), candidate=candidate)
-    tried = SimpleNamespace(score=1.0, trial=SimpleNamespace(status=Status.DONE), proposal=proposal)
+    tried = SimpleNamespace(score=1.0, trial=SimpleNamespace(status=Status.DONE, candidate=candidate), proposal=proposal)
     with RunFolder(run) as folder:
         problem, executor = asked(table), SimpleNamespace(finish=finish)
         runner = Runner(problem.dataset, problem.splits, folder, executor)

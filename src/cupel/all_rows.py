@@ -91,7 +91,7 @@ def fit_final(
     if chosen is None or reason:
         _refuse(runner, reason)
         return
-    candidate = chosen.proposal.candidate
+    candidate = chosen.trial.candidate  # the proposed one, or that with smaller batches
     known, key = _facts(folder), key_of(problem.dataset, candidate.key, seed=problem.settings.seed)
     if known.get("key") == key and not _is_renewed(known, deadline):
         shutil.rmtree(folder / ROWS, ignore_errors=True)  # of a process that was ended just before it did

@@ -42,6 +42,9 @@ IMPORTANCE_CELLS, FEWEST_IMPORTANCE_ROWS, N_SHUFFLES = 40_000, 100, 3
 SHARE_TO_EXPLAIN = 0.15
 """Of the time that is left: on so many rows as fit into it importance is measured, so that the cap holds."""
 OCCLUSION_SECONDS = 4.0
+SHARE_TO_CHOOSE, FEWEST_TO_CHOOSE, LOOKS_TO_CHOOSE = 0.25, 500, 25
+"""Of the time that is left; an ensemble is chosen on so many rows at least; and to choose one greedily about so many times the
+scores of all candidates are asked for."""
 SHARE_FOR_CORRECTIONS = 0.25
 MIN_CORRECTIONS = 10
 MAX_DOUBT = 0.1
@@ -104,7 +107,7 @@ def proven(
     """
     usable = usable_of(trials, folder)
     with stopwatch.stage("choosing"):
-        leader, ensemble, select = _chosen(problem, usable)
+        leader, ensemble, select = _chosen(problem, usable, deadline)
         most_corrections = _affordable_corrections(select, problem.splits.covered, deadline)
     with stopwatch.stage("proving"):
         judged = verdict.judge(
@@ -162,15 +165,27 @@ def _told(weights: Weights, trials: Sequence[Trial], *, pick: Ensemble) -> dict[
     return {**weights.to_json(), "candidates": users, "in_pick": in_pick}
 
 
-def _chosen(problem: Problem, usable: Sequence[Trial]) -> tuple[Ensemble, Ensemble | None, verdict.Select]:
+def _chosen(problem: Problem, usable: Sequence[Trial], deadline: Deadline) -> tuple[Ensemble, Ensemble | None, verdict.Select]:
     """What leads, the ensemble, and the choice as a function of rows, to be repeated."""
     score, rows = scorer(problem), problem.splits.covered
     predictions = [trial.out_of_fold for trial in usable if trial.out_of_fold is not None]
     best = usable[int(np.argmax([score(prediction[rows], rows) for prediction in predictions]))]
     method, evidence = ensembling.method_named(problem.settings.ensemble), _evidence(problem, predictions)
-    ensemble = ensembling.combine(usable, evidence, rows=rows, method=method)
+    taught_by = _affordable_rows(evidence, rows, method=method, seconds=SHARE_TO_CHOOSE * deadline.remaining)
+    ensemble = ensembling.combine(usable, evidence, rows=rows, method=method, taught_by=taught_by)
     select = ensembling.selector(evidence, method=method, max_rows=MAX_SELECTION_ROWS)
     return _leader(problem, ensembling.single(best), ensemble), ensemble, select
+
+
+def _affordable_rows(evidence: ensembling.Evidence, rows: Array, *, method: ensembling.Method, seconds: float) -> Array:
+    """The rows that an ensemble is chosen on: all, or as many of them as there is time for."""
+    if math.isinf(seconds):
+        return rows
+    started = time.monotonic()
+    evidence.scores(rows)
+    of_all = LOOKS_TO_CHOOSE * method.work * (time.monotonic() - started)
+    most = max(FEWEST_TO_CHOOSE, int(len(rows) * max(seconds, 0.0) / max(of_all, 1e-6)))
+    return rows if len(rows) <= most else np.sort(np.random.default_rng(evidence.seed).choice(rows, most, replace=False))
 
 
 def predictions_of_leader(problem: Problem, trials: Sequence[Trial]) -> Array:

@@ -20,7 +20,7 @@ from cupel import execution, packing
 from cupel.core import machine, registry
 from cupel.core.budget import Deadline
 from cupel.core.dataset import Dataset
-from cupel.core.errors import StorageError, TrainingError
+from cupel.core.errors import PassingError, StorageError, TrainingError
 from cupel.core.family import Family, FittedUnit
 from cupel.core.feeds import feeds_of
 from cupel.core.inputs import Inputs, InputShape
@@ -81,7 +81,7 @@ def fitted(
         files.add(piece)
         progress(0.5 * files.n_rows / whole.n_rows)
         if deadline.passed:
-            raise TrainingError("time was up while all rows were prepared; give the run more time with --time.")
+            raise PassingError("time was up while all rows were prepared; give the run more time with --time.")
     model = _learner(assignment.family)(
         files.unit(seed=seed),
         config=candidate.config,

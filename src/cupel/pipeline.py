@@ -43,6 +43,8 @@ MOST_STRETCHED = 0.25
 """Combinations of few candidates are sooner found, and found again on resamples."""
 SHARE_OF_MEMORY = 0.75
 """Of what is available when the search begins: what a candidate may take. Estimates are not sure, and others need some too."""
+LEAST_PATIENCE_SECONDS, TIMES_ESTIMATED = 1800.0, 30.0
+"""So long, or so many times what all of a candidate is estimated to take, its training may get no further."""
 SHARE_FOR_PREPARED = 0.1
 """Of the same: prepared folds that are kept for the candidates to come."""
 
@@ -81,8 +83,8 @@ def fit(
         InterruptedRunError: Ctrl-C or SIGTERM came before there was a model; later ones end the search with the best so far.
     """
     seconds = seconds_in(time)
-    budget, deadline = Budget(effort_named(effort, seconds), seconds), Deadline(seconds)
     observer, stopwatch, settings, limits = observer or Silent(), Stopwatch(), settings or Settings(), limits or Limits()
+    budget, deadline = Budget(effort_named(effort, seconds), seconds), Deadline(seconds, began=limits.began)
     if limits.workers:
         execution.prepare_worker()
     registry.load_families()
@@ -151,10 +153,12 @@ def resume(
     effort: str | None = None,
     limits: Limits | None = None,
     observer: Observer | None = None,
+    retry_failed: bool = False,
 ) -> Run:
     """Go on with a run that was stopped, or give it more time or effort.
 
     `source` says where the data are now, for those that have moved, were in memory, or are in a database that wants a password.
+    What has failed by its own fault stays so, unless `retry_failed`.
 
     Raises:
         DataError: there is no run in the folder, or its data are gone.
@@ -168,6 +172,9 @@ def resume(
         )
     if asked.get("refit"):
         raise UsageError(f"{folder} is a refit; go on with the same `cupel refit RUN DATA --out {folder}`.")
+    if retry_failed:
+        with execution.RunFolder(Path(folder)) as opened:
+            opened.journal.append("retried")
     settings = Settings.from_plain(asked["settings"])
     effort = effort or str(asked["effort"])
     if effort == Effort.OPEN and time is None:
@@ -313,9 +320,15 @@ def _runner(
             memory_bytes=guard.limits.memory_bytes or math.inf,
             is_to_end=guard.is_interrupted,
         )
+    estimate = problem.estimator()
     with closing(executor):
         yield execution.Runner(
-            dataset=problem.dataset, splits=problem.splits, folder=folder, executor=executor, seed=problem.settings.seed
+            dataset=problem.dataset,
+            splits=problem.splits,
+            folder=folder,
+            executor=executor,
+            seed=problem.settings.seed,
+            patience=lambda *asked: max(LEAST_PATIENCE_SECONDS, TIMES_ESTIMATED * estimate(*asked).seconds),
         )
 
 

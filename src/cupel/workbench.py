@@ -96,7 +96,7 @@ class Bench:
         if order["do"] == "rest":
             self._maker = None
             return
-        from cupel.core.errors import OutOfMemoryError, StorageError
+        from cupel.core.errors import PassingError, StorageError, is_for_memory
         from cupel.execution import describe_failure
 
         try:
@@ -105,8 +105,9 @@ class Bench:
         except StorageError as error:
             answer = {"is": "failed", "why": "storage", "reason": str(error)}
         except Exception as error:  # noqa: BLE001 whatever a candidate raises is told to the process that keeps the journal
-            is_memory = isinstance(error, MemoryError | OutOfMemoryError)
-            answer = {"is": "failed", "why": "memory" if is_memory else "error", "reason": describe_failure(error)}
+            is_passing = isinstance(error, PassingError | OSError)
+            why = "memory" if is_for_memory(error) else "passing" if is_passing else "error"
+            answer = {"is": "failed", "why": why, "reason": describe_failure(error)}
         self._channel.send(answer)
 
     def _settle(self, order: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,7 +157,7 @@ class Bench:
 
 
 def hold_to(memory_bytes: int | None) -> None:
-    """Let this process take so much more memory than it has, and no more: what asks for it gets a MemoryError. None is no limit.
+    """Let this process take so much more memory than it has, and no more: who asks for it is refused. None is no limit.
 
     What is counted is what is promised, not what is used: a little more than is looked at from outside.
     """

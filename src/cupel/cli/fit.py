@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -92,6 +91,7 @@ def limits_from(arguments: argparse.Namespace) -> Limits:
         disk_bytes=bytes_in(arguments.disk),
         cores=arguments.cores,
         workers=arguments.workers,
+        began=arguments.began,  # importing PyTorch takes a part of the time
     )
     if limits.cores is not None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: limits.cores])  # before libraries count processors
@@ -111,7 +111,6 @@ def add_progress(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Fit and print the verdict."""
-    started = time.monotonic()
     settings = replace(
         settings_from(arguments),
         ensemble=arguments.ensemble,
@@ -130,7 +129,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.source,
         arguments.target,
         effort=arguments.effort,
-        time=None if cap is None else max(cap - (time.monotonic() - started), 1.0),  # importing PyTorch is part of it
+        time=cap,
         out=_folder(arguments),
         settings=settings,
         limits=limits,

@@ -7,8 +7,10 @@ import errno
 import importlib
 import os
 import sys
+import time
 from collections.abc import Sequence
 
+from cupel.core import machine
 from cupel.core.errors import CupelError
 from cupel.version import __version__
 
@@ -32,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 done, 2 wrong use or bad input, 3 no usable model, 130 interrupted."""
     given = list(sys.argv[1:] if argv is None else argv)
     arguments = _parser(given[0] if given else "").parse_args(given)
+    arguments.began = machine.process_began() if argv is None else time.monotonic()
     try:
         return int(arguments.run(arguments))
     except CupelError as error:

@@ -13,6 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--source", metavar="DATA", help="where the data are now: they have moved, or the database's address needs its password"
     )
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="train again what has failed by its own fault (a family that was mended)"
+    )
     add_budget(parser)
     add_progress(parser)
     parser.set_defaults(run=run)
@@ -31,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         effort=arguments.effort,
         limits=limits,
         observer=observer_for(arguments.progress),
+        retry_failed=arguments.retry_failed,
     )
     show(finished)
     return 0

@@ -46,10 +46,10 @@ class Budget:
 
 
 class Deadline:
-    """A moment by which work must end, measured on a clock that is never set back."""
+    """A moment by which work must end, so many seconds after it `began` (now), on a clock that is never set back."""
 
-    def __init__(self, seconds: float | None = None) -> None:
-        self._started = time.monotonic()
+    def __init__(self, seconds: float | None = None, *, began: float | None = None) -> None:
+        self._started = time.monotonic() if began is None else began
         self._seconds = math.inf if seconds is None else seconds
 
     @property

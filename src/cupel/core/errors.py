@@ -69,6 +69,10 @@ class OutOfMemoryError(TrainingError):
     """A unit needed more memory than there is, or than it may take."""
 
 
+class PassingError(TrainingError):
+    """A unit was not trained for a reason outside of it, such as a lack of time: another time it may be."""
+
+
 class StorageError(CupelError, OSError):
     """The run folder cannot be written any more: the disk is full, read-only, or the folder is gone."""
 
@@ -77,3 +81,22 @@ class InterruptedRunError(CupelError, RuntimeError):
     """Work was given up because the run is to end; it can be resumed."""
 
     exit_code = 130
+
+
+WORDS_OF_NO_MEMORY = (
+    "can't allocate memory",
+    "cannot allocate memory",
+    "bad alloc",
+    "bad_alloc",
+    "out of memory",
+    "failed to allocate",
+)
+"""Of PyTorch, the operating system, LightGBM and what is written in C++, CUDA, and ONNX Runtime."""
+
+
+def is_for_memory(error: BaseException) -> bool:
+    """Whether what was raised means that there was no memory left: libraries raise errors of many kinds for it."""
+    if isinstance(error, MemoryError | OutOfMemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    is_ours = isinstance(error, CupelError)
+    return not is_ours and any(words in str(error).lower() for words in WORDS_OF_NO_MEMORY)

@@ -15,13 +15,15 @@ class Limits:
     """None is no limit but the machine's own.
 
     `memory_bytes` is for this process and its workers together, `disk_bytes` for the run folder, `cores` for all threads.
-    `workers` 0 makes units in this process, where a crash of one is the end of the run.
+    `workers` 0 makes units in this process, where a crash of one is the end of the run. `began` is the moment (of
+    `time.monotonic`) from which the time of a run counts: that of the call, unless it is said.
     """
 
     memory_bytes: int | None = None
     disk_bytes: int | None = None
     cores: int | None = None
     workers: int = 1
+    began: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be kept."""

@@ -114,6 +114,15 @@ def has_flag(name: str) -> bool:
     return any(name in line.split() for line in _lines("/proc/cpuinfo") if line.startswith("flags"))
 
 
+def process_began() -> float:
+    """When this process began, as `time.monotonic` would have told it then; now where Linux does not say."""
+    now, fields = time.monotonic(), _first_line("/proc/self/stat").rpartition(")")[2].split()
+    if len(fields) < 20 or not hasattr(time, "CLOCK_BOOTTIME"):
+        return now
+    since_boot = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return now - max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - since_boot)
+
+
 def describe() -> dict[str, str | int]:
     """Machine in words, for `run.yaml` and benchmark tables."""
     models = [line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]

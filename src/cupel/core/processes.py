@@ -20,19 +20,20 @@ def memory_bytes(pid: int) -> int:
 
 
 def processor_seconds(pid: int) -> float:
-    """Processor time that a process has taken, all its threads together."""
+    """Processor time that a process and its descendants have taken, all their threads together."""
     fields = _stat(PROC / str(pid) / "stat")
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+    return own + sum(processor_seconds(child) for child in _children(pid))
 
 
 def is_busy(pid: int) -> bool:
-    """Whether some thread of it runs, waits for its turn on a processor, or for a disk."""
+    """Whether some thread of it or of its descendants runs, waits for its turn on a processor, or for a disk."""
     try:
         threads = list((PROC / str(pid) / "task").iterdir())
     except OSError:
         return False
     states = [fields[0] for thread in threads if (fields := _stat(thread / "stat"))]
-    return any(state in BUSY_STATES for state in states)
+    return any(state in BUSY_STATES for state in states) or any(is_busy(child) for child in _children(pid))
 
 
 def n_ended_for_memory() -> int:

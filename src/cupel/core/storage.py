@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}", re.DOTALL)
+"""As `tempfile.mkstemp` makes them of the prefix given below."""
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -27,6 +31,11 @@ def write_bytes(path: Path, content: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is one that `write_bytes` had not given its own name yet."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def write_text(path: Path, content: str) -> None:

@@ -23,18 +23,21 @@ def single(trial: Trial) -> Ensemble:
     return Ensemble(name=trial.candidate.name, members=(trial,), weights=(1.0,), out_of_fold=trial.out_of_fold)
 
 
-def combine(trials: Sequence[Trial], evidence: Evidence, *, rows: Rows, method: Method) -> Ensemble | None:
+def combine(
+    trials: Sequence[Trial], evidence: Evidence, *, rows: Rows, method: Method, taught_by: Rows | None = None
+) -> Ensemble | None:
     """The ensemble that a method makes of the trials, or None where none beats the best single one on `rows`.
 
     `evidence` holds the trials' out-of-fold predictions, in their order. A combination that learns from the target is judged,
-    here and later, by cross-fitted predictions.
+    here and later, by cross-fitted predictions. It is chosen on the rows `taught_by`, where not on all.
     """
     if not trials:
         return None
-    choice = method.choose(evidence, rows)
+    taught_by = rows if taught_by is None else taught_by
+    choice = method.choose(evidence, taught_by)
     if len(choice.positions) < 2:
         return None
-    out_of_fold = _out_of_fold(choice, evidence, rows)
+    out_of_fold = _out_of_fold(choice, evidence, rows, taught_by=taught_by)
     if not evidence.score(out_of_fold[rows], rows) > evidence.scores(rows).max():
         return None
     n_members, by = len(choice.positions), choice.method or method.name
@@ -72,12 +75,12 @@ def rows_looked_at(method: Method, *, max_rows: int) -> int:
     return max(max_rows // method.work, 1)
 
 
-def _out_of_fold(choice: Choice, evidence: Evidence, rows: Rows) -> NDArray[np.float64]:
+def _out_of_fold(choice: Choice, evidence: Evidence, rows: Rows, *, taught_by: Rows) -> NDArray[np.float64]:
     """What the combination says of every sample, NaN beyond `rows`."""
     shape = np.shape(evidence.predictions[0])
     out_of_fold = np.full(shape, np.nan)
     if choice.learned_by is None:
         out_of_fold[rows] = choice.rule.apply(evidence.at(rows))
     else:
-        out_of_fold[rows] = cross_fitted(choice.learned_by, evidence, rows=rows)
+        out_of_fold[rows] = cross_fitted(choice.learned_by, evidence, rows=rows, taught_by=taught_by)
     return out_of_fold

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ FAULT_OF_A_FAMILY = "leave the family out with --families, and tell who wrote it
 class Assignment:
     """Units of one candidate: on these folds, with a share of their training rows.
 
-    `starts` are the weights that each starts from, empty where all start from scratch; they are no part of the plain values.
+    `starts` are the weights that each starts from, empty where all start from scratch. Work that gets no further for
+    `patience_seconds` is given up. Neither is part of the plain values.
     """
 
     candidate: Candidate
@@ -38,6 +40,7 @@ class Assignment:
     folds: tuple[int, ...]
     share: float = 1.0
     starts: tuple[Mapping[str, Array], ...] = ()
+    patience_seconds: float = math.inf
 
     def to_plain(self) -> dict[str, Any]:
         """Plain values, for a process elsewhere."""

@@ -14,7 +14,7 @@ from typing import Any
 from cupel.core.errors import DataError, RunConflictError
 from cupel.core.plain_yaml import parsed_yaml, yaml_of
 from cupel.core.settings import Settings
-from cupel.core.storage import write_text
+from cupel.core.storage import is_temporary, write_text
 from cupel.core.untrusted import read_bytes
 from cupel.execution.journal import Journal
 from cupel.execution.units import UnitStore
@@ -46,6 +46,7 @@ class RunFolder:
         except OSError as error:
             raise DataError(f"the run folder {path} cannot be written ({error.strerror}); choose another with --out.") from error
         self._hold()
+        _sweep(path)
         self.journal = Journal(path / "journal" / "journal.jsonl")
         self.units = UnitStore(path / "units")
 
@@ -137,6 +138,13 @@ def _binding(asked: Mapping[str, Any], name: str) -> Any:
         known = {**Settings().to_plain(), **value}  # one that an earlier version did not know has its default
         return {key: setting for key, setting in known.items() if key not in FREE_SETTINGS}
     return value
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes that were killed had begun to write; nobody else writes here now. No link is followed."""
+    for place, _, names in os.walk(folder):
+        for name in filter(is_temporary, names):
+            Path(place, name).unlink(missing_ok=True)
 
 
 def _refuse_links(folder: Path) -> None:

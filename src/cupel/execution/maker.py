@@ -16,7 +16,7 @@ from cupel.core.budget import Deadline
 from cupel.core.candidate import Candidate
 from cupel.core.checkpoints import Checkpoints
 from cupel.core.dataset import Dataset
-from cupel.core.errors import TrainingError
+from cupel.core.errors import PassingError, TrainingError
 from cupel.core.family import Family, FittedModel, FittedUnit, UnitData
 from cupel.core.feeds import feeds_of
 from cupel.core.masks import judged_predictions
@@ -181,7 +181,7 @@ class UnitMaker:
         prepared = self._prepared.get(key)
         if prepared is None:
             if deadline.passed:
-                raise TrainingError("time was up before its data were prepared; give the run more time.")
+                raise PassingError("time was up before its data were prepared; give the run more time.")
             rows = self._some(fold, share)
             prepared = candidate.preparation.fit(self.dataset, rows, seed=self._seed("preparation", fold))
             self._keep(key, prepared)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,15 @@ from numpy.typing import NDArray
 from cupel.core.budget import Deadline
 from cupel.core.candidate import Candidate
 from cupel.core.dataset import Dataset
-from cupel.core.errors import CupelError, InterruptedRunError, OutOfMemoryError, StorageError, TrainingError
+from cupel.core.errors import (
+    CupelError,
+    InterruptedRunError,
+    OutOfMemoryError,
+    PassingError,
+    StorageError,
+    TrainingError,
+    is_for_memory,
+)
 from cupel.core.family import Family
 from cupel.core.split import Fold, Splits
 from cupel.core.trial import Status, Trial, UnitResult
@@ -28,6 +37,7 @@ SMALLEST_TO_DIVIDE, DIVISOR = 64, 4
 
 
 Start = Callable[[Candidate, Fold], Mapping[str, Array]]
+Patience = Callable[[Candidate, Family], float]
 
 
 def _from_scratch(candidate: Candidate, fold: Fold) -> Mapping[str, Array]:
@@ -35,12 +45,28 @@ def _from_scratch(candidate: Candidate, fold: Fold) -> Mapping[str, Array]:
     return {}
 
 
+def _endless(candidate: Candidate, family: Family) -> float:
+    del candidate, family
+    return math.inf
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """Why an earlier process of the run could not train a candidate, and how long it tried."""
+
+    reason: str
+    seconds: float
+
+
 @dataclass(eq=False)
 class Runner:
     """Everything that is the same for all candidates of a run: what is done is taken from the folder, the rest is executed.
 
     `start` gives the weights that a unit starts from, none for one from scratch; they are part of the question that the run
-    folder answers, and so of no unit's key. `trouble` says why the folder cannot be written any more, "" while it can.
+    folder answers, and so of no unit's key. `patience` is how many seconds a unit may get no further. `trouble` says why the
+    folder cannot be written any more, "" while it can.
+
+    What has failed by its own fault is not tried again by a later process of the run, unless the journal says "retried".
     """
 
     dataset: Dataset
@@ -49,8 +75,10 @@ class Runner:
     executor: Executor
     seed: int = 0
     start: Start = _from_scratch
+    patience: Patience = _endless
     trouble: str = ""
     _begun: dict[tuple[str, float], list[int]] = field(default_factory=dict)
+    _failed: dict[tuple[str, float], _Failure] = field(default_factory=dict)
     _too_large: set[str] = field(default_factory=set)
     _divided: set[str] = field(default_factory=set)
 
@@ -65,6 +93,10 @@ class Runner:
                     self._begun.pop(begun, None)
                 if record.get("too_large"):
                     self._too_large.add(record["key"])
+                if record.get("is_own"):
+                    self._failed[begun] = _Failure(str(record["reason"]), float(record["seconds"]))
+            elif record["event"] == "retried":
+                self._failed.clear()
 
     def unit_key(self, candidate: Candidate, fold: Fold, *, share: float = 1.0) -> str:
         """What decides a unit's result, and names its folder."""
@@ -91,9 +123,10 @@ class Runner:
             return self._trial(candidate, family, [unit for unit in kept.values() if unit is not None])
         if candidate.key in self._too_large and (smaller := self._with_smaller_batches(candidate, share)) is not None:
             return self._instead(smaller, family, deadline=deadline, progress=progress, n_folds=n_folds, share=share)
-        chosen = self._together(candidate, missing, share)
-        starts = tuple(self.start(candidate, self.splits.folds[index]) for index in chosen)
-        assignment = Assignment(candidate=candidate, family=family, folds=chosen, share=share, starts=starts)
+        assignment = self._assigned(candidate, family, missing, share)
+        if (candidate.key, share) in self._failed:
+            known = self._failed[candidate.key, share]
+            return replace(_ended(assignment, Status.FAILED, known.reason), lost_seconds=known.seconds)
         try:
             made = self._executed(assignment, deadline=deadline, progress=progress)
         except InterruptedRunError as error:
@@ -102,6 +135,7 @@ class Runner:
             self.trouble = str(error)
             return _ended(assignment, Status.SKIPPED, str(error))
         except OutOfMemoryError as error:
+            self._too_large.add(candidate.key)
             smaller = self._with_smaller_batches(candidate, share)
             if smaller is None:
                 return _ended(assignment, Status.FAILED, str(error))
@@ -137,6 +171,17 @@ class Runner:
         self._divided.add(smaller.key)
         return smaller
 
+    def _assigned(self, candidate: Candidate, family: Family, missing: Sequence[int], share: float) -> Assignment:
+        chosen = self._together(candidate, missing, share)
+        return Assignment(
+            candidate=candidate,
+            family=family,
+            folds=chosen,
+            share=share,
+            starts=tuple(self.start(candidate, self.splits.folds[index]) for index in chosen),
+            patience_seconds=self.patience(candidate, family),
+        )
+
     def _together(self, candidate: Candidate, missing: Sequence[int], share: float) -> tuple[int, ...]:
         """The folds to make: those that are missing; with those that an earlier process had begun together with them.
 
@@ -158,12 +203,19 @@ class Runner:
         except (InterruptedRunError, StorageError):
             raise  # no fault of the candidate: begun it stays
         except Exception as error:
-            reason, seconds = describe_failure(error), time.monotonic() - started
-            is_memory = isinstance(error, MemoryError | OutOfMemoryError)
-            self.folder.journal.append("failed", **facts, reason=reason, seconds=seconds, too_large=is_memory)
+            reason, seconds, is_memory = describe_failure(error), time.monotonic() - started, is_for_memory(error)
+            own = {"too_large": is_memory, "is_own": not is_memory and is_own_fault(error)}
+            self.folder.journal.append("failed", **facts, reason=reason, seconds=seconds, **own)
+            self._forget_checkpoints(assignment)
             raise (OutOfMemoryError(reason) if is_memory else TrainingError(reason)) from error
         self.folder.journal.append("finished", **facts, units=[unit.key for unit in made])
         return made
+
+    def _forget_checkpoints(self, assignment: Assignment) -> None:
+        """Of what has failed nothing is gone on with."""
+        folds = [self.splits.folds[index] for index in assignment.folds]
+        keys = [self.unit_key(assignment.candidate, fold, share=assignment.share) for fold in folds]
+        self.folder.units.checkpoints(keys).clear()
 
     def finish(self, assignment: Assignment, place: Path, *, deadline: Deadline, progress: Callable[[float], None]) -> None:
         """Fit a candidate on all rows, in the folder `place`.
@@ -230,9 +282,16 @@ def out_of_fold(units: Sequence[UnitResult], n_samples: int) -> NDArray[np.float
         return np.where(count > 0, total / count, np.nan)
 
 
+def is_own_fault(error: Exception) -> bool:
+    """Whether a candidate would fail so again; else it was the time, the machine, or somebody else."""
+    if isinstance(error, PassingError | OSError):
+        return False
+    return isinstance(error, TrainingError) or not isinstance(error, CupelError)
+
+
 def describe_failure(error: Exception) -> str:
     """One line for the leaderboard: our own messages as they are, others with their kind."""
     text = " ".join(str(error).split()) or "no message"
-    if isinstance(error, MemoryError):
+    if is_for_memory(error) and not isinstance(error, CupelError):
         return f"out of memory ({text}); fewer rows or a smaller model would fit."
     return text if isinstance(error, CupelError) else f"{type(error).__name__}: {text}"[:500] + f"; {FAULT_OF_A_FAMILY}"

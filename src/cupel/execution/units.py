@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cupel.core.candidate import Candidate
 from cupel.core.dataset import Dataset
-from cupel.core.errors import DataError, TrainingError
+from cupel.core.errors import DataError, PassingError
 from cupel.core.foreign_graphs import fault_of
 from cupel.core.split import Fold, Splits
 from cupel.core.storage import finite, npy, write_bytes, write_json
@@ -111,11 +111,11 @@ class UnitStore:
         """A unit that was made just now, also one that the deadline had cut short.
 
         Raises:
-            TrainingError: it is not there, or damaged.
+            PassingError: it is not there, or damaged.
         """
         found = self._found(key)
         if found is None:
-            raise TrainingError(f"the files of unit {key} are not there, or damaged; run again, it will be made anew.")
+            raise PassingError(f"the files of unit {key} are not there, or damaged; run again, it will be made anew.")
         return found
 
     def _found(self, key: str) -> UnitResult | None:

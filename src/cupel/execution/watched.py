@@ -14,7 +14,7 @@ import numpy as np
 
 from cupel.core import processes
 from cupel.core.budget import Deadline
-from cupel.core.errors import CupelError, OutOfMemoryError, StorageError, TrainingError
+from cupel.core.errors import CupelError, OutOfMemoryError, PassingError, StorageError, TrainingError
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.trial import UnitResult
 from cupel.execution.assignment import FAULT_OF_A_FAMILY, Assignment
@@ -93,22 +93,30 @@ class Watched:
         """The answer to an order; it is given again, to another worker, where one is ended by nobody's fault."""
         for _ in range(MOST_REPEATS):
             try:
-                return self._obeyed(self._settled(), order, deadline, progress)
+                worker = self._settled()
+                return self._obeyed(worker, order, assignment=assignment, deadline=deadline, progress=progress)
             except LostWorkerError as error:
                 self._log("worker lost", candidate=assignment.candidate.name, reason=str(error))
-        raise TrainingError(
+        raise PassingError(
             f"its worker process was ended from outside {MOST_REPEATS} times in a row; see who ends processes on this machine."
         )
 
     def _obeyed(
-        self, worker: Worker, order: dict[str, Any], deadline: Deadline, progress: Callable[[float], None]
+        self,
+        worker: Worker,
+        order: dict[str, Any],
+        *,
+        assignment: Assignment,
+        deadline: Deadline,
+        progress: Callable[[float], None],
     ) -> dict[str, Any]:
         """The answer to an order that has its time.
 
         Raises: what the worker says was wrong.
         """
         order = {**order, "seconds": None if deadline.remaining == float("inf") else deadline.remaining}
-        answer = self._answer(worker, order, vigil=self._vigil(worker, deadline), progress=progress)
+        vigil = self._vigil(worker, deadline, patience_seconds=assignment.patience_seconds)
+        answer = self._answer(worker, order, vigil=vigil, progress=progress)
         if answer["is"] != "failed":
             return answer
         match answer["why"]:
@@ -117,6 +125,8 @@ class Watched:
                 raise OutOfMemoryError(answer["reason"])
             case "storage":
                 raise StorageError(answer["reason"])
+            case "passing":
+                raise PassingError(answer["reason"])
             case _:
                 raise TrainingError(answer["reason"])
 
@@ -131,8 +141,14 @@ class Watched:
             save_file({name: np.ascontiguousarray(array) for name, array in weights.items()}, path)
         return paths
 
-    def _vigil(self, worker: Worker, deadline: Deadline) -> Vigil:
-        return Vigil(worker, deadline=deadline, is_to_end=self._is_to_end, memory_bytes=self._memory_bytes)
+    def _vigil(self, worker: Worker, deadline: Deadline, *, patience_seconds: float = math.inf) -> Vigil:
+        return Vigil(
+            worker,
+            deadline=deadline,
+            is_to_end=self._is_to_end,
+            memory_bytes=self._memory_bytes,
+            patience_seconds=patience_seconds,
+        )
 
     def _settled(self) -> Worker:
         """A worker that has this run's data."""
@@ -182,7 +198,7 @@ class Watched:
 
     def _explained(self, worker: Worker) -> CupelError:
         """Why a worker ended by itself, or by whose hand."""
-        code = worker.process.wait()
+        code = worker.ended()
         words = worker.last_words()
         is_for_memory = worker.was_ended_for_memory
         self._give_up()

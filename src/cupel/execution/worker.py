@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import signal
 import subprocess
@@ -43,6 +44,10 @@ class Worker:
                 env={**os.environ, "PYTHONPATH": path},
                 start_new_session=True,
             )
+        except OSError:
+            os.close(receiving)
+            self._words.close()
+            raise
         finally:
             os.close(theirs)
         assert self.process.stdin is not None, "it was asked for"
@@ -54,7 +59,14 @@ class Worker:
     @property
     def is_alive(self) -> bool:
         """Whether it can be asked for work."""
-        return not self.channel.is_closed and self.process.poll() is None
+        return not self.channel.is_closed and not self._has_ended
+
+    @property
+    def _has_ended(self) -> bool:
+        """Whether it has; its number stays its own, until what it had begun is ended too."""
+        if self.process.returncode is not None:
+            return True
+        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
 
     @property
     def was_ended_for_memory(self) -> bool:
@@ -67,21 +79,28 @@ class Worker:
         self._words.seek(max(0, self._words.tell() - N_LAST_WORDS))
         return " ".join(self._words.read().decode(errors="replace").split())
 
+    def ended(self) -> int:
+        """Its exit code, when it has ended by itself; what it had begun is ended too, and holds nothing any more."""
+        os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)  # its number is still its own
+        self._end_all()
+        return self.process.wait()
+
     def end(self) -> None:
         """End it and all that it began."""
         self.channel.close()
-        if self.process.poll() is None:
-            try:
-                os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                self.process.kill()
-        self.process.wait(timeout=SECONDS_TO_END * 30)
+        if self.process.returncode is None:
+            self._end_all()
+            self.process.wait(timeout=SECONDS_TO_END * 30)
         self._words.close()
+
+    def _end_all(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
 
 def prepare_worker() -> None:
     """Begin a worker, unless one waits: it imports what it needs while the caller does other things."""
-    with _lock:
+    with _lock, contextlib.suppress(OSError):  # whoever hires one is told
         if not any(worker.is_alive for worker in _idle):
             _idle.append(Worker())
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cupel.core import machine
 from cupel.core.abreast import fit_each
 from cupel.core.budget import Deadline
-from cupel.core.errors import TrainingError
+from cupel.core.errors import PassingError
 from cupel.core.family import Cost, FittedUnit, UnitData
 from cupel.core.form import Form
 from cupel.core.graph import Graph
@@ -123,7 +123,7 @@ def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline, n_
     if not boosting.is_over and boosting.n_rounds < config.max_rounds:
         booster = _boosted(unit, config, boosting, task=task, centre=centre, spread=spread, callbacks=[pace, cut])
     if not boosting.losses:
-        raise TrainingError(f"fold {unit.fold + 1}: time was up before the first round; give the run more time.")
+        raise PassingError(f"fold {unit.fold + 1}: time was up before the first round; give the run more time.")
     if boosting.keeping.is_worth_its_end and not (boosting.is_over or cut.happened):
         boosting.save(booster, is_over=True)
     n_rounds = int(np.argmin(boosting.losses)) + 1
@@ -282,7 +282,7 @@ def _boosted_stored(
             callbacks=[*boosting.callbacks(parameters), pace, cut],
         )
     if not boosting.losses:
-        raise TrainingError("all rows: time was up before the first round; give the run more time.")
+        raise PassingError("all rows: time was up before the first round; give the run more time.")
     if boosting.keeping.is_worth_its_end and not (boosting.is_over or cut.happened):
         boosting.save(booster, is_over=True)
     n_rounds = int(np.argmin(boosting.losses)) + 1

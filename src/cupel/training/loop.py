@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cupel.core.errors import TrainingError
+from cupel.core.errors import PassingError, TrainingError
 from cupel.core.layers import Network
 from cupel.core.recipe import Pace, Recipe
 from cupel.training.cycles import Cycles
@@ -118,7 +118,7 @@ class Loop:
             epoch, begun = begun or self._begin(number), None
             train_losses = self._taught(epoch)
             if epoch.step == 0 and number == 0:
-                raise TrainingError("time was up before the first step of training; give the run more time.")
+                raise PassingError("time was up before the first step of training; give the run more time.")
             if epoch.step:
                 self._look(train_losses, number, share=epoch.seconds / self._network.n_models)
             if self._watch.is_over:

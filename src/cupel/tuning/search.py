@@ -144,7 +144,7 @@ def _timed(setup: Search, proposal: Proposal, state: _State, deadline: Deadline)
     estimated, started = _cost(setup, proposal), time.monotonic()
     tried = _try(setup, proposal, state, deadline)
     if tried.trial.status in (Status.SKIPPED, Status.FAILED):
-        lost = time.monotonic() - started if tried.trial.status is Status.FAILED else 0.0
+        lost = max(tried.trial.lost_seconds, time.monotonic() - started) if tried.trial.status is Status.FAILED else 0.0
         return replace(tried, trial=replace(tried.trial, lost_seconds=lost, estimated_seconds=estimated))
     seconds = max(tried.trial.fit_seconds, time.monotonic() - started)
     if tried.trial.status is Status.DROPPED:

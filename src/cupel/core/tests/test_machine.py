@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -45,3 +48,10 @@ def test_a_slow_or_busy_machine_is_seen_to_be_and_one_reading_is_not_believed(mo
     assert [after(3, takes=1.8) for _ in range(3)][-1] == pytest.approx(1.8)
     assert [after(3, takes=50.0) for _ in range(5)][-1] == machine.MOST_SLOWNESS
     assert [after(3, takes=0.2) for _ in range(5)][-1] == 1.0
+
+
+def test_when_this_process_began_is_known() -> None:
+    code = "import time; time.sleep(0.3); from cupel.core import machine; print(time.monotonic() - machine.process_began())"
+    started = time.monotonic()
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert 0.3 <= float(said) <= time.monotonic() - started + 0.02

@@ -30,7 +30,7 @@ class Stranger:
         watched = object.__new__(Watched)
         watched._log = lambda event, **_: self.told.append(event)
 
-        def obeyed(*_: Any) -> dict[str, Any]:
+        def obeyed(*_: Any, **__: Any) -> dict[str, Any]:
             self.comes("working")
             return {"facts": {"rows": 7}}
 

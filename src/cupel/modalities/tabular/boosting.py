@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cupel.core.budget import Deadline
-from cupel.core.errors import TrainingError
+from cupel.core.errors import PassingError, TrainingError
 from cupel.core.family import Cost
 from cupel.core.graph import Graph
 from cupel.core.inputs import Inputs, InputShape
@@ -158,7 +158,7 @@ class Course:
         """
         self.cut_short = True
         if not self.curve["stop_loss"]:
-            raise TrainingError(f"fold {self.fold + 1}: time was up before the first stage; give the run more time.")
+            raise PassingError(f"fold {self.fold + 1}: time was up before the first stage; give the run more time.")
 
 
 def named_arrays(prefix: str, module: nn.Module) -> dict[str, NDArray[np.float32]]:

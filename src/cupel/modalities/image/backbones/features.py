@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cupel.core.budget import Deadline
 from cupel.core.dataset import Dataset
-from cupel.core.errors import TrainingError
+from cupel.core.errors import PassingError
 from cupel.modalities.image.backbones.backbone import Backbone
 from cupel.modalities.image.preparation import pixels_of
 from cupel.modalities.image.resizing import Resize
@@ -28,7 +28,7 @@ def features_of(dataset: Dataset, rows: Rows, *, column: str, resize: Resize, ba
     """Features of the pictures in these rows, shape (rows, width); without a cache each time anew.
 
     Raises:
-        TrainingError: time was up before all were computed; those that were are kept.
+        PassingError: time was up before all were computed; those that were are kept.
     """
 
     def compute(some: Rows) -> NDArray[np.float32]:
@@ -64,13 +64,13 @@ class KeptFeatures:
         """These rows, those that are not there yet computed first.
 
         Raises:
-            TrainingError: time was up before.
+            PassingError: time was up before.
         """
         missing = np.unique(rows[self._known[rows] == 0])
         until = deadline.within(SHARE_OF_TIME * deadline.remaining)
         for start in range(0, len(missing), ROWS_AT_ONCE):
             if until.passed:
-                raise TrainingError(
+                raise PassingError(
                     f"half of the time that was left was over when features of {start:,} of {len(missing):,} pictures had been "
                     f"computed; they are kept. Give the run more time (`cupel resume`), or a smaller backbone."
                 )
