@@ -240,6 +240,7 @@ def _publish(
         importance=importance,
         class_overlaps=() if masks is None else masks.classes,
     )
+    folder.demand_own()
     with stopwatch.stage("packing"):
         n_bytes = packing.pack(
             folder.path / "model.cupel", _package(problem, folder, replace(proven, verdict=judged), final=final)

@@ -19,7 +19,7 @@ from cupel.core import machine, registry
 from cupel.core.budget import Budget, Deadline, Effort, seconds_in
 from cupel.core.cache import Cache
 from cupel.core.candidate import Candidate
-from cupel.core.errors import InterruptedRunError, UsageError
+from cupel.core.errors import InterruptedRunError, StorageError, UsageError
 from cupel.core.family import Cost, Family
 from cupel.core.limits import Limits
 from cupel.core.observer import Observer, Silent
@@ -106,7 +106,7 @@ def fit(
             tried, promises = _tried(
                 problem, folder, strategy, guard, budget=own, deadline=until, observer=observer, stopwatch=stopwatch
             )
-            tuning.write_study(folder.path / "study.log", tried, ground=ground)
+            _keep_study(folder, tried, ground=ground, observer=observer)
             trials = [each.trial for each in tried]
             if interruption.is_asked and not any(trial.is_usable for trial in trials):
                 raise InterruptedRunError(f"interrupted before there was a model; `cupel resume {folder.path}` goes on.")
@@ -118,6 +118,22 @@ def fit(
                 )  # fmt: skip
             beside = Beside(promises=promises, nested=nested)
             return conclude(problem, folder, trials, deadline=deadline, observer=observer, stopwatch=stopwatch, beside=beside)
+
+
+def _keep_study(
+    folder: execution.RunFolder, tried: Sequence[tuning.Tried], *, ground: tuning.Ground, observer: Observer
+) -> None:
+    """What was tried, for Optuna's dashboard; no run ends for want of it.
+
+    Raises:
+        StorageError: the run folder was removed or replaced.
+    """
+    folder.demand_own()
+    try:
+        tuning.write_study(folder.path / "study.log", tried, ground=ground)
+    except (OSError, RuntimeError, ValueError) as error:
+        folder.demand_own()
+        observer.message(f"study.log, which Optuna's dashboard reads, was not written ({error}); the run goes on")
 
 
 def _searched_within(
@@ -245,7 +261,9 @@ def _tried(
     with stopwatch.stage("searching"), _runner(problem, folder, guard, stopwatch=stopwatch) as runner:
         until = deadline.minus(for_rows + all_rows.seconds_kept(problem, budget.seconds))
         tried = _search(problem, runner, strategy, guard, budget=budget, deadline=until, observer=observer)
-        if guard.reason_to_end():
+        if runner.trouble and not any(each.trial.is_usable for each in tried):
+            raise StorageError(runner.trouble)
+        if runner.trouble or guard.reason_to_end():
             return tried, {}
         runner.executor.stopwatch = Stopwatch()  # what it takes counts for this stage
         with stopwatch.stage("learning from fewer rows"):

@@ -75,7 +75,8 @@ class RowFiles:
     def begin(self, share: float, *, seconds: float) -> None:
         """An empty folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        (self.folder / ROWS).mkdir(parents=True)
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / ROWS).mkdir()
         self._forget()
         self.share, self.seconds = share, seconds
 

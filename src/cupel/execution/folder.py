@@ -11,11 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from cupel.core.errors import DataError, RunConflictError
+from cupel.core.errors import CupelError, DataError, RunConflictError, StorageError
 from cupel.core.plain_yaml import parsed_yaml, yaml_of
 from cupel.core.settings import Settings
 from cupel.core.storage import write_text
 from cupel.core.untrusted import read_bytes
+from cupel.execution.checkpoint_folder import is_about, storage_error
 from cupel.execution.journal import Journal
 from cupel.execution.units import UnitStore
 
@@ -29,11 +30,12 @@ REQUIRED = {"target": str, "settings": dict, "fingerprint": str, "version": str}
 
 
 class RunFolder:
-    """An open run folder. Use as a context: one process at a time may hold it.
+    """An open run folder. Use as a context: one process at a time may hold it, and whatever cannot be written in it is told alike.
 
     Raises:
         RunConflictError: another process holds it.
-        DataError: it cannot be made or written.
+        StorageError: it cannot be made, written, or kept from others.
+        DataError: a place that is written to is a link.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,10 +45,15 @@ class RunFolder:
             _refuse_links(path)
             descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
             self._lock = os.fdopen(descriptor, "r+")
+            self._hold()
+            self.journal = Journal(path / "journal" / "journal.jsonl", demand_own=self.demand_own)
+        except StorageError:
+            raise
         except OSError as error:
-            raise DataError(f"the run folder {path} cannot be written ({error.strerror}); choose another with --out.") from error
-        self._hold()
-        self.journal = Journal(path / "journal" / "journal.jsonl")
+            raise StorageError(
+                f"the run folder {path} cannot be written ({error.strerror}); mend its permissions or its disk, or choose another "
+                f"with --out."
+            ) from error
         self.units = UnitStore(path / "units")
 
     def __enter__(self) -> RunFolder:
@@ -54,6 +61,26 @@ class RunFolder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+        if isinstance(error, OSError) and not isinstance(error, CupelError) and is_about(error, self.path):
+            raise storage_error(error, self.path) from error
+
+    def demand_own(self) -> None:
+        """Whoever removes a folder removes its lock, and the next run makes another: two could hold what has one name.
+
+        Raises:
+            StorageError: the folder is not there any more, or is another than this process opened.
+        """
+        try:
+            there = os.lstat(self.path / ".lock")
+        except OSError as error:
+            if not self.path.exists():
+                raise storage_error(error, self.path) from error
+            there = None
+        if there is None or not os.path.samestat(there, os.fstat(self._lock.fileno())):
+            raise StorageError(
+                f"the run folder {self.path} was removed or replaced while this run was at work in it; nothing more is written "
+                f"there. Ask again once no other run is at work, or choose another folder with --out."
+            )
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -78,23 +105,31 @@ class RunFolder:
     def _hold(self) -> None:
         try:
             self._lock_at_once_or_soon()
-        except OSError as error:
+        except BlockingIOError as error:
             self._lock.seek(0)
             holder = self._lock.read().strip() or "unknown"
             self._lock.close()
             raise RunConflictError(
                 f"the run folder {self.path} is in use by process {holder}; wait for it, or choose another with --out."
             ) from error
-        self._lock.seek(0)
-        self._lock.truncate()
-        self._lock.write(str(os.getpid()))
-        self._lock.flush()
+        except OSError as error:
+            self._lock.close()
+            raise StorageError(
+                f"the run folder {self.path} is on a file system that keeps no locks ({error.strerror}), so that a second process "
+                f"could not be kept out of it; choose a folder on a local disk with --out."
+            ) from error
+        try:
+            os.ftruncate(self._lock.fileno(), 0)
+            os.pwrite(self._lock.fileno(), str(os.getpid()).encode(), 0)
+        except OSError:
+            self._lock.close()
+            raise
 
     def _lock_at_once_or_soon(self) -> None:
         """Whoever asks who holds the folder holds it for a moment."""
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             time.sleep(SECONDS_OF_A_LOOK)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -105,7 +140,7 @@ def holder_of(folder: Path) -> int | None:
         with os.fdopen(os.open(folder / ".lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "r") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 return int(lock.read(20))
     except (OSError, ValueError):
         return None

@@ -31,11 +31,13 @@ class Guard:
         """Why the search should end now, "" where it should go on."""
         if self.is_interrupted():
             return "the run was interrupted"
+        if not self._folder.exists():
+            return "the run folder was removed or renamed"
         used = size_of(self._folder) if self.limits.disk_bytes is not None else 0
         most = self.limits.disk_bytes
         if most is not None and used + LEAST_FREE_BYTES > most:
             return f"the run folder holds {used / 1e6:,.0f} MB, and may hold {most / 1e6:,.0f} MB"
-        free = shutil.disk_usage(self._folder).free if self._folder.exists() else 0
+        free = shutil.disk_usage(self._folder).free
         if free < LEAST_FREE_BYTES:
             return f"{free / 1e6:,.0f} MB are free on the disk of the run folder"
         return ""

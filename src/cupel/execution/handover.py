@@ -33,7 +33,7 @@ class Handover:
 
     def write(self, folder: Path) -> None:
         """Into a new folder. Nothing is synced: after a crash it is made again."""
-        folder.mkdir(parents=True)
+        folder.mkdir()
         dataset, splits = self.dataset, self.splits
         arrays = {f"column-{number}": values for number, values in enumerate(dataset.columns.values())}
         arrays |= {f"names-{number}": values for number, values in enumerate(dataset.names.values())}
