@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from time import time as now
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,8 @@ def fit(
         )
         ground = _ground(problem, budget.effort)
         strategy = tuning.strategy_named(problem.settings.search, ground)  # one that cannot be is refused before a folder is made
-        asked = question(problem, source, budget=budget)
+        asked = question(problem, source, budget=budget, limits=limits, elapsed=deadline.elapsed)
+        _demand_disk(problem, folder_for(out, source), limits)
         with (
             execution.RunFolder(folder_for(out, source)) as folder,
             execution.Interruption(observer.message, is_heeded=limits.workers > 0) as interruption,
@@ -120,9 +122,16 @@ def fit(
             return conclude(problem, folder, trials, deadline=deadline, observer=observer, stopwatch=stopwatch, beside=beside)
 
 
-def _keep_study(
-    folder: execution.RunFolder, tried: Sequence[tuning.Tried], *, ground: tuning.Ground, observer: Observer
-) -> None:
+def _demand_disk(problem: Problem, folder: Path, limits: Limits) -> None:
+    """Raises:
+    UsageError: a limit on the run folder leaves no room for what is written before the first candidate.
+    """  # fmt: skip
+    if limits.disk_bytes is not None:
+        given = making.handover(problem, units=folder, kept_bytes=0.0).n_bytes if limits.workers else 0
+        execution.Guard(folder, limits).demand_disk(given)
+
+
+def _keep_study(folder: execution.RunFolder, tried: Sequence[tuning.Tried], *, ground: tuning.Ground, observer: Observer) -> None:
     """What was tried, for Optuna's dashboard; no run ends for want of it.
 
     Raises:
@@ -171,6 +180,8 @@ def resume(
     """Go on with a run that was stopped, or give it more time or effort.
 
     `source` says where the data are now, for those that have moved, were in memory, or are in a database that wants a password.
+    Without `time` a run that was stopped has what was left of its own, as far as its journal tells, and one that had concluded
+    has its own anew; a run without a cap has none. Caps that `limits` leave open are those of the run.
 
     Raises:
         DataError: there is no run in the folder, or its data are gone.
@@ -185,9 +196,8 @@ def resume(
     if asked.get("refit"):
         raise UsageError(f"{folder} is a refit; go on with the same `cupel refit RUN DATA --out {folder}`.")
     settings = Settings.from_plain(asked["settings"])
-    effort = effort or str(asked["effort"])
-    if effort == Effort.OPEN and time is None:
-        time = asked["seconds"]
+    effort, limits = effort or str(asked["effort"]), (limits or Limits()).completed(asked.get("limits"))
+    time = execution.seconds_left(Path(folder), asked) if time is None else time
     return fit(source, asked["target"], effort=effort, time=time, out=folder, settings=settings, limits=limits, observer=observer)
 
 
@@ -204,8 +214,10 @@ def memory_for_candidates() -> float:
     return SHARE_OF_MEMORY * machine.usable_memory_bytes()
 
 
-def question(problem: Problem, source: Any, *, budget: Budget) -> dict[str, Any]:
-    """Everything needed to repeat a run, for `run.yaml`."""
+def question(
+    problem: Problem, source: Any, *, budget: Budget, limits: Limits | None = None, elapsed: float = 0.0
+) -> dict[str, Any]:
+    """Everything needed to repeat a run or to go on with it, for `run.yaml`; `elapsed` are the seconds it has taken so far."""
     return {
         "target": problem.task.target,
         "source": data.to_be_kept(str(source)) if isinstance(source, str | Path) else None,
@@ -215,9 +227,12 @@ def question(problem: Problem, source: Any, *, budget: Budget) -> dict[str, Any]
         "task": {**problem.task.to_json(), "kind": problem.task.kind.value, "classes": list(problem.task.classes)},
         "effort": budget.effort.value,
         "seconds": budget.seconds,
+        "began": round(now() - elapsed, 3),
+        "limits": (limits or Limits()).to_plain(),
         "weights": [weights.to_json() for weights in problem.weights],
         "version": __version__,
         "machine": machine.describe(),
+        "data": data.content(problem.dataset, n_rows=None if problem.whole is None else problem.whole.n_rows),
     }
 
 
@@ -303,10 +318,10 @@ def search(
     observer: Observer,
     stopwatch: Stopwatch,
     start: execution.Start | None = None,
-    limits: Limits | None = None,
+    guard: execution.Guard | None = None,
 ) -> list[tuning.Tried]:
     """Everything that the strategy tried; what the run folder holds is taken from there. `start` is as in `execution.Runner`."""
-    guard = execution.Guard(folder.path, limits or Limits())
+    guard = guard or execution.Guard(folder.path, Limits())
     with stopwatch.stage("searching"), _runner(problem, folder, guard, stopwatch=stopwatch) as runner:
         if start is not None:
             runner.start = start
@@ -318,18 +333,19 @@ def _runner(
     problem: Problem, folder: execution.RunFolder, guard: execution.Guard, *, stopwatch: Stopwatch
 ) -> Iterator[execution.Runner]:
     """What runs candidates, by a worker process or in this one."""
-    given = making.handover(problem, units=folder.units.folder, kept_bytes=SHARE_FOR_PREPARED * guard.memory_bytes())
+    kept_bytes, disk_bytes = SHARE_FOR_PREPARED * guard.memory_bytes(), guard.limits.disk_bytes
+    given = making.handover(problem, units=folder.units.folder, kept_bytes=kept_bytes, disk_bytes=disk_bytes)
     executor: execution.Executor
     if guard.limits.workers == 0:
         executor = making.maker(given, stopwatch=stopwatch)
     else:
         executor = execution.Watched(
             given,
-            folder.path / ".handover",
+            folder.path / execution.HANDOVER,
             stopwatch=stopwatch,
             log=folder.journal.append,
             memory_bytes=guard.limits.memory_bytes or math.inf,
-            is_to_end=guard.is_interrupted,
+            is_to_end=guard.is_to_end,
         )
     with closing(executor):
         yield execution.Runner(

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cupel.data.content import content
     from cupel.data.databases import to_be_kept
     from cupel.data.dealing import joined
     from cupel.data.files import read_columns, read_table
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FixPlan",
     "Said",
+    "content",
     "copies_finding",
     "find_shift",
     "joined",
@@ -43,6 +45,7 @@ __all__ = [
 
 _HOMES = {
     "FixPlan": "cupel.data.fixes",
+    "content": "cupel.data.content",
     "copies_finding": "cupel.data.sentinel",
     "find_shift": "cupel.data.gate",
     "joined": "cupel.data.dealing",

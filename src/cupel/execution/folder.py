@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,6 +23,9 @@ from cupel.execution.units import UnitStore
 
 SECONDS_OF_A_LOOK = 0.05
 MOST_QUESTION_BYTES = 4 << 20
+N_NAMED = 8
+SECONDS_TO_CONCLUDE = 30.0
+"""However little was left of a run's time: with less there is no model."""
 QUESTION_FIELDS = ("target", "settings", "fingerprint", "splits", "version", "refit")
 FREE_SETTINGS = ("nested",)
 """They prove more, and change no model: a run may be asked for them afterwards."""
@@ -30,7 +34,7 @@ REQUIRED = {"target": str, "settings": dict, "fingerprint": str, "version": str}
 
 
 class RunFolder:
-    """An open run folder. Use as a context: one process at a time may hold it, and whatever cannot be written in it is told alike.
+    """An open run folder. Use as a context: one process at a time may hold it, and what cannot be written in it is told alike.
 
     Raises:
         RunConflictError: another process holds it.
@@ -51,8 +55,8 @@ class RunFolder:
             raise
         except OSError as error:
             raise StorageError(
-                f"the run folder {path} cannot be written ({error.strerror}); mend its permissions or its disk, or choose another "
-                f"with --out."
+                f"the run folder {path} cannot be written ({error.strerror}); mend its permissions or its disk, or choose "
+                f"another with --out."
             ) from error
         self.units = UnitStore(path / "units")
 
@@ -81,6 +85,15 @@ class RunFolder:
                 f"the run folder {self.path} was removed or replaced while this run was at work in it; nothing more is written "
                 f"there. Ask again once no other run is at work, or choose another folder with --out."
             )
+
+    def place(self, name: str) -> Path:
+        """Where a file of this run goes.
+
+        Raises:
+            StorageError: as `demand_own` says.
+        """
+        self.demand_own()
+        return self.path / name
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -115,8 +128,8 @@ class RunFolder:
         except OSError as error:
             self._lock.close()
             raise StorageError(
-                f"the run folder {self.path} is on a file system that keeps no locks ({error.strerror}), so that a second process "
-                f"could not be kept out of it; choose a folder on a local disk with --out."
+                f"the run folder {self.path} is on a file system that keeps no locks ({error.strerror}), so that a second "
+                f"process could not be kept out of it; choose a folder on a local disk with --out."
             ) from error
         try:
             os.ftruncate(self._lock.fileno(), 0)
@@ -165,6 +178,28 @@ def read_run(folder: Path) -> dict[str, Any]:
     return content
 
 
+def seconds_left(folder: Path, asked: Mapping[str, Any]) -> float | None:
+    """What the last process that was at a run left of its time; None without a cap.
+
+    All of it where that process concluded, or it is not known what it used; always enough to conclude.
+    """
+    seconds, began = asked.get("seconds"), asked.get("began")
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 < seconds < math.inf:
+        return None
+    if not isinstance(began, int | float):
+        return float(seconds)
+    own = [record for record in Journal(folder / "journal" / "journal.jsonl").read() if _moment(record) >= began]
+    if not own or any(record["event"] == "concluded" for record in own):
+        return float(seconds)
+    used = max(_moment(own[-1]) - began, 0.0)
+    return max(seconds - used, min(float(seconds), SECONDS_TO_CONCLUDE))
+
+
+def _moment(record: Mapping[str, Any]) -> float:
+    moment = record.get("time")
+    return float(moment) if isinstance(moment, int | float) else -math.inf
+
+
 def _binding(asked: Mapping[str, Any], name: str) -> Any:
     """A field of a question, of settings those that change what is found."""
     value = asked.get(name)
@@ -193,8 +228,11 @@ def _refuse_links(folder: Path) -> None:
 
 
 def _conflict(folder: Path, known: Mapping[str, Any], asked: Mapping[str, Any], differing: list[str]) -> str:
-    details = []
+    details = _changes(known.get("data"), asked.get("data")) if "fingerprint" in differing else []
+    told = ("fingerprint", "splits") if details else ()  # how rows are split follows from what they are
     for name in differing:
+        if name in told:
+            continue
         before, now = known.get(name), asked.get(name)
         if isinstance(before, dict) and isinstance(now, dict):
             keys = [key for key in {**before, **now} if before.get(key) != now.get(key) and key not in FREE_SETTINGS]
@@ -206,3 +244,25 @@ def _conflict(folder: Path, known: Mapping[str, Any], asked: Mapping[str, Any], 
         f"the run folder {folder} answers another question ({'; '.join(details)}). "
         f"Ask the same to go on with it, or choose another folder with --out."
     )
+
+
+def _changes(known: Any, now: Any) -> list[str]:
+    """What has changed in the data, by the facts that were kept of them; nothing where those say nothing."""
+    if not all(isinstance(facts, Mapping) and isinstance(facts.get("columns"), Mapping) for facts in (known, now)):
+        return []
+    before, after = known["columns"], now["columns"]
+    found = {
+        "columns no longer there": [name for name in before if name not in after],
+        "new columns": [name for name in after if name not in before],
+    }
+    rows = []
+    if known.get("rows") != now.get("rows"):
+        rows = [f"rows were {known.get('rows')}, are {now.get('rows')}"]
+    else:
+        found["other cells in"] = [name for name in before if name in after and before[name] != after[name]]
+    return [*(f"{what}: {_listed(names)}" for what, names in found.items() if names), *rows]
+
+
+def _listed(names: Sequence[Any]) -> str:
+    more = f" and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
+    return ", ".join(repr(str(name)[:40]) for name in names[:N_NAMED]) + more

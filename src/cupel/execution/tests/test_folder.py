@@ -150,8 +150,9 @@ def test_an_error_that_is_not_the_folders_passes_as_it_is(tmp_path):
 
 def test_a_folder_that_was_removed_is_told_by_whatever_is_written_next_and_not_made_again(tmp_path):
     path = tmp_path / "run"
-    with pytest.raises(StorageError, match="was removed or renamed"), RunFolder(path) as folder:
-        shutil.rmtree(path)
+    folder = RunFolder(path)
+    shutil.rmtree(path)
+    with pytest.raises(StorageError, match="was removed or renamed"), folder:
         folder.settle_question(ASKED)
     assert not path.exists()
 
@@ -164,7 +165,7 @@ def test_a_file_system_without_locks_is_not_taken_for_another_process(tmp_path, 
     with RunFolder(tmp_path):
         pass
     monkeypatch.setattr(fcntl, "flock", none)
-    with pytest.raises(StorageError, match="keeps no locks.*on a local disk with --out"):
+    with pytest.raises(StorageError, match=r"keeps no locks.*on a local disk with --out"):
         RunFolder(tmp_path)
     assert holder_of(tmp_path) is None
 
