@@ -232,7 +232,7 @@ def question(
         "weights": [weights.to_json() for weights in problem.weights],
         "version": __version__,
         "machine": machine.describe(),
-        "data": data.content(problem.dataset, n_rows=None if problem.whole is None else problem.whole.n_rows),
+        "data": data.facts_of(problem.dataset, n_rows=None if problem.whole is None else problem.whole.n_rows),
     }
 
 

@@ -13,7 +13,7 @@ MOST_COLUMNS = 1000
 """With more the facts would be long, and nothing is said but that the data have changed."""
 
 
-def content(dataset: Dataset, *, n_rows: int | None = None) -> dict[str, Any]:
+def facts_of(dataset: Dataset, *, n_rows: int | None = None) -> dict[str, Any]:
     """The number of rows, and a checksum for each column's kind, levels and cells; "" for pictures, which take long to read.
 
     `n_rows` is of the source, where the dataset holds some of its rows only. Empty where there are very many columns.
