@@ -198,6 +198,18 @@ def test_limits_that_cannot_be_kept_are_refused(given):
         Limits(**given)
 
 
+# --- numbers
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_network_whose_activations_overflow_is_a_line_with_its_reason(problem, tmp_path):
+    with execution.RunFolder(tmp_path) as folder:
+        runner = runner_with(folder, problem, AssertionError("never"), largest_batch=32)
+        trial = run(runner, "MLP", batch_size=32, epochs=2, learning_rate=1e30)
+    assert trial.status is Status.FAILED
+    assert "finite" in trial.reason
+
+
 # --- disk and folder
 
 

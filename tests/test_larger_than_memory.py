@@ -24,6 +24,7 @@ from cupel.core.settings import Settings
 from cupel.core.trial import Status
 from cupel.data.streamed import Whole
 from cupel.execution import Assignment, RunFolder, Runner
+from cupel.execution.guard import LEAST_FREE_BYTES
 from cupel.problem import Problem, understand
 
 N_ROWS, N_SAMPLE = 3000, 500
@@ -96,7 +97,7 @@ def test_what_needs_all_rows_is_refused(table: Path, wish: dict[str, Any]) -> No
         asked(table, **wish)
 
 
-def finished(problem: Problem, folder: Path, *, seconds: float | None = None) -> dict[str, Any]:
+def finished(problem: Problem, folder: Path, *, seconds: float | None = None, disk_bytes: int | None = None) -> dict[str, Any]:
     """A final fit in this process."""
     family = next(family for family in problem.families if not family.is_baseline)
     preset = family.portfolio(problem.task)[0]
@@ -104,11 +105,20 @@ def finished(problem: Problem, folder: Path, *, seconds: float | None = None) ->
     candidate = SimpleNamespace(
         config=config, recipe=preset.recipe, preparation=preset.preparation, key="k", name=f"{family.name}-1"
     )
-    given = making.handover(problem, units=folder / "units", kept_bytes=0.0)
+    folder.mkdir(exist_ok=True)
+    given = making.handover(problem, units=folder / "units", kept_bytes=0.0, disk_bytes=disk_bytes)
     assignment = Assignment(candidate=candidate, family=family, folds=())  # type: ignore[arg-type]
     return finishing.fitted(
         given, assignment, folder=folder / all_rows.FOLDER, deadline=Deadline(seconds), progress=lambda _: None
     )
+
+
+def test_the_final_fit_writes_no_more_than_the_run_may_hold(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cupel.data.streamed.batches.MOST_ROWS_OF_A_BATCH", 300)
+    problem, most = asked(table), LEAST_FREE_BYTES + 60_000
+    with pytest.raises(TrainingError, match=r"more of the run folder than the search.*give more with --disk"):
+        finished(problem, tmp_path, disk_bytes=most)
+    assert 0 < execution.size_of(tmp_path) < 60_000
 
 
 def test_the_final_fit_sees_all_rows_but_those_that_judge(table: Path, tmp_path: Path) -> None:

@@ -127,6 +127,15 @@ def test_what_a_stranger_ended_is_done_again(problem, tmp_path):
         assert events(runner.folder) == ["started", "worker lost", "finished"]
 
 
+def test_one_that_takes_all_memory_is_refused_it_and_the_next_candidate_is_trained(problem, tmp_path):
+    most = processes.memory_bytes(os.getpid()) + 1_500_000_000
+    with a_run(problem, tmp_path / "run", modality=misbehaving.NAME, memory_bytes=most) as runner:
+        failed = run(runner, misbehaving.NAME, deed="hog")
+        assert failed.status is Status.FAILED
+        assert "memory" in failed.reason
+        assert run(runner, misbehaving.NAME).status is Status.DONE
+
+
 def test_one_that_hangs_is_ended(problem, tmp_path, monkeypatch):
     monkeypatch.setattr(vigil, "SECONDS_TO_HANG", 3.0)
     with a_run(problem, tmp_path / "run", modality=misbehaving.NAME) as runner:

@@ -257,7 +257,7 @@ def _publish(
     )
     with stopwatch.stage("packing"):
         n_bytes = packing.pack(
-            folder.path / "model.cupel", _package(problem, folder, replace(proven, verdict=judged), final=final)
+            folder.place("model.cupel"), _package(problem, folder, replace(proven, verdict=judged), final=final)
         )
         execution.keep_pick(folder.path, pick, hashes=data.row_hashes(problem.dataset))
     judged = judged.completed(seconds=deadline.elapsed, seconds_by_stage=stopwatch.seconds, n_bytes=n_bytes)

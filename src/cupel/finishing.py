@@ -70,10 +70,10 @@ def fitted(
     assert dataset.task is not None, "a run's dataset has a task"
     seed, candidate = int(given.facts["seed"]), assignment.candidate
     prepared = candidate.preparation.fit(dataset, np.arange(dataset.n_samples), seed=seed)
-    key = key_of(dataset, candidate.key, seed=seed)
+    key, seconds = key_of(dataset, candidate.key, seed=seed), deadline.remaining
     checkpoints = execution.CheckpointFolder(folder / ROWS, key, run=folder.parent)
-    files = RowFiles(dataset, prepared.fitted, folder=folder, whole=whole, checkpoints=checkpoints)
-    seconds = deadline.remaining
+    left = partial(execution.bytes_left, folder.parent, given.facts["disk_bytes"])
+    files = RowFiles(dataset, prepared.fitted, folder=folder, whole=whole, checkpoints=checkpoints, left=left)
     if not files.resumes(seconds=seconds):
         share = _affordable_share(assignment, prepared.inputs, whole, dataset=dataset, seconds=seconds)
         files.begin(share, seconds=seconds)

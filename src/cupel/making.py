@@ -30,8 +30,8 @@ Array = NDArray[Any]
 SECONDS_TO_MEASURE = 0.04
 
 
-def handover(problem: Problem, *, units: Path, kept_bytes: float) -> execution.Handover:
-    """All that making units of this problem needs; they are kept in the folder `units`."""
+def handover(problem: Problem, *, units: Path, kept_bytes: float, disk_bytes: int | None = None) -> execution.Handover:
+    """All that making units of this problem needs; they are kept in the folder `units`, and the run may hold `disk_bytes`."""
     cache = problem.dataset.cache
     seconds = None if cache is None or math.isinf(cache.deadline.remaining) else cache.deadline.remaining
     facts = {
@@ -41,6 +41,7 @@ def handover(problem: Problem, *, units: Path, kept_bytes: float) -> execution.H
         "spread": problem.spread,
         "units": str(units.absolute()),
         "kept_bytes": kept_bytes,
+        "disk_bytes": disk_bytes,
         "weights": execution.described(problem.weights),
         "whole": None if problem.whole is None else problem.whole.to_json(),
         "cache": None if cache is None else {"folder": str(cache.folder.absolute()), "seconds": seconds},

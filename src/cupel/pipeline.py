@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from time import time as now
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from cupel.core import machine, registry
 from cupel.core.budget import Budget, Deadline, Effort, seconds_in
 from cupel.core.cache import Cache
 from cupel.core.candidate import Candidate
-from cupel.core.errors import InterruptedRunError, UsageError
+from cupel.core.errors import InterruptedRunError, StorageError, UsageError
 from cupel.core.family import Cost, Family
 from cupel.core.limits import Limits
 from cupel.core.observer import Observer, Silent
@@ -94,7 +95,8 @@ def fit(
         )
         ground = _ground(problem, budget.effort)
         strategy = tuning.strategy_named(problem.settings.search, ground)  # one that cannot be is refused before a folder is made
-        asked = question(problem, source, budget=budget)
+        asked = question(problem, source, budget=budget, limits=limits, elapsed=deadline.elapsed)
+        _demand_disk(problem, folder_for(out, source), limits)
         with (
             execution.RunFolder(folder_for(out, source)) as folder,
             execution.Interruption(observer.message, is_heeded=limits.workers > 0) as interruption,
@@ -108,7 +110,7 @@ def fit(
             tried, promises = _tried(
                 problem, folder, strategy, guard, budget=own, deadline=until, observer=observer, stopwatch=stopwatch
             )
-            tuning.write_study(folder.path / "study.log", tried, ground=ground)
+            _keep_study(folder, tried, ground=ground, observer=observer)
             trials = [each.trial for each in tried]
             if interruption.is_asked and not any(trial.is_usable for trial in trials):
                 raise InterruptedRunError(f"interrupted before there was a model; `cupel resume {folder.path}` goes on.")
@@ -120,6 +122,29 @@ def fit(
                 )  # fmt: skip
             beside = Beside(promises=promises, nested=nested)
             return conclude(problem, folder, trials, deadline=deadline, observer=observer, stopwatch=stopwatch, beside=beside)
+
+
+def _demand_disk(problem: Problem, folder: Path, limits: Limits) -> None:
+    """Raises:
+    UsageError: a limit on the run folder leaves no room for what is written before the first candidate.
+    """  # fmt: skip
+    if limits.disk_bytes is not None:
+        given = making.handover(problem, units=folder, kept_bytes=0.0).n_bytes if limits.workers else 0
+        execution.Guard(folder, limits).demand_disk(given)
+
+
+def _keep_study(folder: execution.RunFolder, tried: Sequence[tuning.Tried], *, ground: tuning.Ground, observer: Observer) -> None:
+    """What was tried, for Optuna's dashboard; no run ends for want of it.
+
+    Raises:
+        StorageError: the run folder was removed or replaced.
+    """
+    folder.demand_own()
+    try:
+        tuning.write_study(folder.path / "study.log", tried, ground=ground)
+    except (OSError, RuntimeError, ValueError) as error:
+        folder.demand_own()
+        observer.message(f"study.log, which Optuna's dashboard reads, was not written ({error}); the run goes on")
 
 
 def _searched_within(
@@ -158,6 +183,8 @@ def resume(
     """Go on with a run that was stopped, or give it more time or effort.
 
     `source` says where the data are now, for those that have moved, were in memory, or are in a database that wants a password.
+    Without `time` a run that was stopped has what was left of its own, as far as its journal tells, and one that had concluded
+    has its own anew; a run without a cap has none. Caps that `limits` leave open are those of the run.
     What has failed by its own fault stays so, unless `retry_failed`.
 
     Raises:
@@ -176,9 +203,8 @@ def resume(
         with execution.RunFolder(Path(folder)) as opened:
             opened.journal.append("retried")
     settings = Settings.from_plain(asked["settings"])
-    effort = effort or str(asked["effort"])
-    if effort == Effort.OPEN and time is None:
-        time = asked["seconds"]
+    effort, limits = effort or str(asked["effort"]), (limits or Limits()).completed(asked.get("limits"))
+    time = execution.seconds_left(Path(folder), asked) if time is None else time
     return fit(source, asked["target"], effort=effort, time=time, out=folder, settings=settings, limits=limits, observer=observer)
 
 
@@ -195,8 +221,10 @@ def memory_for_candidates() -> float:
     return SHARE_OF_MEMORY * machine.usable_memory_bytes()
 
 
-def question(problem: Problem, source: Any, *, budget: Budget) -> dict[str, Any]:
-    """Everything needed to repeat a run, for `run.yaml`."""
+def question(
+    problem: Problem, source: Any, *, budget: Budget, limits: Limits | None = None, elapsed: float = 0.0
+) -> dict[str, Any]:
+    """Everything needed to repeat a run or to go on with it, for `run.yaml`; `elapsed` are the seconds it has taken so far."""
     return {
         "target": problem.task.target,
         "source": data.to_be_kept(str(source)) if isinstance(source, str | Path) else None,
@@ -206,9 +234,12 @@ def question(problem: Problem, source: Any, *, budget: Budget) -> dict[str, Any]
         "task": {**problem.task.to_json(), "kind": problem.task.kind.value, "classes": list(problem.task.classes)},
         "effort": budget.effort.value,
         "seconds": budget.seconds,
+        "began": round(now() - elapsed, 3),
+        "limits": (limits or Limits()).to_plain(),
         "weights": [weights.to_json() for weights in problem.weights],
         "version": __version__,
         "machine": machine.describe(),
+        "data": data.facts_of(problem.dataset, n_rows=None if problem.whole is None else problem.whole.n_rows),
     }
 
 
@@ -252,7 +283,9 @@ def _tried(
     with stopwatch.stage("searching"), _runner(problem, folder, guard, stopwatch=stopwatch) as runner:
         until = deadline.minus(for_rows + all_rows.seconds_kept(problem, budget.seconds))
         tried = _search(problem, runner, strategy, guard, budget=budget, deadline=until, observer=observer)
-        if guard.reason_to_end():
+        if runner.trouble and not any(each.trial.is_usable for each in tried):
+            raise StorageError(runner.trouble)
+        if runner.trouble or guard.reason_to_end():
             return tried, {}
         runner.executor.stopwatch = Stopwatch()  # what it takes counts for this stage
         with stopwatch.stage("learning from fewer rows"):
@@ -292,10 +325,10 @@ def search(
     observer: Observer,
     stopwatch: Stopwatch,
     start: execution.Start | None = None,
-    limits: Limits | None = None,
+    guard: execution.Guard | None = None,
 ) -> list[tuning.Tried]:
     """Everything that the strategy tried; what the run folder holds is taken from there. `start` is as in `execution.Runner`."""
-    guard = execution.Guard(folder.path, limits or Limits())
+    guard = guard or execution.Guard(folder.path, Limits())
     with stopwatch.stage("searching"), _runner(problem, folder, guard, stopwatch=stopwatch) as runner:
         if start is not None:
             runner.start = start
@@ -307,18 +340,19 @@ def _runner(
     problem: Problem, folder: execution.RunFolder, guard: execution.Guard, *, stopwatch: Stopwatch
 ) -> Iterator[execution.Runner]:
     """What runs candidates, by a worker process or in this one."""
-    given = making.handover(problem, units=folder.units.folder, kept_bytes=SHARE_FOR_PREPARED * guard.memory_bytes())
+    kept_bytes, disk_bytes = SHARE_FOR_PREPARED * guard.memory_bytes(), guard.limits.disk_bytes
+    given = making.handover(problem, units=folder.units.folder, kept_bytes=kept_bytes, disk_bytes=disk_bytes)
     executor: execution.Executor
     if guard.limits.workers == 0:
         executor = making.maker(given, stopwatch=stopwatch)
     else:
         executor = execution.Watched(
             given,
-            folder.path / ".handover",
+            folder.path / execution.HANDOVER,
             stopwatch=stopwatch,
             log=folder.journal.append,
             memory_bytes=guard.limits.memory_bytes or math.inf,
-            is_to_end=guard.is_interrupted,
+            is_to_end=guard.is_to_end,
         )
     estimate = problem.estimator()
     with closing(executor):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from numpy.typing import NDArray
 
 from cupel import data, execution, tuning, verdict
 from cupel.conclusion import conclude, predictions_of_leader, usable_of
-from cupel.core import masks, registry
+from cupel.core import machine, masks, registry
 from cupel.core.budget import Budget, Deadline, Effort, seconds_in
 from cupel.core.candidate import Candidate
-from cupel.core.errors import DataError, UsageError
+from cupel.core.errors import DataError, InterruptedRunError, UsageError
 from cupel.core.family import Family
 from cupel.core.feeds import feeds_of
+from cupel.core.limits import Limits
 from cupel.core.observer import Observer, Silent
 from cupel.core.recipe import Recipe
 from cupel.core.restoring import restored
@@ -28,7 +30,7 @@ from cupel.core.split import Fold, Splits
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.storage import write_json
 from cupel.core.task import TaskKind
-from cupel.core.trial import Trial
+from cupel.core.trial import Status, Trial
 from cupel.pipeline import question, search
 from cupel.problem import Problem, demand_memory_for, understand
 from cupel.run import Run
@@ -39,6 +41,7 @@ PACK = ("better", "always", "never")
 FEWEST_ROWS = 30
 """With fewer rows that are new to the old model, a comparison on them alone says nothing."""
 N_NAMED = 8
+STOPPED = "stopping, unless all is trained; what was finished is kept"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,6 +96,7 @@ def refit(
     out: str | Path | None = None,
     pack: str = "better",
     time: str | float | None = None,
+    limits: Limits | None = None,
     observer: Observer | None = None,
 ) -> Refit:
     """Train what the run in the folder `run` packed on the data of `source`: the same candidates, no search.
@@ -101,36 +105,32 @@ def refit(
     learned from, or, where they are fewer than 30, all, the old model then speaking by its own out-of-fold predictions. `warm`
     starts networks from the weights of the run; they are then judged by rows alone that those had not seen. `out` is the folder
     of the new run, by default the old one's name with "-refit". `pack` says when it gets a `model.cupel`: "better" (the
-    default), "always" or "never". `refit.json` in it has the comparison.
+    default), "always" or "never". `refit.json` in it has the comparison. `limits` are on memory, disk and cores.
 
     Raises:
         DataError: there is no finished run, or the data have other columns or classes; names them.
         UsageError: an argument is none of those named, a warm start leaves no rows to judge it by, or the packed model was
             fitted on all rows of a table larger than memory.
         NoModelError: no candidate could be trained; the leaderboard says why.
+        InterruptedRunError: Ctrl-C, SIGTERM or a limit ended it before all were trained: some of them compared would say nothing.
     """
     if pack not in PACK:
         raise UsageError(f"pack is {pack!r}; expected one of {', '.join(PACK)}.")
-    observer, stopwatch, folder = observer or Silent(), Stopwatch(), Path(run)
+    observer, stopwatch, folder, limits = observer or Silent(), Stopwatch(), Path(run), limits or Limits()
     target_folder = Path(out) if out is not None else folder.with_name(f"{folder.name}-refit")
     if target_folder.resolve() == folder.resolve():
         raise UsageError(f"out is {str(out)!r}, the folder of the run itself; name another.")
     budget, deadline = Budget(Effort.STANDARD, seconds_in(time)), Deadline(seconds_in(time))
-    try:
-        plan = _planned(folder, source, warm=warm, observer=observer, stopwatch=stopwatch)
-        with execution.RunFolder(target_folder) as opened:
-            opened.settle_question({**question(plan.problem, source, budget=budget), "refit": plan.origin})
-            tried = search(
-                plan.problem,
-                opened,
-                tuning.Given(plan.proposals),
-                budget=budget,
-                deadline=deadline,
-                observer=observer,
-                stopwatch=stopwatch,
-                start=plan.start,
-            )
-            trials = [each.trial for each in tried]
+    with machine.held_to(limits.cores), closing(observer):
+        plan = _planned(folder, source, warm=warm, limits=limits, observer=observer, stopwatch=stopwatch)
+        asked = question(plan.problem, source, budget=budget, limits=limits)
+        with (
+            execution.RunFolder(target_folder) as opened,
+            execution.Interruption(observer.message, is_heeded=limits.workers > 0, then=STOPPED) as interruption,
+        ):
+            opened.settle_question({**asked, "refit": plan.origin})
+            guard = execution.Guard(target_folder, limits, is_interrupted=lambda: interruption.is_asked)
+            trials = _trained(plan, opened, guard, budget=budget, deadline=deadline, observer=observer, stopwatch=stopwatch)
             usable = usable_of(trials, opened)
             comparison = _compared(plan, usable)
             write_json(opened.path / "refit.json", {**plan.origin, **comparison.to_json()})
@@ -139,18 +139,52 @@ def refit(
                 finished = conclude(plan.problem, opened, trials, deadline=deadline, observer=observer, stopwatch=stopwatch)
         starts = {trial.candidate.name: "warm" if trial.candidate.key in plan.weights else "cold" for trial in usable}
         return Refit(comparison=comparison, starts=starts, folder=target_folder, run=finished)
-    finally:
-        observer.close()
 
 
-def _planned(folder: Path, source: Any, *, warm: bool, observer: Observer, stopwatch: Stopwatch) -> _Plan:
+def _trained(
+    plan: _Plan,
+    folder: execution.RunFolder,
+    guard: execution.Guard,
+    *,
+    budget: Budget,
+    deadline: Deadline,
+    observer: Observer,
+    stopwatch: Stopwatch,
+) -> list[Trial]:
+    """All candidates.
+
+    Raises:
+        InterruptedRunError: it was ended before.
+    """
+    tried = search(
+        plan.problem,
+        folder,
+        tuning.Given(plan.proposals),
+        budget=budget,
+        deadline=deadline,
+        observer=observer,
+        stopwatch=stopwatch,
+        start=plan.start,
+        guard=guard,
+    )
+    trials = [each.trial for each in tried]
+    reason = guard.reason_to_end()
+    if reason and any(trial.status is Status.SKIPPED for trial in trials):
+        raise InterruptedRunError(
+            f"{reason} before all of {len(plan.proposals)} candidates were trained, and nothing was compared or packed. What was "
+            f"finished is kept in {folder.path}: the same `cupel refit` goes on with it."
+        )
+    return trials
+
+
+def _planned(folder: Path, source: Any, *, warm: bool, limits: Limits, observer: Observer, stopwatch: Stopwatch) -> _Plan:
     """Everything that can be refused, before anything is trained or written."""
     asked, kept = execution.read_run(folder), execution.read_pick(folder)
     _demand_known_rows(folder)
     old = Predictor.load(folder / "model.cupel")
-    demand_memory_for(source, why="is read whole by a refit (cupel fit draws some, and fits the best on all)")
+    demand_memory_for(source, limits, why="is read whole by a refit (cupel fit draws some, and fits the best on all)")
     settings = _settings(Settings.from_plain(asked["settings"]), old, source)
-    problem = understand(source, old.task.target, settings=settings, observer=observer, stopwatch=stopwatch)
+    problem = understand(source, old.task.target, settings=settings, observer=observer, stopwatch=stopwatch, limits=limits)
     _demand_same_question(problem, old)
     hashes = data.row_hashes(problem.dataset)
     seen = data.seen_before(hashes, kept.hashes)

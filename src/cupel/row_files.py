@@ -7,13 +7,14 @@ import json
 import math
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel import execution
 from cupel.core.checkpoints import Checkpoints
 from cupel.core.dataset import Dataset
 from cupel.core.errors import TrainingError
@@ -42,13 +43,21 @@ class RowFiles:
 
     No row that stops training trains, and none that judges does either, nor was it searched on; all of a group's rows have one
     use. All rows that were searched on train, which are those with the least marks but for rare classes, and those with the next,
-    up to the `share` of all that there is time for in so many `seconds`.
+    up to the `share` of all that there is time for in so many `seconds`. `left` says how many bytes the run may still write.
     """
 
     def __init__(
-        self, dataset: Dataset, preparation: FittedPreparation, *, folder: Path, whole: Whole, checkpoints: Checkpoints
+        self,
+        dataset: Dataset,
+        preparation: FittedPreparation,
+        *,
+        folder: Path,
+        whole: Whole,
+        checkpoints: Checkpoints,
+        left: Callable[[], float] = lambda: math.inf,
     ) -> None:
         self._dataset, self._preparation, self._whole, self._checkpoints = dataset, preparation, whole, checkpoints
+        self._left = left
         self.folder = folder
         self._forget()
         n_rows = whole.n_rows
@@ -75,7 +84,8 @@ class RowFiles:
     def begin(self, share: float, *, seconds: float) -> None:
         """An empty folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        (self.folder / ROWS).mkdir(parents=True)
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / ROWS).mkdir()
         self._forget()
         self.share, self.seconds = share, seconds
 
@@ -97,7 +107,7 @@ class RowFiles:
         """The next rows.
 
         Raises:
-            TrainingError: the disk is too small for all.
+            TrainingError: the disk is too small for all, or what the run may take of it.
         """
         is_new = ~self._drawn[piece.rows]
         is_judged = is_new & (piece.marks >= self._judged_from)
@@ -176,12 +186,18 @@ class RowFiles:
         self.n_pieces, self.n_rows, self.n_judged = counts
 
     def _demand_disk(self) -> None:
-        needed = self.share * self._stores["train"].bytes_of_row * self._whole.n_rows
-        free = shutil.disk_usage(self.folder).free - LEAST_FREE_BYTES
+        written = execution.size_of(self.folder)
+        needed = written * (self._whole.n_rows / max(self.n_rows, 1) - 1)
+        free, may = shutil.disk_usage(self.folder).free - LEAST_FREE_BYTES, self._left()
+        if needed > may:
+            raise TrainingError(
+                f"all rows, prepared, take {(written + needed) / 1e9:.2f} GB more of the run folder than the search, and "
+                f"{(written + max(may, 0.0)) / 1e9:.2f} GB are left of what it may hold; give more with --disk."
+            )
         if needed > free:
             raise TrainingError(
-                f"all rows, prepared, take {needed / 1e9:.1f} GB on the disk of the run folder, where {free / 1e9:.1f} GB are "
-                f"free; free some, or choose another with --out."
+                f"all rows, prepared, take {(written + needed) / 1e9:.1f} GB on the disk of the run folder, where "
+                f"{free / 1e9:.1f} GB are free; free some, or choose another with --out."
             )
 
 

@@ -72,6 +72,11 @@ def add_budget(parser: Any) -> None:
         help="how many candidates: 10, 24, 72, or as many as --time allows (default: open with --time, else standard)",
     )
     parser.add_argument("--time", metavar="TIME", help="a cap on wall time, such as 90s, 10min, 2h; the best so far is kept")
+    add_limits(parser)
+
+
+def add_limits(parser: Any) -> None:
+    """Add the options that limit what a run takes of the machine."""
     parser.add_argument(
         "--workers", type=int, metavar="N", default=1, help="1: train in a process that is watched; 0: in this one, for debugging"
     )

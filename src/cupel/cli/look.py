@@ -104,6 +104,8 @@ def run(arguments: argparse.Namespace) -> int:
         limits=Limits(memory_bytes=bytes_in(arguments.memory)),
         observer=observer_for("auto"),
     )
+    for out in filter(None, (arguments.fixes_out, arguments.html)):
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
     if arguments.fixes_out:
         write_text(Path(arguments.fixes_out), plan_text(found))
     if arguments.html:

@@ -171,6 +171,7 @@ def _write(columns: Mapping[str, Any], out: str | None) -> None:
         sys.stdout.buffer.write(written(columns, suffix=".csv"))
         sys.stdout.buffer.flush()
     else:
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
         write_bytes(Path(out), written(columns, suffix=Path(out).suffix.lower()))
         print(f"{n_rows:,} predictions written to {out}", file=sys.stderr)
 

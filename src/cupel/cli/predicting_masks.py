@@ -48,6 +48,7 @@ def predicted_masks(
             faults.append(str(error))
         else:
             columns = predictor.predict_columns({column.name: [picture]})
+            place.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(place, _png(columns["prediction"][0]))
             shares = {name: float(cells[0]) for name, cells in columns.items() if name != "prediction"}
             rows.append({PICTURE: str(file), "prediction": str(place), **shares})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cupel.cli.fit import add_progress
+from cupel.cli.fit import add_limits, add_progress, limits_from
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,12 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pack", default="better", choices=["better", "always", "never"], help="when to write a model.cupel (default: better)"
     )
     parser.add_argument("--time", metavar="TIME", help="a cap on wall time, such as 90s, 10min, 2h")
+    add_limits(parser)
     add_progress(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Refit, and print the comparison."""
+    limits = limits_from(arguments)
     from cupel import data, refitting
     from cupel.cli.progress import observer_for
 
@@ -36,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         out=arguments.out,
         pack=arguments.pack,
         time=arguments.time,
+        limits=limits,
         observer=observer_for(arguments.progress),
     )
     print(made.words)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from cupel.core.errors import UsageError
 
 _UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 10**3, "m": 10**6, "mb": 10**6, "g": 10**9, "gb": 10**9, "t": 10**12, "tb": 10**12}
+CAPS = ("memory_bytes", "disk_bytes", "cores")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,16 @@ class Limits:
             )
         if self.cores is not None and self.cores < 1:
             raise UsageError(f"cores is {self.cores}; a run needs 1 at least.")
+
+    def to_plain(self) -> dict[str, int | None]:
+        """Plain values, for whoever goes on with a run."""
+        return {name: getattr(self, name) for name in CAPS}
+
+    def completed(self, kept: Any) -> Limits:
+        """These, and for each cap that is None the one of `kept`, as `to_plain` gave it; what is no number is passed over."""
+        known = kept if isinstance(kept, Mapping) else {}
+        caps = {name: known.get(name) for name in CAPS if getattr(self, name) is None}
+        return replace(self, **{name: value for name, value in caps.items() if type(value) is int and value > 0})
 
 
 def bytes_in(text: str | float | None) -> int | None:

@@ -14,13 +14,15 @@ from pathlib import Path
 
 USUAL_SECONDS = 0.0053
 """Of the plain work by which speed is told, on a quiet core of the machine that costs were measured on (AMD EPYC, 2026)."""
+CGROUPS, OWN_CGROUPS = Path("/sys/fs/cgroup"), "/proc/self/cgroup"
 SECONDS_BETWEEN_READINGS, N_READINGS, MOST_SLOWNESS = 2.0, 5, 3.0
 
 
 def usable_cores() -> int:
-    """Processors that this process may use at once, at least 1: the least of affinity and cgroup quota."""
+    """Processors that this process may use at once, at least 1: the least of affinity and the quotas of its cgroups."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    return max(1, min(affinity, _cgroup_cores()))
+    quotas = [found for folder in _cgroups("cpu") if (found := _cores_of(folder)) is not None]
+    return max(1, min([affinity, *quotas]))
 
 
 @dataclass(eq=False)
@@ -61,14 +63,14 @@ def held_to(cores: int | None) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _cgroup_cores() -> int:
-    quota = _first_line("/sys/fs/cgroup/cpu.max").split()
-    if len(quota) == 2 and quota[0] != "max":
-        return max(1, math.ceil(int(quota[0]) / int(quota[1])))
-    limit, period = _first_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), _first_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
-    if limit and period and int(limit) > 0:
-        return max(1, math.ceil(int(limit) / int(period)))
-    return os.cpu_count() or 1
+def _cores_of(cgroup: Path) -> int | None:
+    """Processors whose time a cgroup leaves at once, begun ones counted whole; None where there is none, or no quota."""
+    version_2 = _first_line(str(cgroup / "cpu.max")).split()
+    version_1 = [_first_line(str(cgroup / name)) for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us")]
+    for parts in (version_2, version_1):
+        if len(parts) == 2 and all(part.isdigit() and int(part) > 0 for part in parts):
+            return math.ceil(int(parts[0]) / int(parts[1]))
+    return None
 
 
 def usable_memory_bytes() -> int:
@@ -80,16 +82,16 @@ def usable_memory_bytes() -> int:
     for line in _lines("/proc/meminfo"):
         if line.startswith("MemAvailable:"):
             available = int(line.split()[1]) * 1024
-    left = [found for folder in _memory_cgroups() if (found := _left_in(folder)) is not None]
+    left = [found for folder in _cgroups("memory") if (found := _left_in(folder)) is not None]
     return max(0, min([available, *left]))
 
 
-def _memory_cgroups() -> list[Path]:
+def _cgroups(controller: str) -> list[Path]:
     """Folders of the cgroups that may limit this process: its own and all above it, of either version."""
-    found = [Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory")]
-    for line in _lines("/proc/self/cgroup"):
+    found = [CGROUPS, CGROUPS / controller]
+    for line in _lines(OWN_CGROUPS):
         number, controllers, name = line.split(":", maxsplit=2)
-        if number == "0" or "memory" in controllers.split(","):
+        if number == "0" or controller in controllers.split(","):
             root = found[0] if number == "0" else found[1]
             own = Path(name.lstrip("/"))
             found += [root / part for part in (own, *own.parents) if part != Path()]

@@ -17,8 +17,10 @@ _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}", re.DOTALL)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that a crash at any moment leaves the old content or the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file so that a crash at any moment leaves the old content or the new, never a part.
+
+    Its folder must be there: one that somebody has removed meanwhile is not made again piece by piece.
+    """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:

@@ -72,7 +72,7 @@ class StoredRows:
     def _learn(self, like: Inputs) -> None:
         """Types and shapes, from the first rows there are."""
         if not self._blocks:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(exist_ok=True)
             self.cardinalities = like.cardinalities
             self._blocks = {name: (block.dtype, block.shape[1:]) for name, block in like.blocks.items()}
             self._checksums = dict.fromkeys(self._blocks, 0)

@@ -57,6 +57,7 @@ class Trunk:
         metadata = {TRUNK: json.dumps({"format": FORMAT, **self.facts}, sort_keys=True)}
         if licence.strip():
             metadata["license"] = licence.strip()
+        target.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(target, save({name: np.ascontiguousarray(array) for name, array in self.tensors.items()}, metadata))
         return target
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cupel.data.databases import to_be_kept
     from cupel.data.dealing import joined
+    from cupel.data.facts import facts_of
     from cupel.data.files import read_columns, read_table
     from cupel.data.fixes import FixPlan, mended, plain_plan
     from cupel.data.gate import find_shift
@@ -23,6 +24,7 @@ __all__ = [
     "FixPlan",
     "Said",
     "copies_finding",
+    "facts_of",
     "find_shift",
     "joined",
     "judge_quality",
@@ -44,6 +46,7 @@ __all__ = [
 _HOMES = {
     "FixPlan": "cupel.data.fixes",
     "copies_finding": "cupel.data.sentinel",
+    "facts_of": "cupel.data.facts",
     "find_shift": "cupel.data.gate",
     "joined": "cupel.data.dealing",
     "judge_quality": "cupel.data.quality",

@@ -364,11 +364,12 @@ def _fingerprint(schema: Schema, columns: Mapping[str, Array], goal: Target | No
         digest.update(np.nan_to_num(goal.values[goal.is_present], nan=-1.0).astype("<i1").tobytes())
     for column in schema.columns:
         digest.update(repr((column.name, column.kind.value, column.levels)).encode())
-        digest.update(_bytes_of(columns[column.name], column.kind))
+        digest.update(bytes_of(columns[column.name], column.kind))
     return digest.hexdigest()
 
 
-def _bytes_of(values: NDArray[Any], kind: ColumnKind) -> bytes:
+def bytes_of(values: NDArray[Any], kind: ColumnKind) -> bytes:
+    """The cells of a column, the same however they were written in the file."""
     if kind is ColumnKind.IMAGE:
         return b"".join(bytes(16) if cell is None else digest_of(cell) for cell in values.tolist())
     if values.dtype.kind == "O":

@@ -2,8 +2,8 @@
 
 from cupel.execution.assignment import Assignment, Executor, built, described
 from cupel.execution.checkpoint_folder import CheckpointFolder, storage_error
-from cupel.execution.folder import RunFolder, holder_of, read_run
-from cupel.execution.guard import Guard
+from cupel.execution.folder import RunFolder, holder_of, read_run, seconds_left
+from cupel.execution.guard import HANDOVER, Guard, bytes_left, size_of
 from cupel.execution.handover import Handover
 from cupel.execution.interruption import Interruption
 from cupel.execution.journal import Journal
@@ -15,6 +15,7 @@ from cupel.execution.watched import Watched
 from cupel.execution.worker import prepare_worker
 
 __all__ = [
+    "HANDOVER",
     "Assignment",
     "CheckpointFolder",
     "Executor",
@@ -31,6 +32,7 @@ __all__ = [
     "UnitStore",
     "Watched",
     "built",
+    "bytes_left",
     "describe_failure",
     "described",
     "holder_of",
@@ -38,5 +40,7 @@ __all__ = [
     "prepare_worker",
     "read_pick",
     "read_run",
+    "seconds_left",
+    "size_of",
     "storage_error",
 ]

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from cupel.core.errors import DataError, RunConflictError
+from cupel.core.errors import CupelError, DataError, RunConflictError, StorageError
 from cupel.core.plain_yaml import parsed_yaml, yaml_of
 from cupel.core.settings import Settings
 from cupel.core.storage import is_temporary, write_text
 from cupel.core.untrusted import read_bytes
+from cupel.execution.checkpoint_folder import is_about, storage_error
 from cupel.execution.journal import Journal
 from cupel.execution.units import UnitStore
 
 SECONDS_OF_A_LOOK = 0.05
 MOST_QUESTION_BYTES = 4 << 20
+N_NAMED = 8
+SECONDS_TO_CONCLUDE = 30.0
+"""However little was left of a run's time: with less there is no model."""
 QUESTION_FIELDS = ("target", "settings", "fingerprint", "splits", "version", "refit")
 FREE_SETTINGS = ("nested",)
 """They prove more, and change no model: a run may be asked for them afterwards."""
@@ -29,11 +34,12 @@ REQUIRED = {"target": str, "settings": dict, "fingerprint": str, "version": str}
 
 
 class RunFolder:
-    """An open run folder. Use as a context: one process at a time may hold it.
+    """An open run folder. Use as a context: one process at a time may hold it, and what cannot be written in it is told alike.
 
     Raises:
         RunConflictError: another process holds it.
-        DataError: it cannot be made or written.
+        StorageError: it cannot be made, written, or kept from others.
+        DataError: a place that is written to is a link.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,11 +49,16 @@ class RunFolder:
             _refuse_links(path)
             descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
             self._lock = os.fdopen(descriptor, "r+")
+            self._hold()
+            _sweep(path)
+            self.journal = Journal(path / "journal" / "journal.jsonl", demand_own=self.demand_own)
+        except StorageError:
+            raise
         except OSError as error:
-            raise DataError(f"the run folder {path} cannot be written ({error.strerror}); choose another with --out.") from error
-        self._hold()
-        _sweep(path)
-        self.journal = Journal(path / "journal" / "journal.jsonl")
+            raise StorageError(
+                f"the run folder {path} cannot be written ({error.strerror}); mend its permissions or its disk, or choose "
+                f"another with --out."
+            ) from error
         self.units = UnitStore(path / "units")
 
     def __enter__(self) -> RunFolder:
@@ -55,6 +66,35 @@ class RunFolder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+        if isinstance(error, OSError) and not isinstance(error, CupelError) and is_about(error, self.path):
+            raise storage_error(error, self.path) from error
+
+    def demand_own(self) -> None:
+        """Whoever removes a folder removes its lock, and the next run makes another: two could hold what has one name.
+
+        Raises:
+            StorageError: the folder is not there any more, or is another than this process opened.
+        """
+        try:
+            there = os.lstat(self.path / ".lock")
+        except OSError as error:
+            if not self.path.exists():
+                raise storage_error(error, self.path) from error
+            there = None
+        if there is None or not os.path.samestat(there, os.fstat(self._lock.fileno())):
+            raise StorageError(
+                f"the run folder {self.path} was removed or replaced while this run was at work in it; nothing more is written "
+                f"there. Ask again once no other run is at work, or choose another folder with --out."
+            )
+
+    def place(self, name: str) -> Path:
+        """Where a file of this run goes.
+
+        Raises:
+            StorageError: as `demand_own` says.
+        """
+        self.demand_own()
+        return self.path / name
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -79,23 +119,31 @@ class RunFolder:
     def _hold(self) -> None:
         try:
             self._lock_at_once_or_soon()
-        except OSError as error:
+        except BlockingIOError as error:
             self._lock.seek(0)
             holder = self._lock.read().strip() or "unknown"
             self._lock.close()
             raise RunConflictError(
                 f"the run folder {self.path} is in use by process {holder}; wait for it, or choose another with --out."
             ) from error
-        self._lock.seek(0)
-        self._lock.truncate()
-        self._lock.write(str(os.getpid()))
-        self._lock.flush()
+        except OSError as error:
+            self._lock.close()
+            raise StorageError(
+                f"the run folder {self.path} is on a file system that keeps no locks ({error.strerror}), so that a second "
+                f"process could not be kept out of it; choose a folder on a local disk with --out."
+            ) from error
+        try:
+            os.ftruncate(self._lock.fileno(), 0)
+            os.pwrite(self._lock.fileno(), str(os.getpid()).encode(), 0)
+        except OSError:
+            self._lock.close()
+            raise
 
     def _lock_at_once_or_soon(self) -> None:
         """Whoever asks who holds the folder holds it for a moment."""
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             time.sleep(SECONDS_OF_A_LOOK)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -106,7 +154,7 @@ def holder_of(folder: Path) -> int | None:
         with os.fdopen(os.open(folder / ".lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "r") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 return int(lock.read(20))
     except (OSError, ValueError):
         return None
@@ -129,6 +177,28 @@ def read_run(folder: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or any(not isinstance(content.get(name), kind) for name, kind in REQUIRED.items()):
         raise DataError(f"{path} is not a run description; start anew in another folder with --out.")
     return content
+
+
+def seconds_left(folder: Path, asked: Mapping[str, Any]) -> float | None:
+    """What the last process that was at a run left of its time; None without a cap.
+
+    All of it where that process concluded, or it is not known what it used; always enough to conclude.
+    """
+    seconds, began = asked.get("seconds"), asked.get("began")
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 < seconds < math.inf:
+        return None
+    if not isinstance(began, int | float):
+        return float(seconds)
+    own = [record for record in Journal(folder / "journal" / "journal.jsonl").read() if _moment(record) >= began]
+    if not own or any(record["event"] == "concluded" for record in own):
+        return float(seconds)
+    used = max(_moment(own[-1]) - began, 0.0)
+    return max(seconds - used, min(float(seconds), SECONDS_TO_CONCLUDE))
+
+
+def _moment(record: Mapping[str, Any]) -> float:
+    moment = record.get("time")
+    return float(moment) if isinstance(moment, int | float) else -math.inf
 
 
 def _binding(asked: Mapping[str, Any], name: str) -> Any:
@@ -166,8 +236,11 @@ def _refuse_links(folder: Path) -> None:
 
 
 def _conflict(folder: Path, known: Mapping[str, Any], asked: Mapping[str, Any], differing: list[str]) -> str:
-    details = []
+    details = _changes(known.get("data"), asked.get("data")) if "fingerprint" in differing else []
+    told = ("fingerprint", "splits") if details else ()  # how rows are split follows from what they are
     for name in differing:
+        if name in told:
+            continue
         before, now = known.get(name), asked.get(name)
         if isinstance(before, dict) and isinstance(now, dict):
             keys = [key for key in {**before, **now} if before.get(key) != now.get(key) and key not in FREE_SETTINGS]
@@ -179,3 +252,25 @@ def _conflict(folder: Path, known: Mapping[str, Any], asked: Mapping[str, Any], 
         f"the run folder {folder} answers another question ({'; '.join(details)}). "
         f"Ask the same to go on with it, or choose another folder with --out."
     )
+
+
+def _changes(known: Any, now: Any) -> list[str]:
+    """What has changed in the data, by the facts that were kept of them; nothing where those say nothing."""
+    if not all(isinstance(facts, Mapping) and isinstance(facts.get("columns"), Mapping) for facts in (known, now)):
+        return []
+    before, after = known["columns"], now["columns"]
+    found = {
+        "columns no longer there": [name for name in before if name not in after],
+        "new columns": [name for name in after if name not in before],
+    }
+    rows = []
+    if known.get("rows") != now.get("rows"):
+        rows = [f"rows were {known.get('rows')}, are {now.get('rows')}"]
+    else:
+        found["other cells in"] = [name for name in before if name in after and before[name] != after[name]]
+    return [*(f"{what}: {_listed(names)}" for what, names in found.items() if names), *rows]
+
+
+def _listed(names: Sequence[Any]) -> str:
+    more = f" and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
+    return ", ".join(repr(str(name)[:40]) for name in names[:N_NAMED]) + more

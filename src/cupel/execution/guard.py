@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from cupel.core import machine, processes
-from cupel.core.errors import UsageError
+from cupel.core.errors import InterruptedRunError, UsageError
 from cupel.core.limits import Limits
 
 LEAST_FREE_BYTES = 50_000_000
@@ -16,7 +18,9 @@ LEAST_FREE_BYTES = 50_000_000
 LEAST_MEMORY_BYTES = 200_000_000
 """Of `memory_bytes`, beyond what is held when the search begins: the least with which anything can be trained."""
 
-
+SECONDS_BETWEEN_LOOKS = 5.0
+HANDOVER = ".handover"
+"""Where a run's data are for its worker: made anew by each process."""
 BYTES_OF_PROCESSES = 550_000_000
 """What a run and its worker hold once all is imported, which the worker may still be at."""
 
@@ -26,19 +30,49 @@ class Guard:
 
     def __init__(self, folder: Path, limits: Limits, *, is_interrupted: Callable[[], bool] = lambda: False) -> None:
         self._folder, self.limits, self.is_interrupted = folder, limits, is_interrupted
+        self._looked = time.monotonic()
 
     def reason_to_end(self) -> str:
         """Why the search should end now, "" where it should go on."""
         if self.is_interrupted():
             return "the run was interrupted"
+        if not self._folder.exists():
+            return "the run folder was removed or renamed"
         used = size_of(self._folder) if self.limits.disk_bytes is not None else 0
         most = self.limits.disk_bytes
         if most is not None and used + LEAST_FREE_BYTES > most:
             return f"the run folder holds {used / 1e6:,.0f} MB, and may hold {most / 1e6:,.0f} MB"
-        free = shutil.disk_usage(self._folder).free if self._folder.exists() else 0
+        free = shutil.disk_usage(self._folder).free
         if free < LEAST_FREE_BYTES:
             return f"{free / 1e6:,.0f} MB are free on the disk of the run folder"
         return ""
+
+    def is_to_end(self) -> bool:
+        """Whether somebody wants the run to end: asked again and again while something is trained.
+
+        Raises:
+            InterruptedRunError: the disk is full, or what may be taken of it; looked at every few seconds.
+        """
+        if not self.is_interrupted() and time.monotonic() - self._looked >= SECONDS_BETWEEN_LOOKS:
+            self._looked = time.monotonic()
+            if reason := self.reason_to_end():
+                raise InterruptedRunError(f"{reason}; it was ended while it was trained, and `cupel resume` goes on with it.")
+        return self.is_interrupted()
+
+    def demand_disk(self, handed_over: int) -> None:
+        """Foresee what is written before the first candidate: so many bytes of data for the worker.
+
+        Raises:
+            UsageError: the limit on the run folder leaves no room for them.
+        """
+        most, held = self.limits.disk_bytes, size_of(self._folder) - size_of(self._folder / HANDOVER)
+        needed = held + handed_over + LEAST_FREE_BYTES
+        if most is not None and needed > most:
+            raise UsageError(
+                f"the run folder may hold {most / 1e6:,.0f} MB; {handed_over / 1e6:,.0f} MB of data are written for the worker "
+                f"process, {LEAST_FREE_BYTES / 1e6:,.0f} MB are kept for the model and its report, and {held / 1e6:,.0f} MB are "
+                f"held already. Give at least {math.ceil(needed / 1e6):,} MB with --disk, or fewer rows."
+            )
 
     def memory_bytes(self) -> float:
         """What may still be taken, here and now.
@@ -68,3 +102,8 @@ def size_of(folder: Path) -> int:
             except OSError:
                 continue  # it was renamed or removed meanwhile
     return total
+
+
+def bytes_left(folder: Path, disk_bytes: int | None) -> float:
+    """What may still be written into a run folder that may hold `disk_bytes`; infinite without a limit."""
+    return math.inf if disk_bytes is None else disk_bytes - size_of(folder) - LEAST_FREE_BYTES

@@ -18,6 +18,8 @@ from cupel.core.task import Task
 
 Array = NDArray[Any]
 FACTS = "facts.json"
+LAYOUT_BYTES = 16
+"""What it takes to say where a text or picture begins."""
 LEFT_OUT = ("findings", "cache")
 """Fields of a dataset that no unit depends on, or that are another process's own."""
 
@@ -31,9 +33,12 @@ class Handover:
     golden: Array
     facts: Mapping[str, Any]
 
-    def write(self, folder: Path) -> None:
-        """Into a new folder. Nothing is synced: after a crash it is made again."""
-        folder.mkdir(parents=True)
+    @property
+    def n_bytes(self) -> int:
+        """About what `write` takes of the disk."""
+        return sum(map(_size_of, self._arrays().values()))
+
+    def _arrays(self) -> dict[str, Array]:
         dataset, splits = self.dataset, self.splits
         arrays = {f"column-{number}": values for number, values in enumerate(dataset.columns.values())}
         arrays |= {f"names-{number}": values for number, values in enumerate(dataset.names.values())}
@@ -42,6 +47,12 @@ class Handover:
         arrays |= {"groups": splits.groups} if splits.groups is not None else {}
         for fold in splits.folds:
             arrays |= {f"fold-{fold.index}-{part}": getattr(fold, part) for part in ("train", "stop", "valid")}
+        return arrays
+
+    def write(self, folder: Path) -> None:
+        """Into a new folder. Nothing is synced: after a crash it is made again."""
+        folder.mkdir()
+        dataset, splits, arrays = self.dataset, self.splits, self._arrays()
         for name, values in arrays.items():
             _write(folder / name, values)
         described = {
@@ -78,6 +89,14 @@ class Handover:
         )
         splits = Splits(folds=folds, groups=arrays.get("groups"), **described["splits"])
         return cls(dataset=dataset, splits=splits, golden=arrays["golden"], facts=described["facts"])
+
+
+def _size_of(values: Array) -> int:
+    if values.dtype != object:
+        return int(values.nbytes)
+    cells = [cell for cell in values.tolist() if cell is not None]
+    content = sum(_bytes_of(cell).nbytes if isinstance(cell, str) else np.asarray(cell).nbytes for cell in cells)
+    return content + LAYOUT_BYTES * len(values)
 
 
 def _write(path: Path, values: Array) -> None:

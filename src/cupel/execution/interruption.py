@@ -16,11 +16,11 @@ THEIR_OWN = (signal.default_int_handler, signal.SIG_DFL)
 class Interruption:
     """Use as a context. Outside of the main thread, which alone gets signals, nothing is changed.
 
-    `tell` is told, once, what will happen. Where it is not heeded, signals do what they always did.
+    `tell` is told, once, what will happen: `then`. Where it is not heeded, signals do what they always did.
     """
 
-    def __init__(self, tell: Callable[[str], None], *, is_heeded: bool = True) -> None:
-        self._tell, self._is_heeded = tell, is_heeded
+    def __init__(self, tell: Callable[[str], None], *, is_heeded: bool = True, then: str = "ending with the best so far") -> None:
+        self._tell, self._is_heeded, self._then = tell, is_heeded, then
         self._before: dict[int, Any] = {}
         self.is_asked = False
 
@@ -40,4 +40,4 @@ class Interruption:
         if self.is_asked:
             raise KeyboardInterrupt
         self.is_asked = True
-        self._tell(f"{signal.Signals(number).name}: ending with the best so far; once more stops at once")
+        self._tell(f"{signal.Signals(number).name}: {self._then}; once more stops at once")

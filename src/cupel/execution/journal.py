@@ -6,7 +6,7 @@ import json
 import os
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,13 @@ MOST_BYTES = 1 << 30
 
 
 class Journal:
-    """Lines of JSON, each synced before the work that follows it; a torn last line is tolerated and dropped."""
+    """Lines of JSON, each synced before the work that follows it; a torn last line is tolerated and dropped.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    `demand_own` is asked before each whether the folder is still that of this run, and raises where it is not.
+    """
+
+    def __init__(self, path: Path, *, demand_own: Callable[[], None] = lambda: None) -> None:
+        self._path, self._demand_own = path, demand_own
         path.parent.mkdir(parents=True, exist_ok=True)
         self._is_begun = path.exists()
         self._is_whole = False
@@ -32,6 +35,7 @@ class Journal:
         Raises:
             StorageError: it cannot be written; what was begun of the line is taken back.
         """
+        self._demand_own()
         body = json.dumps(finite({"time": round(time.time(), 3), "event": event, **facts}), sort_keys=True)
         line = f"{zlib.crc32(body.encode()):08x} {body}\n".encode()
         try:

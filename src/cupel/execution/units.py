@@ -97,6 +97,7 @@ class UnitStore:
             contents[WEIGHTS] = save({name: np.ascontiguousarray(w) for name, w in files.weights.items()})
         contents["curve.json"] = json.dumps(finite(dict(files.facts.get("curve", {})))).encode()
         self.folder.mkdir(exist_ok=True)  # not its parents: a run folder that was removed is not made again piece by piece
+        folder.mkdir(exist_ok=True)
         for name, content in contents.items():
             write_bytes(folder / name, content)
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}

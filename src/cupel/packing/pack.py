@@ -78,7 +78,6 @@ def pack(path: Path, package: Package) -> int:
         ParityError: reloaded in a clean process it predicts something else than the trained model, or rows influence one
             another; nothing is left behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     contents = _contents(package)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
         unproved = Path(scratch) / path.name

@@ -31,6 +31,30 @@ def test_a_cgroup_without_a_limit_says_nothing(tmp_path: Path) -> None:
     assert machine._left_in(tmp_path / "absent") is None
 
 
+@pytest.mark.parametrize(
+    ("own", "quotas", "n_cores"),
+    [
+        ("0::/box/inner\n", {"box/inner/cpu.max": "150000 100000"}, 2),
+        ("0::/box/inner\n", {"box/inner/cpu.max": "max 100000", "box/cpu.max": "100000 100000"}, 1),
+        ("0::/box/inner\n", {"box/inner/cpu.max": "max 100000"}, 64),
+        ("0::/\n", {"cpu.max": "300000 100000"}, 3),
+        ("0::/\n4:cpu,cpuacct:/old\n", {"cpu/old/cpu.cfs_quota_us": "50000", "cpu/old/cpu.cfs_period_us": "100000"}, 1),
+        ("4:cpu,cpuacct:/old\n", {"cpu/old/cpu.cfs_quota_us": "-1", "cpu/old/cpu.cfs_period_us": "100000"}, 64),
+    ],
+)
+def test_cores_are_those_that_the_tightest_cgroup_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str, quotas: dict[str, str], n_cores: int
+) -> None:
+    for name, text in quotas.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "own").write_text(own)
+    monkeypatch.setattr(machine, "CGROUPS", tmp_path)
+    monkeypatch.setattr(machine, "OWN_CGROUPS", str(tmp_path / "own"))
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: set(range(64)))
+    assert machine.usable_cores() == n_cores
+
+
 def test_a_slow_or_busy_machine_is_seen_to_be_and_one_reading_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     taken, now = [1.0], [100.0]
     monkeypatch.setattr(machine, "_seconds_of_plain_work", lambda: taken[0] * machine.USUAL_SECONDS)

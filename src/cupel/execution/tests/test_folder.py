@@ -1,11 +1,14 @@
+import errno
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 
-from cupel.core.errors import DataError, RunConflictError
-from cupel.execution import RunFolder, read_run
+from cupel.core.errors import DataError, RunConflictError, StorageError
+from cupel.execution import RunFolder, holder_of, read_run
 
 ASKED = {"target": "y", "settings": {"seed": 0}, "fingerprint": "abc", "splits": {"key": "k"}, "version": "1", "source": "a.csv"}
 
@@ -63,7 +66,7 @@ def test_a_damaged_run_file_says_so(tmp_path):
 
 def test_a_file_in_place_of_the_folder_says_so(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="cannot be written"):
+    with pytest.raises(StorageError, match="cannot be written"):
         RunFolder(tmp_path / "file")
 
 
@@ -99,3 +102,81 @@ def test_a_run_file_that_is_a_link_is_not_followed(tmp_path):
     (tmp_path / "run.yaml").symlink_to(tmp_path / "other.yaml")
     with pytest.raises(DataError, match="is a link"):
         read_run(tmp_path)
+
+
+# --- a folder that cannot be held or written
+
+
+def failing(true, error, *, path):
+    """As `true`, but for files in `path`, where it fails as a disk does that cannot be written any more."""
+
+    def call(*given, **named):
+        if str(given[0]).startswith(str(path)) and given[1:] != (os.O_RDONLY,):
+            raise OSError(error, os.strerror(error), str(given[0]))
+        return true(*given, **named)
+
+    return call
+
+
+def test_a_folder_that_is_read_only_from_the_beginning_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "open", failing(os.open, errno.EROFS, path=tmp_path))
+    with pytest.raises(StorageError, match=r"cannot be written \(Read-only file system\).*choose another with --out"):
+        RunFolder(tmp_path / "run")
+
+
+def test_a_disk_too_full_for_who_holds_the_folder_says_so(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(StorageError, match=r"cannot be written \(No space left on device\)"):
+        RunFolder(tmp_path / "run")
+
+
+@pytest.mark.parametrize(("number", "remedy"), [(errno.ENOSPC, "free some space"), (errno.EROFS, "mend its permissions")])
+def test_whatever_cannot_be_written_in_an_open_folder_is_told_alike(tmp_path, monkeypatch, number, remedy):
+    run = RunFolder(tmp_path / "run")
+    monkeypatch.setattr(os, "open", failing(os.open, number, path=tmp_path))
+    with pytest.raises(StorageError, match=f"{remedy}.*cupel resume"), run as folder:
+        folder.settle_question(ASKED)
+
+
+def test_an_error_that_is_not_the_folders_passes_as_it_is(tmp_path):
+    with pytest.raises(FileNotFoundError, match="elsewhere"), RunFolder(tmp_path / "run"):
+        (tmp_path / "elsewhere").read_text()
+    with pytest.raises(BrokenPipeError), RunFolder(tmp_path / "run"):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
+def test_a_folder_that_was_removed_is_told_by_whatever_is_written_next_and_not_made_again(tmp_path):
+    path = tmp_path / "run"
+    folder = RunFolder(path)
+    shutil.rmtree(path)
+    with pytest.raises(StorageError, match="was removed or renamed"), folder:
+        folder.settle_question(ASKED)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])
+def test_a_file_system_without_locks_is_not_taken_for_another_process(tmp_path, monkeypatch, number):
+    def none(*_):
+        raise OSError(number, os.strerror(number))
+
+    with RunFolder(tmp_path):
+        pass
+    monkeypatch.setattr(fcntl, "flock", none)
+    with pytest.raises(StorageError, match=r"keeps no locks.*on a local disk with --out"):
+        RunFolder(tmp_path)
+    assert holder_of(tmp_path) is None
+
+
+def test_who_holds_a_removed_folder_writes_nothing_into_the_one_that_took_its_place(tmp_path):
+    path = tmp_path / "run"
+    with RunFolder(path) as old:
+        old.journal.append("started", candidate="old")
+        shutil.rmtree(path)
+        with RunFolder(path) as new:
+            new.journal.append("started", candidate="new")
+            with pytest.raises(StorageError, match="removed or replaced"):
+                old.journal.append("finished", candidate="old")
+            assert [record["candidate"] for record in new.journal.read()] == ["new"]

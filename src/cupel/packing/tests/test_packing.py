@@ -108,7 +108,7 @@ def test_latency_is_measured_for_one_row_and_a_thousand_in_bounded_time():
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_packed_model_loads_and_predicts_what_was_trained(tmp_path, kind):
     package = examples.package(kind)
-    path = tmp_path / "deep" / "model.cupel"
+    path = tmp_path / "model.cupel"
     assert packing.pack(path, package) == path.stat().st_size
     assert max(packing.prove(path).values()) < 1e-9
     columns = load(path).predict_columns(examples.GOLDEN)

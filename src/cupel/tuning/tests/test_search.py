@@ -1,4 +1,5 @@
 import math
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -422,6 +423,25 @@ def test_the_study_can_be_read_back(tmp_path):
     assert sum(study.n_trials for study in studies.values()) == 12
     trees = optuna.load_study(study_name="trees", storage=storage)
     assert trees.best_value == max(each.score for each in tried if each.proposal.family.name == "trees")
+
+
+def test_a_lock_that_a_killed_process_left_stops_no_study(tmp_path, monkeypatch):
+    def waited(*_):
+        raise AssertionError("it waits for a process that is gone")
+
+    monkeypatch.chdir(tmp_path)
+    Path("run").mkdir()
+    Path("run/study.log.lock").symlink_to("run/study.log")  # leads nowhere: it is read as seen from its own folder
+    on = ground(4)
+    tried = search(strategy_named("auto", on), setup=setup_of(), deadline=Deadline())
+    before = signal.signal(signal.SIGALRM, waited)
+    signal.alarm(20)
+    try:
+        write_study(Path("run/study.log"), tried, ground=on)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    assert Path("run/study.log").read_bytes()
 
 
 def test_estimates_are_compared_with_what_was_taken():

@@ -56,7 +56,7 @@ class KeptFeatures:
     """
 
     def __init__(self, path: Path, *, n_rows: int, width: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)  # not its parents: a run folder that was removed is not made again
         self._features = _mapped(path.with_suffix(".npy"), np.float32, (n_rows, width))
         self._known = _mapped(path.with_suffix(".known.npy"), np.uint8, (n_rows,))
 
