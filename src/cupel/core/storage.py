@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from cupel.core.errors import StorageError
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -61,6 +64,20 @@ def finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite(item) for item in value]
     return value
+
+
+def storage_error(error: OSError, folder: Path) -> StorageError:
+    """What to tell about a run folder that cannot be written any more."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        remedy = "free some space on its disk"
+    elif not folder.exists():
+        remedy = "it was removed or renamed; put it back"
+    else:
+        remedy = "mend its permissions or its disk"
+    return StorageError(
+        f"the run folder {folder} cannot be written any more ({error.strerror or error}); {remedy}, then "
+        f"`cupel resume {folder}`: what was finished is kept."
+    )
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Runs units safely and keeps the run folder: lock, journal, finished units, worker processes that are watched."""
 
 from cupel.execution.assignment import Assignment, Executor, built, described
-from cupel.execution.checkpoint_folder import CheckpointFolder, storage_error
+from cupel.execution.checkpoint_folder import CheckpointFolder
 from cupel.execution.folder import RunFolder, holder_of, read_run
 from cupel.execution.guard import Guard
 from cupel.execution.handover import Handover
@@ -38,5 +38,4 @@ __all__ = [
     "prepare_worker",
     "read_pick",
     "read_run",
-    "storage_error",
 ]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from cupel.core.errors import StorageError
-from cupel.core.storage import write_bytes
+from cupel.core.storage import storage_error, write_bytes
 from cupel.core.untrusted import read_bytes
 
 DIGEST_LENGTH = 64
@@ -51,17 +49,3 @@ class CheckpointFolder:
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{self.key}-{name}"
-
-
-def storage_error(error: OSError, folder: Path) -> StorageError:
-    """What to tell about a run folder that cannot be written any more."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        remedy = "free some space on its disk"
-    elif not folder.exists():
-        remedy = "it was removed or renamed; put it back"
-    else:
-        remedy = "mend its permissions or its disk"
-    return StorageError(
-        f"the run folder {folder} cannot be written any more ({error.strerror or error}); {remedy}, then "
-        f"`cupel resume {folder}`: what was finished is kept."
-    )

@@ -17,10 +17,10 @@ from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError, TrainingError
 from cupel.core.foreign_graphs import fault_of
 from cupel.core.split import Fold, Splits
-from cupel.core.storage import finite, npy, write_bytes, write_json
+from cupel.core.storage import finite, npy, storage_error, write_bytes, write_json
 from cupel.core.trial import UnitResult
 from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
-from cupel.execution.checkpoint_folder import CheckpointFolder, storage_error
+from cupel.execution.checkpoint_folder import CheckpointFolder
 
 Array = NDArray[Any]
 ARRAYS = {"rows": (np.int64, 1), "predictions": (np.float64, 2), "golden": (np.float64, 2)}
