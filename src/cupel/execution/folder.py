@@ -24,7 +24,7 @@ MOST_QUESTION_BYTES = 4 << 20
 QUESTION_FIELDS = ("target", "settings", "fingerprint", "splits", "version", "refit")
 FREE_SETTINGS = ("nested",)
 """They prove more, and change no model: a run may be asked for them afterwards."""
-WRITTEN = (".lock", "journal", "journal/journal.jsonl", "units", "nested", "whole")
+WRITTEN = (".lock", ".handover", "journal", "journal/journal.jsonl", "units", "checkpoints", "cache", "nested", "whole")
 REQUIRED = {"target": str, "settings": dict, "fingerprint": str, "version": str}
 
 
@@ -145,8 +145,7 @@ def _refuse_links(folder: Path) -> None:
     Raises:
         DataError: a place that is written to is a link, or another name of a file that may be elsewhere.
     """
-    for name in WRITTEN:
-        path = folder / name
+    for path in (*(folder / name for name in WRITTEN), *(folder / "nested").glob("*")):
         try:
             facts = path.lstat()
         except FileNotFoundError:
