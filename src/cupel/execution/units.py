@@ -107,6 +107,10 @@ class UnitStore:
         found = self._found(key)
         return None if found is None or found.cut_short else found
 
+    def discard(self, key: str) -> None:
+        """Count a unit, which is there, as not finished, so that it is made anew."""
+        (self.path(key) / "unit.json").unlink()
+
     def read(self, key: str) -> UnitResult:
         """A unit that was made just now, also one that the deadline had cut short.
 
@@ -126,7 +130,7 @@ class UnitStore:
             if fault_of(contents["model.onnx"]):
                 return None
             rows, predictions, golden = (self._parsed(contents[f"{name}.npy"], name) for name in ARRAYS)
-            if len(predictions) != len(rows) or golden.shape[1] != predictions.shape[1]:
+            if len(predictions) != len(rows) or not len(golden):
                 return None
             return self._result(key, facts, rows, predictions, _curve(parsed_json(contents["curve.json"])))
         except _DAMAGED:
