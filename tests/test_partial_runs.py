@@ -10,6 +10,7 @@ from cupel.core.candidate import Candidate
 from cupel.core.settings import Settings
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.trial import Status
+from cupel.execution.units import UnitFiles
 from cupel.problem import understand
 
 N_ROWS = 360
@@ -55,6 +56,57 @@ def test_the_first_fold_and_then_the_rest_is_the_same_as_all_at_once(problem, tm
     seen = np.isfinite(first.out_of_fold).all(axis=1)
     assert np.array_equal(np.flatnonzero(seen), np.sort(problem.splits.folds[0].valid))
     assert np.array_equal(first.out_of_fold[seen], plain.out_of_fold[seen])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"rows": np.array([10**9])},
+        {"rows": np.array([-1])},
+        {"predictions": np.ones((1, 7))},
+        {"golden": np.ones((1, 7))},
+        {"predictions": np.full((1, 2), np.nan)},
+        {"facts": {"fold": 2}},
+    ],
+)
+def test_a_unit_that_is_not_of_its_fold_is_made_anew(problem, tmp_path, changed):
+    candidate, family = candidate_of(problem, "constant")
+    with execution.RunFolder(tmp_path) as folder:
+        runner = runner_in(folder, problem)
+        before = run(runner, candidate, family)
+        whole, store = before.units[0], folder.units
+        planted = {
+            name: np.resize(values, (len(whole.rows), *values.shape[1:])) for name, values in changed.items() if name != "facts"
+        }
+        given = {"rows": whole.rows, "predictions": whole.predictions, "golden": store.array(whole.key, "golden"), **planted}
+        facts = {"fold": 0, "seconds": 1.0, **changed.get("facts", {})}
+        model = store.model(whole.key)
+        store.discard(whole.key)
+        store.save(whole.key, UnitFiles(**given, model=model, facts=facts, weights={}))
+        again = run(runner_in(folder, problem), candidate, family)
+        assert store.array(whole.key, "golden").shape[1] == 2
+    assert np.array_equal(again.out_of_fold, before.out_of_fold)
+    assert [unit.fold for unit in again.units] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"key": "k"},
+        {"key": ["k"], "folds": [0]},
+        {"key": "k", "share": {}, "folds": [0]},
+        {"key": "k", "folds": 5},
+        {"key": "k", "folds": [9]},
+        {"key": "k", "folds": [0, 0]},
+        {"key": "k", "folds": [[0]]},
+        {"key": "k", "folds": [True]},
+    ],
+)
+def test_a_record_that_no_runner_wrote_is_passed_over(problem, tmp_path, facts):
+    with execution.RunFolder(tmp_path) as folder:
+        folder.journal.append("started", candidate="constant", **facts)
+        runner = runner_in(folder, problem)
+    assert runner._begun == {}
 
 
 def test_speed_is_measured_on_one_fold_and_kept(problem, tmp_path):

@@ -19,7 +19,7 @@ from cupel.core.dataset import Dataset
 from cupel.core.errors import InterruptedRunError, TrainingError
 from cupel.core.feeds import feeds_of
 from cupel.core.foreign_graphs import fault_of
-from cupel.core.storage import write_json
+from cupel.core.storage import storage_error, write_json
 from cupel.core.trial import Status
 from cupel.core.uncertainty import Uncertainty
 from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
@@ -118,7 +118,7 @@ def _refuse(runner: execution.Runner, reason: str) -> None:
         (folder / FACTS).unlink(missing_ok=True)  # of another candidate, or of less time
         write_json(folder / REFUSED, {"reason": reason})
     except OSError as error:
-        raise execution.storage_error(error, runner.folder.path) from error
+        raise storage_error(error, runner.folder.path) from error
     runner.folder.journal.append("final fit refused", reason=reason)
 
 

@@ -204,8 +204,9 @@ def _demand_known_rows(folder: Path) -> None:
     """Raises:
     UsageError: what was packed learned from more rows than are kept, so that none is certainly new to it.
     """  # fmt: skip
-    rows = (Run.open(folder).facts.get("promises") or {}).get("rows") or {}
-    if rows.get("is_packed"):
+    promises = Run.open(folder).facts.get("promises")
+    rows = promises.get("rows") if isinstance(promises, dict) else None
+    if isinstance(rows, dict) and rows.get("is_packed"):
         raise UsageError(
             f"what {folder} packed was fitted on all rows of a table larger than memory, and which rows those were is not kept: "
             f"none could judge it honestly. Ask anew with `cupel fit`."

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import csv
+import io
 import math
-import shutil
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cupel.core.errors import DataError, UsageError
+from cupel.core.storage import write_bytes
+from cupel.core.untrusted import parsed_json, read_bytes
 
 if TYPE_CHECKING:
     import polars
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from cupel.core.trunk import Trunk
     from cupel.refitting import Refit
     from cupel.serving import Predictor
+
+MOST_BYTES = {"verdict.json": 16 << 20, "leaderboard.csv": 16 << 20, "model.cupel": 8 << 30, "unit.json": 16 << 20}
+MOST_COLUMNS = 200
+REQUIRED = {"words": str, "metric": str, "higher_is_better": bool, "fingerprint": str, "pick": dict}
+DESCRIBED = ("modality", "family", "config", "preparation")
 
 
 class Run:
@@ -48,8 +55,17 @@ class Run:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """The verdict as plain values: what `verdict.json` holds."""
-        facts: dict[str, Any] = json.loads((self.folder / "verdict.json").read_text())
+        """The verdict as plain values: what `verdict.json` holds.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        try:
+            facts = parsed_json(self._content("verdict.json"))
+        except ValueError as error:
+            raise _damaged(self.folder / "verdict.json", error) from error
+        if not isinstance(facts, dict) or any(not isinstance(facts.get(name), kind) for name, kind in REQUIRED.items()):
+            raise _damaged(self.folder / "verdict.json", "it is no verdict")
         return facts
 
     @property
@@ -59,10 +75,24 @@ class Run:
 
     @cached_property
     def leaderboard(self) -> polars.DataFrame:
-        """Every candidate, also the failed ones and why; best first."""
+        """Every candidate, also the failed ones and why; best first.
+
+        Raises:
+            DataError: it cannot be read.
+        """
         import polars
 
-        return polars.read_csv(self.folder / "leaderboard.csv", infer_schema_length=None)
+        path, content = self.folder / "leaderboard.csv", self._content("leaderboard.csv")
+        try:
+            header = next(csv.reader(io.StringIO(content.decode(), newline="")), [])
+            if len(header) > MOST_COLUMNS:  # each takes memory of its own
+                raise ValueError(f"it has {len(header):,} columns")
+            board = polars.read_csv(content, infer_schema_length=None)
+        except (ValueError, csv.Error, polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:
+            raise _damaged(path, error) from error
+        if "name" not in board or "score" not in board or not (board["score"].dtype.is_numeric() or _is_empty(board["score"])):
+            raise _damaged(path, "it has no names and scores of candidates")
+        return board
 
     @property
     def report(self) -> Path:
@@ -103,6 +133,7 @@ class Run:
         Of its folds' models the first.
 
         Raises:
+            DataError: the verdict or the leaderboard cannot be read.
             UsageError: no network whose features can be used was trained.
         """
         from cupel.core import registry
@@ -117,8 +148,7 @@ class Run:
             families = registry.modality_named(described["modality"]).families()
             prefixes = next((family.trunk for family in families if family.name == described["family"]), ())
             if prefixes:
-                names = ("modality", "family", "config", "preparation")
-                facts = {**{name: described[name] for name in names}, "inputs": unit["inputs"], "candidate": row["name"]}
+                facts = {**{name: described[name] for name in DESCRIBED}, "inputs": unit["inputs"], "candidate": row["name"]}
                 told = {"fingerprint": self.facts["fingerprint"], "metric": self.facts["metric"], "score": row["score"]}
                 return Trunk.of(unit["weights"], prefixes, facts={**facts, **told})
         raise UsageError(
@@ -131,28 +161,40 @@ class Run:
         return self.backbone.save(path, licence=licence)
 
     def _first_unit(self, candidate: str) -> dict[str, Any] | None:
-        """What the run folder holds of a candidate's first fold, its weights included; None where it holds none."""
-        from safetensors.numpy import load_file
+        """What the run folder holds of a candidate's first fold, its weights included; None where it holds none that is whole."""
+        from cupel.execution import UnitStore
 
-        for path in sorted((self.folder / "units").glob("*/unit.json")):
-            unit: dict[str, Any] = json.loads(path.read_text())
+        store = UnitStore(self.folder / "units")
+        for path in sorted(store.folder.glob("*/unit.json")):
+            unit = {} if path.parent.is_symlink() else _unit(path)
             is_wanted = unit.get("candidate") == candidate and unit.get("fold") == 0 and unit.get("share") == 1
-            if is_wanted and (path.parent / "weights.safetensors").exists():
-                return {**unit, "weights": load_file(path.parent / "weights.safetensors")}
+            if is_wanted and (weights := store.weights(path.parent.name)):
+                return {**unit, "weights": weights}
         return None
 
     def save(self, path: str | Path) -> Path:
-        """Copy the packed predictor to a file of that name; returns its path."""
+        """Copy the packed predictor to a file of that name; returns its path.
+
+        Raises:
+            DataError: it cannot be read.
+        """
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.part")
-        shutil.copyfile(self.artifact, temporary)
-        temporary.replace(target)
+        write_bytes(target, self._content("model.cupel"))
         return target
+
+    def _content(self, name: str) -> bytes:
+        """A file of the folder, which a stranger may have made."""
+        try:
+            return read_bytes(self.folder / name, most_bytes=MOST_BYTES[name])
+        except (OSError, ValueError) as error:
+            raise _damaged(self.folder / name, error) from error
 
     def __repr__(self) -> str:
         pick = self.facts["pick"]
-        return f"Run({str(self.folder)!r}, pick={pick['name']!r}, {self.facts['metric']}={pick['score']['estimate']:.4g})"
+        score = pick.get("score")
+        estimate = score.get("estimate") if isinstance(score, dict) else None
+        shown = f"{estimate:.4g}" if isinstance(estimate, int | float) else "unknown"
+        return f"Run({str(self.folder)!r}, pick={pick.get('name')!r}, {self.facts['metric']}={shown})"
 
     def _repr_html_(self) -> str:
         """The verdict and the leaderboard, for notebooks."""
@@ -161,3 +203,25 @@ class Run:
         table = self.leaderboard.head(12)._repr_html_()
         report = f'<p>Report: <a href="{escape(str(self.report))}">{escape(str(self.report))}</a></p>'
         return f"<pre>{escape(self.verdict)}</pre>{table}{report}"
+
+
+def _unit(path: Path) -> dict[str, Any]:
+    """What stands in a `unit.json`; nothing where it is damaged."""
+    try:
+        unit = parsed_json(read_bytes(path, most_bytes=MOST_BYTES["unit.json"]))
+    except (OSError, ValueError):
+        return {}
+    described = unit.get("described") if isinstance(unit, dict) else None
+    is_sound = isinstance(described, dict) and set(DESCRIBED) <= set(described) and "inputs" in unit
+    return dict(unit) if is_sound else {}
+
+
+def _is_empty(cells: polars.Series) -> bool:
+    return cells.null_count() == len(cells)
+
+
+def _damaged(path: Path, why: object) -> DataError:
+    return DataError(
+        f"{path} cannot be read ({' '.join(str(why).split())[:200]}); `cupel resume {path.parent}` writes it anew from what the "
+        f"run found."
+    )

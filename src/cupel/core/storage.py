@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from cupel.core.errors import StorageError
 
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}", re.DOTALL)
 """As `tempfile.mkstemp` makes them of the prefix given below."""
@@ -72,6 +76,36 @@ def finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite(item) for item in value]
     return value
+
+
+FULL, UNWRITABLE = (errno.ENOSPC, errno.EDQUOT), (errno.EROFS, errno.EIO, errno.EFBIG, None)
+"""None: NumPy says of a full disk how much it wrote, and no number."""
+NEARLY_FULL_BYTES = 1 << 20
+
+
+def is_about(error: OSError, folder: Path) -> bool:
+    """Whether an error comes of writing in a folder: it names a file in it, or none, and is of a kind that disks have."""
+    if isinstance(error.filename, str | bytes | os.PathLike):
+        return Path(os.path.abspath(os.fsdecode(error.filename))).is_relative_to(os.path.abspath(folder))
+    return error.errno in (*FULL, *UNWRITABLE)
+
+
+def storage_error(error: OSError, folder: Path) -> StorageError:
+    """What to tell about a run folder that cannot be written any more."""
+    if error.errno in FULL or (error.errno is None and _is_nearly_full(folder)):
+        remedy = "free some space on its disk"
+    elif not folder.exists():
+        remedy = "it was removed or renamed; put it back"
+    else:
+        remedy = "mend its permissions or its disk"
+    return StorageError(
+        f"the run folder {folder} cannot be written any more ({error.strerror or error}); {remedy}, then "
+        f"`cupel resume {folder}`: what was finished is kept."
+    )
+
+
+def _is_nearly_full(folder: Path) -> bool:
+    return folder.exists() and shutil.disk_usage(folder).free < NEARLY_FULL_BYTES
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ class Trunk:
 def _first_of_several(weights: Mapping[str, Array]) -> dict[str, Array]:
     found = dict(weights)
     for kind in ("bag_", "snapshot_"):
-        numbers = sorted({int(name.split(".")[0].removeprefix(kind)) for name in found if name.startswith(kind)})
+        numbers = sorted({int(match[1]) for name in found if (match := re.match(rf"{kind}(\d{{1,9}})\.", name, re.ASCII))})
         if numbers:
             prefix = f"{kind}{numbers[0]}."
             found = {name.removeprefix(prefix): array for name, array in found.items() if name.startswith(prefix)}

@@ -1,7 +1,7 @@
 """Runs units safely and keeps the run folder: lock, journal, finished units, worker processes that are watched."""
 
 from cupel.execution.assignment import Assignment, Executor, built, described
-from cupel.execution.checkpoint_folder import CheckpointFolder, storage_error
+from cupel.execution.checkpoint_folder import CheckpointFolder
 from cupel.execution.folder import RunFolder, holder_of, read_run, seconds_left
 from cupel.execution.guard import HANDOVER, Guard, bytes_left, size_of
 from cupel.execution.handover import Handover
@@ -42,5 +42,4 @@ __all__ = [
     "read_run",
     "seconds_left",
     "size_of",
-    "storage_error",
 ]

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from cupel.core.errors import StorageError
-from cupel.core.storage import write_bytes
+from cupel.core.storage import storage_error, write_bytes
 from cupel.core.untrusted import read_bytes
 
 DIGEST_LENGTH = 64
@@ -53,33 +49,3 @@ class CheckpointFolder:
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{self.key}-{name}"
-
-
-FULL, UNWRITABLE = (errno.ENOSPC, errno.EDQUOT), (errno.EROFS, errno.EIO, errno.EFBIG, None)
-"""None: NumPy says of a full disk how much it wrote, and no number."""
-NEARLY_FULL_BYTES = 1 << 20
-
-
-def is_about(error: OSError, folder: Path) -> bool:
-    """Whether an error comes of writing in a folder: it names a file in it, or none, and is of a kind that disks have."""
-    if isinstance(error.filename, str | bytes | os.PathLike):
-        return Path(os.path.abspath(os.fsdecode(error.filename))).is_relative_to(os.path.abspath(folder))
-    return error.errno in (*FULL, *UNWRITABLE)
-
-
-def storage_error(error: OSError, folder: Path) -> StorageError:
-    """What to tell about a run folder that cannot be written any more."""
-    if error.errno in FULL or (error.errno is None and _is_nearly_full(folder)):
-        remedy = "free some space on its disk"
-    elif not folder.exists():
-        remedy = "it was removed or renamed; put it back"
-    else:
-        remedy = "mend its permissions or its disk"
-    return StorageError(
-        f"the run folder {folder} cannot be written any more ({error.strerror or error}); {remedy}, then "
-        f"`cupel resume {folder}`: what was finished is kept."
-    )
-
-
-def _is_nearly_full(folder: Path) -> bool:
-    return folder.exists() and shutil.disk_usage(folder).free < NEARLY_FULL_BYTES

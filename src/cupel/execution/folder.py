@@ -15,9 +15,8 @@ from typing import Any
 from cupel.core.errors import CupelError, DataError, RunConflictError, StorageError
 from cupel.core.plain_yaml import parsed_yaml, yaml_of
 from cupel.core.settings import Settings
-from cupel.core.storage import is_temporary, write_text
+from cupel.core.storage import is_about, is_temporary, storage_error, write_text
 from cupel.core.untrusted import read_bytes
-from cupel.execution.checkpoint_folder import is_about, storage_error
 from cupel.execution.journal import Journal
 from cupel.execution.units import UnitStore
 
@@ -29,7 +28,7 @@ SECONDS_TO_CONCLUDE = 30.0
 QUESTION_FIELDS = ("target", "settings", "fingerprint", "splits", "version", "refit")
 FREE_SETTINGS = ("nested",)
 """They prove more, and change no model: a run may be asked for them afterwards."""
-WRITTEN = (".lock", "journal", "journal/journal.jsonl", "units", "nested", "whole")
+WRITTEN = (".lock", ".handover", "journal", "journal/journal.jsonl", "units", "checkpoints", "cache", "nested", "whole")
 REQUIRED = {"target": str, "settings": dict, "fingerprint": str, "version": str}
 
 
@@ -223,8 +222,7 @@ def _refuse_links(folder: Path) -> None:
     Raises:
         DataError: a place that is written to is a link, or another name of a file that may be elsewhere.
     """
-    for name in WRITTEN:
-        path = folder / name
+    for path in (*(folder / name for name in WRITTEN), *(folder / "nested").glob("*")):
         try:
             facts = path.lstat()
         except FileNotFoundError:

@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from cupel.core.storage import finite
+from cupel.core.storage import finite, storage_error
 from cupel.core.untrusted import parsed_json, read_bytes
-from cupel.execution.checkpoint_folder import storage_error
 
 MOST_BYTES = 1 << 30
 

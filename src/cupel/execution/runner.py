@@ -84,8 +84,9 @@ class Runner:
 
     def __post_init__(self) -> None:
         """Read which candidates were begun and not ended when an earlier process of the run was."""
+        known = {fold.index for fold in self.splits.folds}
         for record in self.folder.journal.read():
-            if "key" in record and record["event"] in ("started", "finished", "failed"):
+            if _is_of_an_assignment(record, known):
                 begun = (record["key"], record.get("share", 1.0))
                 if record["event"] == "started":
                     self._begun[begun] = record["folds"]
@@ -117,7 +118,7 @@ class Runner:
         What is finished in the run folder is taken from there.
         """
         folds = self.splits.folds[:n_folds]
-        kept = {fold.index: self.folder.units.load(self.unit_key(candidate, fold, share=share)) for fold in folds}
+        kept = {fold.index: self._kept(candidate, fold, share) for fold in folds}
         missing = [fold.index for fold in folds if kept[fold.index] is None]
         if not missing:
             return self._trial(candidate, family, [unit for unit in kept.values() if unit is not None])
@@ -144,6 +145,23 @@ class Runner:
             return _ended(assignment, Status.FAILED, str(error))
         new = {unit.fold: unit for unit in made}
         return self._trial(candidate, family, [kept[fold.index] or new[fold.index] for fold in folds])
+
+    def _kept(self, candidate: Candidate, fold: Fold, share: float) -> UnitResult | None:
+        """A fold's unit as it was left; what is none of this fold's, as only a stranger can have made it, makes room for one."""
+        key = self.unit_key(candidate, fold, share=share)
+        unit = self.folder.units.load(key)
+        if unit is None or self._is_of(unit, fold):
+            return unit
+        self.folder.units.discard(key)
+        return None
+
+    def _is_of(self, unit: UnitResult, fold: Fold) -> bool:
+        """Whether it judges the rows of this fold, in the widths of the task."""
+        task = self.dataset.task
+        assert task is not None, "a run's dataset has a task"
+        widths = unit.predictions.shape[1], self.folder.units.array(unit.key, "golden").shape[1]
+        is_here = unit.fold == fold.index and np.array_equal(unit.rows, fold.valid)
+        return is_here and widths == (task.n_judged, task.n_outputs) and bool(np.isfinite(unit.predictions).all())
 
     def _instead(
         self,
@@ -248,6 +266,18 @@ class Runner:
         )
 
 
+def _is_of_an_assignment(record: Mapping[str, Any], known: set[int]) -> bool:
+    """Whether a record of the journal, which a stranger may have written, is one of those that `Runner` reads."""
+    key, share, folds = record.get("key"), record.get("share", 1.0), record.get("folds")
+    if not isinstance(key, str) or type(share) not in (int, float):
+        return False
+    if record["event"] == "started":
+        return (
+            isinstance(folds, list) and all(type(fold) is int for fold in folds) and sorted(set(folds) & known) == sorted(folds)
+        )
+    return record["event"] in ("finished", "failed")
+
+
 def _facts(assignment: Assignment) -> dict[str, Any]:
     """What names an assignment in the journal."""
     candidate = assignment.candidate
@@ -264,7 +294,8 @@ def _ended(assignment: Assignment, status: Status, reason: str) -> Trial:
 def _latency(units: Sequence[UnitResult]) -> dict[str, float]:
     """Of all units, from those that were measured."""
     known = [unit.latency_ms for unit in units if unit.latency_ms]
-    return {name: len(units) * float(np.mean([each[name] for each in known])) for name in known[0]} if known else {}
+    names = [name for name in known[0] if all(name in each for each in known)] if known else []
+    return {name: len(units) * float(np.mean([each[name] for each in known])) for name in names}
 
 
 def out_of_fold(units: Sequence[UnitResult], n_samples: int) -> NDArray[np.float64]:

@@ -17,10 +17,10 @@ from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError, PassingError
 from cupel.core.foreign_graphs import fault_of
 from cupel.core.split import Fold, Splits
-from cupel.core.storage import finite, npy, write_bytes, write_json
+from cupel.core.storage import finite, npy, storage_error, write_bytes, write_json
 from cupel.core.trial import UnitResult
 from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
-from cupel.execution.checkpoint_folder import CheckpointFolder, storage_error
+from cupel.execution.checkpoint_folder import CheckpointFolder
 
 Array = NDArray[Any]
 ARRAYS = {"rows": (np.int64, 1), "predictions": (np.float64, 2), "golden": (np.float64, 2)}
@@ -108,6 +108,10 @@ class UnitStore:
         found = self._found(key)
         return None if found is None or found.cut_short else found
 
+    def discard(self, key: str) -> None:
+        """Count a unit, which is there, as not finished, so that it is made anew."""
+        (self.path(key) / "unit.json").unlink()
+
     def read(self, key: str) -> UnitResult:
         """A unit that was made just now, also one that the deadline had cut short.
 
@@ -127,7 +131,7 @@ class UnitStore:
             if fault_of(contents["model.onnx"]):
                 return None
             rows, predictions, golden = (self._parsed(contents[f"{name}.npy"], name) for name in ARRAYS)
-            if len(predictions) != len(rows) or golden.shape[1] != predictions.shape[1]:
+            if len(predictions) != len(rows) or not len(golden):
                 return None
             return self._result(key, facts, rows, predictions, _curve(parsed_json(contents["curve.json"])))
         except _DAMAGED:

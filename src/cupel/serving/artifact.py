@@ -22,14 +22,18 @@ NEWEST_FORMAT = 1
 MEMBERS = frozenset({"model.onnx", "schema.json", "golden.json", "facts.json", "card.md"})
 MAX_BYTES = {
     "manifest.json": 16 << 20,
-    "schema.json": 256 << 20,
-    "golden.json": 256 << 20,
+    "schema.json": 128 << 20,
+    "golden.json": 128 << 20,
     "facts.json": 64 << 20,
     "card.md": 16 << 20,
     "model.onnx": 2 << 30,
 }
 MAX_RATIO = 200
 MIN_SUSPICIOUS_BYTES = 8 << 20
+MOST_PARSED_BYTES = 512 << 20
+"""Enough for four million levels."""
+BYTES_TO_PARSE = {b"{": 240, b"[": 64, b'"': 50, b",": 32}
+"""What each character of JSON stands for in memory, at most: a file of 1.4 MB may hold 90 million empty lists."""
 _LOCAL_HEADER_BYTES = 30
 _END_RECORD = struct.Struct("<4s8sLLH")  # signature, counts, size and start of the directory, size of the comment
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -189,6 +193,12 @@ def _check_manifest(manifest: Any, members: Mapping[str, zipfile.ZipInfo], path:
 
 
 def _parsed(content: bytes, name: str, path: Path) -> Any:
+    n_bytes = 2 * len(content) + sum(size * content.count(mark) for mark, size in BYTES_TO_PARSE.items())
+    if n_bytes > MOST_PARSED_BYTES:
+        raise ArtifactError(
+            f"{path}: {name} would take about {n_bytes / 1e6:,.0f} MB of memory, more than {MOST_PARSED_BYTES / 1e6:,.0f} MB; it "
+            f"is refused."
+        )
     try:
         return parsed_json(content)
     except ValueError as error:

@@ -46,6 +46,7 @@ def drawn(
         group=said.group,
         seconds=survey.seconds,
         counts={name: counts.to_json() for name, counts in survey.counts.items()},
+        content=survey.content,
     )
     told = survey.told(dataset)
     found = _findings(survey)

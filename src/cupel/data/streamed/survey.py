@@ -18,6 +18,7 @@ from cupel.data.frames import columns_of_polars
 from cupel.data.kinds import Typed
 from cupel.data.reading import Said
 from cupel.data.streamed.batches import Batches
+from cupel.data.streamed.content import Content
 from cupel.data.streamed.drawing import Drawing
 from cupel.data.streamed.tally import Asked, Counts, Tally, tally_of
 from cupel.data.table import RawTable
@@ -32,13 +33,14 @@ SECONDS_TO_FORESEE = (10.0, 25.0)
 class Survey:
     """What one pass found.
 
-    `typed` and `counts` are of all rows, by column. `table` holds the rows that were drawn, and `rows` where they stand.
-    `seconds` is what the pass took.
+    `typed` and `counts` are of all rows, by column, and `content` is the digest of all cells. `table` holds the rows that were
+    drawn, and `rows` where they stand. `seconds` is what the pass took.
     """
 
     n_rows: int
     typed: Mapping[str, Typed]
     counts: Mapping[str, Counts]
+    content: str
     table: RawTable
     rows: NDArray[np.int64]
     seconds: float
@@ -51,8 +53,7 @@ class Survey:
             if counts.n_numbers and name in dataset.schema and dataset.schema[name].kind in _MEASURED
         }
         columns = [replace(dataset.schema[name], low=low, high=high) for name, (low, high) in ends.items()]
-        facts = [(name, counts.n_rows, counts.n_missing, f"{counts.total:.9g}") for name, counts in self.counts.items()]
-        digest = hashlib.sha256(f"{dataset.fingerprint}/{self.n_rows}/{facts!r}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{dataset.fingerprint}/{self.content}".encode()).hexdigest()
         schema, rows = dataset.schema.replacing(columns), self.rows[dataset.row_numbers]
         return replace(dataset, schema=schema, fingerprint=digest, row_numbers=rows)
 
@@ -80,6 +81,7 @@ def surveyed(
     started, used = time.monotonic(), time.process_time()  # others that begin meanwhile take time, and no work
     drawing = Drawing(n_wanted, seed=seed, classes=target, groups=said.group)
     tallies: dict[str, Tally] = {}
+    content = Content()
     for frame in batches.frames():
         for series in frame:
             tally = tallies.get(series.name)
@@ -87,7 +89,7 @@ def surveyed(
                 name = series.name
                 roles = {"is_target": name == target, "is_time": name == said.time, "is_group": name == said.group}
                 tally = tallies[name] = tally_of(series, Asked(kind=kinds.get(name), **roles))
-            tally.add(series)
+            content.add(series, numbers=tally.add(series))
         drawing.add(frame)
         done = drawing.n_rows / max(batches.n_rows, drawing.n_rows, 1)
         _demand_time(min(time.monotonic() - started, time.process_time() - used), done, seconds)
@@ -104,7 +106,15 @@ def surveyed(
         batches.path.parent,
     )
     counts = {name: tally.counts for name, tally in tallies.items()}
-    return Survey(n_rows=drawing.n_rows, typed=typed, counts=counts, table=table, rows=rows, seconds=time.monotonic() - started)
+    return Survey(
+        n_rows=drawing.n_rows,
+        typed=typed,
+        counts=counts,
+        content=content.digest,
+        table=table,
+        rows=rows,
+        seconds=time.monotonic() - started,
+    )
 
 
 def _check(batches: Batches, *, target: str, named: Sequence[str | None]) -> None:

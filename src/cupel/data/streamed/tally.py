@@ -79,8 +79,8 @@ class Tally(Protocol):
 
     counts: Counts
 
-    def add(self, series: pl.Series) -> None:
-        """The next batch."""
+    def add(self, series: pl.Series) -> Array | None:
+        """The next batch; gives the numbers that texts were read as, NaN for those that are none."""
         ...
 
     def typed(self) -> Typed:
@@ -188,8 +188,8 @@ class TextTally:
     _found: Typed | None = None
     _reads_decimals: bool = False
 
-    def add(self, series: pl.Series) -> None:
-        """The next batch."""
+    def add(self, series: pl.Series) -> Array | None:
+        """The next batch; gives the numbers that it was read as."""
         if series.dtype != pl.String:
             series = pl.Series(
                 series.name, [None if cell is None else spelled(cell) for cell in array_of_series(series).tolist()]
@@ -199,21 +199,23 @@ class TextTally:
             self._reads_decimals = self.asked.kind is None and not self.asked.is_group and _are_decimals(series)
         self.counts.n_rows += len(series)
         if self._reads_decimals:
-            self._read_decimals(series)
-        elif self._found is None:
+            return self._read_decimals(series)
+        if self._found is None:
             self._count(series)
             if len(self._texts) > MOST_TEXTS:
                 self._settle()
         else:
             self._look(series, self._found.column)
+        return None
 
-    def _read_decimals(self, series: pl.Series) -> None:
+    def _read_decimals(self, series: pl.Series) -> Array:
         numbers = series.cast(pl.Float64, strict=False).to_numpy()
         self.counts.add_numbers(numbers)
         self.counts.n_missing += series.null_count()
         odd = series.filter(~np.isfinite(numbers) & series.is_not_null().to_numpy())
         if len(odd) and len(self._texts) <= MOST_TEXTS:
             self._count(odd)
+        return numbers
 
     def _count(self, series: pl.Series) -> None:
         grouped = series.alias("text").to_frame().group_by("text", maintain_order=True).len()

@@ -17,6 +17,7 @@ from cupel.core.schema import Column, Schema
 from cupel.data.frames import array_of_series
 from cupel.data.streamed.batches import batches_of
 from cupel.data.streamed.cells import read_cells
+from cupel.data.streamed.content import Content
 from cupel.data.streamed.drawing import marks_of, marks_of_groups
 from cupel.data.targets import answers_of
 
@@ -40,8 +41,8 @@ class Piece:
 class Whole:
     """A file of which only a part is in memory.
 
-    `target` is the target's column as it was typed before the task was known. `counts` has plain facts of all rows by column.
-    `seconds` is what one pass takes.
+    `target` is the target's column as it was typed before the task was known. `counts` has plain facts of all rows by column,
+    and `content` is the digest of all cells. `seconds` is what one pass takes.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class Whole:
     group: str | None
     seconds: float
     counts: Mapping[str, Mapping[str, Any]]
+    content: str
 
     def to_json(self) -> dict[str, Any]:
         """What another process needs to read it."""
@@ -61,6 +63,7 @@ class Whole:
             "seed": self.seed,
             "group": self.group,
             "seconds": self.seconds,
+            "content": self.content,
         }
 
     @classmethod
@@ -75,6 +78,7 @@ class Whole:
             group=plain["group"],
             seconds=float(plain["seconds"]),
             counts={},
+            content=str(plain["content"]),
         )
 
     def pieces(self, like: Dataset, *, skip: int = 0) -> Iterator[Piece]:
@@ -86,14 +90,18 @@ class Whole:
         batches = batches_of(self.path)
         if batches is None:
             raise DataError(f"{self.path} cannot be read any more; put it back as it was.")
-        first = 0
+        first, content = 0, Content()
         for number, frame in enumerate(batches.frames()):
             rows = np.arange(first, first + frame.height)
             first += frame.height
+            for series in frame:
+                content.add(series)
             if number >= skip:
                 yield self._piece(frame, rows, like)
         if first != self.n_rows:
             raise DataError(f"{self.path} has {first:,} rows, and had {self.n_rows:,} when the run began; put it back as it was.")
+        if content.digest != self.content:
+            raise DataError(f"cells of {self.path} are not what they were when the run began; put it back as it was.")
 
     def _piece(self, frame: pl.DataFrame, rows: Array, like: Dataset) -> Piece:
         assert like.task is not None, "a run's dataset has a task"

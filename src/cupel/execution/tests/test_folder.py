@@ -70,7 +70,21 @@ def test_a_file_in_place_of_the_folder_says_so(tmp_path):
         RunFolder(tmp_path / "file")
 
 
-@pytest.mark.parametrize("name", [".lock", "journal", "journal/journal.jsonl", "units", "nested", "whole"])
+WRITTEN = (
+    ".lock",
+    ".handover",
+    "journal",
+    "journal/journal.jsonl",
+    "units",
+    "checkpoints",
+    "cache",
+    "nested",
+    "nested/1",
+    "whole",
+)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
 @pytest.mark.parametrize("kind", ["link", "hard link", "pipe"])
 def test_a_folder_that_would_write_elsewhere_is_refused(tmp_path, name, kind):
     victim, folder = tmp_path / "victim", tmp_path / "run"
@@ -85,6 +99,15 @@ def test_a_folder_that_would_write_elsewhere_is_refused(tmp_path, name, kind):
     with pytest.raises(DataError):
         RunFolder(folder)
     assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "cache", "nested/1", ".handover"])
+def test_a_link_to_another_folder_is_refused(tmp_path, name):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run" / name).parent.mkdir(parents=True)
+    (tmp_path / "run" / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="is a link or no plain file"):
+        RunFolder(tmp_path / "run")
 
 
 @pytest.mark.parametrize(

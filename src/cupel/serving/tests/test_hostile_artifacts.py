@@ -256,6 +256,20 @@ def test_a_hostile_artifact_is_refused(good, tmp_path, kind):
     assert "model.cupel" in str(caught.value)
 
 
+@pytest.mark.parametrize("cell", [b"[]", b"{}", b'"ab"', b'{"":0}'])
+def test_json_that_would_take_much_memory_is_refused_before_it_is_parsed(good, monkeypatch, cell):
+    monkeypatch.setattr("cupel.serving.artifact.MOST_PARSED_BYTES", 5 << 20)
+    plain = b'{"columns": [' + b",".join([cell] * 80_000) + b"]}"
+    with pytest.raises(ArtifactError, match=r"schema\.json would take about .* of memory"):
+        open_artifact(with_parts(good, schema_json=plain)).json("schema.json")
+
+
+def test_a_column_of_very_many_levels_is_read(good):
+    levels = [f"customer {n}, “north”" for n in range(100_000)]
+    changed = with_json(good, "schema.json", lambda s: s["columns"][1].update(levels=levels))
+    assert open_artifact(changed).json("schema.json")["columns"][1]["levels"] == levels
+
+
 def test_golden_rows_that_cannot_be_used_are_refused_at_the_check(good):
     changes = [
         lambda g: g.pop("rows"),

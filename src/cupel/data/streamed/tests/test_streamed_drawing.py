@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,6 +16,7 @@ from cupel.core.errors import DataError, UsageError
 from cupel.core.schema import ColumnKind
 from cupel.data.reading import Said
 from cupel.data.streamed import Whole, batches_of, drawn, needed_bytes, rows_to_search
+from cupel.data.streamed.content import Content
 from cupel.data.streamed.drawing import Drawing, marks_of
 from cupel.data.streamed.planning import rounded_down
 from cupel.data.streamed.survey import _demand_time
@@ -129,6 +133,48 @@ def test_the_fingerprint_tells_csv_from_nothing_else(table: Path) -> None:
     FRAME.with_columns(pl.when(pl.int_range(N) == 3999).then(9.5).otherwise("x").alias("x")).write_csv(table)
     changed, _ = some_of(table)  # type: ignore[arg-type]
     assert changed.fingerprint != prints[0]
+
+
+@pytest.mark.parametrize(("name", "other"), [("kind", "kind 0"), ("y", "seldom")])
+def test_one_cell_that_was_not_drawn_changes_the_fingerprint_and_is_refused_later(table: Path, name: str, other: str) -> None:
+    dataset, whole = some_of(table)
+    place = next(n for n in range(N) if n not in set(dataset.row_numbers.tolist()) and FRAME[name][n] != other)
+    cells = FRAME[name].to_list()
+    FRAME.with_columns(pl.Series(name, [*cells[:place], other, *cells[place + 1 :]])).write_csv(table)
+    changed, _ = some_of(table)
+    assert changed.row_numbers.tolist() == dataset.row_numbers.tolist()
+    assert changed.fingerprint != dataset.fingerprint
+    with pytest.raises(DataError, match="are not what they were when the run began"):
+        list(Whole.from_json(whole.to_json()).pieces(dataset, skip=1))
+
+
+def digest_of(frame: pl.DataFrame, *, rows: int = 3) -> str:
+    content = Content()
+    for part in frame.iter_slices(rows):
+        for series in part:
+            content.add(series)
+    return content.digest
+
+
+def test_numbers_and_texts_count_alike_however_a_file_holds_them() -> None:
+    typed = pl.DataFrame(
+        {"n": [1, 2, None, -3], "f": [0.5, -0.0, math.nan, None], "b": [True, None, False, True], "t": ["a", None, "", "ä"]}
+    )
+    texts = pl.DataFrame(
+        {"n": ["1", "2", "", "-3.0"], "f": ["0.50", "0", "NaN", "n/a"], "b": ["true", "", "false", "true"], "t": typed["t"]}
+    )
+    assert digest_of(typed) == digest_of(texts)
+    assert digest_of(typed.with_columns(typed["t"].cast(pl.Categorical))) == digest_of(texts)
+
+
+def test_other_cells_and_the_same_in_other_places_have_another_digest() -> None:
+    columns: list[list[Any]] = [
+        *(["a", "b", "c", None], ["b", "a", "c", None], ["a", "bc", "", None], ["a", "b", None, "c"]),
+        *(["1", "x", "2", "y"], ["1", "2", "x", "y"], ["1", "x", "2", None], ["1", "2", "3", "4"], ["1", "2", "4", "3"]),
+        *([date(2020, 1, 1)] * 4, [date(2020, 1, 2)] * 4, [[1], [2]], [[1], [3]]),
+    ]
+    digests = [digest_of(pl.DataFrame({"a": cells}), rows=4) for cells in columns]
+    assert len(set(digests)) == len(columns)
 
 
 def test_how_many_rows_are_searched_on_is_decided_before_reading(table: Path) -> None:

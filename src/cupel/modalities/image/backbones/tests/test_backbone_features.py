@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import pytest
 from cupel.core.budget import Deadline
 from cupel.core.cache import Cache
 from cupel.core.candidate import Candidate, plain
-from cupel.core.errors import DataError, TrainingError
+from cupel.core.errors import DataError, StorageError, TrainingError
 from cupel.core.restoring import restored
 from cupel.modalities.image.backbones.backbone import Backbone
 from cupel.modalities.image.backbones.features import features_of
@@ -64,6 +67,42 @@ def test_a_damaged_file_is_begun_anew(tmp_path: Path, backbone: Counting, damage
     for path in (tmp_path / "cache").iterdir():
         path.write_bytes(damage)
     assert np.array_equal(features_of(dataset, np.arange(20), column="picture", resize=RESIZE, backbone=backbone), expected)
+
+
+def test_features_are_begun_anew_with_what_tells_of_them(tmp_path: Path, backbone: Counting) -> None:
+    dataset = replace(example_pictures("binary", n_samples=20), cache=Cache(tmp_path / "cache", Deadline()))
+    expected = features_of(dataset, np.arange(20), column="picture", resize=RESIZE, backbone=backbone)
+    next(path for path in (tmp_path / "cache").iterdir() if "known" not in path.name).unlink()
+    assert np.array_equal(features_of(dataset, np.arange(20), column="picture", resize=RESIZE, backbone=backbone), expected)
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_what_a_link_leads_to_is_left_alone(tmp_path: Path, backbone: Counting, link: Callable[[Path, Path], None]) -> None:
+    dataset = replace(example_pictures("binary", n_samples=20), cache=Cache(tmp_path / "cache", Deadline()))
+    expected = features_of(dataset, np.arange(20), column="picture", resize=RESIZE, backbone=backbone)
+    victim = tmp_path / "victim"
+    for path in (tmp_path / "cache").iterdir():
+        victim.write_bytes(b"precious")
+        path.unlink()
+        link(victim, path)
+        assert np.array_equal(features_of(dataset, np.arange(20), column="picture", resize=RESIZE, backbone=backbone), expected)
+        assert victim.read_bytes() == b"precious"
+        assert not path.is_symlink()
+
+
+def test_a_full_disk_is_an_error_and_no_signal(tmp_path: Path, backbone: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = replace(example_pictures("binary", n_samples=20), cache=Cache(tmp_path / "cache", Deadline()))
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    sync = os.fsync
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StorageError, match="free some space"):
+        features_of(dataset, np.arange(5), column="picture", resize=RESIZE, backbone=backbone)
+    monkeypatch.setattr(os, "fsync", sync)
+    features_of(dataset, np.arange(5), column="picture", resize=RESIZE, backbone=backbone)
+    assert backbone.n_seen == 10
 
 
 def test_features_stop_when_half_of_the_time_is_over(tmp_path: Path, backbone: Counting) -> None:
