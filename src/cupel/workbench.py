@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,6 +108,9 @@ class Bench:
         except Exception as error:  # noqa: BLE001 whatever a candidate raises is told to the process that keeps the journal
             is_memory = isinstance(error, MemoryError | OutOfMemoryError)
             answer = {"is": "failed", "why": "memory" if is_memory else "error", "reason": describe_failure(error)}
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(AttributeError, OSError, ValueError):  # a family may have closed them
+                stream.flush()  # what was printed for this order is not taken for the next one's
         self._channel.send(answer)
 
     def _settle(self, order: Mapping[str, Any]) -> dict[str, Any]:
