@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from cupel.core.task import ROW_KINDS, TaskKind
-from cupel.core.trial import Ensemble
+from cupel.core.trial import Ensemble, Status
 from cupel.verdict import Exhibits, judge, leaderboard_csv, model_card, write_report
 from cupel.verdict.leaderboard import COLUMNS
 from cupel.verdict.tests.verdict_examples import (
@@ -208,6 +208,39 @@ def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:
 
 
 def test_leaderboard_has_all_candidates_best_first_and_failures_last() -> None:
+def test_who_gave_no_score_is_told_with_reason_remedy_and_cost(tmp_path: Path) -> None:
+    dataset, trials, ensemble, _ = example(TaskKind.BINARY)
+    failed = dataclasses.replace(trials[-1], lost_seconds=83.0)
+    reason = "it needs about 200 s and 9 s were left; give the run more time with --time."
+    never = dataclasses.replace(failed_trial("late", "MLP", reason), status=Status.SKIPPED, estimated_seconds=200.0)
+    verdict = judge(
+        (*trials[:-1], failed, never),
+        ensemble,
+        dataset=dataset,
+        splits=make_splits(dataset),
+        findings=(),
+        select=always(trials, ensemble),
+        leader=ensemble,
+    )
+    board = page_of(tmp_path, (dataset, trials, ensemble, verdict)).partition('id="leaderboard"')[2].partition("</section>")[0]
+    gone = [re.sub(r"<[^>]+>", " ", line).split() for line in re.findall(r'<tr class="gone">.*?</tr>', board)]
+    assert " ".join(gone[0]).endswith(f"failed {failed.reason} 1 min 23 s")
+    assert " ".join(gone[1]).endswith(f"skipped {reason} 0 of about 3 min 20 s")
+    read = {row["name"]: row for row in csv.DictReader(io.StringIO(leaderboard_csv(verdict.leaderboard)))}
+    assert read[failed.candidate.name]["fit_seconds"] == "83.0"
+    assert (read["late"]["fit_seconds"], read["late"]["estimated_seconds"]) == ("0.0", "200.0")
+
+
+def test_every_line_of_the_leaderboard_is_as_wide_as_its_head(tmp_path: Path) -> None:
+    """Else sorting by a column finds no cell there."""
+    board = page_of(tmp_path, example(TaskKind.BINARY)).partition('id="leaderboard"')[2].partition("</section>")[0]
+    spans = [
+        sum(int(span or 1) for span in re.findall(r'<t[dh](?: colspan="(\d+)"|[ >])', line))
+        for line in re.findall(r"<tr.*?</tr>", board)
+    ]
+    assert set(spans) == {11}
+
+
     _, trials, _, verdict = example(TaskKind.REGRESSION)
     rows = verdict.leaderboard
     assert len(rows) == len(trials)
