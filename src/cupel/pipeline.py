@@ -22,7 +22,8 @@ from cupel.core.candidate import Candidate
 from cupel.core.errors import InterruptedRunError, UsageError
 from cupel.core.family import Cost, Family
 from cupel.core.limits import Limits
-from cupel.core.observer import Observer, Silent
+from cupel.core.observer import Observer
+from cupel.core.plain_lines import observer_of
 from cupel.core.settings import Settings
 from cupel.core.stopwatch import NESTED, Stopwatch
 from cupel.core.trial import Trial
@@ -56,7 +57,7 @@ def fit(
     out: str | Path | None = None,
     settings: Settings | None = None,
     limits: Limits | None = None,
-    observer: Observer | None = None,
+    progress: Observer | str = "auto",
 ) -> Run:
     """From a file or a table to a proven, packed predictor.
 
@@ -66,6 +67,7 @@ def fit(
     `effort` is quick, standard or thorough: how many candidates are tried, the same on every machine. `time`
     ("10min") caps the wall time; without an effort it is used up ("open"), without both the effort is standard.
     `out` is the run folder; asking the same again goes on where it stopped. `limits` are on memory, disk and cores.
+    `progress` is what is shown meanwhile: "auto", plain lines once it has taken two seconds; "plain", "none", or an observer.
 
     ```python
     run = cupel.fit("churn.csv", "Churn", effort="quick")
@@ -82,7 +84,8 @@ def fit(
     """
     seconds = seconds_in(time)
     budget, deadline = Budget(effort_named(effort, seconds), seconds), Deadline(seconds)
-    observer, stopwatch, settings, limits = observer or Silent(), Stopwatch(), settings or Settings(), limits or Limits()
+    stopwatch, settings, limits = Stopwatch(), settings or Settings(), limits or Limits()
+    observer = observer_of(progress, memory_bytes=limits.memory_bytes)
     if limits.workers:
         execution.prepare_worker()
     registry.load_families()
@@ -150,11 +153,12 @@ def resume(
     time: str | float | None = None,
     effort: str | None = None,
     limits: Limits | None = None,
-    observer: Observer | None = None,
+    progress: Observer | str = "auto",
 ) -> Run:
     """Go on with a run that was stopped, or give it more time or effort.
 
     `source` says where the data are now, for those that have moved, were in memory, or are in a database that wants a password.
+    `progress` is as in `fit`.
 
     Raises:
         DataError: there is no run in the folder, or its data are gone.
@@ -172,7 +176,7 @@ def resume(
     effort = effort or str(asked["effort"])
     if effort == Effort.OPEN and time is None:
         time = asked["seconds"]
-    return fit(source, asked["target"], effort=effort, time=time, out=folder, settings=settings, limits=limits, observer=observer)
+    return fit(source, asked["target"], effort=effort, time=time, out=folder, settings=settings, limits=limits, progress=progress)
 
 
 def plan(problem: Problem, *, effort: str | None = None, seconds: float | None = None) -> list[tuple[Candidate, Family, Cost]]:

@@ -19,7 +19,8 @@ from cupel.core.candidate import Candidate
 from cupel.core.errors import DataError, UsageError
 from cupel.core.family import Family
 from cupel.core.feeds import feeds_of
-from cupel.core.observer import Observer, Silent
+from cupel.core.observer import Observer
+from cupel.core.plain_lines import observer_of
 from cupel.core.recipe import Recipe
 from cupel.core.restoring import restored
 from cupel.core.schema import ColumnKind, Schema
@@ -93,7 +94,7 @@ def refit(
     out: str | Path | None = None,
     pack: str = "better",
     time: str | float | None = None,
-    observer: Observer | None = None,
+    progress: Observer | str = "auto",
 ) -> Refit:
     """Train what the run in the folder `run` packed on the data of `source`: the same candidates, no search.
 
@@ -101,7 +102,7 @@ def refit(
     learned from, or, where they are fewer than 30, all, the old model then speaking by its own out-of-fold predictions. `warm`
     starts networks from the weights of the run; they are then judged by rows alone that those had not seen. `out` is the folder
     of the new run, by default the old one's name with "-refit". `pack` says when it gets a `model.cupel`: "better" (the
-    default), "always" or "never". `refit.json` in it has the comparison.
+    default), "always" or "never". `refit.json` in it has the comparison. `progress` is as in `cupel.fit`.
 
     Raises:
         DataError: there is no finished run, or the data have other columns or classes; names them.
@@ -111,7 +112,7 @@ def refit(
     """
     if pack not in PACK:
         raise UsageError(f"pack is {pack!r}; expected one of {', '.join(PACK)}.")
-    observer, stopwatch, folder = observer or Silent(), Stopwatch(), Path(run)
+    observer, stopwatch, folder = observer_of(progress), Stopwatch(), Path(run)
     target_folder = Path(out) if out is not None else folder.with_name(f"{folder.name}-refit")
     if target_folder.resolve() == folder.resolve():
         raise UsageError(f"out is {str(out)!r}, the folder of the run itself; name another.")

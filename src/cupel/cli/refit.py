@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         out=arguments.out,
         pack=arguments.pack,
         time=arguments.time,
-        observer=observer_for(arguments.progress),
+        progress=observer_for(arguments.progress),
     )
     print(made.words)
     if made.run is None:

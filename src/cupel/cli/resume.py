@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         time=arguments.time,
         effort=arguments.effort,
         limits=limits,
-        observer=observer_for(arguments.progress),
+        progress=observer_for(arguments.progress, memory_bytes=limits.memory_bytes),
     )
     show(finished)
     return 0
