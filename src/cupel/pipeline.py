@@ -95,19 +95,19 @@ def fit(
         )
         ground = _ground(problem, budget.effort)
         strategy = tuning.strategy_named(problem.settings.search, ground)  # one that cannot be is refused before a folder is made
-        asked = question(problem, source, budget=budget)
         with (
             execution.RunFolder(folder_for(out, source)) as folder,
             execution.Interruption(observer.message, is_heeded=limits.workers > 0) as interruption,
+            closing(execution.Chronicle(observer, folder.journal, stopwatch=stopwatch)) as told,
         ):
-            if folder.settle_question(asked):
-                observer.message(f"going on with the run in {folder.path}")
+            if folder.settle_question(question(problem, source, budget=budget)):
+                told.message(f"going on with the run in {folder.path}")
             problem = problem.kept_in(Cache(folder.path / "cache", deadline))
             guard = execution.Guard(folder.path, limits, is_interrupted=lambda: interruption.is_asked)
             nesting = Nesting.of(problem, folder.path, effort=budget.effort)
             own, until = nesting.own_part(budget, deadline)
             tried, promises = _tried(
-                problem, folder, strategy, guard, budget=own, deadline=until, observer=observer, stopwatch=stopwatch
+                problem, folder, strategy, guard, budget=own, deadline=until, observer=told, stopwatch=stopwatch
             )
             tuning.write_study(folder.path / "study.log", tried, ground=ground)
             trials = [each.trial for each in tried]
@@ -117,10 +117,10 @@ def fit(
             with stopwatch.stage(NESTED) if nesting.folds else nullcontext():
                 nested = nesting.carried_out(
                     partial(_searched_within, budget=budget, guard=guard), left=lambda: deadline.remaining - kept,
-                    end=guard.reason_to_end, observer=observer, folder=folder,
+                    end=guard.reason_to_end, observer=told, folder=folder,
                 )  # fmt: skip
             beside = Beside(promises=promises, nested=nested)
-            return conclude(problem, folder, trials, deadline=deadline, observer=observer, stopwatch=stopwatch, beside=beside)
+            return conclude(problem, folder, trials, deadline=deadline, observer=told, stopwatch=stopwatch, beside=beside)
 
 
 def _searched_within(

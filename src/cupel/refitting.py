@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,10 @@ def refit(
     budget, deadline = Budget(Effort.STANDARD, seconds_in(time)), Deadline(seconds_in(time))
     try:
         plan = _planned(folder, source, warm=warm, observer=observer, stopwatch=stopwatch)
-        with execution.RunFolder(target_folder) as opened:
+        with (
+            execution.RunFolder(target_folder) as opened,
+            closing(execution.Chronicle(observer, opened.journal, stopwatch=stopwatch)) as told,
+        ):
             opened.settle_question({**question(plan.problem, source, budget=budget), "refit": plan.origin})
             tried = search(
                 plan.problem,
@@ -127,7 +131,7 @@ def refit(
                 tuning.Given(plan.proposals),
                 budget=budget,
                 deadline=deadline,
-                observer=observer,
+                observer=told,
                 stopwatch=stopwatch,
                 start=plan.start,
             )
@@ -137,7 +141,7 @@ def refit(
             write_json(opened.path / "refit.json", {**plan.origin, **comparison.to_json()})
             finished = None
             if pack == "always" or (pack == "better" and comparison.is_better):
-                finished = conclude(plan.problem, opened, trials, deadline=deadline, observer=observer, stopwatch=stopwatch)
+                finished = conclude(plan.problem, opened, trials, deadline=deadline, observer=told, stopwatch=stopwatch)
         starts = {trial.candidate.name: "warm" if trial.candidate.key in plan.weights else "cold" for trial in usable}
         return Refit(comparison=comparison, starts=starts, folder=target_folder, run=finished)
     finally:

@@ -2,6 +2,7 @@
 
 from cupel.execution.assignment import Assignment, Executor, built, described
 from cupel.execution.checkpoint_folder import CheckpointFolder, storage_error
+from cupel.execution.chronicle import Chronicle, noted
 from cupel.execution.folder import RunFolder, holder_of, read_run
 from cupel.execution.guard import Guard
 from cupel.execution.handover import Handover
@@ -17,6 +18,7 @@ from cupel.execution.worker import prepare_worker
 __all__ = [
     "Assignment",
     "CheckpointFolder",
+    "Chronicle",
     "Executor",
     "Guard",
     "Handover",
@@ -35,6 +37,7 @@ __all__ = [
     "described",
     "holder_of",
     "keep_pick",
+    "noted",
     "prepare_worker",
     "read_pick",
     "read_run",

@@ -63,7 +63,7 @@ def _facts(verdict: Verdict) -> str:
         ("1,000 rows", words.latency_words(pick.latency_thousand)),
         ("Size", words.size_words(pick.n_bytes)),
         ("Training", words.duration_words(pick.fit_seconds)),
-        ("Whole run", words.duration_words(verdict.seconds) if verdict.seconds else "–"),
+        ("Whole run", words.whole_words(verdict) if verdict.seconds else "–"),
     ]
     return '<dl class="facts">' + "".join(f"<div><dt>{escape(a)}</dt><dd>{escape(b)}</dd></div>" for a, b in facts) + "</dl>"
 

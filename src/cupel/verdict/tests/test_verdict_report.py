@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cupel.core.stopwatch import Spent
 from cupel.core.task import ROW_KINDS, TaskKind
 from cupel.core.trial import Ensemble, Status
 from cupel.verdict import Exhibits, judge, leaderboard_csv, model_card, write_report
@@ -51,7 +52,7 @@ def example(kind: TaskKind, *, n_rows: int = 200, n_candidates: int = 6, n_class
     select = always(trials, ensemble)
     verdict = judge(trials, ensemble, dataset=dataset, splits=splits, findings=make_findings(), select=select, leader=ensemble)
     drops = [SimpleNamespace(name=c.name, drop=0.1, low=0.05, high=0.15) for c in dataset.schema.features]
-    return dataset, trials, ensemble, verdict.completed(seconds=12.0, importance=drops)
+    return dataset, trials, ensemble, verdict.completed(spent=Spent(seconds=12.0, n_parts=1), importance=drops)
 
 
 def page_of(tmp_path: Path, found: Any, **options: Any) -> str:
@@ -207,7 +208,6 @@ def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:
     assert pages[0] == pages[1]
 
 
-def test_leaderboard_has_all_candidates_best_first_and_failures_last() -> None:
 def test_who_gave_no_score_is_told_with_reason_remedy_and_cost(tmp_path: Path) -> None:
     dataset, trials, ensemble, _ = example(TaskKind.BINARY)
     failed = dataclasses.replace(trials[-1], lost_seconds=83.0)
@@ -241,6 +241,7 @@ def test_every_line_of_the_leaderboard_is_as_wide_as_its_head(tmp_path: Path) ->
     assert set(spans) == {11}
 
 
+def test_leaderboard_has_all_candidates_best_first_and_failures_last() -> None:
     _, trials, _, verdict = example(TaskKind.REGRESSION)
     rows = verdict.leaderboard
     assert len(rows) == len(trials)
