@@ -253,8 +253,8 @@ def _tried(
             return tried, {}
         runner.executor.stopwatch = Stopwatch()  # what it takes counts for this stage
         with stopwatch.stage("learning from fewer rows"):
-            seconds = SHARE_OF_TIME * deadline.elapsed if budget.seconds is None else for_rows
-            promises = worth_of_more_rows(problem, tried, run=runner.run, seconds=seconds)
+            seconds = None if budget.seconds is None else for_rows
+            promises = worth_of_more_rows(problem, tried, run=runner.run, seconds=seconds, observer=observer)
         _fit_final(problem, tried, runner, budget=budget, deadline=deadline, observer=observer, stopwatch=stopwatch)
         return tried, promises
 
