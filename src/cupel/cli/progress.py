@@ -106,7 +106,7 @@ class Live:
         if self._whole is None:
             self._current = self._progress.add_task(name, total=1.0, left="", memory="")
             self._whole = self._progress.add_task("all candidates", total=1.0, left="", memory=self._memory)
-        self._progress.reset(self._current, description=f"[{number}/{total}] {name}", left="")
+        self._progress.reset(self._current, description=f"[{number}/{total}] {name}", left="", memory="")
         self.trial_progress(0.0)
 
     def trial_progress(self, fraction: float) -> None:
