@@ -112,7 +112,7 @@ class Live:
     def trial_progress(self, fraction: float) -> None:
         """Move the bars."""
         left = max(self._estimate - (time.monotonic() - self._estimated_at), 0.0)
-        shown = f"about {in_words(left)} left" if math.isfinite(left) else ""
+        shown = f"about {in_words(left)} left," if math.isfinite(left) else ""
         self._progress.update(self._current, completed=fraction)
         self._progress.update(self._whole, completed=(self._number + fraction) / self._total, left=shown)
 

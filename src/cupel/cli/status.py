@@ -62,6 +62,11 @@ class Told:
     outer: set[int] = field(default_factory=set)
     now: Record | None = None
 
+    @property
+    def is_concluded(self) -> bool:
+        """Whether nothing was begun since the last verdict."""
+        return self.now is not None and self.now["event"] == "concluded"
+
     @classmethod
     def of(cls, records: Iterable[Record]) -> Told:
         """Everything that is of use."""
@@ -83,18 +88,25 @@ class Told:
 
 def _lines(folder: Path, told: Told, *, n_outer: Any) -> Iterator[str]:
     """All lines below the first."""
-    from cupel.verdict import stage_words
-
     for name, record in told.candidates.items():
         yield f"{text(name):<18} {_state(record):<11} {_times(record):<24} {text(record.get('reason', ''))}"
     yield from _now(folder, told)
     if (n_asked := number(n_outer)) is not None and n_asked > 0:
         yield f"{len(told.outer)} of {n_asked:.0f} outer folds finished"
-    by_stage = told.now.get("seconds_by_stage") if told.now is not None and told.now["event"] == "concluded" else None
+    if told.is_concluded:
+        yield from _end(told.now or {})
+    yield "verdict written" if (folder / "verdict.json").exists() else "no verdict yet"
+
+
+def _end(concluded: Record) -> Iterator[str]:
+    """What is packed, and where the time of all processes went."""
+    from cupel.verdict import stage_words
+
+    yield f"packed: {text(concluded.get('pick'))}"
+    by_stage = concluded.get("seconds_by_stage")
     known = {text(name): number(own) for name, own in by_stage.items()} if isinstance(by_stage, Mapping) else {}
     if words := stage_words({name: own for name, own in known.items() if own is not None and own >= 0}):
         yield f"where the time went: {words}"
-    yield "verdict written" if (folder / "verdict.json").exists() else "no verdict yet"
 
 
 def _now(folder: Path, told: Told) -> Iterator[str]:
@@ -107,7 +119,9 @@ def _now(folder: Path, told: Told) -> Iterator[str]:
         memory = f", {held / 1e6:,.0f} MB with its worker" if (held := processes.memory_bytes(holder)) else ""
         yield f"process {holder} is at work{memory}"
         yield from _stage(told.now)
-    if "best" in told.last:
+    elif told.now is not None and not told.is_concluded:
+        yield f"nobody works at it; `cupel resume {text(str(folder))}` goes on"
+    if "best" in told.last and not told.is_concluded:
         best = told.last["best"]
         interval = f" (95% interval {text(best['interval'])}; the choice is not allowed for yet)" if "interval" in best else ""
         yield f"best so far: {text(best.get('of'))}, {text(best.get('score'))}{interval}"

@@ -12,7 +12,7 @@ SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class HeldMemory:
-    """As text `0.8 of 15.6 GB`, looked at anew once a second at most: of this process and all that it began.
+    """As text `memory 0.8 of 15.6 GB`, looked at anew once a second at most: of this process and all that it began.
 
     The whole is the cap of `most_bytes`, and no more than what is held and what the machine still has.
     """
@@ -25,5 +25,5 @@ class HeldMemory:
         if time.monotonic() - self._looked >= SECONDS_BETWEEN_LOOKS:
             held = processes.memory_bytes(os.getpid())
             whole = min(self._most_bytes, held + machine.usable_memory_bytes())
-            self._words, self._looked = f"{held / 1e9:.1f} of {whole / 1e9:.1f} GB", time.monotonic()
+            self._words, self._looked = f"memory {held / 1e9:.1f} of {whole / 1e9:.1f} GB", time.monotonic()
         return self._words

@@ -81,14 +81,14 @@ class PlainLines:
         if now - self._shown > SECONDS_BETWEEN_LINES:
             self._shown = now
             left = f"about {in_words(max(self._until - now, 0.0))} of searching left"
-            self._say(f"{self._counter} {self._name}: {fraction:.0%}; {left}; memory {self._memory}")
+            self._say(f"{self._counter} {self._name}: {fraction:.0%}; {left}; {self._memory}")
 
     def trial_finished(self, trial: Trial, *, score: str, best: str, best_score: str) -> None:
         """A line with the outcome, and what it took."""
         is_best = bool(score) and best == trial.candidate.name
         outcome = best_score if is_best else score if score else f"{trial.status.value}: {trial.reason}"
         best_so_far = f"   best so far: {best} {best_score}" if best and not is_best else ""
-        took = f"{trial.fit_seconds:.1f} s, memory {self._memory}"
+        took = f"{trial.fit_seconds:.1f} s, {self._memory}"
         self._say(f"{self._counter} {trial.candidate.name}: {outcome} ({took}){best_so_far}")
 
     def close(self) -> None:

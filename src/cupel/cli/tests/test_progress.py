@@ -43,5 +43,5 @@ def test_the_bars_show_what_is_held_of_the_memory_beside_all_candidates(monkeypa
         current, whole = console.file.getvalue().splitlines()
         assert f"[{number}/2] MLP-{number}" in current
         assert "GB" not in current
-        assert "left 1.2 of 2.0 GB" in whole
+        assert "left, memory 1.2 of 2.0 GB" in whole
     observer.close()

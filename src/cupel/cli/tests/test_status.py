@@ -51,7 +51,9 @@ def test_a_run_at_work_is_told_with_its_process_its_best_and_what_is_left(folder
 def test_a_run_that_nobody_holds_is_told_without_a_process(folder, capsys):
     folder.close()
     assert holder_of(folder.path) is None
-    assert "at work" not in shown(folder, capsys)
+    said = shown(folder, capsys)
+    assert "at work" not in said
+    assert f"nobody works at it; `cupel resume {folder.path}` goes on" in said
 
 
 def test_a_clock_that_was_set_back_or_forward_neither_adds_time_nor_hides_the_turn(folder, capsys, monkeypatch):
@@ -75,6 +77,8 @@ def test_after_the_search_the_stage_is_told_and_no_candidate(folder, capsys):
     said = shown(folder, capsys)
     assert "…" not in said
     assert "where the time went: proving 3.0 s (100%)" in said
+    assert "packed: MLP-1" in said
+    assert "best so far" not in said
 
 
 def test_what_happened_before_is_not_told_of_one_that_has_finished_since(folder, capsys):

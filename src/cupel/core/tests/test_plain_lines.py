@@ -91,6 +91,6 @@ def test_memory_is_looked_at_once_a_second(monkeypatch):
     held = iter([1e9, 3e9])
     monkeypatch.setattr(processes, "memory_bytes", lambda _: next(held))
     memory = HeldMemory(most_bytes=4_000_000_000)
-    assert str(memory) == str(memory) == "1.0 of 4.0 GB"
+    assert str(memory) == str(memory) == "memory 1.0 of 4.0 GB"
     after(1.5, monkeypatch)
-    assert str(memory).startswith("3.0 of ")
+    assert str(memory).startswith("memory 3.0 of ")
