@@ -9,7 +9,7 @@ from typing import Any
 
 from cupel.core.held_memory import HeldMemory
 from cupel.core.observer import Observer, Silent
-from cupel.core.plain_lines import PlainLines, in_words, left_of
+from cupel.core.plain_lines import PlainLines, in_words, left_of, rest_of
 from cupel.core.trial import Status, Trial
 
 MARKS = {
@@ -111,7 +111,7 @@ class Live:
 
     def trial_progress(self, fraction: float) -> None:
         """Move the bars."""
-        left = max(self._estimate - (time.monotonic() - self._estimated_at), 0.0)
+        left = rest_of(self._estimate, gone=time.monotonic() - self._estimated_at, fraction=fraction)
         shown = f"about {in_words(left)} left," if math.isfinite(left) else ""
         self._progress.update(self._current, completed=fraction)
         self._progress.update(self._whole, completed=(self._number + fraction) / self._total, left=shown)

@@ -50,7 +50,8 @@ class PlainLines:
         self._waiting: list[str] = []
         self._name = ""
         self._counter = ""
-        self._until = math.inf
+        self._estimate = math.inf
+        self._began = self._started
         self._shown = 0.0
         self._stage_began = self._started
 
@@ -72,16 +73,16 @@ class PlainLines:
 
     def trial_started(self, name: str, *, number: int, total: int, seconds_left: float) -> None:
         """Remembered for the line that the end of the candidate gets."""
-        self._shown = time.monotonic()
-        self._name, self._counter, self._until = name, f"[{number}/{total}]", self._shown + seconds_left
+        self._shown = self._began = time.monotonic()
+        self._name, self._counter, self._estimate = name, f"[{number}/{total}]", seconds_left
 
     def trial_progress(self, fraction: float) -> None:
         """A line every ten seconds."""
         now = time.monotonic()
         if now - self._shown > SECONDS_BETWEEN_LINES:
             self._shown = now
-            left = f"about {in_words(max(self._until - now, 0.0))} of searching left"
-            self._say(f"{self._counter} {self._name}: {fraction:.0%}; {left}; {self._memory}")
+            left = in_words(rest_of(self._estimate, gone=now - self._began, fraction=fraction))
+            self._say(f"{self._counter} {self._name}: {fraction:.0%}; about {left} of searching left; {self._memory}")
 
     def trial_finished(self, trial: Trial, *, score: str, best: str, best_score: str) -> None:
         """A line with the outcome, and what it took."""
@@ -105,6 +106,12 @@ class PlainLines:
             stream.write("".join(f"{line}\n" for line in self._waiting))
             stream.flush()
         self._waiting.clear()
+
+
+def rest_of(estimate: float, *, gone: float, fraction: float) -> float:
+    """Seconds left of a search that was estimated when its running candidate began: that one's own rest at least, by its pace."""
+    own = gone / fraction - gone if fraction > 0 else 0.0
+    return max(estimate - gone, own)
 
 
 def left_of(seconds: float, fraction: float) -> str:

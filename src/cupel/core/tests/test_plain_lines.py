@@ -65,6 +65,14 @@ def test_lines_tell_what_each_took_how_much_is_left_and_what_is_held(capsys, mon
     assert end.endswith("failed: too large (7.0 s, memory 1.2 of 2.0 GB)   best so far: linear-1 AUC 0.9")
 
 
+def test_one_that_takes_longer_than_was_estimated_has_a_rest_by_its_own_pace(capsys, monkeypatch):
+    observer = PlainLines()
+    observer.trial_started("MLP-1", number=1, total=1, seconds_left=5.0)
+    after(20.0, monkeypatch)
+    observer.trial_progress(0.25)
+    assert "25%; about 60 s of searching left" in capsys.readouterr().err
+
+
 def test_an_unknown_length_is_said_to_be_unknown(capsys, monkeypatch):
     observer = PlainLines()
     observer.trial_started("MLP-1", number=1, total=1, seconds_left=math.inf)
