@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from cupel.core.candidate import Candidate
+from cupel.core.family import Cost
+from cupel.core.observer import Observer, Silent
 from cupel.core.settings import Settings
 from cupel.core.trial import Status, Trial
 from cupel.more_rows import worth_of_more_rows
@@ -44,14 +46,20 @@ def tried(problem: Problem, *, seconds: float = 1.0) -> Tried:
     return Tried(proposal=Proposal(candidate=whole.candidate, family=family), trial=whole, score=-1.0, seconds=seconds)
 
 
-def learn(problem: Problem, each: Tried, *, seconds: float, status: Status = Status.DONE) -> tuple[dict[str, Any], list[float]]:
+def learn(
+    problem: Problem,
+    *given: Tried,
+    seconds: float | None,
+    status: Status = Status.DONE,
+    observer: Observer | None = None,
+) -> tuple[dict[str, Any], list[float]]:
     shares: list[float] = []
 
     def run(candidate: Candidate, family: Any, *, deadline: Any, progress: Any, n_folds: int | None, share: float) -> Trial:
         shares.append(share)
         return trial(problem, error=1.0 + 0.5 * (share**-0.5 - 1), n_folds=n_folds or 3, status=status)
 
-    return worth_of_more_rows(problem, [each], run=run, seconds=seconds), shares
+    return worth_of_more_rows(problem, given, run=run, seconds=seconds, observer=observer), shares
 
 
 def test_the_gain_and_its_interval_are_told(problem: Problem) -> None:
@@ -71,6 +79,29 @@ def test_where_time_is_short_the_first_fold_must_do(problem: Problem) -> None:
 def test_nothing_is_told_where_there_is_no_time_or_a_model_was_cut_short(problem: Problem) -> None:
     assert learn(problem, tried(problem, seconds=1000), seconds=5) == ({}, [])
     assert learn(problem, tried(problem), seconds=10, status=Status.CUT_SHORT)[0] == {}
+
+
+@pytest.mark.parametrize("on_the_clock", [0.01, 1.0, 1000.0])
+def test_without_a_cap_no_clock_decides(problem: Problem, monkeypatch: pytest.MonkeyPatch, on_the_clock: float) -> None:
+    """A run that was killed and gone on with has seen little of its own time."""
+    estimated = [90.0]
+    monkeypatch.setattr(Problem, "estimator", lambda _: lambda *_: Cost(seconds=estimated[0], memory_bytes=0))
+    others = [replace(tried(problem, seconds=on_the_clock), score=-2.0 - place) for place in range(30)]
+    found, shares = learn(problem, tried(problem, seconds=on_the_clock), *others, seconds=None)
+    assert len(shares) >= 2
+    assert found["more_rows"]["points"][-1][0] == round(2 / 3 * 7 / 8 * N_ROWS)
+    estimated[0] = 1.0
+    assert learn(problem, tried(problem, seconds=on_the_clock), seconds=None) == ({}, [])
+
+
+def test_the_stage_is_told_where_there_is_one(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    observer = Silent()
+    monkeypatch.setattr(observer, "stage", told.append)
+    learn(problem, tried(problem, seconds=1000), seconds=5, observer=observer)
+    assert told == []
+    learn(problem, tried(problem), seconds=10, observer=observer)
+    assert told == ["learning from fewer rows what more would be worth"]
 
 
 def test_few_rows_teach_no_law(problem: Problem) -> None:

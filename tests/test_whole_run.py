@@ -12,6 +12,7 @@ import pytest
 import cupel
 from cupel.cli.main import main
 from cupel.core.errors import DataError, RunConflictError, UsageError
+from cupel.execution import Journal
 
 QUICK = cupel.Settings(families=("linear", "lightgbm"), split="stratified", n_folds=3)
 
@@ -90,6 +91,22 @@ def test_asking_again_trains_nothing_and_gives_the_same(finished):
         for text in (before, (again.folder / "leaderboard.csv").read_text())
     ]
     assert scores[0].equals(scores[1])
+
+
+def test_a_run_that_is_gone_on_with_tells_the_time_of_all_parts_and_every_stage(tmp_path, capsys):
+    settings, out = replace(QUICK, families=("linear",)), tmp_path / "run"
+    first = cupel.fit(table(), "y", effort="quick", out=out, settings=settings, progress="plain").facts
+    said = capsys.readouterr().err
+    assert "training candidates …" in said
+    assert "[1/2] constant-1: " in said
+    second = cupel.fit(table(), "y", effort="quick", out=out, settings=settings, progress="none").facts
+    assert capsys.readouterr().err == ""
+    assert (first["n_parts"], second["n_parts"]) == (1, 2)
+    assert second["seconds"] > first["seconds"]
+    assert all(second["seconds_by_stage"][stage] >= seconds for stage, seconds in first["seconds_by_stage"].items())
+    assert "in 2 parts" in second["words"]
+    stages = [record["name"] for record in Journal(out / "journal" / "journal.jsonl").read() if record["event"] == "stage"]
+    assert stages == 2 * ["training candidates", "proving and packing the best"]
 
 
 def test_another_question_in_the_same_folder_is_refused(finished):

@@ -248,7 +248,7 @@ def _publish(
         occlusions = _occlusions(problem, folder, pick, seconds_left=deadline.remaining)
         masks = _masks(problem, folder, pick, seconds_left=deadline.remaining)
     judged = judged.completed(
-        seconds=deadline.elapsed,
+        spent=stopwatch.spent,
         seed=problem.settings.seed,
         latency_ms=latency,
         n_bytes=len(model),
@@ -260,7 +260,7 @@ def _publish(
             folder.place("model.cupel"), _package(problem, folder, replace(proven, verdict=judged), final=final)
         )
         execution.keep_pick(folder.path, pick, hashes=data.row_hashes(problem.dataset))
-    judged = judged.completed(seconds=deadline.elapsed, seconds_by_stage=stopwatch.seconds, n_bytes=n_bytes)
+    judged = judged.completed(spent=stopwatch.spent, n_bytes=n_bytes)
     with stopwatch.stage("reporting"):
         write_text(folder.path / "leaderboard.csv", verdict.leaderboard_csv(judged.leaderboard))
         verdict.write_report(
@@ -274,9 +274,9 @@ def _publish(
                 timeline=_timeline(problem, trials), thumbnails=Thumbnails.of(problem.dataset), occlusions=occlusions, masks=masks
             ),
         )
-    judged = judged.completed(seconds=deadline.elapsed, seconds_by_stage=stopwatch.seconds)
-    write_json(folder.path / "verdict.json", judged.to_json())
-    folder.journal.append("concluded", pick=pick.name, seconds=deadline.elapsed, seconds_by_stage=judged.seconds_by_stage)
+    spent = stopwatch.spent
+    write_json(folder.path / "verdict.json", judged.completed(spent=spent).to_json())
+    folder.journal.append("concluded", pick=pick.name, **execution.noted(spent))
     return Run(folder.path)
 
 

@@ -56,6 +56,7 @@ class _CupelEstimator(BaseEstimator):
         backbones: tuple[str, ...] | list[str] | None = None,
         out: str | Path | None = None,
         seed: int = 0,
+        verbose: bool = False,
     ) -> None:
         self.effort = effort
         self.time = time
@@ -68,6 +69,7 @@ class _CupelEstimator(BaseEstimator):
         self.backbones = backbones
         self.out = out
         self.seed = seed
+        self.verbose = verbose
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -129,7 +131,15 @@ class _CupelEstimator(BaseEstimator):
         )
         with tempfile.TemporaryDirectory(prefix="cupel-") as scratch:
             out = Path(scratch) / "run" if self.out is None else self.out
-            run = pipeline.fit({**columns, name: target}, name, effort=self.effort, time=self.time, out=out, settings=settings)
+            run = pipeline.fit(
+                {**columns, name: target},
+                name,
+                effort=self.effort,
+                time=self.time,
+                out=out,
+                settings=settings,
+                progress="plain" if self.verbose else "none",
+            )
             self.artifact_ = run.artifact.read_bytes()
             self.verdict_ = run.verdict
             self.leaderboard_ = run.leaderboard
@@ -142,7 +152,7 @@ class CupelClassifier(ClassifierMixin, _CupelEstimator):
     `X` is an array or a data frame; a frame's text columns are categories, and missing cells are allowed. `effort`, `time` and
     `metric` are as in `cupel.fit`; `families` restricts what is tried. As in `Settings`, `search` is how candidates are chosen,
     `space` narrows, fixes or extends what may be chosen, `racing` drops who is clearly worse on the first fold, and `ensemble`
-    names how they are combined. `out` keeps the run folder (report, leaderboard).
+    names how they are combined. `out` keeps the run folder (report, leaderboard). Only a `verbose` one says what it is doing.
 
     After fitting: `classes_`, `verdict_` (in words), `leaderboard_`, `artifact_` (the bytes of `model.cupel`).
 

@@ -12,6 +12,7 @@ from cupel import evaluation, tuning
 from cupel.core.budget import Deadline
 from cupel.core.candidate import Candidate
 from cupel.core.family import Family
+from cupel.core.observer import Observer, Silent
 from cupel.core.trial import Status, Trial
 from cupel.problem import Problem
 
@@ -43,14 +44,22 @@ class Run(Protocol):
         ...
 
 
-def worth_of_more_rows(problem: Problem, tried: Sequence[tuning.Tried], *, run: Run, seconds: float) -> dict[str, Any]:
-    """What doubling the rows would be worth, for machines and as words; nothing where it cannot be learned in so many seconds."""
+def worth_of_more_rows(
+    problem: Problem, tried: Sequence[tuning.Tried], *, run: Run, seconds: float | None, observer: Observer | None = None
+) -> dict[str, Any]:
+    """What doubling the rows would be worth, for machines and as words; nothing where it cannot be learned in so many seconds.
+
+    None is no cap: then a share of what all candidates were expected to take is enough, by the families' own estimates. No clock
+    decides it, so that a run that was killed and gone on with says the same as one that was left alone.
+    """
     sizes = _sizes(problem)
-    chosen = _affordable(problem, tried, n_sizes=len(sizes), seconds=seconds)
+    taken = _estimated(problem, tried) if seconds is None else [each.trial.fit_seconds for each in tried]
+    chosen = _affordable(problem, tried, n_sizes=len(sizes), taken=taken, seconds=seconds)
     if chosen is None:
         return {}
+    (observer or Silent()).stage("learning from fewer rows what more would be worth")
     full, n_folds = chosen
-    proposal, deadline = full.proposal, Deadline(2 * seconds)
+    proposal, deadline = full.proposal, Deadline(None if seconds is None else 2 * seconds)
     trials = []
     for share in sizes:
         trial = run(proposal.candidate, proposal.family, deadline=deadline, progress=_unheard, n_folds=n_folds, share=share)
@@ -84,25 +93,40 @@ def _sizes(problem: Problem) -> dict[float, int]:
     return {share: round(share * n_train) for share in SHARES if share * n_train >= FEWEST_ROWS}
 
 
+def _estimated(problem: Problem, tried: Sequence[tuning.Tried]) -> list[float]:
+    """Seconds that each was expected to take where it was trained on all folds, the same on every machine; else 0."""
+    estimate, n_all = problem.estimator(), len(problem.splits.folds)
+    return [
+        estimate(each.proposal.candidate, each.proposal.family).seconds if len(each.trial.units) == n_all else 0.0
+        for each in tried
+    ]
+
+
 def _affordable(
-    problem: Problem, tried: Sequence[tuning.Tried], *, n_sizes: int, seconds: float
+    problem: Problem, tried: Sequence[tuning.Tried], *, n_sizes: int, taken: Sequence[float], seconds: float | None
 ) -> tuple[tuning.Tried, int] | None:
-    """The best candidate for which there is time, and on how many folds: better on all than better in itself."""
+    """The best candidate for which there is time, and on how many folds: better on all than better in itself.
+
+    `taken` are the seconds of each.
+    """
+    n_all = len(problem.splits.folds)
+    if seconds is None:
+        beside = SECONDS_A_UNIT * sum(len(each.trial.units) for each in tried)
+        seconds = SHARE_OF_TIME * (sum(taken) + beside)
     if n_sizes + 1 < evaluation.FEWEST_SIZES or seconds < FEWEST_SECONDS:
         return None
-    n_all = len(problem.splits.folds)
     finished = [
-        each
-        for each in tried
+        (each, its_seconds)
+        for each, its_seconds in zip(tried, taken, strict=True)
         if each.score is not None
         and each.trial.status is Status.DONE
         and not each.proposal.is_screening
         and len(each.trial.units) == n_all
     ]
-    finished.sort(key=lambda each: -(each.score or 0.0))
+    finished.sort(key=lambda each: -(each[0].score or 0.0))
     for n_folds in (n_all, 1):
-        for each in finished[: max(3, len(finished) // 2)]:
-            needed = n_folds * (each.trial.fit_seconds / n_all * sum(SHARES[-n_sizes:]) + n_sizes * SECONDS_A_UNIT)
+        for each, its_seconds in finished[: max(3, len(finished) // 2)]:
+            needed = n_folds * (its_seconds / n_all * sum(SHARES[-n_sizes:]) + n_sizes * SECONDS_A_UNIT)
             if needed <= seconds:
                 return each, n_folds
     return None

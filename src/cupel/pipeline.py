@@ -23,7 +23,8 @@ from cupel.core.candidate import Candidate
 from cupel.core.errors import InterruptedRunError, StorageError, UsageError
 from cupel.core.family import Cost, Family
 from cupel.core.limits import Limits
-from cupel.core.observer import Observer, Silent
+from cupel.core.observer import Observer
+from cupel.core.plain_lines import observer_of
 from cupel.core.settings import Settings
 from cupel.core.stopwatch import NESTED, Stopwatch
 from cupel.core.trial import Trial
@@ -59,7 +60,7 @@ def fit(
     out: str | Path | None = None,
     settings: Settings | None = None,
     limits: Limits | None = None,
-    observer: Observer | None = None,
+    progress: Observer | str = "auto",
 ) -> Run:
     """From a file or a table to a proven, packed predictor.
 
@@ -69,6 +70,7 @@ def fit(
     `effort` is quick, standard or thorough: how many candidates are tried, the same on every machine. `time`
     ("10min") caps the wall time; without an effort it is used up ("open"), without both the effort is standard.
     `out` is the run folder; asking the same again goes on where it stopped. `limits` are on memory, disk and cores.
+    `progress` is what is shown meanwhile: "auto", plain lines once it has taken two seconds; "plain", "none", or an observer.
 
     ```python
     run = cupel.fit("churn.csv", "Churn", effort="quick")
@@ -84,8 +86,9 @@ def fit(
         InterruptedRunError: Ctrl-C or SIGTERM came before there was a model; later ones end the search with the best so far.
     """
     seconds = seconds_in(time)
-    observer, stopwatch, settings, limits = observer or Silent(), Stopwatch(), settings or Settings(), limits or Limits()
+    stopwatch, settings, limits = Stopwatch(), settings or Settings(), limits or Limits()
     budget, deadline = Budget(effort_named(effort, seconds), seconds), Deadline(seconds, began=limits.began)
+    observer = observer_of(progress, memory_bytes=limits.memory_bytes)
     if limits.workers:
         execution.prepare_worker()
     registry.load_families()
@@ -100,15 +103,16 @@ def fit(
         with (
             execution.RunFolder(folder_for(out, source)) as folder,
             execution.Interruption(observer.message, is_heeded=limits.workers > 0) as interruption,
+            closing(execution.Chronicle(observer, folder.journal, stopwatch=stopwatch)) as told,
         ):
             if folder.settle_question(asked):
-                observer.message(f"going on with the run in {folder.path}")
+                told.message(f"going on with the run in {folder.path}")
             problem = problem.kept_in(Cache(folder.path / "cache", deadline))
             guard = execution.Guard(folder.path, limits, is_interrupted=lambda: interruption.is_asked)
             nesting = Nesting.of(problem, folder.path, effort=budget.effort)
             own, until = nesting.own_part(budget, deadline)
             tried, promises = _tried(
-                problem, folder, strategy, guard, budget=own, deadline=until, observer=observer, stopwatch=stopwatch
+                problem, folder, strategy, guard, budget=own, deadline=until, observer=told, stopwatch=stopwatch
             )
             _keep_study(folder, tried, ground=ground, observer=observer)
             trials = [each.trial for each in tried]
@@ -118,10 +122,10 @@ def fit(
             with stopwatch.stage(NESTED) if nesting.folds else nullcontext():
                 nested = nesting.carried_out(
                     partial(_searched_within, budget=budget, guard=guard), left=lambda: deadline.remaining - kept,
-                    end=guard.reason_to_end, observer=observer, folder=folder,
+                    end=guard.reason_to_end, observer=told, folder=folder,
                 )  # fmt: skip
             beside = Beside(promises=promises, nested=nested)
-            return conclude(problem, folder, trials, deadline=deadline, observer=observer, stopwatch=stopwatch, beside=beside)
+            return conclude(problem, folder, trials, deadline=deadline, observer=told, stopwatch=stopwatch, beside=beside)
 
 
 def _demand_disk(problem: Problem, folder: Path, limits: Limits) -> None:
@@ -177,7 +181,7 @@ def resume(
     time: str | float | None = None,
     effort: str | None = None,
     limits: Limits | None = None,
-    observer: Observer | None = None,
+    progress: Observer | str = "auto",
     retry_failed: bool = False,
 ) -> Run:
     """Go on with a run that was stopped, or give it more time or effort.
@@ -186,6 +190,7 @@ def resume(
     Without `time` a run that was stopped has what was left of its own, as far as its journal tells, and one that had concluded
     has its own anew; a run without a cap has none. Caps that `limits` leave open are those of the run.
     What has failed by its own fault stays so, unless `retry_failed`.
+    `progress` is as in `fit`.
 
     Raises:
         DataError: there is no run in the folder, or its data are gone.
@@ -205,7 +210,7 @@ def resume(
     settings = Settings.from_plain(asked["settings"])
     effort, limits = effort or str(asked["effort"]), (limits or Limits()).completed(asked.get("limits"))
     time = execution.seconds_left(Path(folder), asked) if time is None else time
-    return fit(source, asked["target"], effort=effort, time=time, out=folder, settings=settings, limits=limits, observer=observer)
+    return fit(source, asked["target"], effort=effort, time=time, out=folder, settings=settings, limits=limits, progress=progress)
 
 
 def plan(problem: Problem, *, effort: str | None = None, seconds: float | None = None) -> list[tuple[Candidate, Family, Cost]]:
@@ -289,8 +294,8 @@ def _tried(
             return tried, {}
         runner.executor.stopwatch = Stopwatch()  # what it takes counts for this stage
         with stopwatch.stage("learning from fewer rows"):
-            seconds = SHARE_OF_TIME * deadline.elapsed if budget.seconds is None else for_rows
-            promises = worth_of_more_rows(problem, tried, run=runner.run, seconds=seconds)
+            seconds = None if budget.seconds is None else for_rows
+            promises = worth_of_more_rows(problem, tried, run=runner.run, seconds=seconds, observer=observer)
         _fit_final(problem, tried, runner, budget=budget, deadline=deadline, observer=observer, stopwatch=stopwatch)
         return tried, promises
 

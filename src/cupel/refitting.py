@@ -21,7 +21,8 @@ from cupel.core.errors import DataError, InterruptedRunError, UsageError
 from cupel.core.family import Family
 from cupel.core.feeds import feeds_of
 from cupel.core.limits import Limits
-from cupel.core.observer import Observer, Silent
+from cupel.core.observer import Observer
+from cupel.core.plain_lines import observer_of
 from cupel.core.recipe import Recipe
 from cupel.core.restoring import restored
 from cupel.core.schema import ColumnKind, Schema
@@ -97,7 +98,7 @@ def refit(
     pack: str = "better",
     time: str | float | None = None,
     limits: Limits | None = None,
-    observer: Observer | None = None,
+    progress: Observer | str = "auto",
 ) -> Refit:
     """Train what the run in the folder `run` packed on the data of `source`: the same candidates, no search.
 
@@ -105,7 +106,8 @@ def refit(
     learned from, or, where they are fewer than 30, all, the old model then speaking by its own out-of-fold predictions. `warm`
     starts networks from the weights of the run; they are then judged by rows alone that those had not seen. `out` is the folder
     of the new run, by default the old one's name with "-refit". `pack` says when it gets a `model.cupel`: "better" (the
-    default), "always" or "never". `refit.json` in it has the comparison. `limits` are on memory, disk and cores.
+    default), "always" or "never". `refit.json` in it has the comparison. `limits` are on memory, disk and cores. `progress` is as
+    in `cupel.fit`.
 
     Raises:
         DataError: there is no finished run, or the data have other columns or classes; names them.
@@ -116,7 +118,8 @@ def refit(
     """
     if pack not in PACK:
         raise UsageError(f"pack is {pack!r}; expected one of {', '.join(PACK)}.")
-    observer, stopwatch, folder, limits = observer or Silent(), Stopwatch(), Path(run), limits or Limits()
+    stopwatch, folder, limits = Stopwatch(), Path(run), limits or Limits()
+    observer = observer_of(progress, memory_bytes=limits.memory_bytes)
     target_folder = Path(out) if out is not None else folder.with_name(f"{folder.name}-refit")
     if target_folder.resolve() == folder.resolve():
         raise UsageError(f"out is {str(out)!r}, the folder of the run itself; name another.")
@@ -127,16 +130,17 @@ def refit(
         with (
             execution.RunFolder(target_folder) as opened,
             execution.Interruption(observer.message, is_heeded=limits.workers > 0, then=STOPPED) as interruption,
+            closing(execution.Chronicle(observer, opened.journal, stopwatch=stopwatch)) as told,
         ):
             opened.settle_question({**asked, "refit": plan.origin})
             guard = execution.Guard(target_folder, limits, is_interrupted=lambda: interruption.is_asked)
-            trials = _trained(plan, opened, guard, budget=budget, deadline=deadline, observer=observer, stopwatch=stopwatch)
+            trials = _trained(plan, opened, guard, budget=budget, deadline=deadline, observer=told, stopwatch=stopwatch)
             usable = usable_of(trials, opened)
             comparison = _compared(plan, usable)
             write_json(opened.path / "refit.json", {**plan.origin, **comparison.to_json()})
             finished = None
             if pack == "always" or (pack == "better" and comparison.is_better):
-                finished = conclude(plan.problem, opened, trials, deadline=deadline, observer=observer, stopwatch=stopwatch)
+                finished = conclude(plan.problem, opened, trials, deadline=deadline, observer=told, stopwatch=stopwatch)
         starts = {trial.candidate.name: "warm" if trial.candidate.key in plan.weights else "cold" for trial in usable}
         return Refit(comparison=comparison, starts=starts, folder=target_folder, run=finished)
 

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,6 +109,9 @@ class Bench:
             is_passing = isinstance(error, PassingError | OSError)
             why = "memory" if is_for_memory(error) else "passing" if is_passing else "error"
             answer = {"is": "failed", "why": why, "reason": describe_failure(error)}
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(AttributeError, OSError, ValueError):  # a family may have closed them
+                stream.flush()  # what was printed for this order is not taken for the next one's
         self._channel.send(answer)
 
     def _settle(self, order: Mapping[str, Any]) -> dict[str, Any]:

@@ -138,7 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
         out=_folder(arguments),
         settings=settings,
         limits=limits,
-        observer=observer_for(arguments.progress),
+        progress=observer_for(arguments.progress, memory_bytes=limits.memory_bytes),
     )
     if arguments.shuffle_check:
         return show_shuffled(finished.facts)

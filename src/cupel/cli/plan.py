@@ -26,9 +26,9 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.table import Table
 
     from cupel import pipeline
-    from cupel.cli.progress import in_words
     from cupel.core.budget import seconds_in
     from cupel.core.limits import Limits, bytes_in
+    from cupel.core.plain_lines import in_words
     from cupel.problem import understand
 
     cap = seconds_in(arguments.time)
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def nested_words(n_folds: int, *, total: float, shared: float | None) -> str:
     """What repeating everything on outer folds costs; `total` and `shared` are seconds of one run."""
-    from cupel.cli.progress import in_words
+    from cupel.core.plain_lines import in_words
     from cupel.nesting import FEWEST_SECONDS
 
     repeated = f"All of it is done {n_folds + 1} times: on all rows, and without each of {n_folds} outer folds"

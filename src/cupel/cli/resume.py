@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         time=arguments.time,
         effort=arguments.effort,
         limits=limits,
-        observer=observer_for(arguments.progress),
+        progress=observer_for(arguments.progress, memory_bytes=limits.memory_bytes),
         retry_failed=arguments.retry_failed,
     )
     show(finished)

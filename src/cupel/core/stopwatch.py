@@ -5,12 +5,30 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 CANDIDATES = ("preparing", "training", "exporting")
 """Stages that are work on candidates: folds prepared, models trained and predicting, each written as ONNX and compared."""
 
 NESTED = "whole runs on outer folds"
 """A stage of its own beside all others: runs within the run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """The time that a run has taken: in all, by stage, and in how many parts, of which each is a process that went on with it."""
+
+    seconds: float = 0.0
+    by_stage: Mapping[str, float] = field(default_factory=dict)
+    n_parts: int = 0
+
+    def __add__(self, other: Spent) -> Spent:
+        names = dict.fromkeys([*self.by_stage, *other.by_stage])
+        return Spent(
+            seconds=self.seconds + other.seconds,
+            by_stage={name: self.by_stage.get(name, 0.0) + other.by_stage.get(name, 0.0) for name in names},
+            n_parts=self.n_parts + other.n_parts,
+        )
 
 
 class Stopwatch:
@@ -26,13 +44,23 @@ class Stopwatch:
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
         self._open: list[str] = []
-        self._since = time.monotonic()
+        self._begun = self._since = time.monotonic()
+        self._earlier = Spent()
 
     @property
     def seconds(self) -> Mapping[str, float]:
         """Of each stage so far, in the order in which they first began."""
         self._settle()
         return dict(self._seconds)
+
+    @property
+    def spent(self) -> Spent:
+        """All until now, with what earlier processes of the run took."""
+        return self._earlier + Spent(seconds=time.monotonic() - self._begun, by_stage=self.seconds, n_parts=1)
+
+    def go_on_after(self, earlier: Spent) -> None:
+        """This process goes on with what earlier ones began."""
+        self._earlier = earlier
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from cupel.execution.assignment import Assignment, Executor, built, described
 from cupel.execution.checkpoint_folder import CheckpointFolder
+from cupel.execution.chronicle import Chronicle, noted
 from cupel.execution.folder import RunFolder, holder_of, read_run, seconds_left
 from cupel.execution.guard import HANDOVER, Guard, bytes_left, size_of
 from cupel.execution.handover import Handover
@@ -18,6 +19,7 @@ __all__ = [
     "HANDOVER",
     "Assignment",
     "CheckpointFolder",
+    "Chronicle",
     "Executor",
     "Guard",
     "Handover",
@@ -37,6 +39,7 @@ __all__ = [
     "described",
     "holder_of",
     "keep_pick",
+    "noted",
     "prepare_worker",
     "read_pick",
     "read_run",

@@ -150,7 +150,7 @@ class RunFolder:
 def holder_of(folder: Path) -> int | None:
     """The process that has the run in a folder open; None where there is none, or it cannot be told."""
     try:
-        with os.fdopen(os.open(folder / ".lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "r") as lock:
+        with os.fdopen(os.open(folder / ".lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "r") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:

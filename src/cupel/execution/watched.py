@@ -174,6 +174,7 @@ class Watched:
         self, worker: Worker, order: dict[str, Any], *, vigil: Vigil, progress: Callable[[float], None] = lambda _: None
     ) -> dict[str, Any]:
         """What the worker says in the end; one that says nothing any more is ended."""
+        since = worker.n_printed_bytes
         try:
             worker.channel.send(order)
             while True:
@@ -186,7 +187,7 @@ class Watched:
                 elif message["is"] in ("made", "settled", "failed"):
                     return message
         except (EOFError, BrokenPipeError) as error:
-            raise self._explained(worker) from error
+            raise self._explained(worker, since) from error
         except BaseException:
             self._give_up()
             raise
@@ -196,10 +197,10 @@ class Watched:
             self._worker.end()
             self._worker = None
 
-    def _explained(self, worker: Worker) -> CupelError:
-        """Why a worker ended by itself, or by whose hand."""
+    def _explained(self, worker: Worker, since: int) -> CupelError:
+        """Why a worker ended by itself, or by whose hand; what it printed before its present order was about others."""
         code = worker.ended()
-        words = worker.last_words()
+        words = worker.last_words(since=since)
         is_for_memory = worker.was_ended_for_memory
         self._give_up()
         if is_for_memory:

@@ -73,10 +73,14 @@ class Worker:
         """Whether the kernel ended it, as far as can be known, since there was no memory left."""
         return self.process.poll() == -signal.SIGKILL and self.ended_for_memory.is_recent
 
-    def last_words(self) -> str:
-        """The end of what it and its libraries printed, on one line."""
-        self._words.seek(0, os.SEEK_END)
-        self._words.seek(max(0, self._words.tell() - N_LAST_WORDS))
+    @property
+    def n_printed_bytes(self) -> int:
+        """How much it and its libraries have printed. Nothing is sought meanwhile: the place to write at is shared with it."""
+        return os.fstat(self._words.fileno()).st_size
+
+    def last_words(self, *, since: int = 0) -> str:
+        """The end of what it and its libraries printed after so many bytes, on one line."""
+        self._words.seek(max(since, self.n_printed_bytes - N_LAST_WORDS))
         return " ".join(self._words.read().decode(errors="replace").split())
 
     def ended(self) -> int:

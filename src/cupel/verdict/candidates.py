@@ -63,7 +63,7 @@ def _facts(verdict: Verdict) -> str:
         ("1,000 rows", words.latency_words(pick.latency_thousand)),
         ("Size", words.size_words(pick.n_bytes)),
         ("Training", words.duration_words(pick.fit_seconds)),
-        ("Whole run", words.duration_words(verdict.seconds) if verdict.seconds else "–"),
+        ("Whole run", words.whole_words(verdict) if verdict.seconds else "–"),
     ]
     return '<dl class="facts">' + "".join(f"<div><dt>{escape(a)}</dt><dd>{escape(b)}</dd></div>" for a, b in facts) + "</dl>"
 
@@ -168,8 +168,9 @@ def _board_line(row: Mapping[str, Any], verdict: Verdict, scale: Any, style: str
         labels += tag("ensemble", "ensemble")
     name = f'<td class="name">{escape(row["name"])}{labels}</td>'
     if row["score"] is None:
-        reason = f'<td colspan="10">{tag(row["status"], "warning")} {escape(row["reason"])}</td>'
-        return f'<tr class="gone">{name}{reason}</tr>'
+        reason = f'<td colspan="6" data-value="">{tag(row["status"], "warning")} {escape(row["reason"])}</td>'
+        took = cell(_lost_words(row), "n", value=row["fit_seconds"])
+        return f'<tr class="gone">{name}{reason}{took}<td colspan="3" data-value=""></td></tr>'
     half = (row["high"] - row["low"]) / 2
     low, high = (words.written(row[end], resolution=half) for end in ("low", "high"))
     kind = " ".join(k for k, on in (("pick", row["name"] == verdict.pick.name), ("next-group", starts_group)) if on)
@@ -186,6 +187,12 @@ def _board_line(row: Mapping[str, Any], verdict: Verdict, scale: Any, style: str
         f"<td>{tag(row['status'], 'warning') if row['status'] != 'done' else ''}</td>",
     ]
     return f'<tr class="{kind}">{"".join(cells)}</tr>' if kind else f"<tr>{''.join(cells)}</tr>"
+
+
+def _lost_words(row: Mapping[str, Any]) -> str:
+    """What a candidate without a score took; of one that was never begun, also what it would have."""
+    took, needed = words.duration_words(row["fit_seconds"]), row.get("estimated_seconds")
+    return f"0 of about {words.duration_words(needed)}" if needed and not row["fit_seconds"] else took
 
 
 def cost_section(verdict: Verdict, trials: Sequence[Trial], *, timeline: Sequence[tuple[float, str, float]]) -> Section | None:

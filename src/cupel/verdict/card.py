@@ -144,8 +144,7 @@ def _training(verdict: Verdict) -> str:
         f"- **Where the data come from, and by which right they are used:** {NOT_GIVEN}",
         f"- **Division of rows:** {_inline(str(verdict.splits.get('scheme')))}, {verdict.splits.get('n_folds')} folds. "
         f"{_inline(str(verdict.splits.get('reason', '')))}",
-        f"- **Candidates tried:** {verdict.n_candidates}; **seed:** {verdict.seed}; "
-        f"**time:** {words.duration_words(verdict.seconds)}",
+        f"- **Candidates tried:** {verdict.n_candidates}; **seed:** {verdict.seed}; **time:** {words.whole_words(verdict)}",
     ]
     return "\n".join(lines) + "\n"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cupel.core.candidate import plain
 from cupel.core.finding import Finding
+from cupel.core.stopwatch import Spent
 from cupel.core.storage import finite
 from cupel.core.task import Task
 from cupel.evaluation import LabelScore
@@ -121,7 +122,8 @@ class Verdict:
     that are not significantly worse than the pick. `simplest` is the smallest of those no slower, or the pick. Margins are None
     where there is nothing else to compare with; `margin_over_single` is the ensemble's, packed or not,
     over `best_single`. `metrics` are all that fit the task, for the pick's own predictions.
-    `seconds_by_stage` says where the time went, in the order of the stages; after a resumption that of the last session.
+    `seconds_by_stage` says where the time went, in the order of the stages; that and `seconds` are of all
+    `n_parts` of a run that was stopped and gone on with.
     `labels` has the scores of each of several labels in the order of `task.classes`, and nothing for other tasks.
     `second_opinions` compare the leader with its runner-up, and the best deep with the best classical candidate, fold by fold.
     `nested` is how whole runs did on outer folds, where that was asked for.
@@ -165,6 +167,7 @@ class Verdict:
     seed: int = 0
     seconds: float = 0.0
     seconds_by_stage: Mapping[str, float] = field(default_factory=dict)
+    n_parts: int = 1
     importance: tuple[Mapping[str, Any], ...] = ()
     labels: tuple[LabelScore, ...] = ()
     nested: Nested | None = None
@@ -179,8 +182,7 @@ class Verdict:
     def completed(
         self,
         *,
-        seconds: float | None = None,
-        seconds_by_stage: Mapping[str, float] | None = None,
+        spent: Spent | None = None,
         seed: int | None = None,
         latency_ms: Mapping[str, float] | None = None,
         n_bytes: int | None = None,
@@ -197,11 +199,13 @@ class Verdict:
             n_bytes=self.pick.n_bytes if n_bytes is None else n_bytes,
         )
         rows = [{key: getattr(row, key) for key in ("name", "drop", "low", "high")} for row in importance]
+        spent = spent or Spent(seconds=self.seconds, by_stage=self.seconds_by_stage, n_parts=self.n_parts)
         return replace(
             self,
             pick=pick,
-            seconds=self.seconds if seconds is None else seconds,
-            seconds_by_stage=dict(seconds_by_stage or self.seconds_by_stage),
+            seconds=spent.seconds,
+            seconds_by_stage=dict(spent.by_stage),
+            n_parts=spent.n_parts,
             seed=self.seed if seed is None else seed,
             class_overlaps=tuple(plain(list(class_overlaps))) or self.class_overlaps,
             importance=tuple(sorted(rows, key=lambda row: -row["drop"])) or self.importance,
@@ -233,6 +237,7 @@ class Verdict:
             "n_dropped": self.n_dropped,
             "seconds": self.seconds,
             "seconds_by_stage": dict(self.seconds_by_stage),
+            "n_parts": self.n_parts,
             "latency_ms": {"one": self.pick.latency_one, "thousand": self.pick.latency_thousand},
             "bytes": self.pick.n_bytes,
             "task": plain(self.task),

@@ -305,8 +305,13 @@ def cost_words(verdict: Verdict) -> str:
     parts.append(f"trained in {duration_words(pick.fit_seconds)}")
     if verdict.seconds:
         share = f" ({share_words(verdict)})" if verdict.seconds_by_stage else ""
-        parts.append(f"the whole run took {duration_words(verdict.seconds)}{share}")
+        parts.append(f"the whole run took {whole_words(verdict)}{share}")
     return f"{', '.join(parts)}."
+
+
+def whole_words(verdict: Verdict) -> str:
+    """How long the run took, and in how many parts where it was stopped and gone on with."""
+    return duration_words(verdict.seconds) + (f" in {verdict.n_parts} parts" if verdict.n_parts > 1 else "")
 
 
 def share_words(verdict: Verdict) -> str:

@@ -8,7 +8,9 @@ for (const button of document.querySelectorAll("th button")) {
     for (const other of head.parentNode.children) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", ascending ? "ascending" : "descending");
     const value = (row) => {
-      const text = row.children[at].dataset.value ?? row.children[at].textContent;
+      let column = 0;
+      const cell = [...row.cells].find((each) => (column += each.colSpan) > at);
+      const text = cell.dataset.value ?? cell.textContent;
       return text === "" || Number.isNaN(Number(text)) ? text : Number(text);
     };
     const rows = [...body.rows].sort((a, b) => {

@@ -9,6 +9,7 @@ import pytest
 
 from cupel import evaluation
 from cupel.core.errors import DataError
+from cupel.core.stopwatch import Spent
 from cupel.core.task import TaskKind
 from cupel.core.trial import Ensemble, Status
 from cupel.verdict import Verdict, judge
@@ -83,7 +84,7 @@ def test_an_ensemble_that_is_not_packed_is_not_flattered_by_what_choosing_took_o
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_json_has_the_names_that_machines_read(kind: TaskKind) -> None:
-    facts = json.loads(json.dumps(verdict_on(kind).completed(seconds=3.0).to_json(), allow_nan=False))
+    facts = json.loads(json.dumps(verdict_on(kind).completed(spent=Spent(seconds=3.0, n_parts=1)).to_json(), allow_nan=False))
     assert set(facts) >= NAMES
     for contender in ("pick", "best_single", "ensemble", "best_classical", "constant"):
         assert {"name", "family", "score"} <= set(facts[contender])
@@ -103,9 +104,17 @@ def test_the_same_run_gives_the_same_words_and_numbers(kind: TaskKind) -> None:
     assert first_facts == second_facts
 
 
+def test_of_a_run_that_was_gone_on_with_all_its_time_is_told_and_in_how_many_parts() -> None:
+    verdict = verdict_on(TaskKind.BINARY)
+    words = [" ".join(str(verdict.completed(spent=Spent(seconds=190.0, n_parts=n))).split()) for n in (1, 3)]
+    assert "the whole run took 3 min 10 s." in words[0]
+    assert "the whole run took 3 min 10 s in 3 parts." in words[1]
+    assert verdict.completed(spent=Spent(seconds=190.0, n_parts=3)).to_json()["n_parts"] == 3
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_words_fit_a_terminal(kind: TaskKind) -> None:
-    lines = str(verdict_on(kind).completed(seconds=61.0)).splitlines()
+    lines = str(verdict_on(kind).completed(spent=Spent(seconds=61.0, n_parts=1))).splitlines()
     assert len(lines) <= 25
     assert max(len(line) for line in lines) <= 92
 

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cupel.core.stopwatch import Spent
 from cupel.core.task import ROW_KINDS, TaskKind
-from cupel.core.trial import Ensemble
+from cupel.core.trial import Ensemble, Status
 from cupel.verdict import Exhibits, judge, leaderboard_csv, model_card, write_report
 from cupel.verdict.leaderboard import COLUMNS
 from cupel.verdict.tests.verdict_examples import (
@@ -51,7 +52,7 @@ def example(kind: TaskKind, *, n_rows: int = 200, n_candidates: int = 6, n_class
     select = always(trials, ensemble)
     verdict = judge(trials, ensemble, dataset=dataset, splits=splits, findings=make_findings(), select=select, leader=ensemble)
     drops = [SimpleNamespace(name=c.name, drop=0.1, low=0.05, high=0.15) for c in dataset.schema.features]
-    return dataset, trials, ensemble, verdict.completed(seconds=12.0, importance=drops)
+    return dataset, trials, ensemble, verdict.completed(spent=Spent(seconds=12.0, n_parts=1), importance=drops)
 
 
 def page_of(tmp_path: Path, found: Any, **options: Any) -> str:
@@ -205,6 +206,39 @@ def test_a_hundred_candidates_stay_under_one_and_a_half_megabytes(tmp_path: Path
 def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:
     pages = [page_of(tmp_path, (d, t, e, dataclasses.replace(v, machine={}))) for d, t, e, v in [example(TaskKind.BINARY)] * 2]
     assert pages[0] == pages[1]
+
+
+def test_who_gave_no_score_is_told_with_reason_remedy_and_cost(tmp_path: Path) -> None:
+    dataset, trials, ensemble, _ = example(TaskKind.BINARY)
+    failed = dataclasses.replace(trials[-1], lost_seconds=83.0)
+    reason = "it needs about 200 s and 9 s were left; give the run more time with --time."
+    never = dataclasses.replace(failed_trial("late", "MLP", reason), status=Status.SKIPPED, estimated_seconds=200.0)
+    verdict = judge(
+        (*trials[:-1], failed, never),
+        ensemble,
+        dataset=dataset,
+        splits=make_splits(dataset),
+        findings=(),
+        select=always(trials, ensemble),
+        leader=ensemble,
+    )
+    board = page_of(tmp_path, (dataset, trials, ensemble, verdict)).partition('id="leaderboard"')[2].partition("</section>")[0]
+    gone = [re.sub(r"<[^>]+>", " ", line).split() for line in re.findall(r'<tr class="gone">.*?</tr>', board)]
+    assert " ".join(gone[0]).endswith(f"failed {failed.reason} 1 min 23 s")
+    assert " ".join(gone[1]).endswith(f"skipped {reason} 0 of about 3 min 20 s")
+    read = {row["name"]: row for row in csv.DictReader(io.StringIO(leaderboard_csv(verdict.leaderboard)))}
+    assert read[failed.candidate.name]["fit_seconds"] == "83.0"
+    assert (read["late"]["fit_seconds"], read["late"]["estimated_seconds"]) == ("0.0", "200.0")
+
+
+def test_every_line_of_the_leaderboard_is_as_wide_as_its_head(tmp_path: Path) -> None:
+    """Else sorting by a column finds no cell there."""
+    board = page_of(tmp_path, example(TaskKind.BINARY)).partition('id="leaderboard"')[2].partition("</section>")[0]
+    spans = [
+        sum(int(span or 1) for span in re.findall(r'<t[dh](?: colspan="(\d+)"|[ >])', line))
+        for line in re.findall(r"<tr.*?</tr>", board)
+    ]
+    assert set(spans) == {11}
 
 
 def test_leaderboard_has_all_candidates_best_first_and_failures_last() -> None:
