@@ -195,7 +195,7 @@ def edited(given: dict[str, Any]) -> dict[str, Any]:
     ("change", "told"),
     [
         (without_a_row, "rows were 120, are 119"),
-        (renamed, "columns no longer there: 'word'; new columns: 'text'"),
+        (renamed, "the data have columns no longer: 'word'; the data have new columns: 'text'"),
         (edited, "other cells in: 'x'"),
     ],
 )

@@ -345,7 +345,8 @@ def refusal_of(table: Path, run: Path, error: BaseException) -> dict[str, Any]:
 
 def test_a_refit_of_what_saw_all_rows_is_refused(tmp_path: Path) -> None:
     for is_packed in (False, True):
-        (tmp_path / "verdict.json").write_text(json.dumps({"promises": {"rows": {"is_packed": is_packed}}}))
+        facts = {"words": "", "metric": "rmse", "higher_is_better": False, "fingerprint": "", "pick": {}}
+        (tmp_path / "verdict.json").write_text(json.dumps({**facts, "promises": {"rows": {"is_packed": is_packed}}}))
         if is_packed:
             with pytest.raises(UsageError, match="larger than memory"):
                 refitting._demand_known_rows(tmp_path)
@@ -410,6 +411,6 @@ def test_what_needs_all_rows_of_a_table_that_does_not_fit_is_refused_before_it_i
     monkeypatch.setattr(refitting, "Predictor", SimpleNamespace(load=lambda path: None))
     monkeypatch.setattr(refitting, "_demand_known_rows", lambda folder: None)
     with pytest.raises(UsageError, match="it is read whole by a refit"):
-        refitting._planned(tmp_path / "run", str(table), warm=False, observer=None, stopwatch=None)  # type: ignore[arg-type]
+        refitting._planned(tmp_path / "run", str(table), warm=False, limits=None, observer=None, stopwatch=None)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="it is compared whole"):
         look.look(str(table), "y", settings=Settings(sample=N_SAMPLE), against=str(table))

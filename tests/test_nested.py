@@ -193,6 +193,7 @@ def test_an_outer_fold_whose_score_is_not_defined_is_finished_all_the_same(finis
     problem = understand(plain(), "y", settings=QUICK)
     done = Nesting.of(problem, finished.folder, effort=Effort.QUICK)
     nesting = Nesting.of(problem, tmp_path, effort=Effort.QUICK)
+    (tmp_path / "nested" / "1").mkdir(parents=True)
     kept = done.kept(done.folds[0])
     assert kept is not None
     nesting.keep(nesting.folds[0], replace(kept, run=replace(kept.run, score=float("nan"))))

@@ -115,9 +115,7 @@ def fit(
                 problem, folder, strategy, guard, budget=own, deadline=until, observer=told, stopwatch=stopwatch
             )
             _keep_study(folder, tried, ground=ground, observer=observer)
-            trials = [each.trial for each in tried]
-            if interruption.is_asked and not any(trial.is_usable for trial in trials):
-                raise InterruptedRunError(f"interrupted before there was a model; `cupel resume {folder.path}` goes on.")
+            trials = _demand_model([each.trial for each in tried], folder, is_interrupted=interruption.is_asked)
             kept = _seconds_to_conclude(problem, budget, trials)
             with stopwatch.stage(NESTED) if nesting.folds else nullcontext():
                 nested = nesting.carried_out(
@@ -126,6 +124,17 @@ def fit(
                 )  # fmt: skip
             beside = Beside(promises=promises, nested=nested)
             return conclude(problem, folder, trials, deadline=deadline, observer=told, stopwatch=stopwatch, beside=beside)
+
+
+def _demand_model(trials: list[Trial], folder: execution.RunFolder, *, is_interrupted: bool) -> list[Trial]:
+    """The trials, one of which must be usable where the run was interrupted.
+
+    Raises:
+        InterruptedRunError: none is.
+    """
+    if is_interrupted and not any(trial.is_usable for trial in trials):
+        raise InterruptedRunError(f"interrupted before there was a model; `cupel resume {folder.path}` goes on.")
+    return trials
 
 
 def _demand_disk(problem: Problem, folder: Path, limits: Limits) -> None:

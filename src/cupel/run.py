@@ -179,6 +179,7 @@ class Run:
             DataError: it cannot be read.
         """
         target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(target, self._content("model.cupel"))
         return target
 

@@ -258,7 +258,7 @@ def _changes(known: Any, now: Any) -> list[str]:
         return []
     before, after = known["columns"], now["columns"]
     found = {
-        "columns no longer there": [name for name in before if name not in after],
+        "columns no longer": [name for name in before if name not in after],
         "new columns": [name for name in after if name not in before],
     }
     rows = []
@@ -266,7 +266,7 @@ def _changes(known: Any, now: Any) -> list[str]:
         rows = [f"rows were {known.get('rows')}, are {now.get('rows')}"]
     else:
         found["other cells in"] = [name for name in before if name in after and before[name] != after[name]]
-    return [*(f"{what}: {_listed(names)}" for what, names in found.items() if names), *rows]
+    return [*(f"the data have {what}: {_listed(names)}" for what, names in found.items() if names), *rows]
 
 
 def _listed(names: Sequence[Any]) -> str:

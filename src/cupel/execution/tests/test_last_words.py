@@ -32,7 +32,8 @@ def test_what_earlier_candidates_printed_is_not_quoted(monkeypatch: pytest.Monke
     worker._words = tempfile.TemporaryFile()  # noqa: SIM115 as long as the worker
     worker._words.write(b"LightGBM warns of nothing\n")
     worker._words.flush()
-    worker.channel, worker.process = Crashing(worker._words), SimpleNamespace(wait=lambda: -11, poll=lambda: -11)
+    worker.channel, worker.process = Crashing(worker._words), SimpleNamespace(poll=lambda: -11)
+    worker.ended = lambda: -11
     watched = object.__new__(Watched)
     monkeypatch.setattr(watched, "_give_up", lambda: None)
     vigil: Any = SimpleNamespace(look=lambda _: None)
