@@ -32,22 +32,20 @@ import polars
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+import fuzzing_runs as runs
 import packed_examples as examples
 from cupel import data
 from cupel.cli.predictions import written
 from cupel.core import registry
-from cupel.core.errors import CupelError
 from cupel.core.foreign_graphs import fault_of
 from cupel.core.plain_yaml import parsed_yaml, yaml_of
 from cupel.core.recipe import Recipe
 from cupel.core.restoring import restored
 from cupel.core.settings import Settings
-from cupel.core.storage import npy
 from cupel.core.untrusted import parsed_array, parsed_json
-from cupel.execution import Journal, UnitStore, read_pick, read_run
-from cupel.execution.units import UnitFiles
 from cupel.serving import load
 from cupel.verdict import leaderboard_csv
+from fuzzing_runs import refused_at_most
 
 Case = Callable[[Any, Path], None]
 N_IN_A_CHUNK = 250
@@ -117,17 +115,6 @@ def _npz() -> bytes:
     return stream.getvalue()
 
 
-def _unit() -> UnitFiles:
-    return UnitFiles(
-        rows=np.array([1, 3]),
-        predictions=np.array([[0.25], [0.75]]),
-        golden=np.array([[0.5]]),
-        model=examples.unit(2)[0],
-        facts={"fold": 2, "seconds": 1.5, "curve": {"train_loss": [1.0, 0.5]}},
-        weights={"layer": np.ones((2, 2), np.float32)},
-    )
-
-
 @st.composite
 def damaged(draw: Any, content: bytes) -> bytes:
     """Bytes with a few of them changed, cut out or put in."""
@@ -158,14 +145,6 @@ def replaced(draw: Any, plain: Any) -> Any:
     if isinstance(plain, dict) and draw(st.booleans()):
         return {**plain, draw(st.text(max_size=8)): draw(PLAIN)}
     return draw(PLAIN)
-
-
-def refused_at_most(act: Callable[[], Any], *also: type[Exception]) -> Any:
-    """What an act gives, or None where it raises an error of Cupel's, or one of those named."""
-    try:
-        return act()
-    except (CupelError, *also):
-        return None
 
 
 def read_a_table(given_: tuple[str, bytes], folder: Path) -> None:
@@ -223,53 +202,11 @@ def predict_rows(rows: Mapping[str, list[Any]], folder: Path) -> None:
         refused_at_most(lambda: predictor().predict(record))
 
 
-def read_a_run(content: bytes, folder: Path) -> None:
-    """Any `run.yaml`, and what it holds of settings."""
-    (folder / "run.yaml").write_bytes(content)
-    asked = refused_at_most(lambda: read_run(folder))
-    if asked is not None:
-        refused_at_most(lambda: Settings.from_plain(asked["settings"]))
-
-
 def read_settings(plain: Any, folder: Path) -> None:
     """Any settings, recipes and configs."""
     del folder
     for kind in (Settings, Recipe):
         refused_at_most(lambda kind=kind: restored(kind, plain, what="it"))  # type: ignore[misc]
-
-
-def read_a_pick(content: bytes, folder: Path) -> None:
-    """Any `pick.json` beside arrays that fit."""
-    (folder / "pick.json").write_bytes(content)
-    (folder / "rows.npy").write_bytes(npy(np.zeros((3, 2), np.uint64)))
-    (folder / "out_of_fold.npy").write_bytes(npy(np.zeros((3, 1))))
-    refused_at_most(lambda: read_pick(folder))
-
-
-def read_a_journal(content: bytes, folder: Path) -> None:
-    """Any journal: what is appended to it is read again."""
-    path = folder / "journal.jsonl"
-    path.write_bytes(content)
-    journal = Journal(path)
-    n_before = len(list(journal.read()))
-    journal.append("checked", number=7)
-    records = list(journal.read())
-    assert len(records) == n_before + 1
-    assert records[-1]["number"] == 7
-
-
-def read_a_unit(given_: tuple[str, bytes], folder: Path) -> None:
-    """A unit in which one file is something else, and `unit.json` agrees."""
-    name, content = given_
-    store = UnitStore(folder)
-    store.save("k", _unit())
-    facts = json.loads((folder / "k" / "unit.json").read_text())
-    (folder / "k" / name).write_bytes(content)
-    if name != "unit.json":
-        facts["files"][name] = hashlib.sha256(content).hexdigest()
-        (folder / "k" / "unit.json").write_text(json.dumps(facts))
-    store.load("k")
-    store.weights("k")
 
 
 def read_plain_values(content: bytes, folder: Path) -> None:
@@ -313,27 +250,19 @@ def _plain_of(name: str) -> Any:
     return json.loads(members()[name])
 
 
-def _pick() -> bytes:
-    member = {"candidate": {"name": "MLP-1"}, "weight": 1.0, "units": ["abc", "def"]}
-    return json.dumps({"name": "MLP-1", "members": [member]}).encode()
-
-
-def _journal() -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        journal = Journal(Path(folder) / "journal.jsonl")
-        for number in range(3):
-            journal.append("started", candidate=f"MLP-{number}", folds=[0, 1])
-        return (Path(folder) / "journal.jsonl").read_bytes()
-
-
-def _unit_contents() -> dict[str, bytes]:
-    with tempfile.TemporaryDirectory() as folder:
-        UnitStore(Path(folder)).save("k", _unit())
-        return {path.name: path.read_bytes() for path in (Path(folder) / "k").iterdir()}
-
-
-RUN = {"target": "y", "settings": {"seed": 0, "drop": ["a"]}, "fingerprint": "abc", "version": "1", "source": "a.csv"}
 SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".xlsx", ".sqlite", ".db", ".npz", ".gz")
+
+
+def _told(contents: Mapping[str, bytes]) -> Callable[[str], st.SearchStrategy[Any]]:
+    """By a file's name, the name and what else may stand in it."""
+
+    def strategy(name: str) -> st.SearchStrategy[Any]:
+        others = damaged(contents[name]) | st.binary(max_size=300)
+        if name.endswith(".json"):
+            others |= replaced(json.loads(contents[name])).map(lambda plain: json.dumps(plain).encode())
+        return st.tuples(st.just(name), others)
+
+    return strategy
 
 
 def cases() -> dict[str, tuple[st.SearchStrategy[Any], Case]]:
@@ -343,7 +272,7 @@ def cases() -> dict[str, tuple[st.SearchStrategy[Any], Case]]:
     rewritten = st.sampled_from(("manifest.json", "schema.json", "golden.json", "facts.json")).flatmap(
         lambda name: st.tuples(st.just(name), replaced(_plain_of(name)))
     )
-    unit = _unit_contents()
+    unit, run, final_fit = runs.unit_contents(), runs.run_contents(), runs.final_fit_contents()
     unit_file = st.sampled_from(sorted(unit)).flatmap(lambda name: st.tuples(st.just(name), damaged(unit[name]) | st.binary()))
     rows = st.fixed_dictionaries({name: st.lists(CELLS, max_size=4) for name in examples.RAW}).filter(lambda r: any(r.values()))
     texts = st.text(max_size=12) | st.sampled_from(["=1+1", "+x", "-x", "@x", " =x", "\t=x", "\u3000=x", "＝x", "-5", "\r=x"])
@@ -354,11 +283,22 @@ def cases() -> dict[str, tuple[st.SearchStrategy[Any], Case]]:
         "rewritten artifacts": (rewritten, open_a_rewritten_artifact),
         "graphs": (damaged(examples.unit(2)[0]), follow_a_graph),
         "rows": (rows, predict_rows),
-        "runs": (damaged(yaml_of(RUN).encode()) | replaced(RUN).map(lambda plain: yaml_of(plain).encode()), read_a_run),
+        "runs": (
+            damaged(yaml_of(runs.RUN).encode()) | replaced(runs.RUN).map(lambda plain: yaml_of(plain).encode()),
+            runs.read_a_run,
+        ),
         "settings": (replaced(Settings().to_plain()) | PLAIN, read_settings),
-        "picks": (damaged(_pick()) | replaced(json.loads(_pick())).map(lambda plain: json.dumps(plain).encode()), read_a_pick),
-        "journals": (damaged(_journal()) | st.binary(), read_a_journal),
-        "units": (unit_file, read_a_unit),
+        "picks": (
+            damaged(runs.a_pick()) | replaced(json.loads(runs.a_pick())).map(lambda plain: json.dumps(plain).encode()),
+            runs.read_a_pick,
+        ),
+        "journals": (damaged(runs.a_journal()) | st.binary(), runs.read_a_journal),
+        "units": (unit_file, runs.read_a_unit),
+        "records": (st.lists(replaced(runs.STARTED), max_size=3), runs.read_the_records),
+        "final fits": (st.sampled_from(("facts.json", "refused.json")).flatmap(_told(final_fit)), runs.read_a_final_fit),
+        "run folders": (st.sampled_from(sorted(run)).flatmap(_told(run)), runs.open_a_run),
+        "checkpoints": (st.tuples(st.binary() | damaged(runs.checkpoint()), st.binary()), runs.read_a_checkpoint),
+        "prepared rows": (st.binary() | replaced(runs.rows_state()).map(lambda plain: json.dumps(plain).encode()), runs.go_on),
         "plain values": (st.binary(max_size=300) | TABLE_TEXT.map(lambda text: text.encode()), read_plain_values),
         "yaml": (PLAIN, write_plain_values),
         "exports": (named, write_a_table),

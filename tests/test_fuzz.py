@@ -10,7 +10,7 @@ from cupel.core.errors import ArtifactError
 from cupel.core.schema import Schema
 
 CASES = ("tables", "artifacts", "rewritten artifacts", "graphs", "rows", "runs", "settings", "picks", "journals", "units",
-         "plain values", "yaml", "exports")  # fmt: skip
+         "records", "final fits", "run folders", "checkpoints", "prepared rows", "plain values", "yaml", "exports")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CASES)

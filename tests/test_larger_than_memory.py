@@ -273,7 +273,7 @@ def test_a_damaged_final_fit_counts_as_none(table: Path, tmp_path: Path) -> None
     assert all_rows._facts(folder) == {}
     judged.write_bytes(content)
     assert all_rows._facts(folder)["key"] == facts["key"]
-    for harm in ({"n_pieces": "many"}, {"n_pieces": 10**400}, {"rows": 5}, unjudged, {"share": None}):
+    for harm in ({"n_pieces": "many"}, {"n_pieces": 10**400}, {"rows": 5}, unjudged, {"share": None}, {"given": 10**400}):
         (folder / "facts.json").write_text(json.dumps({**facts, **harm}))
         assert all_rows.settled(problem, tmp_path, model=b"model").model == b"model"
 

@@ -36,7 +36,7 @@ PASSES = 1.6
 ROWS_AT_ONCE, FEWEST_JUDGED, SECONDS_A_JUDGED_ROW = 20_000, 100, 6e-5
 """Of a piece; all pieces have far fewer."""
 DTYPES = {"numbers": (np.float64, 2), "codes": (np.int32, 2), "answers": (np.float64, 1), "marks": (np.float64, 1)}
-_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -244,6 +244,7 @@ def _is_complete(facts: Any, folder: Path) -> bool:
     counts = (facts["n_pieces"], *(facts["rows"][name] for name in ("trained", "stopped", "judged")))
     kinds = {"candidate": str, "cut_short": bool, "share": int | float, "given": int | float | None}
     are_plain = all(isinstance(facts[name], kind) for name, kind in kinds.items())
+    are_plain = are_plain and all(math.isfinite(facts[name] or 0.0) for name in ("share", "given"))
     if not are_plain or any(type(count) is not int or count < 1 for count in counts):
         return False
     return bool(digests_of(folder, n_pieces=facts["n_pieces"]) == facts["sha256"])

@@ -35,7 +35,7 @@ ROWS, STATE = "rows", "written"
 STORES = ("train", "train_target", "stop", "stop_target")
 PARTS = ("numbers", "codes", "answers", "marks")
 """Of the rows that judge, a file each for every piece: what a graph reads, the truth, and the mark that a row or group has."""
-_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError)
 
 
 class RowFiles:

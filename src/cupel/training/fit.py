@@ -115,7 +115,10 @@ def fit_stored(
 def _kept_pace(pace: Pace, n_rows: int, checkpoints: Checkpoints | None) -> Pace:
     """The pace that an earlier process began with, whatever time is left now; else this one, written down."""
     content = None if checkpoints is None else checkpoints.load("pace")
-    kept = None if content is None else json.loads(content)
+    try:
+        kept = None if content is None else json.loads(content)
+    except (ValueError, RecursionError):  # a stranger's
+        kept = None
     slowest = pace_for_many(Recipe(batch_size=pace.batch_size), n_rows, most_samples=math.inf)
     match kept:
         case {"batch_size": pace.batch_size, "n_steps": int(n_steps), "n_epochs": int(n_epochs)} if (

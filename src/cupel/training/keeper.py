@@ -14,6 +14,8 @@ from torch import Tensor
 from cupel.core.checkpoints import Checkpoints
 from cupel.core.keeping import Rhythm
 
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+
 
 @dataclass(eq=False)
 class Keeper:
@@ -45,12 +47,16 @@ class Keeper:
         self._rhythm.written(since=started)
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """What was written down last; None where nothing was."""
+        """What was written down last; None where nothing was, or a stranger has written something else."""
+        from safetensors import SafetensorError
         from safetensors.torch import load
 
         content = None if self.checkpoints is None else self.checkpoints.load(self.name)
         if content is None:
             return None
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        facts: dict[str, Any] = json.loads(header["__metadata__"]["facts"])
-        return load(content), facts
+        try:
+            header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+            facts = json.loads(header["__metadata__"]["facts"])
+            return (load(content), facts) if isinstance(facts, dict) else None
+        except (SafetensorError, *_DAMAGED):
+            return None

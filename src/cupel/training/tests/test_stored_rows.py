@@ -142,7 +142,7 @@ def test_wide_rows_are_held_in_short_pieces(tmp_path: Path) -> None:
     assert stack._rows_of_a_piece == 200
 
 
-@pytest.mark.parametrize("kept", ['{"batch_size": 256, "n_steps": 10000000000, "n_epochs": 20}', "[]", '{"n_steps": 1}'])
+@pytest.mark.parametrize("kept", ['{"batch_size": 256, "n_steps": 10000000000, "n_epochs": 20}', "[]", "{", '{"n_steps": 1}'])
 def test_a_pace_that_nobody_wrote_is_not_believed(kept: str, tmp_path: Path) -> None:
     unit = replace(stored_unit(tmp_path, "binary"), checkpoints=Ending({"pace": kept.encode()}))
     fitted = training.fit_stored(TINY, unit, config=NetworkConfig(), recipe=Recipe(), task=BINARY)
