@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel import all_rows, data, ensembling, evaluation, execution, packing, trust, unsealing, verdict
+from cupel import all_rows, data, ensembling, evaluation, execution, packing, strangers, trust, unsealing, verdict
 from cupel.core.budget import Deadline
 from cupel.core.dataset import Dataset
 from cupel.core.errors import NoModelError
@@ -45,7 +45,7 @@ OCCLUSION_SECONDS = 4.0
 SHARE_TO_CHOOSE, FEWEST_TO_CHOOSE, LOOKS_TO_CHOOSE = 0.25, 500, 25
 """Of the time that is left; an ensemble is chosen on so many rows at least; and to choose one greedily about so many times the
 scores of all candidates are asked for."""
-SHARE_FOR_CORRECTIONS = 0.25
+SHARE_FOR_CORRECTIONS, SHARE_FOR_MEAN = 0.25, 0.1
 MIN_CORRECTIONS = 10
 MAX_DOUBT = 0.1
 """The ensemble is packed only where the probability that it is worse than its best member is below this."""
@@ -126,7 +126,19 @@ def proven(
         pick, calibration = trust.calibrated(problem, packed(judged, leader, usable=usable), score=scorer(problem))
         uncertainty = trust.uncertainty_of(problem, pick)
         made = trust.promises(problem, pick, uncertainty=uncertainty, calibration=calibration)
-    return Proven(pick=pick, verdict=replace(judged, promises=made), uncertainty=uncertainty)
+    with stopwatch.stage("proving"):
+        packed_score = _score_of_packed(problem, folder, pick, judged.pick.score, seconds=SHARE_FOR_MEAN * deadline.remaining)
+    promises = trust.joined(packed_score, made)
+    return Proven(pick=pick, verdict=replace(judged, promises=promises), uncertainty=uncertainty)
+
+
+def _score_of_packed(
+    problem: Problem, folder: execution.RunFolder, pick: Ensemble, score: verdict.Score, *, seconds: float
+) -> dict[str, Any]:
+    """What is to be expected of the mean of the folds' models, where that is what is packed."""
+    if problem.whole is not None:
+        return {}
+    return strangers.score_of_packed(problem, pick, score, model=folder.units.model, seconds=seconds)
 
 
 def _with_doubts(problem: Problem, judged: verdict.Verdict, pick: Ensemble) -> tuple[Finding, ...]:

@@ -106,7 +106,8 @@ class Family:
     but their blocks: built with more outputs, they are parts of a network that reads several modalities.
     `trunk` are the beginnings of the names of those weights of a network that make features, so that another run can start from
     them; empty where nothing can. `fit_stored` learns from rows that are not in memory at once, for families that train
-    themselves; None where it cannot. One that `remembers` builds networks that look their training rows up to predict.
+    themselves; None where it cannot. One that `remembers` builds networks that look their training rows up to predict. To one
+    that `only_stops_by_them` its stop rows say when training ends, and teach nothing; of networks that is known.
     """
 
     name: str
@@ -123,6 +124,7 @@ class Family:
     folds_apart: bool = False
     joins: bool = False
     remembers: bool = False
+    only_stops_by_them: bool = False
     trunk: tuple[str, ...] = ()
     fit_stored: FitStored | None = None
     fit: FitFunction | None = None
@@ -132,6 +134,11 @@ class Family:
     def learns_in_pieces(self) -> bool:
         """Whether it can learn from rows that are not in memory at once."""
         return self.fit_stored is not None or (self.build is not None and not self.remembers)
+
+    @property
+    def spares_stop_rows(self) -> bool:
+        """Whether its models are strangers to their stop rows, but for when their training ended."""
+        return self.build is not None or self.only_stops_by_them
 
     @property
     def least_share(self) -> float:

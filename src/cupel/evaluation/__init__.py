@@ -24,6 +24,7 @@ from cupel.evaluation.importance import Importance, permutation_importance
 from cupel.evaluation.intervals import Beside, Difference, Interval, interval, paired_difference, table
 from cupel.evaluation.label_scores import LabelScore, co_occurrence, label_scores
 from cupel.evaluation.learning_curve import FEWEST_SIZES, Doubling, doubling
+from cupel.evaluation.mean_gain import gain_of_mean
 from cupel.evaluation.metric import Metric
 from cupel.evaluation.metrics import METRICS, fitting, metric_named
 from cupel.evaluation.occlusion import Occlusion, occluded
@@ -77,6 +78,7 @@ __all__ = [
     "doubling",
     "doubtful_targets",
     "fitting",
+    "gain_of_mean",
     "held",
     "holm",
     "interval",

@@ -122,6 +122,7 @@ def plain_text(verdict: Verdict) -> str:
         ("Pick", pick_words(verdict)),
         ("Ensemble", ensemble_words(verdict)),
         ("Expect", f"{expectation(verdict)} {optimism_words(verdict)}"),
+        ("Packed", packed_words(verdict)),
         ("Nested", nested_line(verdict)),
         ("Labels", label_words(verdict)),
         ("Deep", verdict.worth_it),
@@ -189,6 +190,22 @@ def prefer_words(verdict: Verdict) -> str:
 def expectation(verdict: Verdict) -> str:
     """The score to expect on new rows."""
     return f"{verdict.metric_label} {interval_words(verdict.pick.score)} on new rows of the same kind."
+
+
+def packed_words(verdict: Verdict) -> str:
+    """The score to expect of the mean of the folds' models, where two of them have judged the same rows."""
+    found = verdict.promises.get("packed")
+    if not found:
+        return ""
+    half = (found["high"] - found["low"]) / 2
+    estimate, low, high = (written(found[end], resolution=half) for end in ("estimate", "low", "high"))
+    half = (found["gain_high"] - found["gain_low"]) / 2
+    gain, gain_low, gain_high = (signed(found[end], resolution=half) for end in ("gain", "gain_low", "gain_high"))
+    return (
+        f"The mean of the {found['n_models']} models of the folds, of which that score is one at a time. The mean gains {gain} "
+        f"({gain_low} to {gain_high}), as {found['n_rows']:,} rows show that two had not seen: expect {estimate} "
+        f"({low} to {high}) of it."
+    )
 
 
 def nested_line(verdict: Verdict) -> str:

@@ -328,5 +328,6 @@ spec = Family(
     cost=cost,
     is_deep=True,
     on_request=True,
+    only_stops_by_them=True,
     fit=fit,
 )

@@ -284,5 +284,6 @@ spec = Family(
     cost=cost,
     is_deep=True,
     on_request=True,
+    only_stops_by_them=True,
     fit=fit,
 )

@@ -1,0 +1,107 @@
+"""Rows that two models of a pick had not seen: what they say of them together shows what packing their mean is worth."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cupel import evaluation, packing, trust
+from cupel.core.feeds import feeds_of
+from cupel.core.trial import Ensemble, Trial
+from cupel.problem import Problem
+from cupel.verdict import Score
+
+Array = NDArray[Any]
+FEWEST_ROWS, MOST_ROWS_OF_A_FOLD = 100, 4000
+
+
+@dataclass(frozen=True, eq=False)
+class _Second:
+    """What a second model of each member says, the model's fold by row, -1 where there is none."""
+
+    said: list[Array]
+    fold: NDArray[np.int64]
+
+
+def score_of_packed(
+    problem: Problem, pick: Ensemble, score: Score, *, model: Callable[[str], bytes], seconds: float = math.inf
+) -> dict[str, Any]:
+    """What is to be expected of the mean of the folds' models, which is packed, where `score` is theirs one by one.
+
+    A fold's stop rows taught its model nothing, and the models of other folds judge them too: these are the strangers. `model`
+    gives a unit's model by its key. Nothing where the folds are repeated, one row has several answers, every family learns from
+    its stop rows in the end, or rows are too few.
+    """
+    owner = problem.splits.parts
+    spared = [place for place, member in enumerate(pick.members) if _spares_stop_rows(problem, member)]
+    if len(problem.splits.folds) < 2 or owner.shape[1] > 1 or not spared or not trust.is_judged_row_by_row(problem, pick):
+        return {}
+    second = _second_models(problem, pick, spared, model=model, seconds=seconds)
+    rows = np.flatnonzero((second.fold >= 0) & (owner[:, 0] >= 0) & np.isfinite(pick.out_of_fold).all(axis=1))
+    if len(rows) < FEWEST_ROWS:
+        return {}
+    first = [_predictions(member)[rows] for member in pick.members]
+    other = [said[rows] for said in second.said]
+    pairs = owner[rows, 0] * len(problem.splits.folds) + second.fold[rows]
+    metric = evaluation.metric_named(problem.task.metric, problem.task).within(pairs[:, None])
+    found = evaluation.gain_of_mean(
+        metric,
+        problem.target[rows],
+        (pick.rule.apply(first), pick.rule.apply(other)),
+        pick.rule.apply([(one + two) / 2 for one, two in zip(first, other, strict=True)]),
+        n_models=len(problem.splits.folds),
+        groups=None if problem.splits.groups is None else problem.splits.groups[rows],
+        seed=problem.settings.seed,
+    )
+    return _told(problem, found, score, sign=metric.sign, n_rows=len(rows))
+
+
+def _spares_stop_rows(problem: Problem, member: Trial) -> bool:
+    """Whether stop rows only end its training, and all its folds' models are there."""
+    family = next((family for family in problem.families if family.name == member.candidate.family), None)
+    return family is not None and family.spares_stop_rows and len(member.units) == len(problem.splits.folds)
+
+
+def _second_models(
+    problem: Problem, pick: Ensemble, spared: Sequence[int], *, model: Callable[[str], bytes], seconds: float
+) -> _Second:
+    """Members that learn from their stop rows say the same again; so does everything beyond the time."""
+    said = [_predictions(member).copy() for member in pick.members]
+    fold_of = np.full(problem.dataset.n_samples, -1, np.int64)
+    started, generator = time.monotonic(), np.random.default_rng(problem.settings.seed)
+    for number, fold in enumerate(problem.splits.folds):
+        if number and (time.monotonic() - started) * (number + 1) / number > seconds:
+            break
+        rows = fold.stop[fold_of[fold.stop] < 0]
+        if len(rows) > MOST_ROWS_OF_A_FOLD:
+            rows = np.sort(generator.choice(rows, MOST_ROWS_OF_A_FOLD, replace=False))
+        if not len(rows):
+            continue
+        feeds = feeds_of(problem.dataset, rows, problem.inputs)
+        for place in spared:
+            unit = next(unit for unit in pick.members[place].units if unit.fold == fold.index)
+            said[place][rows] = packing.run(packing.session(model(unit.key)), feeds)
+        fold_of[rows] = fold.index
+    return _Second(said, fold_of)
+
+
+def _predictions(member: Trial) -> Array:
+    assert member.out_of_fold is not None, "only usable trials are picked"
+    return member.out_of_fold
+
+
+def _told(problem: Problem, gain: evaluation.Difference, score: Score, *, sign: float, n_rows: int) -> dict[str, Any]:
+    """The gain added to the score, their uncertainties as of two things that do not depend on one another."""
+    own = [sign * end for end in (score.estimate, *sorted((score.low, score.high), key=lambda end: sign * end))]
+    estimate = own[0] + gain.estimate
+    low = estimate - math.hypot(own[0] - own[1], gain.estimate - gain.low)
+    high = estimate + math.hypot(own[2] - own[0], gain.high - gain.estimate)
+    low, high = sorted((sign * low, sign * high))
+    told = {"estimate": sign * estimate, "low": low, "high": high, "n_models": len(problem.splits.folds), "n_rows": n_rows}
+    return {"packed": {**told, "gain": gain.estimate, "gain_low": gain.low, "gain_high": gain.high}, "words": []}

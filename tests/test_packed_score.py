@@ -1,0 +1,64 @@
+"""What is packed is the mean of the folds' models: what to expect of it, and whether that holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cupel import ensembling, execution, making, packing, strangers
+from cupel.core import registry
+from cupel.core.budget import Deadline
+from cupel.core.candidate import Candidate
+from cupel.core.settings import Settings
+from cupel.core.stopwatch import Stopwatch
+from cupel.problem import understand
+from cupel.verdict import Score
+
+N_ROWS, N_NEW = 400, 20_000
+
+
+def drawn(n_rows, seed):
+    """A table on which trees that saw other rows differ."""
+    u = np.random.default_rng(seed).random((n_rows, 5))
+    noise = np.random.default_rng(seed + 1).normal(size=n_rows)
+    y = 10 * np.sin(np.pi * u[:, 0] * u[:, 1]) + 20 * (u[:, 2] - 0.5) ** 2 + 10 * u[:, 3] + 5 * u[:, 4] + noise
+    return {**{f"x{number}": u[:, number] for number in range(5)}, "y": y}
+
+
+def told_of(path, name, **settings):
+    """What is said of the mean of a family's models, and what each of them says of new rows."""
+    problem = understand(drawn(N_ROWS, 4), "y", settings=Settings(families=("constant", name), **settings))
+    family = registry.family_named(problem.modality, name)
+    preset = family.portfolio(problem.task)[0]
+    candidate = Candidate(
+        name=name, modality="tabular", family=name, config=preset.config, preparation=preset.preparation, recipe=preset.recipe
+    )
+    with execution.RunFolder(path) as folder:
+        executor = making.maker(making.handover(problem, units=folder.units.folder, kept_bytes=1e8), stopwatch=Stopwatch())
+        runner = execution.Runner(problem.dataset, problem.splits, folder, executor)
+        trial = runner.run(candidate, family, deadline=Deadline(), progress=lambda _: None)
+        pick = ensembling.single(trial)
+        told = strangers.score_of_packed(problem, pick, Score(estimate=1.6, low=1.5, high=1.7), model=folder.units.model)
+        new = drawn(N_NEW, 100)
+        feeds = {"number": np.column_stack([new[f"x{number}"] for number in range(5)])}
+        said = [packing.run(packing.session(folder.units.model(unit.key)), feeds)[:, 0] for unit in trial.units]
+    return told, said, new["y"]
+
+
+def test_the_gain_is_what_the_mean_gains_on_new_rows(tmp_path):
+    told, said, truth = told_of(tmp_path, "LightGBM")
+    errors = [float(np.sqrt(np.mean((each - truth) ** 2))) for each in (*said, np.mean(said, axis=0))]
+    gained = np.mean(errors[:-1]) - errors[-1]
+    packed = told["packed"]
+    assert 0 < packed["gain_low"] < gained < packed["gain_high"]
+    assert packed["gain"] == pytest.approx(gained, rel=0.2)
+    assert packed["estimate"] == pytest.approx(1.6 - packed["gain"])
+    assert packed["low"] < 1.5 - 0.9 * packed["gain"]
+    assert packed["high"] < 1.7
+    assert (packed["n_models"], packed["n_rows"]) == (5, pytest.approx(0.41 * N_ROWS, abs=40))
+
+
+@pytest.mark.parametrize(("name", "settings"), [("linear", {}), ("LightGBM", {"split": "holdout"})])
+def test_where_nobody_is_a_stranger_to_the_same_rows_nothing_is_said(tmp_path, name, settings):
+    """Linear models learn from their stop rows in the end; a single model has no mean."""
+    assert told_of(tmp_path, name, **settings)[0] == {}
