@@ -196,7 +196,7 @@ def edited(given: dict[str, Any]) -> dict[str, Any]:
     [
         (without_a_row, "rows were 120, are 119"),
         (renamed, "the data have columns no longer: 'word'; the data have new columns: 'text'"),
-        (edited, "other cells in: 'x'"),
+        (edited, "the data have other cells in: 'x'"),
     ],
 )
 def test_a_file_that_has_changed_is_refused_with_what_has(tmp_path, change, told):

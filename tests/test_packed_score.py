@@ -38,7 +38,7 @@ def told_of(path, name, **settings):
         runner = execution.Runner(problem.dataset, problem.splits, folder, executor)
         trial = runner.run(candidate, family, deadline=Deadline(), progress=lambda _: None)
         pick = ensembling.single(trial)
-        told = strangers.score_of_packed(problem, pick, Score(estimate=1.6, low=1.5, high=1.7), model=folder.units.model)
+        told = strangers.score_of_packed(problem, pick, score=Score(estimate=1.6, low=1.5, high=1.7), model=folder.units.model)
         new = drawn(N_NEW, 100)
         feeds = {"number": np.column_stack([new[f"x{number}"] for number in range(5)])}
         said = [packing.run(packing.session(folder.units.model(unit.key)), feeds)[:, 0] for unit in trial.units]

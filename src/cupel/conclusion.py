@@ -138,7 +138,7 @@ def _score_of_packed(
     """What is to be expected of the mean of the folds' models, where that is what is packed."""
     if problem.whole is not None:
         return {}
-    return strangers.score_of_packed(problem, pick, score, model=folder.units.model, seconds=seconds)
+    return strangers.score_of_packed(problem, pick, score=score, model=folder.units.model, seconds=seconds)
 
 
 def _with_doubts(problem: Problem, judged: verdict.Verdict, pick: Ensemble) -> tuple[Finding, ...]:

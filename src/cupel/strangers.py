@@ -30,7 +30,7 @@ class _Second:
 
 
 def score_of_packed(
-    problem: Problem, pick: Ensemble, score: Score, *, model: Callable[[str], bytes], seconds: float = math.inf
+    problem: Problem, pick: Ensemble, *, score: Score, model: Callable[[str], bytes], seconds: float = math.inf
 ) -> dict[str, Any]:
     """What is to be expected of the mean of the folds' models, which is packed, where `score` is theirs one by one.
 
@@ -53,8 +53,8 @@ def score_of_packed(
     found = evaluation.gain_of_mean(
         metric,
         problem.target[rows],
-        (pick.rule.apply(first), pick.rule.apply(other)),
-        pick.rule.apply([(one + two) / 2 for one, two in zip(first, other, strict=True)]),
+        said=(pick.rule.apply(first), pick.rule.apply(other)),
+        together=pick.rule.apply([(one + two) / 2 for one, two in zip(first, other, strict=True)]),
         n_models=len(problem.splits.folds),
         groups=None if problem.splits.groups is None else problem.splits.groups[rows],
         seed=problem.settings.seed,

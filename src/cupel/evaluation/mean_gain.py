@@ -23,9 +23,9 @@ ROOTS = ("rmse",)
 def gain_of_mean(
     metric: Metric,
     target: Shaped[Array, "sample ..."],
+    *,
     said: tuple[Float[Array, "sample output"], Float[Array, "sample output"]],
     together: Float[Array, "sample output"],
-    *,
     n_models: int,
     groups: Shaped[Array, " sample"] | None = None,
     seed: int = 0,
