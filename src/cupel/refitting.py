@@ -348,7 +348,7 @@ def _weights(folder: Path, kept: execution.KeptPick, members: Sequence[tuning.Pr
 def _compared(plan: _Plan, usable: Sequence[Trial]) -> verdict.Comparison:
     problem, judged = plan.problem, plan.judged
     after = predictions_of_leader(problem, usable)[judged.rows]
-    groups = problem.splits.groups
+    groups = problem.splits.units
     return verdict.compare(
         problem.task,
         problem.target[judged.rows],

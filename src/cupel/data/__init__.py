@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from cupel.data.reading import Said, read
     from cupel.data.sentinel import copies_finding, near_copies
     from cupel.data.shuffling import shuffled
-    from cupel.data.splitting import split
+    from cupel.data.splitting import few_units, split
 
 __all__ = [
     "FixPlan",
     "Said",
     "copies_finding",
+    "few_units",
     "find_shift",
     "joined",
     "judge_quality",
@@ -44,6 +45,7 @@ __all__ = [
 _HOMES = {
     "FixPlan": "cupel.data.fixes",
     "copies_finding": "cupel.data.sentinel",
+    "few_units": "cupel.data.splitting",
     "find_shift": "cupel.data.gate",
     "joined": "cupel.data.dealing",
     "judge_quality": "cupel.data.quality",

@@ -3,7 +3,7 @@
 Every metric is computed for many weightings of the same rows at once, so that a bootstrap costs little more than a score.
 """
 
-from cupel.evaluation.class_scores import ClassScore, class_scores, share_interval
+from cupel.evaluation.class_scores import ClassScore, class_scores, share_interval, worth_of_classes
 from cupel.evaluation.comparison import Comparison, Luck, holm, tie_groups
 from cupel.evaluation.conformal import Held, coverage_of, held, silence_of
 from cupel.evaluation.curves import (
@@ -101,4 +101,5 @@ __all__ = [
     "tie_groups",
     "whole_masks",
     "with_effects",
+    "worth_of_classes",
 ]
