@@ -20,7 +20,7 @@ from cupel.evaluation.decisions import decision_for_costs, decision_for_precisio
 from cupel.evaluation.doubts import DOUBTS, doubtful_targets, rehearsed_doubts
 from cupel.evaluation.effects import with_effects
 from cupel.evaluation.folds_test import FoldsTest, corrected_resampled_t
-from cupel.evaluation.importance import Importance, permutation_importance
+from cupel.evaluation.importance import N_SHUFFLES, Importance, permutation_importance
 from cupel.evaluation.intervals import Beside, Difference, Interval, interval, paired_difference, table
 from cupel.evaluation.label_scores import LabelScore, co_occurrence, label_scores
 from cupel.evaluation.learning_curve import FEWEST_SIZES, Doubling, doubling
@@ -40,6 +40,7 @@ __all__ = [
     "DOUBTS",
     "FEWEST_SIZES",
     "METRICS",
+    "N_SHUFFLES",
     "Beside",
     "CalibrationCurve",
     "ClassOverlap",
