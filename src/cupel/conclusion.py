@@ -255,18 +255,24 @@ def _publish(
             pick=pick,
             dataset=problem.dataset,
             profile=problem.profile,
-            exhibits=verdict.Exhibits(
-                timeline=_timeline(problem, trials),
-                thumbnails=Thumbnails.of(problem.dataset),
-                occlusions=occlusions,
-                masks=masks,
-                units=problem.splits.units,
-            ),
+            exhibits=_exhibits(problem, trials, occlusions=occlusions, masks=masks),
         )
     judged = judged.completed(seconds=deadline.elapsed, seconds_by_stage=stopwatch.seconds)
     write_json(folder.path / "verdict.json", judged.to_json())
     folder.journal.append("concluded", pick=pick.name, seconds=deadline.elapsed, seconds_by_stage=judged.seconds_by_stage)
     return Run(folder.path)
+
+
+def _exhibits(
+    problem: Problem, trials: Sequence[Trial], *, occlusions: list[evaluation.Occlusion], masks: evaluation.WholeMasks | None
+) -> verdict.Exhibits:
+    return verdict.Exhibits(
+        timeline=_timeline(problem, trials),
+        thumbnails=Thumbnails.of(problem.dataset),
+        occlusions=occlusions,
+        masks=masks,
+        units=problem.splits.units,
+    )
 
 
 def _with_final(

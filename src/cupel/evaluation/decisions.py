@@ -61,12 +61,12 @@ def decision_for_precision(
     `groups` stray together.
     """
     fewest = math.ceil(math.log(ERROR / N_STARTS) / math.log(at_least))  # of fewer all may be right by chance
-    ranked = _Ranked.of(target, positive, groups, fewest=fewest)
+    ranked = _Ranked.of(target, positive, groups=groups, fewest=fewest)
     lows = sure_shares(ranked.is_hit, ranked.ends, units=ranked.units, fewest=fewest)
     reached = np.flatnonzero(lows >= at_least)
     if len(reached):
         return ranked.decision("precision", at_least, place=int(reached[-1]), low=float(lows[reached[-1]]))
-    nearest = least_shares(*shares_of_first(ranked.is_hit, ranked.ends, ranked.units))
+    nearest = least_shares(*shares_of_first(ranked.is_hit, ranked.ends, units=ranked.units))
     return ranked.decision("precision", at_least, place=int(nearest.argmax()))
 
 
@@ -81,7 +81,7 @@ def decision_for_recall(
 
     A higher one never has more recall: from yes to all on, tests go up to the first that fails. `groups` stray together.
     """
-    ranked = _Ranked.of(target, positive, groups, fewest=1)
+    ranked = _Ranked.of(target, positive, groups=groups, fewest=1)
     hits = np.flatnonzero(ranked.is_hit)
     shares = np.searchsorted(hits, ranked.ends) / max(len(hits), 1)
     worth = np.full(len(shares), float(len(hits)))
@@ -105,7 +105,7 @@ class _Ranked:
     ends: Array
 
     @classmethod
-    def of(cls, target: Array, positive: Array, groups: Array | None, *, fewest: int) -> _Ranked:
+    def of(cls, target: Array, positive: Array, *, groups: Array | None, fewest: int) -> _Ranked:
         order, units = np.argsort(-positive, kind="stable"), units_from_zero(groups)
         ends = ends_of(positive[order], fewest=fewest, most=N_TRIED)
         return cls(positive[order], target[order] == 1, None if units is None else units[order], ends)

@@ -48,7 +48,7 @@ def least_shares(shares: Float[Array, " case"], worth: Float[Array, " case"], *,
 
 
 def shares_of_first(
-    right: Bool[Array, " sample"], sizes: Int[Array, " size"], units: Int[Array, " sample"] | None
+    right: Bool[Array, " sample"], sizes: Int[Array, " size"], *, units: Int[Array, " sample"] | None
 ) -> tuple[Float[Array, " size"], Float[Array, " size"]]:
     """The share of the first rows that is right, and what these are worth, for each of these numbers of them."""
     shares = np.cumsum(right)[sizes - 1] / sizes
@@ -99,7 +99,7 @@ def sure_shares(
     sure = np.zeros(len(sizes))
     if not len(begun):
         return sure
-    shares, worth = shares_of_first(right, sizes, units)
+    shares, worth = shares_of_first(right, sizes, units=units)
     lows = least_shares(shares, worth, error=ERROR / len(begun))
     for start in begun.tolist():
         sure[start:] = np.maximum(sure[start:], np.minimum.accumulate(lows[start:]))

@@ -139,9 +139,9 @@ def method_section(verdict: Verdict) -> Section:
         f"{verdict.splits.get('reason', '')}",
         "Each candidate was trained without the rows it is judged on; preparation too. "
         f"{verdict.n_judged:,} rows were judged, each by a model that never saw it.",
-        f"The score to expect is corrected for choosing: {_correction_words(verdict)} What was searched for is not repeated by that; "
-        "fit --nested repeats the whole run. Intervals: 95% percentiles over resampled rows; groups, copies and stretches of time "
-        "are drawn whole.",
+        f"The score to expect is corrected for choosing: {_correction_words(verdict)} The search is not repeated by that; "
+        "fit --nested repeats the whole run. Intervals: 95% percentiles over resampled rows; groups, copies and stretches of "
+        "time are drawn whole.",
         "Margins are differences on the same rows; tie groups allow for the number of comparisons (Holm).",
         "The estimate holds for new rows that come from where these came from. It says nothing about a world that changes.",
     ]
@@ -167,8 +167,9 @@ def _correction_words(verdict: Verdict) -> str:
             "doi:10.1007/s10994-018-5714-4)."
         )
     return (
-        "the scores of all candidates are drawn around what they are likely to be, as resampled rows make them stray, one is chosen "
-        "by the same rule each time, and what it owes to chance is taken off (after Efron 2011, doi:10.1198/jasa.2011.tm11181)."
+        "the scores of all candidates are drawn around what they are likely to be, as resampled rows make them stray, one is "
+        "chosen by the same rule each time, and what it owes to chance is taken off (after Efron 2011, "
+        "doi:10.1198/jasa.2011.tm11181)."
     )
 
 

@@ -78,7 +78,7 @@ def test_rows_in_groups_are_worth_what_the_groups_spread_by() -> None:
     assert worth_in_rows(np.ones(1000, bool), groups) == pytest.approx(200)
     mixed = generator.permutation(1000)
     right, units, sizes = copies[mixed], groups[mixed], np.array([1, 7, 100, 999])
-    assert shares_of_first(right, sizes, units)[1] == pytest.approx([worth_in_rows(right[:n], units[:n]) for n in sizes])
+    assert shares_of_first(right, sizes, units=units)[1] == pytest.approx([worth_in_rows(right[:n], units[:n]) for n in sizes])
 
 
 def test_the_least_share_is_that_of_clopper_and_pearson() -> None:
