@@ -24,15 +24,23 @@ def chaos():
     return module
 
 
+def survives(chaos, work, *, families, rows, seed):
+    question = chaos.Question(table=chaos.written_table(work, n_rows=rows), families=families)
+    reference = chaos.left_alone(question, work)
+    found = chaos.disturbed(question, reference, work / f"run-{seed}", seed=seed, most_kills=3)
+    assert found["faults"] == []
+    assert found["n_lost"] == 0
+    assert found["kills"]
+
+
+def test_a_run_that_is_killed_again_and_again_ends_as_if_it_had_been_left_alone(chaos, tmp_path):
+    survives(chaos, tmp_path, families="linear,LightGBM", rows=300, seed=0)
+
+
 @pytest.mark.slow
-def test_runs_that_are_killed_again_and_again_end_as_if_they_had_been_left_alone(chaos, tmp_path):
-    question = chaos.Question(table=chaos.written_table(tmp_path, n_rows=600), families="linear,LightGBM,MLP")
-    reference = chaos.left_alone(question, tmp_path)
-    for seed in range(2):
-        found = chaos.disturbed(question, reference, tmp_path / f"run-{seed}", seed=seed, most_kills=3)
-        assert found["faults"] == []
-        assert found["n_lost"] == 0
-        assert found["kills"]
+@pytest.mark.parametrize("seed", [0, 1])
+def test_so_do_networks(chaos, tmp_path, seed):
+    survives(chaos, tmp_path, families="linear,LightGBM,MLP", rows=600, seed=seed)
 
 
 def test_a_difference_between_two_runs_is_seen(chaos, tmp_path):

@@ -27,6 +27,8 @@ from cupel.verdict.court import open_court
 TABLES = ("adult", "bike_sharing", "california_housing", "diamonds")
 DRAWS = {500: 10, 2000: 6, 8000: 4, 20000: 2}
 SHARE, FEWEST_TRUE_ROWS = 0.1, 5000
+ENOUGH_TRUTH = 10
+"""Rows of truth for each that is judged, with which the truth itself strays too little to matter."""
 EVERY = 3
 """Of the cheap models every third, which are eight, and boosted trees of two sizes beside them."""
 
@@ -68,7 +70,7 @@ def worker(folder: Path) -> Any:
         whole = judged(features[:n_rows], target[:n_rows], n_classes, others=[truth], seed=case["draw"])
         held = features[kept:n_rows], target[kept:n_rows]
         sealed = judged(features[:kept], target[:kept], n_classes, others=[truth, held], seed=case["draw"])
-        return {"whole": whole, "sealed": sealed, "scale": scale, "sign": 1 if n_classes else -1}
+        return {"whole": whole, "sealed": sealed, "scale": scale, "sign": 1 if n_classes else -1, "n_true": len(truth[1])}
 
     return work
 
@@ -87,7 +89,7 @@ def judged(features: Any, target: Any, n_classes: int, *, others: list[Any], see
     for (_, answers), end in zip(others, ends, strict=True):
         own = [each[end - len(answers) : end] for each in said]
         scores.append(true(court, own, answers)["packed"])
-        interval = evaluation.interval(court.metric, answers, np.mean(own, axis=0), n_resamples=200)
+        interval = evaluation.interval(court.metric.name, answers, np.mean(own, axis=0), n_resamples=200)
     return found | {"scores": scores, "sealed_low": interval.low, "sealed_high": interval.high}
 
 
@@ -105,8 +107,10 @@ def rows_of(done: list[Any]) -> Iterator[list[Any]]:
         told = _spread(plain) - _spread(figure)
         within = [each["sealed"]["sealed_low"] <= each["sealed"]["scores"][0] <= each["sealed"]["sealed_high"] for each in some]
         covers = [each["whole"]["low"] <= each["whole"]["scores"][0] <= each["whole"]["high"] for each in some]
+        truth = min(each["n_true"] / each["case"]["n_rows"] for each in some)
         yield [
-            label, len(some), f"{np.mean(cost):+.4f} ± {np.std(cost) / math.sqrt(len(cost)):.4f}",
+            label, len(some), f"{truth:.3g}{'' if truth >= ENOUGH_TRUTH else ' (few)'}",
+            f"{np.mean(cost):+.4f} ± {np.std(cost) / math.sqrt(len(cost)):.4f}",
             f"{_spread(plain):.4f}", f"{np.mean(covers):.0%}", f"{_spread(figure):.4f}", f"{np.mean(within):.0%}",
             f"{told:+.4f}", "yes" if told > np.mean(cost) else "no",
         ]  # fmt: skip
@@ -125,13 +129,16 @@ def main() -> None:
     path = Path(arguments.work) / "sealing.jsonl"
     done = worked(path, [] if arguments.only_table else cases(), worker(Path(arguments.data)), arguments.seconds)
     header = (
-        "rows", "draws", "cost: packed model worse by", "error of the corrected estimate", "its interval holds",
+        "rows", "draws", "rows of truth for each", "cost: packed model worse by",
+        "error of the corrected estimate", "its interval holds",
         "error of the sealed figure", "its interval holds", "told: nearer to the truth by", "told more than it cost",
     )  # fmt: skip
     head = "# What sealing a tenth of the rows costs, and what it tells"
     text = (
         f"{head}\n\nROC-AUC of adult; RMSE of the others in units of the target's deviation. Errors are root mean squares "
-        f"over draws, from the score of the packed model on all rows left.\n\n{markdown(header, rows_of(done))}\n"
+        f"over draws, from the score of the packed model on all rows left. Where these are fewer than {ENOUGH_TRUTH} for each "
+        "row that is learned from, the truth itself strays, and intervals hold it less often than they should."
+        f"\n\n{markdown(header, rows_of(done))}\n"
     )
     (RESULTS / "honesty-sealing.md").write_text(text)
     print(text)

@@ -38,7 +38,7 @@ MAX_SELECTION_ROWS = 4000
 N_LATENCY_ROWS = 200
 LATENCY_SECONDS = 0.3
 MAX_IMPORTANCE_COLUMNS = 400
-IMPORTANCE_CELLS, FEWEST_IMPORTANCE_ROWS, N_SHUFFLES = 40_000, 100, 3
+IMPORTANCE_CELLS, FEWEST_IMPORTANCE_ROWS = 40_000, 100
 SHARE_TO_EXPLAIN = 0.15
 """Of the time that is left: on so many rows as fit into it importance is measured, so that the cap holds."""
 OCCLUSION_SECONDS = 4.0
@@ -282,14 +282,24 @@ def _publish(
             pick=pick,
             dataset=problem.dataset,
             profile=problem.profile,
-            exhibits=verdict.Exhibits(
-                timeline=_timeline(problem, trials), thumbnails=Thumbnails.of(problem.dataset), occlusions=occlusions, masks=masks
-            ),
+            exhibits=_exhibits(problem, trials, occlusions=occlusions, masks=masks),
         )
     spent = stopwatch.spent
     write_json(folder.path / "verdict.json", judged.completed(spent=spent).to_json())
     folder.journal.append("concluded", pick=pick.name, **execution.noted(spent))
     return Run(folder.path)
+
+
+def _exhibits(
+    problem: Problem, trials: Sequence[Trial], *, occlusions: list[evaluation.Occlusion], masks: evaluation.WholeMasks | None
+) -> verdict.Exhibits:
+    return verdict.Exhibits(
+        timeline=_timeline(problem, trials),
+        thumbnails=Thumbnails.of(problem.dataset),
+        occlusions=occlusions,
+        masks=masks,
+        units=problem.splits.units,
+    )
 
 
 def _with_final(
@@ -355,7 +365,7 @@ def _importance(
     n_columns = sum(len(graph_input.columns) for graph_input in problem.inputs)
     if n_columns > MAX_IMPORTANCE_COLUMNS or n_columns < 2:
         return []
-    seconds_a_row = 1e-6 * member.latency_ms.get("thousand", 0.0) / len(member.units) * (1 + N_SHUFFLES * n_columns)
+    seconds_a_row = 1e-6 * member.latency_ms.get("thousand", 0.0) / len(member.units) * (1 + evaluation.N_SHUFFLES * n_columns)
     affordable = SHARE_TO_EXPLAIN * max(seconds_left, 0.0) / max(seconds_a_row, 1e-9)
     most = max(200, min(2000, IMPORTANCE_CELLS // n_columns))
     return evaluation.permutation_importance(
@@ -364,7 +374,7 @@ def _importance(
         problem.task.metric,
         inputs=problem.inputs,
         seed=problem.settings.seed,
-        n_repeats=N_SHUFFLES,
+        units=problem.splits.units,
         max_rows=int(np.clip(affordable, FEWEST_IMPORTANCE_ROWS, most)),
     )
 
@@ -406,7 +416,7 @@ def _masks(problem: Problem, folder: execution.RunFolder, pick: Ensemble, *, sec
         predict,
         truth=problem.dataset.columns[problem.task.target],
         classes=problem.task.classes,
-        groups=problem.splits.groups,
+        groups=problem.splits.units,
         seconds=SHARE_TO_EXPLAIN * max(seconds_left, 0.0),
         seed=problem.settings.seed,
     )
@@ -438,7 +448,7 @@ def _leader(problem: Problem, best: Ensemble, ensemble: Ensemble | None) -> Ense
 
 
 def _groups(problem: Problem) -> Array | None:
-    groups = problem.splits.groups
+    groups = problem.splits.units
     return None if groups is None else groups[problem.splits.covered]
 
 

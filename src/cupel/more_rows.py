@@ -68,7 +68,7 @@ def worth_of_more_rows(
         trials.append(trial)
     predictions = [trial.out_of_fold for trial in (*trials, full.trial) if trial.out_of_fold is not None]
     rows = np.flatnonzero(np.isfinite(predictions[0]).all(axis=1))
-    groups = problem.splits.groups
+    groups = problem.splits.units
     metric = evaluation.metric_named(problem.task.metric, problem.task)
     found = evaluation.doubling(
         metric.within(problem.splits.parts[rows]),

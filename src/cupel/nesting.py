@@ -188,7 +188,7 @@ class Nesting:
             rows=[fold.judged for fold, _ in finished],
             predictions=[done.predictions for _, done in finished],
             target=self.problem.target,
-            groups=self.problem.splits.groups,
+            groups=self.problem.splits.units,
             asked=(
                 len(self.folds),
                 f"The others are missing: {missing.rstrip('.')}; `cupel resume` goes on." if n_missing else "",

@@ -177,12 +177,13 @@ def understand(
         profile, inspection = profile_of(dataset), inspect(dataset, modality)
         measures = seconds >= FEWEST_SECONDS_TO_MEASURE
         findings = findings_of(dataset, profile, inspection=inspection, rehearses=False, measures=measures)
+        splits = divide(dataset, settings, twins=inspection.twins)
         return Problem(
             dataset=dataset,
             modality=modality,
             profile=profile,
-            splits=divide(dataset, settings, twins=inspection.twins),
-            findings=(*findings, *pretrained.findings),
+            splits=splits,
+            findings=(*findings, *data.few_units(dataset, splits), *pretrained.findings),
             families=_families(modality, settings, dataset.task, others=pretrained.families),
             settings=settings,
             weights=pretrained.weights,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel import data, execution, tuning, verdict
+from cupel import data, evaluation, execution, packing, tuning, verdict
 from cupel.conclusion import conclude, predictions_of_leader, usable_of
 from cupel.core import machine, masks, registry
 from cupel.core.budget import Budget, Deadline, Effort, seconds_in
@@ -66,10 +66,15 @@ class Refit:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Judged:
-    """The rows on which both are judged, what the old model says of them, and which rows these are, in words."""
+    """The rows on which both are judged, and which these are, in words.
+
+    `before` is what models of the old run say of them, one set of models for each array. Rows that differ in `parts` (rows, ways)
+    were judged by different models on one side or the other.
+    """
 
     rows: Array
-    before: Array
+    before: tuple[Array, ...]
+    parts: Array
     words: str
 
 
@@ -102,8 +107,9 @@ def refit(
 ) -> Refit:
     """Train what the run in the folder `run` packed on the data of `source`: the same candidates, no search.
 
-    The new models are judged by cross-validation, and compared with the packed one on the same rows: those that it had not
-    learned from, or, where they are fewer than 30, all, the old model then speaking by its own out-of-fold predictions. `warm`
+    The new models are judged by cross-validation, and compared with the old ones on the same rows: those that these had not
+    learned from, or, where they are fewer than 30, all, by the old out-of-fold predictions. On either side the models of one fold
+    speak of a row, not their mean, and ranks are compared among rows of the same models. `warm`
     starts networks from the weights of the run; they are then judged by rows alone that those had not seen. `out` is the folder
     of the new run, by default the old one's name with "-refit". `pack` says when it gets a `model.cupel`: "better" (the
     default), "always" or "never". `refit.json` in it has the comparison. `limits` are on memory, disk and cores. `progress` is as
@@ -197,7 +203,7 @@ def _planned(folder: Path, source: Any, *, warm: bool, limits: Limits, observer:
     members = [_member(problem, member.candidate) for member in kept.members]
     return _Plan(
         problem=problem,
-        judged=_judged(problem, old, kept, hashes=hashes, seen=seen),
+        judged=_judged(problem, _OldModels(folder, old, kept), hashes=hashes, seen=seen),
         proposals=_with_constant(problem, members),
         weights=_weights(folder, kept, members) if warm else {},
         origin={"run": str(folder), "pick": kept.name, "warm": warm, "keys": [member.candidate.key for member in members]},
@@ -307,35 +313,98 @@ def _judged_by_new_rows(problem: Problem, seen: Array) -> Splits:
     return replace(splits, folds=folds, key=key)
 
 
-def _judged(problem: Problem, old: Predictor, kept: execution.KeptPick, *, hashes: Array, seen: Array) -> _Judged:
+def _judged(problem: Problem, old: _OldModels, *, hashes: Array, seen: Array) -> _Judged:
     """The rows for the comparison.
 
     Raises:
         DataError: too few rows could judge both.
     """
-    covered = problem.splits.covered
+    covered, parts, kept = problem.splits.covered, problem.splits.parts, old.kept
     fresh = covered[~seen[covered]]
+    apart = old.said_apart(problem, fresh)
+    said = apart or (old.said_together(problem, fresh),)
     if _is_enough(problem, fresh):
-        return _Judged(rows=fresh, before=_predicted(problem, old, fresh), words="those that the old model had not learned from")
+        how = ", each by the models of one fold" if apart else "; the old by the mean of its models, which favours it"
+        return _Judged(rows=fresh, before=said, parts=parts[fresh], words=f"those that the old model had not learned from{how}")
     places = data.places_in(hashes, kept.hashes)
     before = np.full((problem.dataset.n_samples, problem.task.n_judged), np.nan)
     known = np.flatnonzero(places >= 0)
     before[known] = kept.out_of_fold[places[known]]
-    before[fresh] = _predicted(problem, old, fresh)
+    taken = np.arange(len(fresh)) % len(said)
+    before[fresh] = np.stack(said)[taken, np.arange(len(fresh))]
     rows = covered[np.isfinite(before[covered]).all(axis=1)]
     if not _is_enough(problem, rows):
         raise DataError(f"only {len(rows):,} rows could judge both the old and the new model, too few; give more rows.")
-    return _Judged(rows=rows, before=before[rows], words="each by models of folds that had not seen it")
+    of_old = old.judges
+    judges = np.full((problem.dataset.n_samples, of_old.shape[1]), -1)
+    judges[known] = of_old[places[known]]
+    judges[fresh] = -2 - taken[:, None]
+    both = _numbered_together(parts[rows], judges[rows])
+    return _Judged(rows=rows, before=(before[rows],), parts=both, words="each by models of folds that had not seen it")
+
+
+def _numbered_together(parts: Array, judges: Array) -> Array:
+    """Parts (rows, ways) divided further where other models judged rows before; -1 stays."""
+    ways = []
+    for number, way in enumerate(parts.T):
+        pairs = np.stack([way, judges[:, min(number, judges.shape[1] - 1)]])
+        ways.append(np.where(way < 0, -1, np.unique(pairs, axis=1, return_inverse=True)[1].ravel()))
+    return np.stack(ways, axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class _OldModels:
+    """What the run packed, and the models of its folds."""
+
+    folder: Path
+    packed: Predictor
+    kept: execution.KeptPick
+
+    def said_together(self, problem: Problem, rows: Array) -> Array:
+        """What is packed, the mean of the models of all folds, says of these rows."""
+        return masks.judged_predictions(problem.task, self.packed.run(feeds_of(problem.dataset, rows, self.packed.inputs)))
+
+    def said_apart(self, problem: Problem, rows: Array) -> tuple[Array, ...]:
+        """What models of each fold alone say of rows that none has seen, combined as they are packed.
+
+        As many models speak together as judge each row of the new run: one, or one for each way of dividing. Nothing where models
+        or rule are gone, or are of masks, or where there are no rows.
+        """
+        rule, store = execution.read_rule(self.folder), execution.UnitStore(self.folder / "units")
+        n_units = min(len(member.units) for member in self.kept.members)
+        if (
+            not len(rows)
+            or rule is None
+            or problem.task.grid
+            or any(store.load(key) is None for m in self.kept.members for key in m.units)
+        ):
+            return ()
+        declared = {given.name: given for given in (*problem.inputs, *self.packed.inputs)}  # of one name, as the run read it
+        feeds = feeds_of(problem.dataset, rows, tuple(declared.values()))
+        own = [[packing.run(packing.session(store.model(key)), feeds) for key in m.units[:n_units]] for m in self.kept.members]
+        n_ways, session = min(problem.splits.parts.shape[1], n_units), packing.session(rule)
+        n_sets = n_units // n_ways
+        sets = [[np.mean(each[number::n_sets][:n_ways], axis=0) for each in own] for number in range(n_sets)]
+        return tuple(packing.run(session, {f"member-{n}": said for n, said in enumerate(one)}) for one in sets)
+
+    @property
+    def judges(self) -> Array:
+        """The fold whose models judged each row of the old run, shape (rows, ways); -1 where that is not known."""
+        store, found = execution.UnitStore(self.folder / "units"), np.full((len(self.kept.hashes), 1), -1)
+        for number, key in enumerate(self.kept.members[0].units):
+            unit = store.load(key)
+            if unit is None or unit.rows.max(initial=-1) >= len(found):
+                return np.full((len(found), 1), -1)
+            if (found[unit.rows, -1] >= 0).any():
+                found = np.column_stack([found, np.full(len(found), -1)])
+            found[unit.rows, -1] = number
+        return found
 
 
 def _is_enough(problem: Problem, rows: Array) -> bool:
     """Whether the rows can judge a model: there are some, of two classes at least; an unknown label is none."""
     target = problem.target[rows]
     return len(rows) >= FEWEST_ROWS and len(np.unique(target[np.isfinite(target)])) > 1
-
-
-def _predicted(problem: Problem, old: Predictor, rows: Array) -> Array:
-    return masks.judged_predictions(problem.task, old.run(feeds_of(problem.dataset, rows, old.inputs)))
 
 
 def _with_constant(problem: Problem, members: Sequence[tuning.Proposal]) -> tuple[tuning.Proposal, ...]:
@@ -386,14 +455,13 @@ def _weights(folder: Path, kept: execution.KeptPick, members: Sequence[tuning.Pr
 
 def _compared(plan: _Plan, usable: Sequence[Trial]) -> verdict.Comparison:
     problem, judged = plan.problem, plan.judged
-    after = predictions_of_leader(problem, usable)[judged.rows]
-    groups = problem.splits.groups
+    units = problem.splits.units
     return verdict.compare(
-        problem.task,
+        evaluation.metric_named(problem.task.metric, problem.task).within(judged.parts),
         problem.target[judged.rows],
-        judged.before,
-        after,
+        before=judged.before,
+        after=predictions_of_leader(problem, usable)[judged.rows],
         rows=judged.words,
-        groups=None if groups is None else groups[judged.rows],
+        groups=None if units is None else units[judged.rows],
         seed=problem.settings.seed,
     )

@@ -56,7 +56,7 @@ def score_of_packed(
         said=(pick.rule.apply(first), pick.rule.apply(other)),
         together=pick.rule.apply([(one + two) / 2 for one, two in zip(first, other, strict=True)]),
         n_models=len(problem.splits.folds),
-        groups=None if problem.splits.groups is None else problem.splits.groups[rows],
+        groups=None if problem.splits.units is None else problem.splits.units[rows],
         seed=problem.settings.seed,
     )
     return _told(problem, found, score, sign=metric.sign, n_rows=len(rows))

@@ -42,7 +42,7 @@ def calibrated(
         form=problem.task.form,
         seed=problem.settings.seed,
     )
-    return ensembling.calibrate(pick, evidence, rows=_rows(problem, pick), groups=problem.splits.groups)
+    return ensembling.calibrate(pick, evidence, rows=_rows(problem, pick), groups=problem.splits.units)
 
 
 def uncertainty_of(problem: Problem, pick: Ensemble) -> Uncertainty:
@@ -58,8 +58,8 @@ def uncertainty_of_rows(problem: Problem, *, target: Array, said: Array, groups:
     is_classes = problem.task.is_classification
     return Uncertainty(
         coverage=evaluation.coverage_of(target, said, groups=groups),
-        silence=evaluation.silence_of(target, said) if is_classes else None,
-        decision=_decision(problem.settings, target, said) if is_classes else None,
+        silence=evaluation.silence_of(target, said, groups=groups) if is_classes else None,
+        decision=_decision(problem.settings, target, said, groups=groups) if is_classes else None,
     )
 
 
@@ -113,7 +113,7 @@ def joined(*parts: Mapping[str, Any]) -> dict[str, Any]:
     return {**merged, "words": words}
 
 
-def _decision(settings: Settings, target: Array, said: Array) -> Decision | None:
+def _decision(settings: Settings, target: Array, said: Array, *, groups: Array | None) -> Decision | None:
     costs, at_least = settings.costs, settings.at_least
     if costs:
         wrong_yes, wrong_no = (float(costs[name]) for name in ERRORS)
@@ -121,7 +121,7 @@ def _decision(settings: Settings, target: Array, said: Array) -> Decision | None
     if at_least:
         (name, least), *_ = at_least.items()
         decide = evaluation.decision_for_precision if name == "precision" else evaluation.decision_for_recall
-        return decide(target, said[:, -1], at_least=float(least))
+        return decide(target, said[:, -1], at_least=float(least), groups=groups)
     return None
 
 
@@ -163,5 +163,5 @@ def _rows(problem: Problem, pick: Ensemble) -> Array:
 
 
 def _groups(problem: Problem, rows: Array) -> Array | None:
-    groups = problem.splits.groups
+    groups = problem.splits.units
     return None if groups is None else groups[rows]

@@ -28,7 +28,7 @@ def opened(problem: Problem, folder: execution.RunFolder, *, model: bytes) -> di
     n_before = sum(record["event"] == OPENED for record in folder.journal.read())
     folder.journal.append(OPENED, rows=len(rows))
     predicted = said_of(problem, rows, model=model)
-    metric, groups = evaluation.metric_named(problem.task.metric, problem.task), problem.splits.groups
+    metric, groups = evaluation.metric_named(problem.task.metric, problem.task), problem.splits.units
     found = evaluation.interval(
         metric, problem.target[rows], predicted, groups=None if groups is None else groups[rows], seed=problem.settings.seed
     )

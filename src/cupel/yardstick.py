@@ -50,7 +50,7 @@ def blender(problem: Problem) -> Callable[[Array, Array], float]:
 def comparer(problem: Problem) -> Callable[..., float]:
     """`worse(first, second, rows=)`: the probability that the first predictions are worse, by paired bootstrap."""
     metric = evaluation.metric_named(problem.task.metric, problem.task)
-    groups, seed, target = problem.splits.groups, problem.settings.seed, problem.target
+    groups, seed, target = problem.splits.units, problem.settings.seed, problem.target
     parts = problem.splits.parts
 
     def worse(first: Array, second: Array, *, rows: Array) -> float:
@@ -73,7 +73,7 @@ def show_interval(problem: Problem, trial: Trial) -> str:
     assert trial.out_of_fold is not None, "asked only of trials with predictions"
     rows = np.flatnonzero(np.isfinite(trial.out_of_fold).all(axis=1))
     metric = evaluation.metric_named(problem.task.metric, problem.task).within(problem.splits.parts[rows])
-    groups = None if problem.splits.groups is None else problem.splits.groups[rows]
+    groups = None if problem.splits.units is None else problem.splits.units[rows]
     found = evaluation.interval(
         metric, problem.target[rows], trial.out_of_fold[rows], groups=groups, n_resamples=N_SHOWN_RESAMPLES
     )

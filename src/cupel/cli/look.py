@@ -172,7 +172,7 @@ def look(
         splits = divide(dataset, settings, twins=inspection.twins)
     except DataError as error:
         return replace(found, obstacle=str(error))
-    return replace(found, splits=splits, obstacle=obstacle)
+    return replace(found, splits=splits, obstacle=obstacle, findings=(*findings, *data.few_units(dataset, splits)))
 
 
 def plan_text(found: Look) -> str:

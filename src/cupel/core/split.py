@@ -34,7 +34,8 @@ class Splits:
 
     `scheme` is one of holdout, k-fold, stratified, repeated, group, time; `reason` says in a sentence why it was chosen.
     `groups` (int64 per row) is set for the group scheme. `key` is a hash of every row index: part of a unit's identity.
-    `sealed` are rows that are in no fold, kept to judge what is packed in the end.
+    `sealed` are rows that are in no fold, kept to judge what is packed in the end. Rows that share a number in `units` (int64 per
+    row) say little more than one of them: whoever asks how far a score strays counts them once. None where each counts.
     """
 
     folds: tuple[Fold, ...]
@@ -43,6 +44,7 @@ class Splits:
     key: str
     groups: NDArray[np.int64] | None = None
     sealed: Rows | None = None
+    units: NDArray[np.int64] | None = None
 
     @property
     def covered(self) -> Rows:
@@ -118,14 +120,20 @@ class Splits:
     def placed(self, rows: Rows, *, n_samples: int) -> Splits:
         """The same folds in a table of `n_samples` rows, of which these were divided at places `rows`; all others are sealed."""
         folds = tuple(Fold(fold.index, *(rows[part] for part in (fold.train, fold.stop, fold.valid))) for fold in self.folds)
-        groups = None
-        if self.groups is not None:
-            groups = np.full(n_samples, -1, np.int64)
-            groups[rows] = self.groups
         key = hashlib.sha256(b"placed" + self.key.encode() + np.ascontiguousarray(rows, dtype="<i8").tobytes()).hexdigest()[:16]
         sealed = np.setdiff1d(np.arange(n_samples), rows)
-        return replace(self, folds=folds, groups=groups, key=key, sealed=sealed)
+        groups, units = (_spread(numbers, rows, n_samples=n_samples) for numbers in (self.groups, self.units))
+        return replace(self, folds=folds, key=key, sealed=sealed, groups=groups, units=units)
 
     def describe(self) -> dict[str, Any]:
         """Scheme, reason and sizes, for `run.yaml` and reports."""
         return {"scheme": self.scheme, "reason": self.reason, "n_folds": len(self.folds), "key": self.key}
+
+
+def _spread(numbers: Rows | None, rows: Rows, *, n_samples: int) -> Rows | None:
+    """Numbers of some rows as an array over all; -1 for the others."""
+    if numbers is None:
+        return None
+    spread = np.full(n_samples, -1, np.int64)
+    spread[rows] = numbers
+    return spread

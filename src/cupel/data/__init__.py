@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from cupel.data.reading import Said, read
     from cupel.data.sentinel import copies_finding, near_copies
     from cupel.data.shuffling import shuffled
-    from cupel.data.splitting import split
+    from cupel.data.splitting import few_units, split
 
 __all__ = [
     "FixPlan",
     "Said",
     "copies_finding",
     "facts_of",
+    "few_units",
     "find_shift",
     "joined",
     "judge_quality",
@@ -47,6 +48,7 @@ _HOMES = {
     "FixPlan": "cupel.data.fixes",
     "copies_finding": "cupel.data.sentinel",
     "facts_of": "cupel.data.facts",
+    "few_units": "cupel.data.splitting",
     "find_shift": "cupel.data.gate",
     "joined": "cupel.data.dealing",
     "judge_quality": "cupel.data.quality",

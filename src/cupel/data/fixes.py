@@ -112,11 +112,14 @@ class FixPlan:
 
 
 def plain_plan(findings: Sequence[Finding], dataset: Dataset) -> dict[str, Any]:
-    """The fixes of the findings as plain values for YAML; those that are safe with `apply: true`."""
+    """The fixes of the findings as plain values for YAML; those that are safe with `apply: true`.
+
+    Rows are kept together without being asked. An order that no column tells is named without one, to be filled in.
+    """
     entries = []
     for finding in findings:
         fix = finding.fix
-        if fix is None or (fix.kind is FixKind.ORDER and not fix.columns) or fix.kind is FixKind.KEEP_TOGETHER:
+        if fix is None or fix.kind is FixKind.KEEP_TOGETHER:
             continue
         entries.append({"fix": fix.kind.value, "apply": fix.is_safe, **_plain_fix(fix), "why": finding.what})
     return {"data": data_key(dataset), "fixes": entries}
@@ -228,7 +231,7 @@ def _number(label: str) -> float:
 
 
 def _plain_fix(fix: Fix) -> dict[str, Any]:
-    plain: dict[str, Any] = {"columns": list(fix.columns)} if fix.columns else {}
+    plain: dict[str, Any] = {"columns": list(fix.columns)} if fix.columns or fix.kind is FixKind.ORDER else {}
     mending = fix.mending
     if mending.spellings:
         plain["spellings"] = dict(mending.spellings)
@@ -268,6 +271,6 @@ def _fix(entry: Any, place: int) -> Fix:
         )
     except (TypeError, ValueError) as error:
         raise UsageError(f"fix {place} ({kind.value}) of the plan cannot be read: {error}") from error
-    if "columns" in _FIELDS[kind] and not columns:
+    if "columns" in _FIELDS[kind] and not columns and (entry["apply"] or kind is not FixKind.ORDER):
         raise UsageError(f"fix {place} ({kind.value}) of the plan names no columns; write columns: [NAME].")
     return Fix(kind=kind, columns=columns, mending=mending, rows=rows, labels=tuple(str(label) for label in labels.values()))

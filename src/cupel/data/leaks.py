@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
 from cupel.core.finding import Finding, Severity
+from cupel.core.fix import Fix, FixKind
 from cupel.core.labels import alone, is_several
 from cupel.core.profile import Profile
 from cupel.core.schema import ColumnKind
@@ -30,6 +32,9 @@ MAX_OTHERS_ACCURACY = 0.9
 MAX_SUMMANDS = 10
 N_ROWS_SUMMED = 2_000
 N_LABELS = 10
+SURE_BY_COUNT, SURE_BY_SHARE = 0.999, 0.99
+"""Probabilities that are no test's: of what holds without exception where twenty are expected, and of a share below 1% where 10%
+are."""
 
 KEPT = "It is kept, and every score rests on it. If it is not known at the moment of prediction, leave it out with --drop {name}."
 
@@ -112,7 +117,15 @@ def _alone(dataset: Dataset, bench: Bench, alone: dict[str, float]) -> list[Find
             f"the other columns together {_percent(others)}."
         )
         found.append(
-            Finding(code="leak", severity=Severity.SERIOUS, where=name, what=what, action=KEPT.format(name=shlex.quote(name)))
+            Finding(
+                code="leak",
+                severity=Severity.SERIOUS,
+                where=name,
+                what=what,
+                action=KEPT.format(name=shlex.quote(name)),
+                probability=bench.probability(alone[name], n_tried=len(alone)),
+                fix=Fix(kind=FixKind.DROP_COLUMN, columns=(name,)),
+            )
         )
     return found
 
@@ -196,6 +209,8 @@ def _pure_finding(dataset: Dataset, bench: Bench, suspect: _Pure, *, accuracy: f
         where=suspect.column,
         what=what + " Such a value is often filled in after the outcome.",
         action=(KEPT if is_strong else DOUBTED).format(name=shlex.quote(suspect.column)),
+        probability=SURE_BY_COUNT,
+        fix=Fix(kind=FixKind.DROP_COLUMN, columns=(suspect.column,)),
     )
 
 
@@ -230,7 +245,10 @@ def _companion_finding(names: list[str], leaks: list[str]) -> Finding:
         where=listed,
         what=f"{'These columns are' if len(names) > 1 else 'This column is'} filled in only where {leaks[0]!r} "
         "does not settle the target.",
-        action="They are kept. If one is not known at the moment of prediction, leave it out with --drop.",
+        action=f"{'They are' if len(names) > 1 else 'It is'} kept. What is not known at the moment of prediction, leave out with "
+        f"{_options(names)}.",
+        probability=SURE_BY_SHARE,
+        fix=Fix(kind=FixKind.DROP_COLUMN, columns=tuple(names)),
     )
 
 
@@ -261,9 +279,15 @@ def _sum(dataset: Dataset, bench: Bench, known: set[str]) -> list[Finding]:
             where=listed,
             what=f"The target is made of other columns: {dataset.schema.target} = {formula}, without error in {n_rows:,} rows.",
             action=f"They are kept. If {'they are' if len(terms) > 1 else 'it is'} not known at the moment of prediction, "
-            f"leave out with {' '.join(f'--drop {shlex.quote(name)}' for _, name in terms)}.",
+            f"leave out with {_options([name for _, name in terms])}.",
+            probability=SURE_BY_COUNT,
+            fix=Fix(kind=FixKind.DROP_COLUMN, columns=tuple(name for _, name in terms)),
         )
     ]
+
+
+def _options(names: Sequence[str]) -> str:
+    return " ".join(f"--drop {shlex.quote(name)}" for name in names)
 
 
 def _percent(skill: float) -> str:

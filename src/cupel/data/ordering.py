@@ -11,6 +11,7 @@ from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError, UsageError
 from cupel.core.schema import ColumnKind
 from cupel.core.split import Fold
+from cupel.data.dealing import compact
 
 Array = NDArray[Any]
 Integers = NDArray[np.int64]
@@ -18,6 +19,7 @@ Integers = NDArray[np.int64]
 N_FOLDS = 5
 STOP_SHARE = 0.125
 """The latest eighth of the rows to learn from decides when training ends."""
+FEWEST_STRETCHES = 40
 
 
 def expanding_windows(
@@ -73,8 +75,39 @@ def expanding_windows(
     return folds, f"{shape} models of earlier rows, by column {name!r}{missed}{apart}"
 
 
+def stretches(dataset: Dataset) -> Integers | None:
+    """Numbers for stretches of rows along the time column, moments whole: what one row strays by, its neighbours do too.
+
+    None where a row has no moment. Of n rows a stretch has n^(1/3) at least, enough where neighbours depend weakly, and up to
+    the root of n where that leaves 40 stretches: errors that fade by a tenth a row are then said to stray 0.8 times as far as
+    they do on 1,000 rows, with n^(1/3) 0.6 times and row by row 0.2 times.
+
+    Source: blocks apart from one another, Carlstein 1986, doi:10.1214/aos/1176350057; Künsch 1989, doi:10.1214/aos/1176347265.
+    """
+    values, missing = _cells(dataset)
+    if missing.any():
+        return None
+    n_rows = len(values)
+    length = max(n_rows ** (1 / 3), min(n_rows**0.5, n_rows / FEWEST_STRETCHES))
+    moments, sizes = np.unique(values, return_inverse=True, return_counts=True)[1:]
+    first = np.cumsum(sizes) - sizes
+    return compact((first / length).astype(np.int64)[moments.reshape(-1)])
+
+
 def _moments(dataset: Dataset) -> Integers:
     """The position of each row's moment among all different ones, from 0."""
+    values, missing = _cells(dataset)
+    if missing.any():
+        name = dataset.schema.time
+        raise DataError(
+            f"time column {name!r} has {int(missing.sum())} missing values; every row needs its moment. "
+            "Drop those rows, or name another column."
+        )
+    return np.unique(values, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def _cells(dataset: Dataset) -> tuple[Array, NDArray[np.bool_]]:
+    """The time column as values that sort as moments do, and which of them are missing."""
     name = dataset.schema.time
     assert name is not None, "a time scheme needs a time column"
     column, values = dataset.schema[name], dataset.columns[name]
@@ -86,12 +119,7 @@ def _moments(dataset: Dataset) -> Integers:
     else:
         missing = np.array([text is None for text in values.tolist()])
         values = np.where(missing, "", values).astype(str)
-    if missing.any():
-        raise DataError(
-            f"time column {name!r} has {int(missing.sum())} missing values; every row needs its moment. "
-            "Drop those rows, or name another column."
-        )
-    return np.unique(values, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    return values, np.asarray(missing)
 
 
 def _bounds(rows_until: Array, shares: list[float]) -> list[int]:

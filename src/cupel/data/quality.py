@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
 from cupel.core.finding import Finding, Severity
+from cupel.core.fix import Fix, FixKind
 from cupel.core.profile import ColumnProfile, Profile
 from cupel.core.schema import ColumnKind
 from cupel.data.duplicates import column_hash, find_duplicates, partition_hash
@@ -233,6 +234,7 @@ def _roles(dataset: Dataset, profile: Profile) -> Iterator[Finding]:
                 what=f"{column.name!r} has {column.n_unique:,} values in {profile.n_samples - column.n_missing:,} rows, so some "
                 "things have several rows.",
                 action=f"Rows are divided one by one. If new rows will be of new things, say --group {shlex.quote(column.name)}.",
+                fix=Fix(kind=FixKind.GROUP, columns=(column.name,)),
             )
     dates = [c for c in schema.features if c.kind is ColumnKind.DATETIME and columns[c.name].n_unique > RARE]
     if schema.time is None and dates and dataset.task is not None:

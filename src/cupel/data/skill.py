@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,26 @@ class Bench:
         predicted = np.zeros((len(asked), self.answers.shape[1]))
         predicted[:, model.classes_] = model.predict_proba(asked)
         return predicted
+
+    def probability(self, skill: float, *, n_tried: int) -> float:
+        """That such a skill is no chance, so many having been tried; 0.999 at most."""
+        from scipy.special import bdtr  # scipy.stats has the same and takes two seconds to import
+
+        n_rows = len(self.rows)
+        if self.is_classification:
+            n_mistakes = n_rows - int(np.bincount(self.target).max())
+            by_chance = float(bdtr(round((1 - skill) * n_mistakes), n_rows, n_mistakes / n_rows))
+        else:
+            by_chance = math.erfc(self.deviations(skill) / math.sqrt(2))
+        return min(0.999, max(0.0, 1 - n_tried * by_chance))
+
+    def deviations(self, skill: float) -> float:
+        """How far a skill is from chance in standard errors: of the mistakes avoided, or of a correlation."""
+        n_rows = len(self.rows)
+        if self.is_classification:
+            n_mistakes = n_rows - int(np.bincount(self.target).max())
+            return skill * n_mistakes / math.sqrt(max(2 * n_mistakes, 1))
+        return math.sqrt(skill * n_rows)
 
     def _skill(self, predicted: Array, used: NDArray[np.bool_]) -> float:
         answers, predicted = self.answers[used], predicted[used]

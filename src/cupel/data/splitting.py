@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError, UsageError
+from cupel.core.finding import Finding, Severity
 from cupel.core.form import Form
 from cupel.core.split import Fold, Splits
 from cupel.data import ordering
@@ -27,6 +28,7 @@ STOP_SHARE = 0.125
 MIN_STOP_ROWS = 10
 MIN_ROWS = 10
 N_QUANTILES = 10
+FEW_UNITS = 20
 SMALL, MEDIUM, LARGE = 300, 50_000, 500_000
 
 
@@ -73,7 +75,7 @@ def split(
         DataError: the rows cannot train and judge a model at all.
     """
     _check_request(dataset, scheme, n_folds=n_folds, repeats=repeats, holdout=holdout)
-    groups = _groups(dataset)
+    groups, units = _groups(dataset), independent_units(dataset, twins=twins)
     if scheme == "time" or (scheme in ("auto", "holdout") and dataset.schema.time is not None):
         is_holdout = scheme == "holdout" or (n_folds is None and dataset.n_samples > LARGE)
         folds, reason = ordering.expanding_windows(
@@ -81,11 +83,46 @@ def split(
         )
         chosen = "holdout" if scheme == "holdout" else "time"
     else:
-        plan = _plan(dataset, scheme, n_folds=n_folds, groups=groups, twins=twins)
+        plan = _plan(dataset, scheme, n_folds=n_folds, groups=groups, copies=units, has_near=twins is not None)
         plan = _with_repeats(replace(plan, repeats=repeats, holdout=holdout, seed=seed), scheme, len(plan.units))
         folds, reason, chosen = list(_folds(dataset, plan)), plan.reason, plan.scheme
     _check_folds(dataset, folds)
-    return Splits(tuple(folds), chosen, reason, _key(folds), groups)
+    return Splits(tuple(folds), chosen, reason, _key(folds), groups, units=units)
+
+
+def independent_units(dataset: Dataset, *, twins: Integers | None = None) -> Integers | None:
+    """A number for each row; rows that share one say little more than one of them. None where each row counts.
+
+    The groups that the schema names, else stretches along its time column, else copies: rows that are equal in every feature, or
+    share a number in `twins`.
+    """
+    groups = _groups(dataset)
+    if groups is not None:
+        return groups
+    if dataset.schema.time is not None:
+        return ordering.stretches(dataset)
+    copies = compact(find_duplicates(dataset).twins)
+    copies = copies if twins is None else joined(copies, twins)
+    return copies if int(copies.max(initial=-1)) + 1 < len(copies) else None
+
+
+def few_units(dataset: Dataset, splits: Splits) -> list[Finding]:
+    """A finding where what judges is so few groups or stretches that nobody can say how far scores stray."""
+    units = splits.units
+    n_units = FEW_UNITS if units is None else len(np.unique(units[splits.covered]))
+    if n_units >= FEW_UNITS:
+        return []
+    kind = "groups" if dataset.schema.group else "stretches of time" if dataset.schema.time else "different rows"
+    return [
+        Finding(
+            code="few-units",
+            severity=Severity.WARNING,
+            where="rows",
+            what=f"The {len(splits.covered):,} rows that judge are of {n_units} {kind} only, and rows of one may stray together.",
+            action="Intervals, ties and ranges count each of these once, and rest on so few that they may be too narrow. More of "
+            "the same would not help: add rows of other kinds.",
+        )
+    ]
 
 
 def _check_request(dataset: Dataset, scheme: str, *, n_folds: int | None, repeats: int, holdout: float) -> None:
@@ -127,7 +164,9 @@ def _groups(dataset: Dataset) -> Integers | None:
     return compact(values)
 
 
-def _plan(dataset: Dataset, scheme: str, *, n_folds: int | None, groups: Integers | None, twins: Integers | None) -> _Plan:
+def _plan(
+    dataset: Dataset, scheme: str, *, n_folds: int | None, groups: Integers | None, copies: Integers | None, has_near: bool
+) -> _Plan:
     n_rows, notes = dataset.n_samples, ""
     if groups is not None:
         units = groups
@@ -138,14 +177,13 @@ def _plan(dataset: Dataset, scheme: str, *, n_folds: int | None, groups: Integer
             f"rows with one value of {dataset.schema.group!r} stay together",
         )
     else:
-        units = compact(find_duplicates(dataset).twins)
-        units = units if twins is None else joined(units, twins)
+        units = np.arange(n_rows) if copies is None else copies
         chosen = {"auto": "stratified"}.get(scheme, scheme)
         n_units = int(units.max()) + 1
         what, whole = "different rows", ""
         if n_units < n_rows:
             n_kept = int((np.bincount(units)[units] > 1).sum())
-            alike = "in every feature" if twins is None else "in every feature, or look like them,"
+            alike = "in every feature" if not has_near else "in every feature, or look like them,"
             notes = f"; {n_kept:,} rows that equal others {alike} stay with them"
     if n_units < 2 or (n_folds or 0) > n_units:
         error = UsageError if n_units >= 2 else DataError

@@ -3,7 +3,7 @@
 Every metric is computed for many weightings of the same rows at once, so that a bootstrap costs little more than a score.
 """
 
-from cupel.evaluation.class_scores import ClassScore, class_scores, share_interval
+from cupel.evaluation.class_scores import ClassScore, class_scores, share_interval, worth_of_classes
 from cupel.evaluation.comparison import Comparison, Luck, holm, tie_groups
 from cupel.evaluation.conformal import Held, coverage_of, held, silence_of
 from cupel.evaluation.curves import (
@@ -20,7 +20,7 @@ from cupel.evaluation.decisions import decision_for_costs, decision_for_precisio
 from cupel.evaluation.doubts import DOUBTS, doubtful_targets, rehearsed_doubts
 from cupel.evaluation.effects import with_effects
 from cupel.evaluation.folds_test import FoldsTest, corrected_resampled_t
-from cupel.evaluation.importance import Importance, permutation_importance
+from cupel.evaluation.importance import N_SHUFFLES, Importance, permutation_importance
 from cupel.evaluation.intervals import Beside, Difference, Interval, interval, paired_difference, table
 from cupel.evaluation.label_scores import LabelScore, co_occurrence, label_scores
 from cupel.evaluation.learning_curve import FEWEST_SIZES, Doubling, doubling
@@ -41,6 +41,7 @@ __all__ = [
     "DOUBTS",
     "FEWEST_SIZES",
     "METRICS",
+    "N_SHUFFLES",
     "Beside",
     "CalibrationCurve",
     "ClassOverlap",
@@ -103,4 +104,5 @@ __all__ = [
     "tie_groups",
     "whole_masks",
     "with_effects",
+    "worth_of_classes",
 ]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
 from numpy.typing import NDArray
 
 from cupel.evaluation.intervals import Interval
+from cupel.evaluation.sure_shares import units_from_zero, worth_in_rows
 
 Array = NDArray[Any]
 NORMAL_975 = 1.959963984540054
@@ -37,25 +39,45 @@ class ClassScore:
         return 2 * self.n_right / whole if whole else math.nan
 
 
-def class_scores(matrix: Int[Array, "klass klass"]) -> list[ClassScore]:
-    """A score for each class of a confusion matrix, rows being true and columns said classes."""
+def class_scores(matrix: Int[Array, "klass klass"], *, worth: Sequence[tuple[float, float]] | None = None) -> list[ClassScore]:
+    """A score for each class of a confusion matrix, rows being true and columns said classes.
+
+    `worth` says for each class how many independent rows its own are worth, and those said to be of it (`worth_of_classes`).
+    """
     found = []
     for klass in range(len(matrix)):
         n_rows, n_said, n_right = int(matrix[klass].sum()), int(matrix[:, klass].sum()), int(matrix[klass, klass])
-        recall, precision = share_interval(n_right, n_rows), share_interval(n_right, n_said)
+        own, said = (None, None) if worth is None else worth[klass]
+        recall, precision = share_interval(n_right, n_rows, worth=own), share_interval(n_right, n_said, worth=said)
         found.append(ClassScore(n_rows=n_rows, n_said=n_said, n_right=n_right, recall=recall, precision=precision))
     return found
 
 
-def share_interval(n_part: int, n_whole: int) -> Interval:
+def worth_of_classes(
+    target: Int[Array, " sample"], said: Int[Array, " sample"], *, groups: Shaped[Array, " sample"] | None, n_classes: int
+) -> list[tuple[float, float]] | None:
+    """How many independent rows those of each class are worth, and those said to be of it; None where each row is one."""
+    units = units_from_zero(groups)
+    if units is None:
+        return None
+    found = []
+    for klass in range(n_classes):
+        own, named = np.flatnonzero(target == klass), np.flatnonzero(said == klass)
+        found.append((worth_in_rows(said[own] == klass, units[own]), worth_in_rows(target[named] == klass, units[named])))
+    return found
+
+
+def share_interval(n_part: int, n_whole: int, *, worth: float | None = None) -> Interval:
     """A share with its 95% interval, which is never empty nor beyond 0 and 1; NaN of nothing.
+
+    `worth` is how many independent rows the whole is worth, where that are fewer.
 
     Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
     """
     if n_whole == 0:
         return Interval(math.nan, math.nan, math.nan)
-    share, squared = n_part / n_whole, NORMAL_975**2
-    middle = (share + squared / (2 * n_whole)) / (1 + squared / n_whole)
-    half = NORMAL_975 * math.sqrt(share * (1 - share) / n_whole + squared / (4 * n_whole**2)) / (1 + squared / n_whole)
+    share, squared, n_worth = n_part / n_whole, NORMAL_975**2, worth or n_whole
+    middle = (share + squared / (2 * n_worth)) / (1 + squared / n_worth)
+    half = NORMAL_975 * math.sqrt(share * (1 - share) / n_worth + squared / (4 * n_worth**2)) / (1 + squared / n_worth)
     low, high = np.clip([middle - half, middle + half], 0.0, 1.0).tolist()
     return Interval(share, min(low, share), max(high, share))

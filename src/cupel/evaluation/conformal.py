@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, Shaped
 from numpy.typing import NDArray
 
 from cupel.core.uncertainty import Coverage, Distribution, Silence
-from cupel.evaluation.class_scores import share_interval
+from cupel.evaluation.sure_shares import FEWEST_FIRST, ends_of, sure_shares, units_from_zero
 
 Array = NDArray[Any]
 MOST_STORED = 1000
@@ -19,7 +19,7 @@ N_SCALES, FEWEST_ROWS_A_SCALE = 10, 40
 USUAL_COVERAGE = 0.9
 WORTH = 0.98
 """Ranges that follow the prediction are taken where they cost less than this share of constant ones, by interval score."""
-N_CONFIDENCES, FEWEST_ANSWERED = 100, 30
+N_CONFIDENCES = 200
 N_PARTS = 5
 
 
@@ -83,15 +83,20 @@ def held(
     return Held(coverage, float(covered.mean()), float(size.mean()))
 
 
-def silence_of(target: Int[Array, " sample"], predictions: Float[Array, "sample klass"]) -> Silence | None:
-    """How often answers are right, by how sure they are; lower ends of intervals. None where rows are too few."""
-    if len(target) < FEWEST_ANSWERED:
+def silence_of(
+    target: Int[Array, " sample"],
+    predictions: Float[Array, "sample klass"],
+    *,
+    groups: Shaped[Array, " sample"] | None = None,
+) -> Silence | None:
+    """How often answers are surely right, by how sure they are (`sure_shares`). None where rows, or groups, are too few."""
+    units = units_from_zero(groups)
+    if (len(target) if units is None else int(units.max(initial=-1)) + 1) < FEWEST_FIRST:
         return None
     sure, right = predictions.max(axis=1), predictions.argmax(axis=1) == target
     order = np.argsort(-sure, kind="stable")
-    n_right = np.cumsum(right[order])
-    counts = np.unique(np.linspace(FEWEST_ANSWERED, len(target), N_CONFIDENCES).round().astype(np.int64))
-    lower = np.array([share_interval(int(n_right[count - 1]), int(count)).low for count in counts])
+    counts = ends_of(sure[order], fewest=FEWEST_FIRST, most=N_CONFIDENCES)
+    lower = sure_shares(right[order], counts, units=None if units is None else units[order])
     confidences = sure[order][counts - 1]
     return Silence(tuple(confidences[::-1].tolist()), tuple(lower[::-1].tolist()), tuple((counts[::-1] / len(target)).tolist()))
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from numpy.typing import NDArray
 
 from cupel.core.uncertainty import Decision
-from cupel.evaluation.class_scores import share_interval
+from cupel.evaluation.sure_shares import (
+    ERROR,
+    N_STARTS,
+    ends_of,
+    least_shares,
+    shares_of_first,
+    sure_shares,
+    units_from_zero,
+    worth_in_rows,
+)
 
 Array = NDArray[Any]
 USUAL = 0.5
+N_TRIED = 200
 
 
 def decision_for_costs(
@@ -38,37 +49,77 @@ def decision_for_costs(
     )
 
 
-def decision_for_precision(target: Int[Array, " sample"], positive: Float[Array, " sample"], *, at_least: float) -> Decision:
-    """The lowest threshold, so the largest recall, at which the precision is surely that large: its interval's lower end is."""
-    return _decision(target, positive, "precision", at_least, lowest=True, interval=share_interval)
-
-
-def decision_for_recall(target: Int[Array, " sample"], positive: Float[Array, " sample"], *, at_least: float) -> Decision:
-    """The highest threshold, so the largest precision, at which the recall is surely that large."""
-    n_positive = int((target == 1).sum())
-    return _decision(
-        target, positive, "recall", at_least, lowest=False, interval=lambda hits, _: share_interval(hits, n_positive)
-    )
-
-
-def _decision(
-    target: Array, positive: Array, name: str, at_least: float, *, lowest: bool, interval: Callable[[int, int], Any]
+def decision_for_precision(
+    target: Int[Array, " sample"],
+    positive: Float[Array, " sample"],
+    *,
+    at_least: float,
+    groups: Shaped[Array, " sample"] | None = None,
 ) -> Decision:
-    order = np.argsort(-positive, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(positive[order]) != 0), len(order) - 1)  # equal probabilities get equal answers
-    hits, flagged = np.cumsum(target[order] == 1)[ends], ends + 1
-    found = [interval(int(hit), int(flag)) for hit, flag in zip(hits, flagged, strict=True)]
-    lows = np.array([each.low for each in found])
+    """The lowest threshold, so the largest recall, at which the precision is surely that large (`sure_shares`).
+
+    `groups` stray together.
+    """
+    fewest = math.ceil(math.log(ERROR / N_STARTS) / math.log(at_least))  # of fewer all may be right by chance
+    ranked = _Ranked.of(target, positive, groups=groups, fewest=fewest)
+    lows = sure_shares(ranked.is_hit, ranked.ends, units=ranked.units, fewest=fewest)
     reached = np.flatnonzero(lows >= at_least)
     if len(reached):
-        place, opening = int(reached[-1] if lowest else reached[0]), ""
-    else:
-        place, opening = int(lows.argmax()), f"no threshold surely reaches a {name} of {at_least:g}; the nearest is taken: "
-    values = positive[order][ends]
-    threshold = float((values[place] + (values[place + 1] if place + 1 < len(values) else 0.0)) / 2)
-    precision, recall = hits[place] / flagged[place], hits[place] / max((target == 1).sum(), 1)
-    words = (
-        f"{opening}yes above {threshold:.3g}. Out of fold the {name} is {found[place].estimate:.3g}, its 95% interval from "
-        f"{found[place].low:.3g}; precision {precision:.3g}, recall {recall:.3g}, yes to {flagged[place] / len(target):.1%}."
-    )
-    return Decision(threshold, words)
+        return ranked.decision("precision", at_least, place=int(reached[-1]), low=float(lows[reached[-1]]))
+    nearest = least_shares(*shares_of_first(ranked.is_hit, ranked.ends, units=ranked.units))
+    return ranked.decision("precision", at_least, place=int(nearest.argmax()))
+
+
+def decision_for_recall(
+    target: Int[Array, " sample"],
+    positive: Float[Array, " sample"],
+    *,
+    at_least: float,
+    groups: Shaped[Array, " sample"] | None = None,
+) -> Decision:
+    """The highest threshold, so the largest precision, at which the recall is surely that large.
+
+    A higher one never has more recall: from yes to all on, tests go up to the first that fails. `groups` stray together.
+    """
+    ranked = _Ranked.of(target, positive, groups=groups, fewest=1)
+    hits = np.flatnonzero(ranked.is_hit)
+    shares = np.searchsorted(hits, ranked.ends) / max(len(hits), 1)
+    worth = np.full(len(shares), float(len(hits)))
+    if ranked.units is not None:
+        worth = np.array([worth_in_rows(hits < end, ranked.units[hits]) for end in ranked.ends.tolist()])
+    lows = least_shares(shares, worth)
+    failed = np.flatnonzero(lows < at_least)
+    place = int(failed[-1]) + 1 if len(failed) else 0
+    if place < len(lows):
+        return ranked.decision("recall", at_least, place=place, low=float(lows[place]))
+    return ranked.decision("recall", at_least, place=len(lows) - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Ranked:
+    """Rows from the most probable on: whether each is positive, its group, and the numbers of rows at which a border may be."""
+
+    positive: Array
+    is_hit: Array
+    units: Array | None
+    ends: Array
+
+    @classmethod
+    def of(cls, target: Array, positive: Array, *, groups: Array | None, fewest: int) -> _Ranked:
+        order, units = np.argsort(-positive, kind="stable"), units_from_zero(groups)
+        ends = ends_of(positive[order], fewest=fewest, most=N_TRIED)
+        return cls(positive[order], target[order] == 1, None if units is None else units[order], ends)
+
+    def decision(self, name: str, at_least: float, *, place: int, low: float | None = None) -> Decision:
+        """Yes to the first rows up to that border, of which `low` is what is surely reached; None where it is too little."""
+        end, n_hits = int(self.ends[place]), int(self.is_hit[: self.ends[place]].sum())
+        below = float(self.positive[end]) if end < len(self.positive) else 0.0
+        threshold = (float(self.positive[end - 1]) + below) / 2
+        shares = {"precision": n_hits / end, "recall": n_hits / max(int(self.is_hit.sum()), 1)}
+        opening = "" if low is not None else f"no threshold surely reaches a {name} of {at_least:g}; the nearest is taken: "
+        sure = "" if low is None else f", surely (95%) {low:.3g} at least"
+        return Decision(
+            threshold,
+            f"{opening}yes above {threshold:.3g}. Out of fold the {name} is {shares[name]:.3g}{sure}; "
+            f"precision {shares['precision']:.3g}, recall {shares['recall']:.3g}, yes to {end / len(self.positive):.1%}.",
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from cupel.core.fix import Fix, FixKind
 from cupel.data.dealing import compact
 from cupel.data.fixes import mended, positions_of
 from cupel.data.rehearsal import Rehearsal, can_rehearse
+from cupel.data.splitting import independent_units
 from cupel.evaluation.intervals import paired_difference
 from cupel.evaluation.metrics import metric_named
 from cupel.evaluation.scoring import score
@@ -43,21 +44,21 @@ def with_effects(findings: Sequence[Finding], dataset: Dataset, *, units: Array 
     """The same findings, the gravest eight that have a fix with what it does to the score.
 
     A forest predicts a sample of rows out of fold, once as they are and once mended; the same rows are judged by the task's
-    metric, and the difference gets its interval from paired resamples. Groups, order and near copies (`units`) that change
-    nothing beyond chance become notes.
+    metric, and the difference gets its interval from paired resamples, of what counts once (`independent_units`). Groups, order
+    and near copies (`units`) that change nothing beyond chance become notes.
     """
     if not can_rehearse(dataset, min_rows=MIN_ROWS):
         return list(findings)
     order = (Severity.SERIOUS, Severity.WARNING, Severity.NOTE)
     ranked = sorted((f for f in findings if f.fix is not None), key=lambda finding: order.index(finding.severity))
     chosen = {id(finding) for finding in ranked[:MAX_MEASURED]}
-    scales = _Scales(dataset, seed=seed)
-    return [_measured(finding, scales, units) if id(finding) in chosen else finding for finding in findings]
+    scales = _Scales(dataset, twins=units, seed=seed)
+    return [_measured(finding, scales) if id(finding) in chosen else finding for finding in findings]
 
 
-def _measured(finding: Finding, scales: _Scales, units: Array | None) -> Finding:
+def _measured(finding: Finding, scales: _Scales) -> Finding:
     assert finding.fix is not None, "only what can be mended is measured"
-    effect = scales.effect_of(finding.fix, units)
+    effect = scales.effect_of(finding.fix)
     if effect is None:
         return finding
     kind = finding.fix.kind
@@ -73,15 +74,25 @@ def _measured(finding: Finding, scales: _Scales, units: Array | None) -> Finding
     return replace(finding, what=what, effect=effect, severity=severity)
 
 
+@dataclass(frozen=True, eq=False)
+class _Plain:
+    """Rows as they are, how they are dealt, what is predicted of them, and which of them count once."""
+
+    rehearsal: Rehearsal
+    parts: Array
+    as_is: Array
+    groups: Array | None
+
+
 class _Scales:
     """Weighs fixes on one dataset; what several of them need is predicted once."""
 
-    def __init__(self, dataset: Dataset, *, seed: int) -> None:
+    def __init__(self, dataset: Dataset, *, twins: Array | None, seed: int) -> None:
         assert dataset.task is not None, "effects need a task"
-        self.dataset, self.task, self._seed = dataset, dataset.task, seed
-        self._plain: tuple[Rehearsal, Array, Array] | None = None
+        self.dataset, self.task, self._twins, self._seed = dataset, dataset.task, twins, seed
+        self._plain: _Plain | None = None
 
-    def effect_of(self, fix: Fix, units: Array | None) -> Effect | None:
+    def effect_of(self, fix: Fix) -> Effect | None:
         """None where it cannot be measured: nothing would be left to learn from, or to judge."""
         match fix.kind:
             case FixKind.DROP_COLUMN:
@@ -89,7 +100,7 @@ class _Scales:
             case FixKind.GROUP:
                 return self._of_units(compact(_comparable(self.dataset.columns[fix.columns[0]])), without=fix.columns)
             case FixKind.KEEP_TOGETHER:
-                return None if units is None else self._of_units(units, without=())
+                return None if self._twins is None else self._of_units(self._twins, without=())
             case FixKind.ORDER:
                 return self._of_order(fix)
             case FixKind.MEND_CELLS | FixKind.RELABEL_ROWS:
@@ -97,19 +108,24 @@ class _Scales:
             case FixKind.LEAVE_OUT_ROWS:
                 return self._of_rows(fix)
 
-    def _baseline(self) -> tuple[Rehearsal, Array, Array]:
+    def _baseline(self) -> _Plain:
+        """Groups, stretches of time and copies are kept whole, and resampled whole, as a run does."""
         if self._plain is None:
-            group = self.dataset.schema.group
-            units = None if group is None else compact(_comparable(self.dataset.columns[group]))
-            rehearsal = Rehearsal(self.dataset, units=units, seed=self._seed)
+            units = independent_units(self.dataset, twins=self._twins)
+            is_grouped = self.dataset.schema.group is not None
+            rehearsal = Rehearsal(self.dataset, units=units if is_grouped else None, seed=self._seed)
             parts = rehearsal.parts(units)
-            self._plain = rehearsal, parts, rehearsal.predictions(parts)
+            groups = None if units is None else units[rehearsal.rows]
+            self._plain = _Plain(rehearsal, parts, rehearsal.predictions(parts), groups)
         return self._plain
 
     def _of_columns(self, fix: Fix) -> Effect | None:
-        rehearsal, parts, as_is = self._baseline()
-        rest = [name for name in rehearsal.names if name not in fix.columns]
-        return self._compared(rehearsal.target, as_is, rehearsal.predictions(parts, names=rest)) if rest else None
+        plain = self._baseline()
+        rest = [name for name in plain.rehearsal.names if name not in fix.columns]
+        if not rest:
+            return None
+        after = plain.rehearsal.predictions(plain.parts, names=rest)
+        return self._compared(plain.rehearsal.target, plain.as_is, after, groups=plain.groups)
 
     def _of_units(self, units: Array, *, without: Sequence[str]) -> Effect | None:
         rehearsal = Rehearsal(self.dataset, units=units, seed=self._seed)
@@ -132,17 +148,18 @@ class _Scales:
         return self._compared(rehearsal.target, as_is, along, groups=stretches[rehearsal.rows])
 
     def _of_change(self, fix: Fix) -> Effect | None:
-        rehearsal, parts, as_is = self._baseline()
-        changed = Rehearsal(mended(self.dataset, [fix]), rows=rehearsal.rows, seed=self._seed)
-        return self._compared(rehearsal.target, as_is, changed.predictions(parts))
+        plain = self._baseline()
+        changed = Rehearsal(mended(self.dataset, [fix]), rows=plain.rehearsal.rows, seed=self._seed)
+        return self._compared(plain.rehearsal.target, plain.as_is, changed.predictions(plain.parts), groups=plain.groups)
 
     def _of_rows(self, fix: Fix) -> Effect | None:
         """Judged on all rows, those that are left out too: the others agree with the model because of how they were chosen."""
-        rehearsal, parts, as_is = self._baseline()
-        spared = np.isin(rehearsal.rows, positions_of(self.dataset, fix.rows))
+        plain = self._baseline()
+        spared = np.isin(plain.rehearsal.rows, positions_of(self.dataset, fix.rows))
         if not spared.any() or spared.all():
             return None
-        return self._compared(rehearsal.target, as_is, rehearsal.predictions(parts, spared=spared))
+        after = plain.rehearsal.predictions(plain.parts, spared=spared)
+        return self._compared(plain.rehearsal.target, plain.as_is, after, groups=plain.groups)
 
     def _compared(self, target: Array, as_is: Array, after: Array, *, groups: Array | None = None) -> Effect | None:
         metric = metric_named(self.task.metric, self.task)

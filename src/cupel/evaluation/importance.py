@@ -22,7 +22,7 @@ Array = NDArray[Any]
 Predict = Callable[[Mapping[str, Array]], Array]
 """Predictions (rows, outputs) for the tensors of a packed graph, by input name."""
 
-N_RESAMPLES = 200
+N_RESAMPLES, N_SHUFFLES = 200, 3
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,14 @@ def permutation_importance(
     metric: Metric | str,
     *,
     inputs: Sequence[GraphInput],
+    units: Shaped[Array, " sample"] | None = None,
     seed: int = 0,
-    n_repeats: int = 3,
     max_rows: int = 2000,
 ) -> list[Importance]:
     """Every feature, the most needed first, from its values shuffled among the validation rows of each fold.
 
     `parts` holds, per fold, the rows that its model never saw and how it predicts. At most `max_rows` rows are used.
-    Of two columns that say the same, neither seems needed.
+    Of two columns that say the same, neither seems needed. Rows of one number in `units`, over all of the dataset, count once.
 
     Raises:
         DataError: the dataset has no target, or there are no rows.
@@ -72,14 +72,15 @@ def permutation_importance(
     if dataset.target is None or not chosen:
         raise DataError("importance was asked for without a target or without rows; expected a dataset with both.")
     metric = resolved(metric).within(np.repeat(np.arange(len(chosen)), [len(part.rows) for part in chosen])[:, None])
-    target = dataset.target[np.concatenate([part.rows for part in chosen])]
+    rows = np.concatenate([part.rows for part in chosen])
+    target, groups = dataset.target[rows], None if units is None else units[rows]
     plain = np.concatenate([np.asarray(part.predict(part.feeds)) for part in chosen])
-    resamples = Resamples.draw(len(target), seed=seed, n_resamples=N_RESAMPLES)
+    resamples = Resamples.draw(len(target), groups=groups, seed=seed, n_resamples=N_RESAMPLES)
     measured = score(metric, target, plain), resamples.scores([prepared_for_resamples(metric, target, plain)])[0]
     found = []
     for graph_input in inputs:
         for position, name in enumerate(graph_input.columns):
-            orders = [[generator.permutation(len(part.rows)) for _ in range(n_repeats)] for part in chosen]
+            orders = [[generator.permutation(len(part.rows)) for _ in range(N_SHUFFLES)] for part in chosen]
             shuffled = _predictions_without(chosen, graph_input.name, position, orders)
             found.append(_importance(name, metric, target, measured=measured, shuffled=shuffled, resamples=resamples))
     return sorted(found, key=lambda importance: -importance.drop)

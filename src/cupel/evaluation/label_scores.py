@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped
 from numpy.typing import NDArray
 
-from cupel.evaluation.class_scores import ClassScore, class_scores
+from cupel.evaluation.class_scores import ClassScore, class_scores, worth_of_classes
 from cupel.evaluation.intervals import Interval, interval
 from cupel.evaluation.metrics import METRICS
 
@@ -60,10 +60,11 @@ def label_scores(
         rows = np.flatnonzero(np.isfinite(target[:, label]))
         truth, given = (target[rows, label] == 1).astype(np.int64), predictions[rows, label]
         matrix = np.bincount(2 * truth + said[rows, label], minlength=4).reshape(2, 2)
+        own = None if groups is None else groups[rows]
+        worth = worth_of_classes(truth, said[rows, label].astype(np.int64), groups=own, n_classes=2)
         ranks = [_NOTHING, _NOTHING]
         if 0 < truth.sum() < len(truth):
             both = np.stack([1 - given, given], axis=1)
-            own = None if groups is None else groups[rows]
             within = None if parts is None else parts[rows]
             ranks = [
                 interval(METRICS[name].within(within), truth, both, groups=own, seed=seed, n_resamples=n_resamples)
@@ -76,7 +77,7 @@ def label_scores(
                 n_holds=int(truth.sum()),
                 roc_auc=ranks[0],
                 pr_auc=ranks[1],
-                said=class_scores(matrix)[1],
+                said=class_scores(matrix, worth=worth)[1],
                 matrix=((right_absent, wrong_present), (missed, hit)),
             )
         )

@@ -9,7 +9,7 @@ from cupel.execution.handover import Handover
 from cupel.execution.interruption import Interruption
 from cupel.execution.journal import Journal
 from cupel.execution.maker import UnitMaker
-from cupel.execution.pick import KeptMember, KeptPick, keep_pick, read_pick
+from cupel.execution.pick import KeptMember, KeptPick, keep_pick, read_pick, read_rule
 from cupel.execution.runner import Runner, Start, describe_failure
 from cupel.execution.units import UnitStore
 from cupel.execution.watched import Watched
@@ -42,6 +42,7 @@ __all__ = [
     "noted",
     "prepare_worker",
     "read_pick",
+    "read_rule",
     "read_run",
     "seconds_left",
     "size_of",

@@ -44,7 +44,8 @@ class Handover:
         arrays |= {f"names-{number}": values for number, values in enumerate(dataset.names.values())}
         arrays |= {"row_numbers": dataset.row_numbers, "golden": self.golden}
         arrays |= {"target": dataset.target} if dataset.target is not None else {}
-        arrays |= {"groups": splits.groups} if splits.groups is not None else {}
+        numbers = {"groups": splits.groups, "units": splits.units}
+        arrays |= {name: values for name, values in numbers.items() if values is not None}
         for fold in splits.folds:
             arrays |= {f"fold-{fold.index}-{part}": getattr(fold, part) for part in ("train", "stop", "valid")}
         return arrays
@@ -87,7 +88,7 @@ class Handover:
         folds = tuple(
             Fold(index, *(arrays[f"fold-{index}-{part}"] for part in ("train", "stop", "valid"))) for index in described["folds"]
         )
-        splits = Splits(folds=folds, groups=arrays.get("groups"), **described["splits"])
+        splits = Splits(folds=folds, groups=arrays.get("groups"), units=arrays.get("units"), **described["splits"])
         return cls(dataset=dataset, splits=splits, golden=arrays["golden"], facts=described["facts"])
 
 

@@ -11,11 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.errors import DataError
+from cupel.core.foreign_graphs import fault_of
+from cupel.core.graph import Graph
 from cupel.core.storage import npy, write_bytes, write_json
 from cupel.core.trial import Ensemble
 from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
 
-PICK, ROWS, OUT_OF_FOLD = "pick.json", "rows.npy", "out_of_fold.npy"
+PICK, ROWS, OUT_OF_FOLD, RULE = "pick.json", "rows.npy", "out_of_fold.npy", "rule.onnx"
+MEMBER, SAID = "member-{}", "prediction"
+"""Inputs and output of the graph of the rule, each (rows, outputs)."""
 MOST_BYTES = 64 << 20
 MOST_ARRAY_BYTES = 8 << 30
 
@@ -50,7 +54,26 @@ def keep_pick(folder: Path, pick: Ensemble, *, hashes: NDArray[np.uint64]) -> No
     ]
     write_bytes(folder / ROWS, npy(hashes))
     write_bytes(folder / OUT_OF_FOLD, npy(pick.out_of_fold.astype(np.float64)))
+    write_bytes(folder / RULE, _rule_of(pick))
     write_json(folder / PICK, {"name": pick.name, "members": members})
+
+
+def _rule_of(pick: Ensemble) -> bytes:
+    """How members' predictions become one, as a graph: with it the models of each fold can be asked alone."""
+    graph = Graph()
+    members = [graph.input_of_shape(MEMBER.format(n), np.float64, axes=("outputs",)) for n in range(len(pick.members))]
+    graph.output_of_shape(SAID, pick.rule.emit(graph, members), np.float64, axes=("outputs",))
+    content: bytes = graph.model().SerializeToString()
+    return content
+
+
+def read_rule(folder: Path) -> bytes | None:
+    """How what a run packed makes one prediction of those of its members; None where that was not kept, or cannot be trusted."""
+    try:
+        rule = read_bytes(folder / RULE, most_bytes=MOST_BYTES)
+    except OSError:
+        return None
+    return None if fault_of(rule) else rule
 
 
 def read_pick(folder: Path) -> KeptPick:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from cupel import evaluation
-from cupel.core.task import Task
+from cupel.evaluation.intervals import difference_of, interval_of, resampled_scores, width_of
 from cupel.verdict.verdict import Score
 
 Array = NDArray[Any]
@@ -53,20 +55,34 @@ class Comparison:
 
 
 def compare(
-    task: Task, target: Array, before: Array, after: Array, *, rows: str, groups: Array | None = None, seed: int = 0
+    metric: evaluation.Metric,
+    target: Array,
+    *,
+    before: Sequence[Array],
+    after: Array,
+    rows: str,
+    groups: Array | None = None,
+    seed: int = 0,
 ) -> Comparison:
-    """Two models by what they predict for the same rows, in the same order; `groups` are resampled whole."""
-    metric = evaluation.metric_named(task.metric, task)
-    gain = evaluation.paired_difference(metric, target, after, before, groups=groups, seed=seed)
-    scores = [evaluation.interval(metric, target, predictions, groups=groups, seed=seed) for predictions in (before, after)]
-    first, second = (_score(score) for score in scores)
+    """Two models by what they predict for the same rows, in the same order; `groups` are resampled whole.
+
+    Where `before` are the predictions of several models, each is judged by itself, and the mean of their scores is taken: a mean
+    of models is better than its models, and must not be held against what one model says of each row.
+    """
+    resamples = evaluation.Resamples.draw(
+        len(target), groups=groups, seed=seed, width=width_of(metric, after) * (1 + len(before))
+    )
+    resampled = resampled_scores(metric, target, [after, *before], resamples)
+    plain = [evaluation.score(metric, target, predictions) for predictions in (after, *before)]
+    earlier, earlier_resampled = float(np.mean(plain[1:])), resampled[1:].mean(axis=0)
+    gain = difference_of(metric.sign * (plain[0] - earlier), metric.sign * (resampled[0] - earlier_resampled))
     return Comparison(
         metric=metric.name,
         metric_label=metric.label,
         n_rows=len(target),
         rows=rows,
-        before=first,
-        after=second,
+        before=_score(interval_of(earlier, earlier_resampled)),
+        after=_score(interval_of(plain[0], resampled[0])),
         gain=_score(gain),
         probability_worse=float(gain.probability_worse),
     )

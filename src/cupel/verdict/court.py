@@ -52,7 +52,8 @@ class Court:
 
     `target` are the answers of the judged rows, `answers` those of all. `incomplete` says by name why a trial with predictions is
     left out. `n_asked` counts all usable trials, those left out too: a selecting procedure combines them, and `kept` are the
-    positions of `trials` among them. `is_mutual` where rows of two folds trained the models that judge the other's.
+    positions of `trials` among them. Rows of one number in `groups` count once (`Splits.units`). `is_mutual` where rows of two
+    folds trained the models that judge the other's.
     """
 
     task: Task
@@ -122,7 +123,13 @@ class Court:
         """Every metric that fits the task, by name."""
         n_resamples = self._affordable(N_METRICS * max(len(self.task.classes), 1), at_least=FEWEST_RESAMPLES)
         table = evaluation.table(
-            self.task, self.target, self.seen(predictions), seed=SEED, parts=self.parts, n_resamples=n_resamples
+            self.task,
+            self.target,
+            self.seen(predictions),
+            seed=SEED,
+            groups=self.groups,
+            parts=self.parts,
+            n_resamples=n_resamples,
         )
         return {name: _score(found) for name, found in table.items()}
 
@@ -324,7 +331,7 @@ def open_court(
         rows=rows,
         target=dataset.judged[rows],
         answers=dataset.judged,
-        groups=None if splits.groups is None else splits.groups[rows],
+        groups=None if splits.units is None else splits.units[rows],
         parts=splits.parts[rows],
         leader=leader or best,
         best=best,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
 from typing import Any
@@ -30,21 +31,30 @@ PROBABILITY_EDGES = np.linspace(0.0, 1.0, N_BINS + 1)
 
 
 def predictions_section(
-    task: Task, target: Array, predictions: Array, *, rows: Array, thumbnails: Thumbnails | None = None
+    task: Task,
+    target: Array,
+    predictions: Array,
+    *,
+    rows: Array,
+    thumbnails: Thumbnails | None = None,
+    groups: Array | None = None,
 ) -> Section:
     """Pictures for the kind of task. `predictions` (rows, outputs) are finite, `target` are class indices or values.
 
     `rows` are those of the dataset; where they have pictures, some stand behind each cell of the confusion matrix.
+    `groups` count once in intervals.
     """
     if task.form is Form.VALUES:
         return _regression(target.astype(np.float64), predictions[:, 0])
     target = target.astype(np.int64)
     section = (_binary if task.kind is TaskKind.BINARY else _multiclass)(task, target, predictions)
     matrix = np.asarray(evaluation.confusion_matrix(target, predictions))
+    said = predictions.argmax(axis=1)
+    worth = evaluation.worth_of_classes(target, said, groups=groups, n_classes=len(task.classes))
     data = dict(section.data)
     if thumbnails is not None and len(task.classes) <= MAX_MATRIX:
         data["examples"] = behind_cells(task, target, predictions, rows=rows, thumbnails=thumbnails)
-    return replace(section, html=section.html + _class_by_class(task, matrix), data=data)
+    return replace(section, html=section.html + _class_by_class(task, matrix, worth=worth), data=data)
 
 
 def _binary(task: Task, target: Array, predictions: Array) -> Section:
@@ -155,9 +165,9 @@ def _matrix(task: Task, target: Array, predictions: Array) -> tuple[tuple[dict[s
     return ({"classes": task.classes, "matrix": matrix}, picture), tells
 
 
-def _class_by_class(task: Task, matrix: Array) -> str:
+def _class_by_class(task: Task, matrix: Array, *, worth: Sequence[tuple[float, float]] | None) -> str:
     """Recall, precision and F1 of each class, the worst first."""
-    scores = evaluation.class_scores(matrix)
+    scores = evaluation.class_scores(matrix, worth=worth)
     order = sorted(range(len(scores)), key=lambda klass: (math.isnan(scores[klass].f1), scores[klass].f1))
     lines = []
     for klass in order[:MAX_CLASSES]:

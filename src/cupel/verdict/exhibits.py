@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cupel.core.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
@@ -19,10 +22,12 @@ Timeline = Sequence[tuple[float, str, float]]
 class Exhibits:
     """How the search went, and, where rows have pictures, these and which parts of some the pick's answers rest on.
 
-    `masks` are how every pixel was judged, where that was asked.
+    `masks` are how every pixel was judged, where that was asked. Rows of one number in `units`, over all of the dataset, count
+    once in intervals.
     """
 
     timeline: Timeline = ()
     thumbnails: Thumbnails | None = None
     occlusions: Sequence[Occlusion] = ()
     masks: WholeMasks | None = None
+    units: NDArray[np.int64] | None = None

@@ -139,8 +139,9 @@ def method_section(verdict: Verdict) -> Section:
         f"{verdict.splits.get('reason', '')}",
         "Each candidate was trained without the rows it is judged on; preparation too. "
         f"{verdict.n_judged:,} rows were judged, each by a model that never saw it.",
-        "The score to expect is corrected for choosing: the whole choice is repeated on resamples of the rows and judged on the "
-        "rows left out (Tsamardinos et al. 2018, doi:10.1007/s10994-018-5714-4). Intervals: 95% percentiles over resampled rows.",
+        f"The score to expect is corrected for choosing: {_correction_words(verdict)} The search is not repeated by that; "
+        "fit --nested repeats the whole run. Intervals: 95% percentiles over resampled rows; groups, copies and stretches of "
+        "time are drawn whole.",
         "Margins are differences on the same rows; tie groups allow for the number of comparisons (Holm).",
         "The estimate holds for new rows that come from where these came from. It says nothing about a world that changes.",
     ]
@@ -156,6 +157,20 @@ def method_section(verdict: Verdict) -> Section:
     listed = table([("", ""), ("", "")], lines)
     html = "".join(paragraph(text) for text in paragraphs) + _metrics(verdict) + f'<div class="narrow">{listed}</div>'
     return Section(anchor="method", title="How it was measured", html=html, data={"verdict": verdict.to_json()})
+
+
+def _correction_words(verdict: Verdict) -> str:
+    """How the luck of choosing was found, of a combination or of one candidate."""
+    if verdict.pick.members:
+        return (
+            "candidates are combined anew on resamples of the rows and judged on the rows left out (Tsamardinos et al. 2018, "
+            "doi:10.1007/s10994-018-5714-4)."
+        )
+    return (
+        "the scores of all candidates are drawn around what they are likely to be, as resampled rows make them stray, one is "
+        "chosen by the same rule each time, and what it owes to chance is taken off (after Efron 2011, "
+        "doi:10.1198/jasa.2011.tm11181)."
+    )
 
 
 def _machine_words(name: str, value: Any) -> str:

@@ -69,10 +69,11 @@ def report_page(
         answers = [masks_section(dataset, exhibits.masks, thumbnails=exhibits.thumbnails)]
     else:
         target, given = dataset.target[rows], pick.out_of_fold[rows]
+        groups = None if exhibits.units is None else exhibits.units[rows]
         answers = [
             labels_section(verdict, target, given)
             if verdict.labels
-            else predictions_section(verdict.task, target, given, rows=rows, thumbnails=exhibits.thumbnails),
+            else predictions_section(verdict.task, target, given, rows=rows, thumbnails=exhibits.thumbnails, groups=groups),
             mistakes_section(verdict.task, target, given, rows=rows, thumbnails=exhibits.thumbnails),
             attention_section(verdict.task, dataset.target, exhibits=exhibits),
         ]

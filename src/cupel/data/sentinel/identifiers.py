@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import shlex
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ MIN_ROWS = 60
 MIN_SKILL = 0.1
 MIN_DEVIATIONS = 4.5
 MAX_COLUMNS = 20
+N_PARTS = 7
 CODE_SHARE = 0.9
 MIN_DISTINCT = 0.5
 _CODE = re.compile(r"(?=.*\d)\S{1,40}( \S{1,20})?")
@@ -49,9 +49,8 @@ def find_telling_identifiers(dataset: Dataset, bench: Bench) -> list[Finding]:
         if not parts:
             continue
         words, skill = max(parts, key=lambda part: part[1])
-        deviations = _deviations(bench, skill)
-        if skill >= MIN_SKILL and deviations >= MIN_DEVIATIONS:
-            found.append(_finding(column, words, skill, deviations=deviations, is_classification=bench.is_classification))
+        if skill >= MIN_SKILL and bench.deviations(skill) >= MIN_DEVIATIONS:
+            found.append(_finding(column, words, skill, bench=bench))
     return found
 
 
@@ -70,37 +69,39 @@ def _may_identify(dataset: Dataset, column: Column) -> bool:
 
 
 def _parts(dataset: Dataset, bench: Bench, column: Column) -> Iterator[tuple[str, Array, bool]]:
-    """What an identifier is made of, as (words, states of the bench's rows, whether they are ordered)."""
+    """What an identifier is made of, for the bench's rows."""
     cells = dataset.cells(column.name, bench.rows).tolist()
-    texts = ["" if cell is None or cell != cell else f"{cell:.15g}" if isinstance(cell, float) else str(cell) for cell in cells]
+    return parts_of(
+        ["" if cell is None or cell != cell else f"{cell:.15g}" if isinstance(cell, float) else str(cell) for cell in cells]
+    )
+
+
+def parts_of(texts: list[str]) -> Iterator[tuple[str, Array, bool]]:
+    """What names are made of, as (words, states, whether they are ordered)."""
     digits = [_DIGITS.findall(text) for text in texts]
     numbers = np.array([float(found[-1][:15]) if found else -np.inf for found in digits])
     last = np.array([float(found[-1][-1]) if found else -1.0 for found in digits])
     leading = np.array([float((found[0] if len(found) > 1 else found[-1])[:2]) if found else -np.inf for found in digits])
     yield "the number in it", numbers, True
-    yield "what stands before its number", _coded([_FIRST.match(text).group() for text in texts]), False  # type: ignore[union-attr]
+    yield "what stands before its number", coded([_FIRST.match(text).group() for text in texts]), False  # type: ignore[union-attr]
     yield "its last digit", last, False
     yield "whether it is odd", np.where(last >= 0, last % 2, -1.0), False
     yield "its first digits", leading, False
     yield "its length", np.array([float(len(text)) for text in texts]), False
-    yield "its last letter", _coded([text[-1:] if text[-1:].isalpha() else "" for text in texts]), False
+    yield "its last letter", coded([text[-1:] if text[-1:].isalpha() else "" for text in texts]), False
 
 
-def _coded(texts: list[str]) -> Array:
+def coded(texts: list[str]) -> Array:
+    """A number for each different text."""
     return np.unique(np.array(texts), return_inverse=True)[1].reshape(-1).astype(np.float64)
 
 
-def _deviations(bench: Bench, skill: float) -> float:
-    """From chance, in standard errors: of the mistakes avoided, or of a correlation."""
-    n_rows = len(bench.rows)
-    if bench.is_classification:
-        n_mistakes = n_rows - int(np.bincount(bench.target).max())
-        return skill * n_mistakes / math.sqrt(max(2 * n_mistakes, 1))
-    return math.sqrt(skill * n_rows)
-
-
-def _finding(column: Column, words: str, skill: float, *, deviations: float, is_classification: bool) -> Finding:
-    verb = "avoids {:.0%} of the mistakes of a constant guess" if is_classification else "explains {:.0%} of the target's ranks"
+def _finding(column: Column, words: str, skill: float, *, bench: Bench) -> Finding:
+    verb = (
+        "avoids {:.0%} of the mistakes of a constant guess"
+        if bench.is_classification
+        else "explains {:.0%} of the target's ranks"
+    )
     is_read = column.is_feature
     kept = "It is kept, and scores rest on it" if is_read else "It is not used"
     return Finding(
@@ -110,6 +111,6 @@ def _finding(column: Column, words: str, skill: float, *, deviations: float, is_
         what=f"{column.name!r} should only name the rows, but {words} {verb.format(skill)} on rows not learned from.",
         action=f"{kept}. Find out why: rows may have been numbered by outcome, or gathered from sources of different outcomes"
         + (f"; leave it out with --drop {shlex.quote(column.name)}." if is_read else "."),
-        probability=min(0.999, 1 - 7 * math.erfc(deviations / math.sqrt(2))),
+        probability=bench.probability(skill, n_tried=N_PARTS),
         fix=Fix(kind=FixKind.DROP_COLUMN, columns=(column.name,)) if is_read else None,
     )

@@ -16,6 +16,7 @@ from cupel.data.sentinel.future import find_future_columns
 from cupel.data.sentinel.groups import find_groups
 from cupel.data.sentinel.identifiers import find_telling_identifiers
 from cupel.data.sentinel.pairs import find_pair_leaks
+from cupel.data.sentinel.picture_files import find_telling_files
 from cupel.data.sentinel.succession import find_succession_leaks
 from cupel.data.skill import Bench
 
@@ -41,6 +42,6 @@ def find_hidden_leaks(dataset: Dataset, alone: Sequence[Finding]) -> list[Findin
     future = find_future_columns(dataset, bench, known)
     known |= {finding.where for finding in future}
     found = [*encodings, *future, *find_pair_leaks(dataset, bench, known)]
-    found += find_telling_identifiers(dataset, bench)
+    found += [*find_telling_identifiers(dataset, bench), *find_telling_files(dataset, bench)]
     found += find_groups(dataset)
     return [*found, *find_succession_leaks(dataset)]

@@ -134,7 +134,7 @@ def _in_file(succession: Succession) -> Finding:
         "rows that judge.",
         action="The order itself is not used. If new rows will come from later times or other places, add the column that "
         "says so, and name it "
-        "with --order or --group.",
+        "with --order COLUMN or --group COLUMN.",
         probability=succession.probability,
         fix=Fix(kind=FixKind.ORDER),
     )

@@ -44,6 +44,18 @@ def test_a_plan_says_what_it_would_do_and_applies_only_what_is_marked():
     assert [fix.columns for fix in plan.changes] == [("city",), ("x",)]
 
 
+def test_an_order_of_rows_stands_in_the_plan_and_asks_for_its_column():
+    plain = plan_of(Fix(kind=FixKind.ORDER), Fix(kind=FixKind.KEEP_TOGETHER))
+    (entry,) = plain["fixes"]
+    assert (entry["fix"], entry["apply"], entry["columns"]) == ("order", False, [])
+    assert FixPlan.of(plain).order is None
+    entry["apply"] = True
+    with pytest.raises(UsageError, match=r"names no columns; write columns: \[NAME\]"):
+        FixPlan.of(plain)
+    entry["columns"] = ["day"]
+    assert FixPlan.of(plain).order == "day"
+
+
 def test_spellings_are_merged_and_the_schema_remembers():
     changed = mended(dataset(), [MERGE])
     assert changed.schema["city"].levels == ("NY", "LA")

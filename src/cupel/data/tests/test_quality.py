@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cupel.core.finding import Finding, Severity
+from cupel.core.fix import FixKind
 from cupel.data.duplicates import find_duplicates
 from cupel.data.profiling import profile
 from cupel.data.quality import judge_quality
@@ -61,6 +62,7 @@ def test_a_column_that_gives_the_classes_away_is_found(name):
     assert leak.severity is Severity.SERIOUS
     assert leak.where == "later"
     assert "--drop later" in leak.action
+    assert (leak.fix.kind, leak.fix.columns, leak.probability) == (FixKind.DROP_COLUMN, ("later",), 0.999)
 
 
 def test_a_leak_of_many_classes_and_of_rare_ones_is_found():
@@ -82,7 +84,9 @@ def test_a_one_sided_leak_is_found_where_the_others_cannot_tell():
     (leak,) = found(columns, "leak")
     assert leak.where == "arrest"
     assert "without exception" in leak.what
-    assert [finding.where for finding in found(columns, "possible-leak")] == ["charge"]
+    (companion,) = found(columns, "possible-leak")
+    assert (companion.where, companion.fix.columns, companion.probability) == ("charge", ("charge",), 0.99)
+    assert "--drop charge" in companion.action
 
 
 def test_a_value_that_settles_the_class_is_no_leak_where_other_columns_tell_as_much():
@@ -111,6 +115,7 @@ def test_a_target_made_of_other_columns_is_found_with_its_formula():
     columns = {"casual": casual, "registered": registered, "hour": generator.normal(size=N), "y": casual + registered}
     (leak,) = found(columns, "leak")
     assert leak.where == "casual, registered"
+    assert leak.fix.columns == ("casual", "registered")
     assert "y = casual + registered" in leak.what
 
 
@@ -221,6 +226,8 @@ def test_dates_and_repeated_identifiers_ask_for_honest_folds():
     actions = {finding.code: finding.action for finding in findings}
     assert "--order day" in actions["dates-not-ordered"]
     assert "--group patient" in actions["repeated-identifier"]
+    (repeated,) = [finding for finding in findings if finding.code == "repeated-identifier"]
+    assert repeated.fix.command == "--group patient"
 
 
 def test_findings_made_while_reading_stand_first_and_are_not_repeated():

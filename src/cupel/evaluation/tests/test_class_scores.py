@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
-from cupel.evaluation import class_scores, confusion_matrix, share_interval
+from cupel.evaluation import class_scores, confusion_matrix, share_interval, worth_of_classes
 
 
 def test_recall_precision_and_f1_are_those_of_scikit_learn() -> None:
@@ -38,3 +38,17 @@ def test_intervals_agree_with_wilson_and_stay_within_shares() -> None:
         found = share_interval(n_part, n_whole)
         assert (found.low, found.high) == pytest.approx(proportion_confint(n_part, n_whole, method="wilson"), abs=1e-9)
         assert 0 <= found.low <= found.estimate <= found.high <= 1
+
+
+def test_copies_make_no_class_surer() -> None:
+    generator = np.random.default_rng(0)
+    target, said = generator.integers(0, 3, 150), generator.integers(0, 3, 150)
+    once = class_scores(confusion_matrix(target, np.eye(3)[said]))
+    groups = np.repeat(np.arange(150), 4)
+    worth = worth_of_classes(target[groups], said[groups], groups=groups, n_classes=3)
+    copied = class_scores(confusion_matrix(target[groups], np.eye(3)[said[groups]]), worth=worth)
+    for one, several in zip(once, copied, strict=True):
+        assert several.n_rows == 4 * one.n_rows
+        assert several.recall.low == pytest.approx(one.recall.low, abs=0.01)
+        assert several.precision.high == pytest.approx(one.precision.high, abs=0.01)
+    assert worth_of_classes(target, said, groups=None, n_classes=3) is None

@@ -42,6 +42,15 @@ def test_leaving_out_noise_changes_nothing_beyond_chance():
     assert not finding.effect.is_sure
 
 
+def test_copies_make_no_effect_surer():
+    table = columns() | {"noise": np.random.default_rng(9).normal(size=N)}
+    fix = Fix(kind=FixKind.DROP_COLUMN, columns=("x0",))
+    once, thrice = (
+        measured(make_dataset({name: np.repeat(values, times) for name, values in table.items()}), fix).effect for times in (1, 3)
+    )
+    assert thrice.high - thrice.low > 0.75 * (once.high - once.low)
+
+
 def test_groups_that_matter_stay_a_warning_and_others_become_a_note():
     generator = np.random.default_rng(1)
     things = np.repeat(np.arange(120), 5)

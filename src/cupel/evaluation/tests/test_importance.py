@@ -50,7 +50,15 @@ def test_a_seed_and_a_limit_on_rows_give_the_same_answer_again() -> None:
 
     parts = [(np.arange(0, 900), counting), (np.arange(900, 1000), counting), (np.arange(0), counting)]
     first, second = (
-        permutation_importance(parts, dataset_of(1000), "mae", inputs=INPUTS, seed=3, n_repeats=2, max_rows=100) for _ in range(2)
+        permutation_importance(parts, dataset_of(1000), "mae", inputs=INPUTS, seed=3, max_rows=100) for _ in range(2)
     )
     assert first == second
-    assert max(seen) == 180
+    assert max(seen) == 270
+
+
+def test_rows_that_count_once_leave_a_drop_as_unsure_as_few_rows_do() -> None:
+    copies = np.arange(600) // 10
+    dataset, parts = dataset_of(60).at(copies), [(np.arange(600), predict)]
+    apart, together = (permutation_importance(parts, dataset, "rmse", inputs=INPUTS, units=units)[0] for units in (None, copies))
+    assert together.drop == apart.drop
+    assert together.high - together.low > 1.5 * (apart.high - apart.low)

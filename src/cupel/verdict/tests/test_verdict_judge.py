@@ -287,6 +287,22 @@ def test_whole_groups_are_resampled() -> None:
     assert single.pick.score.low != grouped.pick.score.low
 
 
+def test_every_metric_counts_a_group_once() -> None:
+    dataset = make_dataset(TaskKind.BINARY, n_rows=300)
+    groups = np.repeat(np.arange(10), 30)
+    alone, together = (
+        open_court(make_trials(dataset, s, n_candidates=4), dataset=dataset, splits=s)
+        for s in (make_splits(dataset), make_splits(dataset, groups=groups))
+    )
+    said = together.leader.out_of_fold
+    singly, whole = alone.table(said), together.table(said)
+    for name in ("roc_auc", "log_loss", "brier"):
+        assert whole[name].estimate == pytest.approx(singly[name].estimate)
+        assert (whole[name].low, whole[name].high) != (singly[name].low, singly[name].high)
+    headline, own = together.interval(said), whole[together.metric.name]
+    assert own.half_width == pytest.approx(headline.half_width, rel=0.25)
+
+
 def test_nothing_usable_is_refused() -> None:
     dataset = make_dataset(TaskKind.BINARY, n_rows=100)
     with pytest.raises(DataError, match="nothing to judge"):

@@ -22,6 +22,7 @@ from cupel.core.task import ROW_KINDS, TaskKind
 from cupel.core.trial import Ensemble, Status
 from cupel.verdict import Exhibits, judge, leaderboard_csv, model_card, write_report
 from cupel.verdict.leaderboard import COLUMNS
+from cupel.verdict.materials import method_section
 from cupel.verdict.tests.verdict_examples import (
     always,
     constant_predictions,
@@ -292,3 +293,13 @@ def test_judged_rows_of_a_single_class_give_a_page_without_the_metric(tmp_path: 
     picked = next(trial for trial in trials if trial.candidate.name == verdict.pick.name)
     parsed(page_of(tmp_path, (dataset, trials, single(picked), verdict)))
     assert "–" in str(verdict)
+
+
+def test_the_method_tells_how_the_luck_of_this_choice_was_found() -> None:
+    *_, verdict = example(TaskKind.BINARY)
+    mixed = dataclasses.replace(verdict, pick=dataclasses.replace(verdict.pick, members=(("a", 0.5), ("b", 0.5))))
+    single = dataclasses.replace(verdict, pick=dataclasses.replace(verdict.pick, members=()))
+    assert "Tsamardinos" in method_section(mixed).html
+    assert "Efron" not in method_section(mixed).html
+    assert "Efron" in method_section(single).html
+    assert "rows left out" not in method_section(single).html

@@ -86,7 +86,9 @@ def make_splits(dataset: Dataset, *, n_folds: int = N_FOLDS, groups: Any = None,
         rest = every[owner != k]
         folds.append(Fold(k, rest[: -len(rest) // 8], rest[-len(rest) // 8 :], every[owner == k]))
     scheme = "holdout" if holdout else "stratified"
-    return Splits(tuple(folds), scheme, "The target has classes, so each fold keeps their shares.", "abc123", groups=groups)
+    return Splits(
+        tuple(folds), scheme, "The target has classes, so each fold keeps their shares.", "abc123", groups=groups, units=groups
+    )
 
 
 def predictions(dataset: Dataset, *, skill: float, seed: int) -> Any:
