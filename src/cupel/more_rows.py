@@ -15,6 +15,7 @@ from cupel.core.family import Family
 from cupel.core.observer import Observer, Silent
 from cupel.core.trial import Status, Trial
 from cupel.problem import Problem
+from cupel.verdict.words import written
 
 Array = NDArray[Any]
 SHARES = (0.125, 0.25, 0.5)
@@ -134,10 +135,10 @@ def _affordable(
 
 def _words(found: evaluation.Doubling, problem: Problem, name: str) -> str:
     label = evaluation.metric_named(problem.task.metric, problem.task).label
-    low, high = found.low, found.high
-    sure = "" if low > 0 else "; that may be nothing"
+    gain, low, high = (written(end, resolution=found.high - found.low) for end in (found.gain, found.low, found.high))
+    sure = "" if found.low > 0 else "; that may be nothing"
     return (
-        f"Twice as many rows would be worth about {found.gain:.2g} in {label} (95% interval {low:.2g} to {high:.2g}{sure}), "
+        f"Twice as many rows would be worth about {gain} in {label} (95% interval {low} to {high}{sure}), "
         f"by how {name} got better up to {found.points[-1][0]:,} rows."
     )
 

@@ -15,6 +15,7 @@ from cupel.core.task import Task
 from cupel.core.trial import Ensemble
 from cupel.core.uncertainty import Coverage, Decision, Uncertainty
 from cupel.problem import Problem
+from cupel.verdict.words import written
 
 Array = NDArray[Any]
 COVERAGES = (0.8, 0.9, 0.95)
@@ -136,7 +137,7 @@ def _calibration_words(calibration: ensembling.Calibration) -> str:
 
 
 def _coverage_words(held: evaluation.Held, task: Task) -> str:
-    what, size = ("Sets", f"{held.size:.2f} classes") if task.is_classification else ("Ranges", f"{held.size:.4g} wide")
+    what, size = ("Sets", f"{held.size:.2f} classes") if task.is_classification else ("Ranges", f"{written(held.size)} wide")
     return (
         f"{what} that promise to hold {held.coverage:.0%} of the truths held {held.observed:.1%} out of fold; they are {size} "
         f"on average (cupel predict --coverage {held.coverage:g})."

@@ -11,6 +11,7 @@ from cupel import evaluation, execution, packing
 from cupel.core.feeds import feeds_of
 from cupel.core.masks import judged_predictions
 from cupel.problem import Problem
+from cupel.verdict.words import written
 
 Array = NDArray[Any]
 ROWS_AT_ONCE = 4000
@@ -33,10 +34,12 @@ def opened(problem: Problem, folder: execution.RunFolder, *, model: bytes) -> di
         metric, problem.target[rows], predicted, groups=None if groups is None else groups[rows], seed=problem.settings.seed
     )
     facts = {"rows": len(rows), "opened": n_before + 1, "estimate": found.estimate, "low": found.low, "high": found.high}
+    half = (found.high - found.low) / 2
+    estimate, low, high = (written(end, resolution=half) for end in (found.estimate, found.low, found.high))
     times = "opened once" if n_before == 0 else f"opened {n_before + 1} times, so what was chosen since may be flattered"
     words = (
-        f"On {len(rows):,} sealed rows ({times}) the packed model itself scores {metric.label} {found.estimate:.4g} "
-        f"(95% interval {found.low:.4g} to {found.high:.4g})."
+        f"On {len(rows):,} sealed rows ({times}) the packed model itself scores {metric.label} {estimate} "
+        f"(95% interval {low} to {high})."
     )
     return {"sealed": facts, "words": [words]}
 

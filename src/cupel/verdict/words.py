@@ -202,9 +202,9 @@ def packed_words(verdict: Verdict) -> str:
     half = (found["gain_high"] - found["gain_low"]) / 2
     gain, gain_low, gain_high = (signed(found[end], resolution=half) for end in ("gain", "gain_low", "gain_high"))
     return (
-        f"The mean of the {found['n_models']} models of the folds, of which that score is one at a time. The mean gains {gain} "
-        f"({gain_low} to {gain_high}), as {found['n_rows']:,} rows show that two had not seen: expect {estimate} "
-        f"({low} to {high}) of it."
+        f"That score is of the folds' {found['n_models']} models one at a time; packed is their mean, which gains {gain} "
+        f"({gain_low} to {gain_high}), as {found['n_rows']:,} rows show that two of them had not seen. Expect {estimate} "
+        f"(95% interval {low} to {high}) of what is packed."
     )
 
 
