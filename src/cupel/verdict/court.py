@@ -94,7 +94,7 @@ class Court:
 
     def interval(self, predictions: Array) -> Score:
         """The same of any predictions for the rows of the dataset."""
-        n_resamples, place = self._affordable(len(self.trials)), self._constant
+        n_resamples, place = self._affordable(len(self.trials)), self._constant if self.is_mutual else None
         constant = None if place is None else self.seen(predictions_of(self.trials[place]))
         return _score(
             evaluation.interval(
@@ -110,9 +110,9 @@ class Court:
 
     @property
     def _constant(self) -> int | None:
-        """The place of the trial that always says the same, where folds taught one another (`evaluation.Comparison`)."""
+        """The place of the trial that always says the same."""
         families = [trial.candidate.family.casefold() for trial in self.trials]
-        return families.index(CONSTANT) if self.is_mutual and CONSTANT in families else None
+        return families.index(CONSTANT) if CONSTANT in families else None
 
     def _affordable(self, n_scores: int, *, at_least: int = MIN_RESAMPLES) -> int:
         """Resamples for each of so many scores: ranking 20,000 rows takes a millisecond or two, and the run's cap is near."""
@@ -156,7 +156,12 @@ class Court:
         if self._has_mixture:
             candidates.append(self.seen(self.leader.out_of_fold))
         return evaluation.Comparison.of(
-            self.metric, self.target, candidates, groups=self.groups, seed=SEED, constant=self._constant
+            self.metric,
+            self.target,
+            candidates,
+            groups=self.groups,
+            seed=SEED,
+            constant=self._constant if self.is_mutual else None,
         )
 
     @property
@@ -173,17 +178,20 @@ class Court:
     def unflattered(self, plain: Score, prefer: str) -> Score:
         """The score of what is chosen, free of the luck of having been chosen, which is never negative.
 
-        `prefer` is "best", for the best single trial, or "cheapest", for the cheapest that cannot be told from the leader.
+        `prefer` is "best", for the best single trial, or "cheapest", for the cheapest that is as good as the leader.
         """
         n_trials = len(self.trials)
         choose = self._choose_cheapest() if prefer == "cheapest" else lambda scores: int(np.argmax(scores[:n_trials]))
-        luck = self.comparison.luck(choose)
-        estimate = plain.estimate - self.sign * luck.estimate
-        low, high = sorted((estimate + self.sign * luck.low, estimate + self.sign * luck.high))
-        return Score(estimate=estimate, low=low, high=high)
+        return _beside(plain, self.comparison.luck(choose), sign=self.sign)
+
+    def unflattered_among(self, plain: Score, trials: Sequence[Trial]) -> Score:
+        """The score of the best of some trials, free of the luck of being the best of these."""
+        places = [place for place, trial in enumerate(self.trials) if trial in trials]
+        luck = self.comparison.among(places).luck(lambda scores: int(np.argmax(scores)))
+        return _beside(plain, luck, sign=self.sign)
 
     def cheapest(self) -> Ensemble:
-        """The smallest of the trials that cannot be told from the leader, if notably cheaper than it, else the leader."""
+        """The smallest of the trials that are as good for all that is known, if notably cheaper than the leader, else that."""
         chosen = self._choose_cheapest()(self.comparison.scores)
         if chosen == self._leading:
             return self.leader
@@ -196,12 +204,12 @@ class Court:
     def _choose_cheapest(self) -> Callable[[Array], int]:
         """The choice as a function of the scores; what always says the same is never chosen for being cheap."""
         cost, leading = costs_of(self.trials, self.leader if self._has_mixture else None), self._leading
-        first_group, scores = self.comparison.first_group(), self.comparison.scores
+        near, scores = self.comparison.near(self._constant), self.comparison.scores
 
         def choose(shown: Array) -> int:
             # Shown the real scores, the leader leads, even where a mixture that gains too little to count scores better.
             best = leading if shown is scores else int(np.argmax(shown))
-            return cost.cheapest(first_group(shown), best=best)
+            return cost.cheapest(near(shown, best), best=best)
 
         return choose
 
@@ -268,6 +276,13 @@ class _Seated:
 
     def emit(self, graph: Graph, predictions: Sequence[str]) -> str:
         raise NotImplementedError("a court packs nothing; pack the ensemble's own rule.")
+
+
+def _beside(plain: Score, luck: evaluation.Luck, *, sign: float) -> Score:
+    """A score less its luck, with the interval that goes with it."""
+    estimate = plain.estimate - sign * luck.estimate
+    low, high = sorted((estimate + sign * luck.low, estimate + sign * luck.high))
+    return Score(estimate=estimate, low=low, high=high)
 
 
 def _score(found: Any) -> Score:
