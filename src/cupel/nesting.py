@@ -190,8 +190,7 @@ class Nesting:
         return verdict.nested_of(
             self.problem.task,
             [done.run for _, done in finished],
-            rows=[fold.judged for fold, _ in finished],
-            predictions=[done.predictions for _, done in finished],
+            judged=[(fold.judged, done.predictions) for fold, done in finished],
             target=self.problem.target,
             groups=self.problem.splits.groups,
             asked=(

@@ -16,6 +16,7 @@ from cupel.evaluation.resampling import Resamples
 from cupel.evaluation.scoring import prepared_for_resamples, resolved, score
 
 Array = NDArray[Any]
+N_RESAMPLES = 1000
 
 
 def interval_over_folds(
@@ -26,7 +27,6 @@ def interval_over_folds(
     folds: Int[Array, " sample"],
     groups: Shaped[Array, " sample"] | None = None,
     seed: int = 0,
-    n_resamples: int = 1000,
     constant: Shaped[Array, "sample ..."] | None = None,
 ) -> Interval:
     """The score with its interval, where the model of a row's own fold has predicted it.
@@ -41,7 +41,7 @@ def interval_over_folds(
     """
     metric = resolved(metric)
     width = width_of(metric, predictions)
-    resamples = Resamples.draw(len(target), groups=groups, seed=seed, n_resamples=n_resamples, width=width)
+    resamples = Resamples.draw(len(target), groups=groups, seed=seed, n_resamples=N_RESAMPLES, width=width)
     scored = partial(_scored, metric, target, folds=folds, resamples=resamples)
     estimate, resampled = scored(predictions)
     if constant is not None:

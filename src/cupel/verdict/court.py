@@ -175,20 +175,22 @@ class Court:
         names = [trial.candidate.name for trial in self.trials]
         return [*names, self.leader.name] if self._has_mixture else names
 
-    def unflattered(self, plain: Score, prefer: str) -> Score:
+    def unflattered(self, plain: Score, prefer: str = "best", *, among: Sequence[Trial] | None = None) -> Score:
         """The score of what is chosen, free of the luck of having been chosen, which is never negative.
 
-        `prefer` is "best", for the best single trial, or "cheapest", for the cheapest that is as good as the leader.
+        `prefer` is "best", for the best single trial, or "cheapest", for the cheapest that is as good as the leader. `among` is
+        set where the choice is of the best of some trials alone.
         """
-        n_trials = len(self.trials)
-        choose = self._choose_cheapest() if prefer == "cheapest" else lambda scores: int(np.argmax(scores[:n_trials]))
-        return _beside(plain, self.comparison.luck(choose), sign=self.sign)
-
-    def unflattered_among(self, plain: Score, trials: Sequence[Trial]) -> Score:
-        """The score of the best of some trials, free of the luck of being the best of these."""
-        places = [place for place, trial in enumerate(self.trials) if trial in trials]
-        luck = self.comparison.among(places).luck(lambda scores: int(np.argmax(scores)))
-        return _beside(plain, luck, sign=self.sign)
+        places = [place for place, trial in enumerate(self.trials) if among is None or trial in among]
+        if prefer == "cheapest":
+            luck = self.comparison.luck(self._choose_cheapest())
+        elif among is None:
+            luck = self.comparison.luck(lambda scores: int(np.argmax(scores[: len(places)])))
+        else:
+            luck = self.comparison.among(places).luck(lambda scores: int(np.argmax(scores)))
+        estimate = plain.estimate - self.sign * luck.estimate
+        low, high = sorted((estimate + self.sign * luck.low, estimate + self.sign * luck.high))
+        return Score(estimate=estimate, low=low, high=high)
 
     def cheapest(self) -> Ensemble:
         """The smallest of the trials that are as good for all that is known, if notably cheaper than the leader, else that."""
@@ -276,13 +278,6 @@ class _Seated:
 
     def emit(self, graph: Graph, predictions: Sequence[str]) -> str:
         raise NotImplementedError("a court packs nothing; pack the ensemble's own rule.")
-
-
-def _beside(plain: Score, luck: evaluation.Luck, *, sign: float) -> Score:
-    """A score less its luck, with the interval that goes with it."""
-    estimate = plain.estimate - sign * luck.estimate
-    low, high = sorted((estimate + sign * luck.low, estimate + sign * luck.high))
-    return Score(estimate=estimate, low=low, high=high)
 
 
 def _score(found: Any) -> Score:

@@ -65,8 +65,7 @@ def judge(
     groups = court.tie_groups()
     correct = partial(court.corrected, select, looks_at=looks_at)
     alone, picked, leading, mixed = _contenders(court, correct, scores, packed=packed, ensemble=ensemble)
-    champions, known = _champions(court, scores), {alone.name: alone, picked.name: picked}
-    rest = {kind: each and known.get(each.name, each) for kind, each in champions.items()}
+    rest = _shown(champions := _champions(court, scores), alone=alone, picked=picked)
     tied = _tied(court, groups, picked, scores)
     return Verdict(
         task=court.task,
@@ -201,7 +200,13 @@ def _champion(court: Court, among: Sequence[Trial], scores: dict[str, Score]) ->
     if best is None:
         return None
     found = _single(best, scores)
-    return replace(found, score=court.unflattered_among(found.score, among))
+    return replace(found, score=court.unflattered(found.score, among=among))
+
+
+def _shown(champions: dict[str, Contender | None], *, alone: Contender, picked: Contender) -> dict[str, Any]:
+    """The same, with the contenders that are spoken of anyway as they are spoken of."""
+    known = {alone.name: alone, picked.name: picked}
+    return {kind: None if each is None else known.get(each.name, each) for kind, each in champions.items()}
 
 
 def _margins(

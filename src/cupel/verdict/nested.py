@@ -99,28 +99,28 @@ def nested_of(
     task: Task,
     runs: Sequence[OuterRun],
     *,
-    rows: Sequence[Array],
-    predictions: Sequence[Array],
+    judged: Sequence[tuple[Array, Array]],
     target: Array,
     groups: Array | None,
     asked: tuple[int, str],
-    is_mutual: bool = True,
+    is_mutual: bool,
 ) -> Nested | None:
-    """The nested score of runs that each predicted `rows` of its own; None of none. `asked` is `n_asked` and `missing`.
+    """The nested score of runs; None of none. `asked` is `n_asked` and `missing`.
 
-    `is_mutual` where rows of one fold also taught the models of another.
+    `judged` are the rows that each run predicted, and its predictions. `is_mutual` where rows of one fold also taught the
+    models of another.
     """
     if not runs:
         return None
-    every = np.concatenate(rows)
-    folds = np.repeat(np.arange(len(rows)), [len(own) for own in rows])
+    every = np.concatenate([rows for rows, _ in judged])
+    folds = np.repeat(np.arange(len(judged)), [len(rows) for rows, _ in judged])
     found = evaluation.interval_over_folds(
         evaluation.metric_named(task.metric, task),
         target[every],
-        np.concatenate(predictions),
+        np.concatenate([predictions for _, predictions in judged]),
         folds=folds,
         groups=None if groups is None else groups[every],
-        constant=_constant(task, target[every], folds) if is_mutual and len(rows) > 1 else None,
+        constant=_constant(task, target[every], folds) if is_mutual else None,
     )
     return Nested(
         estimate=found.estimate,
