@@ -29,21 +29,24 @@ def problem() -> Problem:
     return understand(table, "y", settings=Settings(n_folds=3, task="regression"))
 
 
-def trial(problem: Problem, *, error: float, n_folds: int = 3, status: Status = Status.DONE, seconds: float = 1.0) -> Trial:
+def trial(
+    problem: Problem, *, error: float, n_folds: int = 3, status: Status = Status.DONE, seconds: float = 1.0, seed: int = 1
+) -> Trial:
     """Predictions for the rows of the first folds, off by so much."""
     said = np.full((N_ROWS, 1), np.nan)
     for fold in problem.splits.folds[:n_folds]:
-        noise = np.random.default_rng(1).normal(0, error, N_ROWS)
+        noise = np.random.default_rng(seed).normal(0, error, N_ROWS)
         said[fold.valid, 0] = (problem.target + noise)[fold.valid]
     units: Any = tuple(SimpleNamespace(seconds=seconds / n_folds) for _ in range(n_folds))
     candidate = Candidate(name="it", modality="tabular", family="it", config=None, preparation=None)
     return Trial(candidate=candidate, is_deep=False, is_baseline=False, status=status, out_of_fold=said, units=units)
 
 
-def tried(problem: Problem, *, seconds: float = 1.0) -> Tried:
-    whole = trial(problem, error=1.0, seconds=seconds)
+def tried(problem: Problem, *, seconds: float = 1.0, seed: int = 1) -> Tried:
+    whole = trial(problem, error=1.0, seconds=seconds, seed=seed)
     family: Any = SimpleNamespace(name="it")
-    return Tried(proposal=Proposal(candidate=whole.candidate, family=family), trial=whole, score=-1.0, seconds=seconds)
+    score = -float(np.sqrt(((whole.out_of_fold[:, 0] - problem.target) ** 2).mean())) if whole.out_of_fold is not None else None
+    return Tried(proposal=Proposal(candidate=whole.candidate, family=family), trial=whole, score=score, seconds=seconds)
 
 
 def learn(
@@ -108,3 +111,15 @@ def test_few_rows_teach_no_law(problem: Problem) -> None:
     folds = tuple(replace(fold, train=fold.train[:200]) for fold in problem.splits.folds)
     small = replace(problem, splits=replace(problem.splits, folds=folds))
     assert learn(small, tried(problem), seconds=100) == ({}, [])
+
+
+def test_what_choosing_the_best_of_many_added_to_its_score_is_taken_off(problem: Problem) -> None:
+    many = [tried(problem, seed=seed) for seed in range(2, 22)]
+    best = max(each.score or 0.0 for each in many)
+
+    def run(candidate: Candidate, family: Any, *, deadline: Any, progress: Any, n_folds: int | None, share: float) -> Trial:
+        return trial(problem, error=1.0, n_folds=n_folds or 3)
+
+    facts = worth_of_more_rows(problem, many, run=run, seconds=10)["more_rows"]
+    assert -best < 0.98
+    assert -best + 0.01 < facts["points"][-1][1] < 1.02

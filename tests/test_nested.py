@@ -266,3 +266,26 @@ def test_the_options_and_what_the_plan_says() -> None:
     assert "2 min in all" in nested_words(5, total=20.0, shared=None)
     assert "fewer --outer-folds" in nested_words(5, total=20.0, shared=10.0)
     assert "fewer" not in nested_words(5, total=20.0, shared=100.0)
+
+
+def test_outer_folds_teach_one_another_but_for_those_over_time() -> None:
+    assert nesting._teach_one_another(folds_of(asked(split="stratified")))
+    assert not nesting._teach_one_another(folds_of(asked(split="time", time="day")))
+    assert not nesting._teach_one_another(folds_of(asked(split="stratified"))[:1])
+
+
+def test_the_nested_interval_is_wider_where_nothing_is_found_by_folds_that_taught_one_another() -> None:
+    problem, generator = understand(table(noise=True), "y", settings=Settings(nested=2)), np.random.default_rng(0)
+    said = generator.random(N_ROWS)
+    judged = [(rows, np.column_stack([1 - said[rows], said[rows]])) for rows in (np.arange(0, 45), np.arange(45, 90))]
+    runs = [cupel_run(score=0.5, expected=0.5)] * 2
+    alone, mutual = (
+        verdict.nested_of(
+            problem.task, runs, judged=judged, target=problem.target, groups=None, asked=(2, ""), is_mutual=is_mutual
+        )
+        for is_mutual in (False, True)
+    )
+    assert alone is not None
+    assert mutual is not None
+    assert mutual.estimate == alone.estimate
+    assert mutual.high - mutual.low == pytest.approx(2**0.5 * (alone.high - alone.low), rel=0.05)

@@ -135,7 +135,7 @@ def rows_of(done: list[Any]) -> Iterator[list[Any]]:
 EXPLAINED = """What a score out of fold estimates is how well the models of the folds do on average; what is packed is their mean,
 which does better. `holds` counts how often the 95% interval holds the one and the other, `worse` how often what is packed is
 worse than the interval says, and `gain` how much better the mean is than its models, in half widths of the interval.
-`loss` is what the cheapest of the tied lost against the best, both as packed, in the same unit."""
+`loss` is what was packed, the cheapest within a standard error, lost against the best, in the same unit."""
 
 
 def main() -> None:
@@ -143,7 +143,7 @@ def main() -> None:
     path = Path(arguments.work) / "coverage.jsonl"
     done = worked(path, [] if arguments.only_table else cases(), worker(Path(arguments.data)), arguments.seconds)
     header = ["from", "rows", "draws"]
-    for what in ("best", "cheapest of the tied"):
+    for what in ("best", "packed"):
         header += [f"{what}: holds its models' score", "holds the packed one's", "worse", "gain"]
     text = f"# The winner's interval against the truth\n\n{EXPLAINED}\n\n{markdown([*header, 'loss'], rows_of(done))}\n"
     (RESULTS / "honesty-coverage.md").write_text(text)

@@ -81,7 +81,7 @@ def table(done: list[Any]) -> str:
         rows.append(row)
     header = (
         "rows", "tables", "mean of all candidates − chance", "best, uncorrected − chance",
-        "best, reported − chance", "its 95% interval covers chance", "cheapest of the tied, reported − chance", "covers",
+        "best, reported − chance", "its 95% interval covers chance", "packed, reported − chance", "covers",
     )  # fmt: skip
     return markdown(header, rows)
 

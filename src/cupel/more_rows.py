@@ -21,6 +21,8 @@ Array = NDArray[Any]
 SHARES = (0.125, 0.25, 0.5)
 FEWEST_ROWS = 120
 """Learned from at the smallest share."""
+N_RESAMPLES = 100
+"""To learn what choosing the best added to its score."""
 SECONDS_A_UNIT = 0.3
 """To prepare, export and keep a model, beside training it."""
 SHARE_OF_TIME = 0.04
@@ -59,7 +61,8 @@ def worth_of_more_rows(
     if chosen is None:
         return {}
     (observer or Silent()).stage("learning from fewer rows what more would be worth")
-    full, n_folds = chosen
+    choices, n_folds = chosen
+    full = choices[0]
     proposal, deadline = full.proposal, Deadline(None if seconds is None else 2 * seconds)
     trials = []
     for share in sizes:
@@ -78,6 +81,7 @@ def worth_of_more_rows(
         sizes=[*sizes.values(), _n_train(problem)],
         groups=None if groups is None else groups[rows],
         seed=problem.settings.seed,
+        luck=_luck(problem, choices),
     )
     facts = {"candidate": proposal.candidate.name, "gain": found.gain, "low": found.low, "high": found.high}
     facts |= {"exponent": found.exponent, "points": [list(point) for point in found.points]}
@@ -105,8 +109,8 @@ def _estimated(problem: Problem, tried: Sequence[tuning.Tried]) -> list[float]:
 
 def _affordable(
     problem: Problem, tried: Sequence[tuning.Tried], *, n_sizes: int, taken: Sequence[float], seconds: float | None
-) -> tuple[tuning.Tried, int] | None:
-    """The best candidate for which there is time, and on how many folds: better on all than better in itself.
+) -> tuple[list[tuning.Tried], int] | None:
+    """The candidates for which there is time, best first, and on how many folds: better on all than better in itself.
 
     `taken` are the seconds of each.
     """
@@ -126,11 +130,31 @@ def _affordable(
     ]
     finished.sort(key=lambda each: -(each[0].score or 0.0))
     for n_folds in (n_all, 1):
-        for each, its_seconds in finished[: max(3, len(finished) // 2)]:
-            needed = n_folds * (its_seconds / n_all * sum(SHARES[-n_sizes:]) + n_sizes * SECONDS_A_UNIT)
-            if needed <= seconds:
-                return each, n_folds
+        choices = [
+            each
+            for each, its_seconds in finished[: max(3, len(finished) // 2)]
+            if n_folds * (its_seconds / n_all * sum(SHARES[-n_sizes:]) + n_sizes * SECONDS_A_UNIT) <= seconds
+        ]
+        if choices:
+            return choices, n_folds
     return None
+
+
+def _luck(problem: Problem, choices: Sequence[tuning.Tried]) -> float:
+    """What having been the best of them adds to the first one's score on all rows, and to none of those on fewer."""
+    predictions = [each.trial.out_of_fold for each in choices if each.trial.out_of_fold is not None]
+    rows = np.flatnonzero(np.isfinite(predictions).all(axis=(0, 2)))
+    groups = problem.splits.units
+    metric = evaluation.metric_named(problem.task.metric, problem.task)
+    compared = evaluation.Comparison.of(
+        metric.within(problem.splits.parts[rows]),
+        problem.target[rows],
+        [prediction[rows] for prediction in predictions],
+        groups=None if groups is None else groups[rows],
+        seed=problem.settings.seed,
+        n_resamples=N_RESAMPLES,
+    )
+    return compared.luck(lambda scores: int(np.argmax(scores))).estimate
 
 
 def _words(found: evaluation.Doubling, problem: Problem, name: str) -> str:

@@ -49,10 +49,15 @@ class OuterFold:
     splits: Splits
 
     @property
-    def n_learned(self) -> int:
-        """Rows that the run has."""
+    def learned(self) -> Array:
+        """Rows that the run has, sorted."""
         parts = (part for fold in self.splits.folds for part in (fold.train, fold.stop, fold.valid))
-        return len(np.unique(np.concatenate(list(parts))))
+        return np.unique(np.concatenate(list(parts)))
+
+    @property
+    def n_learned(self) -> int:
+        """How many these are."""
+        return len(self.learned)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -185,14 +190,14 @@ class Nesting:
         return verdict.nested_of(
             self.problem.task,
             [done.run for _, done in finished],
-            rows=[fold.judged for fold, _ in finished],
-            predictions=[done.predictions for _, done in finished],
+            judged=[(fold.judged, done.predictions) for fold, done in finished],
             target=self.problem.target,
             groups=self.problem.splits.units,
             asked=(
                 len(self.folds),
                 f"The others are missing: {missing.rstrip('.')}; `cupel resume` goes on." if n_missing else "",
             ),
+            is_mutual=_teach_one_another([fold for fold, _ in finished]),
         )
 
 
@@ -212,6 +217,14 @@ def _outer_folds(problem: Problem) -> Iterator[OuterFold]:
     for number, (learned, judged) in enumerate(outer_parts(problem), 1):
         splits = divide(problem.dataset, problem.settings, twins=problem.twins, among=learned)
         yield OuterFold(number=number, judged=judged, splits=splits)
+
+
+def _teach_one_another(folds: Sequence[OuterFold]) -> bool:
+    """Whether rows of two outer folds are in the run that predicts the other's, as they are not over time."""
+    if len(folds) < 2:
+        return False
+    first, last = folds[0], folds[-1]
+    return bool(np.isin(first.judged, last.learned).any() and np.isin(last.judged, first.learned).any())
 
 
 class _Within:

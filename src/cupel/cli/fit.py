@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--prefer",
         choices=PREFERENCES,
         default=Settings().prefer,
-        help="which of those that cannot be told apart is packed: the cheapest (the default) or the best",
+        help="which of those within a standard error of the best is packed: the cheapest (the default) or the best",
     )
     parser.add_argument(
         "--seal",

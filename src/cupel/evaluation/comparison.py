@@ -27,6 +27,11 @@ SHARE_IN_LUCK = 1 / 3
 """Of the widening counts in the luck of choosing: candidates stray together. On 204 tables of noise the best of 33 was 1.13
 to 1.30 times as far above their mean as rows drawn anew say, where each of them strayed 1.30 times as far."""
 N_STEPS = 4
+FAR_WIDER = 2.5
+"""A score that strays so many times as far as the leader's is of another kind."""
+SURE = 1.96
+N_TRUE_SCORES, N_LAIRD_STEPS = 60, 100
+LEAST_VARIANCE, LEAST_FIT = 1e-3, 1e-300
 Choose = Callable[[Array], int]
 """`choose(scores)`: the position of the candidate that is taken when these are the scores, larger being better."""
 
@@ -152,18 +157,22 @@ class Comparison:
         """What having been chosen adds to the score of what `choose` takes, and how far that score strays beside it.
 
         Scores are drawn anew around what they are likely to be, and chosen from by the same rule: what the chosen one strays by
-        is luck. Likely are the scores themselves, except in the first tie group: there their spread is cut by what chance alone
-        would make of it, to nothing where it is no larger. Around the scores as they are, the luck among equals would be
-        counted too low by a third, as each has had some of it already.
+        is luck. Likely are the scores themselves, except in the first tie group (`likely_scores`): around the scores as they
+        are, the luck among equals would be counted too low by a third, as each has had some of it already. How good the chosen
+        one is among its like is not sure either, and that is in the interval.
 
-        Source: Efron 2011, doi:10.1198/jasa.2011.tm11181, for shrinking as the cure of selection; Efron and Morris 1973,
-        doi:10.1080/01621459.1973.10481350, for how much.
+        A candidate whose score strays far more than the leader's is tied with it however bad it looks, and would win many of
+        the draws by luck that the leader never had: such take no part.
+
+        Source: Efron 2011, doi:10.1198/jasa.2011.tm11181, for shrinking as the cure of selection.
         """
         if self.deviations.shape[1] == 0:
             return Luck(0.0, 0.0, 0.0)
-        likely = self._likely()
+        likely, unsure = self._likely()
         strayed = np.array([drawn[choose(likely + drawn)] for drawn in self.deviations.T])
-        low, high = np.quantile(strayed - strayed.mean(), [0.025, 0.975]).tolist()
+        spread = float(strayed.std())
+        wider = math.hypot(spread, float(unsure[choose(self.scores)])) / spread if spread > 0 else 1.0
+        low, high = (wider * np.quantile(strayed - strayed.mean(), [0.025, 0.975])).tolist()
         share = (1 + SHARE_IN_LUCK * (self.widening - 1)) / self.widening
         return Luck(max(float(strayed.mean()), 0.0) * share, low, high)
 
@@ -171,15 +180,53 @@ class Comparison:
         """The score to expect on other rows of what `choose` takes, free of the luck of having been chosen for it."""
         return float(self.scores[choose(self.scores)]) - self.luck(choose).estimate
 
-    def _likely(self) -> Array:
-        likely = self.scores.copy()
-        tied = np.flatnonzero(self.first_group()(self.scores) & np.isfinite(self.scores))
+    def _likely(self) -> tuple[Array, Array]:
+        """What scores are likely to be, minus infinity for those that take no part, and how unsure that is."""
+        likely, unsure = self.scores.copy(), np.zeros(len(self.scores))
+        is_tied = self.first_group()(self.scores) & np.isfinite(self.scores)
+        is_alike = self._strays_like(int(np.argmax(self.scores)))
+        likely[is_tied & ~is_alike] = -np.inf
+        tied = np.flatnonzero(is_tied & is_alike)
         if len(tied) > 1:
-            own, spread = self.scores[tied], float(self.scores[tied].var())
-            by_chance = float(self.deviations[tied].var(axis=0).mean())
-            kept = max(0.0, 1 - by_chance / spread) if spread > 0 else 0.0
-            likely[tied] = own.mean() + kept * (own - own.mean())
-        return likely
+            beside = self.deviations[tied] - self.deviations[tied].mean(axis=0)
+            variances = beside.var(axis=1) * len(tied) / (len(tied) - 1)
+            likely[tied], unsure[tied] = likely_scores(self.scores[tied], variances)
+        return likely, unsure
+
+    def _strays_like(self, one: int) -> Bool[Array, " candidate"]:
+        """Whether a candidate's score strays not several times as far as that of one of them."""
+        spread = self.deviations.std(axis=1) if self.deviations.shape[1] else np.zeros(len(self.scores))
+        is_alike: Array = spread <= FAR_WIDER * spread[one]
+        return is_alike
+
+    def near(self, constant: int | None = None) -> Callable[[Array, int], Bool[Array, " candidate"]]:
+        """A function from scores, and the position of the best, to which candidates are as good for all that is known.
+
+        They are within one standard error of the difference from the best, which is far less than not to be told from it: of a
+        few rows nearly nothing can be told. Their scores stray about as far; and where the best is surely better than the
+        candidate at `constant`, so are they.
+
+        Source: Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3, for the rule of one standard error.
+        """
+        spreads: dict[int, tuple[Array, Array]] = {}
+        from_constant = None if constant is None else self._spread(constant)
+
+        def is_near(scores: Array, best: int) -> Array:
+            if best not in spreads:
+                spreads[best] = self._spread(best), self._strays_like(best)
+            spread, is_alike = spreads[best]
+            near = np.isfinite(scores) & is_alike
+            near[near] = scores[best] - scores[near] <= spread[near]
+            if constant is not None and from_constant is not None:
+                is_better = scores - scores[constant] > SURE * from_constant
+                near &= is_better | ~is_better[best]
+            return near
+
+        return is_near
+
+    def among(self, places: Sequence[int]) -> Comparison:
+        """Some of the candidates alone."""
+        return Comparison(self.scores[list(places)], self.deviations[list(places)], self.widening)
 
     def first_group(self) -> Callable[[Array], Bool[Array, " candidate"]]:
         """A function from scores to whether each candidate is not significantly worse than the one that is best by them."""
@@ -207,6 +254,30 @@ class Comparison:
         is_tied = np.ones(len(scores), np.bool_)
         is_tied[others] = holm(p_values) >= SIGNIFICANCE
         return is_tied
+
+
+def likely_scores(
+    scores: Float[Array, " candidate"], variances: Float[Array, " candidate"]
+) -> tuple[Float[Array, " candidate"], Float[Array, " candidate"]]:
+    """What scores are likely to be, given how far chance moves each, and the standard deviation of that.
+
+    The distribution of true scores that makes the ones seen most likely, whatever its form, and each score's expectation in it:
+    equals are drawn together, one that stands out is left where it is. A normal distribution, which shrinks all alike,
+    takes more than its luck off the one candidate that is better than many equals.
+
+    Source: Jiang and Zhang 2009, doi:10.1214/08-AOS638, with the steps of Laird 1978, doi:10.1080/01621459.1978.10480103.
+    """
+    variances = np.maximum(variances, LEAST_VARIANCE * variances.mean())
+    if not variances.any():
+        return scores, np.zeros(len(scores))
+    grid = np.linspace(scores.min(), scores.max(), N_TRUE_SCORES)
+    fits = np.exp(-0.5 * (scores[:, None] - grid) ** 2 / variances[:, None]) + LEAST_FIT
+    shares = np.full(N_TRUE_SCORES, 1 / N_TRUE_SCORES)
+    for _ in range(N_LAIRD_STEPS):
+        shares = (fits * shares / (fits @ shares)[:, None]).mean(axis=0)
+    known = fits * shares / (fits @ shares)[:, None]
+    likely = known @ grid
+    return likely, np.sqrt(np.maximum(known @ grid**2 - likely**2, 0.0))
 
 
 def widening_of(distance: float) -> float:

@@ -43,22 +43,25 @@ def doubling(
     sizes: Sequence[int],
     groups: Shaped[Array, " sample"] | None = None,
     seed: int = 0,
+    luck: float = 0.0,
 ) -> Doubling:
     """What the law score(n) = a − b·n^(−c) says of twice the last of `sizes`, by scores of models that learned from so many rows.
 
-    All judge the same rows. Its b is never negative: more rows are not expected to harm. The interval is from refitting the
-    law to resamples of these rows; the luck of which rows were learned from is not in it.
+    All judge the same rows. Its b is never negative: more rows are not expected to harm. `luck` is what the last score is too
+    good by, where its model was chosen for it: the others were not, and a law through it would promise too much. The interval is
+    from refitting the law to resamples of these rows; the luck of which rows were learned from is not in it.
 
     Source: Hestness et al. 2017, arXiv:1712.00409, section 3, for the form of the law.
     """
     assert len(sizes) == len(predictions) >= FEWEST_SIZES, "a law of three numbers goes through no fewer points"
     metric = resolved(metric)
     compared = Comparison.of(metric, target, predictions, groups=groups, seed=seed, n_resamples=N_RESAMPLES)
-    rows = np.array(sizes, np.float64)
-    gain, exponent = _gain(rows, compared.scores)
-    spread = np.array([_gain(rows, compared.scores + strayed)[0] for strayed in compared.deviations.T])
+    rows, scores = np.array(sizes, np.float64), compared.scores.copy()
+    scores[-1] -= luck
+    gain, exponent = _gain(rows, scores)
+    spread = np.array([_gain(rows, scores + strayed)[0] for strayed in compared.deviations.T])
     low, high = np.quantile(spread, [0.025, 0.975]) if len(spread) else (gain, gain)
-    points = tuple((int(size), float(metric.sign * score)) for size, score in zip(sizes, compared.scores, strict=True))
+    points = tuple((int(size), float(metric.sign * score)) for size, score in zip(sizes, scores, strict=True))
     return Doubling(gain=gain, low=min(float(low), gain), high=max(float(high), gain), exponent=exponent, points=points)
 
 

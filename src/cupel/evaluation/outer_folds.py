@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 from numpy.typing import NDArray
 
+from cupel.evaluation.comparison import widening_of
 from cupel.evaluation.intervals import Interval, interval_of, width_of
 from cupel.evaluation.metric import Metric
 from cupel.evaluation.resampling import Resamples
 from cupel.evaluation.scoring import prepared_for_resamples, resolved, score
 
 Array = NDArray[Any]
+N_RESAMPLES = 1000
 
 
 def interval_over_folds(
@@ -24,7 +27,7 @@ def interval_over_folds(
     folds: Int[Array, " sample"],
     groups: Shaped[Array, " sample"] | None = None,
     seed: int = 0,
-    n_resamples: int = 1000,
+    constant: Shaped[Array, "sample ..."] | None = None,
 ) -> Interval:
     """The score with its interval, where the model of a row's own fold has predicted it.
 
@@ -32,16 +35,39 @@ def interval_over_folds(
     pooled their ROC-AUC is too low. Everything else is the score of all rows together, as is a rank metric that is defined in no
     fold. Rows, or whole groups, are resampled; that each model had other rows to learn from is in the interval only as far as
     its rows tell.
+
+    `constant` is what is said of each row without looking at it. It is given where rows of one fold also taught the models of
+    another: then the score strays further from the constant's than drawn rows show (`widening_of`).
     """
     metric = resolved(metric)
     width = width_of(metric, predictions)
-    resamples = Resamples.draw(len(target), groups=groups, seed=seed, n_resamples=n_resamples, width=width)
+    resamples = Resamples.draw(len(target), groups=groups, seed=seed, n_resamples=N_RESAMPLES, width=width)
+    scored = partial(_scored, metric, target, folds=folds, resamples=resamples)
+    estimate, resampled = scored(predictions)
+    if constant is not None:
+        of_constant, of_constant_resampled = scored(constant)
+        beyond = resampled - of_constant_resampled
+        spread = float(np.nanstd(beyond)) if np.isfinite(beyond).any() else 0.0
+        if spread > 0:
+            widening = widening_of(metric.sign * (estimate - of_constant) / spread)
+            resampled = resampled + (widening - 1) * (beyond - np.nanmean(beyond))
+    return interval_of(estimate, resampled)
+
+
+def _scored(
+    metric: Metric,
+    target: Shaped[Array, "sample ..."],
+    predictions: Shaped[Array, "sample ..."],
+    *,
+    folds: Int[Array, " sample"],
+    resamples: Resamples,
+) -> tuple[float, Float[Array, " resample"]]:
+    """The score, and that of every resample."""
     parts = [np.flatnonzero(folds == number) for number in np.unique(folds)] if metric.ranks else []
     own = np.array([score(metric, target[rows], predictions[rows]) for rows in parts])
     kept = [rows for rows, value in zip(parts, own, strict=True) if np.isfinite(value)]
     if not kept:
-        estimate = score(metric, target, predictions)
-        return interval_of(estimate, resamples.scores([prepared_for_resamples(metric, target, predictions)])[0])
+        return score(metric, target, predictions), resamples.scores([prepared_for_resamples(metric, target, predictions)])[0]
     sizes = np.array([len(rows) for rows in kept], np.float64)
     scorers = [prepared_for_resamples(metric, target[rows], predictions[rows]) for rows in kept]
     resampled = np.concatenate(
@@ -50,7 +76,7 @@ def interval_over_folds(
             for weights in resamples.batches()
         ]
     )
-    return interval_of(float(_means(own[np.isfinite(own)][:, None], sizes)[0]), resampled)
+    return float(_means(own[np.isfinite(own)][:, None], sizes)[0]), resampled
 
 
 def _means(scores: Float[Array, "fold resample"], sizes: Float[Array, " fold"]) -> Float[Array, " resample"]:

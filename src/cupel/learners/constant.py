@@ -51,17 +51,19 @@ def fit(
     del config, threads, deadline
     fitted = []
     for unit in units:
-        target = np.concatenate([unit.train_target, unit.stop_target])
-        if task.form is Form.LABELS:
-            values = shares_of(target)
-        elif task.classes:
-            values = frequencies(target, n_classes=len(task.classes))
-        else:
-            quantile = QUANTILES.get(task.metric)
-            values = np.array([np.mean(target) if quantile is None else np.quantile(target, quantile)])
-        model = Constant(values)
+        model = Constant(answer_to_all(np.concatenate([unit.train_target, unit.stop_target]), task))
         fitted.append(FittedUnit(model, model.predict(unit.valid)))
     return fitted
+
+
+def answer_to_all(target: NDArray[Any], task: Task) -> NDArray[np.float64]:
+    """The numbers that are the best to say of every row, where these are the answers."""
+    if task.form is Form.LABELS:
+        return shares_of(target)
+    if task.classes:
+        return frequencies(target, n_classes=len(task.classes))
+    quantile = QUANTILES.get(task.metric)
+    return np.array([np.mean(target) if quantile is None else np.quantile(target, quantile)])
 
 
 def frequencies(target: NDArray[Any], *, n_classes: int) -> NDArray[np.float64]:

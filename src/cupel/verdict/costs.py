@@ -26,14 +26,14 @@ class Costs:
     seconds: NDArray[np.float64]
     is_eligible: NDArray[np.bool_]
 
-    def cheapest(self, is_tied: Array, *, best: int) -> int:
-        """The smallest of the tied that is notably smaller or faster than the best, and in nothing notably worse; else the best.
+    def cheapest(self, is_near: Array, *, best: int) -> int:
+        """The smallest of those near the best that is notably smaller or faster, and in nothing notably worse; else the best.
 
         Size comes first since it is the same on every machine; speed, measured in fractions of a millisecond, is not.
         """
         smaller, larger = NOTABLE * self.n_bytes <= self.n_bytes[best], self.n_bytes >= NOTABLE * self.n_bytes[best]
         faster, slower = NOTABLE * self.latency <= self.latency[best], self.latency >= NOTABLE * self.latency[best]
-        is_better = is_tied & self.is_eligible & (smaller | faster) & ~larger & ~slower
+        is_better = is_near & self.is_eligible & (smaller | faster) & ~larger & ~slower
         better = np.flatnonzero(is_better)
         if len(better) == 0:
             return best

@@ -95,7 +95,7 @@ class Court:
 
     def interval(self, predictions: Array) -> Score:
         """The same of any predictions for the rows of the dataset."""
-        n_resamples, place = self._affordable(len(self.trials)), self._constant
+        n_resamples, place = self._affordable(len(self.trials)), self._constant if self.is_mutual else None
         constant = None if place is None else self.seen(predictions_of(self.trials[place]))
         return _score(
             evaluation.interval(
@@ -111,9 +111,9 @@ class Court:
 
     @property
     def _constant(self) -> int | None:
-        """The place of the trial that always says the same, where folds taught one another (`evaluation.Comparison`)."""
+        """The place of the trial that always says the same."""
         families = [trial.candidate.family.casefold() for trial in self.trials]
-        return families.index(CONSTANT) if self.is_mutual and CONSTANT in families else None
+        return families.index(CONSTANT) if CONSTANT in families else None
 
     def _affordable(self, n_scores: int, *, at_least: int = MIN_RESAMPLES) -> int:
         """Resamples for each of so many scores: ranking 20,000 rows takes a millisecond or two, and the run's cap is near."""
@@ -163,7 +163,12 @@ class Court:
         if self._has_mixture:
             candidates.append(self.seen(self.leader.out_of_fold))
         return evaluation.Comparison.of(
-            self.metric, self.target, candidates, groups=self.groups, seed=SEED, constant=self._constant
+            self.metric,
+            self.target,
+            candidates,
+            groups=self.groups,
+            seed=SEED,
+            constant=self._constant if self.is_mutual else None,
         )
 
     @property
@@ -177,20 +182,25 @@ class Court:
         names = [trial.candidate.name for trial in self.trials]
         return [*names, self.leader.name] if self._has_mixture else names
 
-    def unflattered(self, plain: Score, prefer: str) -> Score:
+    def unflattered(self, plain: Score, prefer: str = "best", *, among: Sequence[Trial] | None = None) -> Score:
         """The score of what is chosen, free of the luck of having been chosen, which is never negative.
 
-        `prefer` is "best", for the best single trial, or "cheapest", for the cheapest that cannot be told from the leader.
+        `prefer` is "best", for the best single trial, or "cheapest", for the cheapest that is as good as the leader. `among` is
+        set where the choice is of the best of some trials alone.
         """
-        n_trials = len(self.trials)
-        choose = self._choose_cheapest() if prefer == "cheapest" else lambda scores: int(np.argmax(scores[:n_trials]))
-        luck = self.comparison.luck(choose)
+        places = [place for place, trial in enumerate(self.trials) if among is None or trial in among]
+        if prefer == "cheapest":
+            luck = self.comparison.luck(self._choose_cheapest())
+        elif among is None:
+            luck = self.comparison.luck(lambda scores: int(np.argmax(scores[: len(places)])))
+        else:
+            luck = self.comparison.among(places).luck(lambda scores: int(np.argmax(scores)))
         estimate = plain.estimate - self.sign * luck.estimate
         low, high = sorted((estimate + self.sign * luck.low, estimate + self.sign * luck.high))
         return Score(estimate=estimate, low=low, high=high)
 
     def cheapest(self) -> Ensemble:
-        """The smallest of the trials that cannot be told from the leader, if notably cheaper than it, else the leader."""
+        """The smallest of the trials that are as good for all that is known, if notably cheaper than the leader, else that."""
         chosen = self._choose_cheapest()(self.comparison.scores)
         if chosen == self._leading:
             return self.leader
@@ -203,12 +213,12 @@ class Court:
     def _choose_cheapest(self) -> Callable[[Array], int]:
         """The choice as a function of the scores; what always says the same is never chosen for being cheap."""
         cost, leading = costs_of(self.trials, self.leader if self._has_mixture else None), self._leading
-        first_group, scores = self.comparison.first_group(), self.comparison.scores
+        near, scores = self.comparison.near(self._constant), self.comparison.scores
 
         def choose(shown: Array) -> int:
             # Shown the real scores, the leader leads, even where a mixture that gains too little to count scores better.
             best = leading if shown is scores else int(np.argmax(shown))
-            return cost.cheapest(first_group(shown), best=best)
+            return cost.cheapest(near(shown, best), best=best)
 
         return choose
 

@@ -50,8 +50,9 @@ def judge(
     `select` is bootstrapped, at most `most_corrections` times, to learn how much of the best score is luck of choosing; it looks
     at no more than `looks_at` of the rows that it is shown. `leader` is what seems best; by default the better of `ensemble` and
     the best single trial. What is picked is the leader where `prefer` is "best"; where it is "cheapest", the cheapest trial that
-    cannot be told from it. Rows without out-of-fold predictions count nowhere.
-    Baselines are not corrected for being the best of a few (unless one is the best of all): margins over them are not flattered.
+    is as good for all that is known (`Comparison.near`). Rows without out-of-fold predictions count nowhere.
+    The best deep and the best classical candidate each stand without the luck of being the best of their kind, else the kind of
+    which more were tried would look better.
 
     Raises:
         DataError: no trial is usable, or the dataset has no task.
@@ -64,7 +65,7 @@ def judge(
     groups = court.tie_groups()
     correct = partial(court.corrected, select, looks_at=looks_at)
     alone, picked, leading, mixed = _contenders(court, correct, scores, packed=packed, ensemble=ensemble)
-    rest = _others(court, scores, picked=picked, single=alone)
+    rest = _shown(champions := _champions(court, scores), alone=alone, picked=picked)
     tied = _tied(court, groups, picked, scores)
     return Verdict(
         task=court.task,
@@ -77,7 +78,7 @@ def judge(
         ensemble=mixed,
         margin_over_single=None if mixed is None or ensemble is None else _margin(court, mixed, ensemble.out_of_fold, alone),
         **rest,
-        **_margins(court, picked, packed, rest, groups=groups),
+        **_margins(court, picked, packed, rest, champions=champions, groups=groups),
         simplest=_simplest(picked, [_named(name, court, scores) for name in tied]),
         naive_score=leading.measured,
         optimism=court.sign * (leading.measured - leading.score.estimate),
@@ -132,8 +133,7 @@ def _picked(court: Court, correct: Correct, scores: dict[str, Score], *, alone: 
     """What is packed, with a score that choosing could not inflate, in whichever way it was chosen."""
     if len(packed.members) > 1:
         measured = _contender(court, packed, scores)
-        final = packed.out_of_fold if packed.is_cross_fitted else None
-        return replace(measured, score=correct(measured.score, final=final))
+        return replace(measured, score=correct(measured.score, final=packed.out_of_fold))
     if packed.name == alone.name:
         return alone
     found = _single(packed.members[0], scores)
@@ -184,33 +184,52 @@ def _contender(court: Court, ensemble: Ensemble, scores: dict[str, Score]) -> Co
     )
 
 
-def _others(court: Court, scores: dict[str, Score], *, picked: Contender, single: Contender) -> dict[str, Any]:
-    """The best deep and classical candidates and the constant; the contenders already known as they are."""
+def _champions(court: Court, scores: dict[str, Score]) -> dict[str, Contender | None]:
+    """The best deep and classical candidates and the constant, each without the luck of being the best of its kind."""
     constants = [trial for trial in court.trials if trial.candidate.family.casefold() == CONSTANT]
-    wanted = {
-        "best_deep": court.best_of([trial for trial in court.trials if trial.is_deep]),
-        "best_classical": court.best_of([trial for trial in court.trials if not trial.is_deep and trial not in constants]),
-        "constant": court.best_of(constants),
+    kinds = {
+        "best_deep": [trial for trial in court.trials if trial.is_deep],
+        "best_classical": [trial for trial in court.trials if not trial.is_deep and trial not in constants],
+        "constant": constants,
     }
-    known = {single.name: single, picked.name: picked}
-    return {
-        key: None if trial is None else known.get(trial.candidate.name, _single(trial, scores)) for key, trial in wanted.items()
-    }
+    return {key: _champion(court, among, scores) for key, among in kinds.items()}
+
+
+def _champion(court: Court, among: Sequence[Trial], scores: dict[str, Score]) -> Contender | None:
+    best = court.best_of(among)
+    if best is None:
+        return None
+    found = _single(best, scores)
+    return replace(found, score=court.unflattered(found.score, among=among))
+
+
+def _shown(champions: dict[str, Contender | None], *, alone: Contender, picked: Contender) -> dict[str, Any]:
+    """The same, with the contenders that are spoken of anyway as they are spoken of."""
+    known = {alone.name: alone, picked.name: picked}
+    return {kind: None if each is None else known.get(each.name, each) for kind, each in champions.items()}
 
 
 def _margins(
-    court: Court, picked: Contender, chosen: Ensemble, others: dict[str, Contender | None], *, groups: dict[str, int]
+    court: Court,
+    picked: Contender,
+    chosen: Ensemble,
+    others: dict[str, Contender | None],
+    *,
+    champions: dict[str, Contender | None],
+    groups: dict[str, int],
 ) -> dict[str, Any]:
     """Margins of the pick over classical and constant, and the sentence on whether deep learning pays."""
-    classical, deep = others["best_classical"], others["best_deep"]
-    margin = deep_margin = _margin(court, picked, chosen.out_of_fold, classical)
-    champion = picked if picked.is_deep else deep
-    if champion is not None and champion is not picked:
-        deep_margin = _margin(court, champion, predictions_by(champion.name, court), classical)
+    classical, deep = champions["best_classical"], champions["best_deep"]
+    is_own = picked.is_deep and (deep is None or deep.name != picked.name)
+    champion = picked if is_own else deep
+    deep_margin = None
+    if champion is not None:
+        said = chosen.out_of_fold if is_own else predictions_by(champion.name, court)
+        deep_margin = _margin(court, champion, said, classical)
     group = None if champion is None else groups.get(champion.name)
     is_tied = group is not None and classical is not None and groups.get(classical.name) == group
     return {
-        "margin_over_classical": margin,
+        "margin_over_classical": _margin(court, picked, chosen.out_of_fold, others["best_classical"]),
         "margin_over_constant": _margin(court, picked, chosen.out_of_fold, others["constant"]),
         "worth_it": worth_it_words(champion, deep_margin, classical=classical, metric=court.metric.label, is_tied=is_tied),
     }

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cupel import evaluation
 from cupel.core.task import Task
+from cupel.learners.constant import answer_to_all
 from cupel.verdict.section import Section, cell, paragraph, table
 from cupel.verdict.words import count_words, duration_words, signed, written
 
@@ -98,22 +99,28 @@ def nested_of(
     task: Task,
     runs: Sequence[OuterRun],
     *,
-    rows: Sequence[Array],
-    predictions: Sequence[Array],
+    judged: Sequence[tuple[Array, Array]],
     target: Array,
     groups: Array | None,
     asked: tuple[int, str],
+    is_mutual: bool,
 ) -> Nested | None:
-    """The nested score of runs that each predicted `rows` of its own; None of none. `asked` is `n_asked` and `missing`."""
+    """The nested score of runs; None of none. `asked` is `n_asked` and `missing`.
+
+    `judged` are the rows that each run predicted, and its predictions. `is_mutual` where rows of one fold also taught the
+    models of another.
+    """
     if not runs:
         return None
-    every = np.concatenate(rows)
+    every = np.concatenate([rows for rows, _ in judged])
+    folds = np.repeat(np.arange(len(judged)), [len(rows) for rows, _ in judged])
     found = evaluation.interval_over_folds(
         evaluation.metric_named(task.metric, task),
         target[every],
-        np.concatenate(predictions),
-        folds=np.repeat(np.arange(len(rows)), [len(own) for own in rows]),
+        np.concatenate([predictions for _, predictions in judged]),
+        folds=folds,
         groups=None if groups is None else groups[every],
+        constant=_constant(task, target[every], folds) if is_mutual else None,
     )
     return Nested(
         estimate=found.estimate,
@@ -124,6 +131,12 @@ def nested_of(
         runs=tuple(runs),
         missing=asked[1],
     )
+
+
+def _constant(task: Task, target: Array, folds: Array) -> Array:
+    """What is said of each row by who knows the answers of all other folds and looks at nothing."""
+    answers = [answer_to_all(target[folds != number], task) for number in range(int(folds.max()) + 1)]
+    return np.stack(answers)[folds]
 
 
 def nested_section(nested: Nested | None, *, metric: str, higher_is_better: bool) -> Section | None:

@@ -117,7 +117,7 @@ class Failure:
 class Verdict:
     """What won, by how much, how sure, at what cost, and what is wrong with the data.
 
-    `leader` is what looked best: the pick, unless a cheaper one that cannot be told from it was preferred. `naive_score` is how
+    `leader` is what looked best: the pick, unless a cheaper one within a standard error of it was preferred. `naive_score` is how
     it looked, and `optimism` how much of that was luck of choosing, positive whatever the metric's sense. `tied` names candidates
     that are not significantly worse than the pick. `simplest` is the smallest of those no slower, or the pick. Margins are None
     where there is nothing else to compare with; `margin_over_single` is the ensemble's, packed or not,

@@ -168,7 +168,7 @@ def pick_words(verdict: Verdict) -> str:
     pick = verdict.pick
     if pick.name != verdict.leader.name:
         best = verdict.leader.name
-        return f"{_alone(pick)}, the cheapest of those that cannot be told from the best, {best}. {prefer_words(verdict)}"
+        return f"{_alone(pick)}, the cheapest of those within a standard error of the best, {best}. {prefer_words(verdict)}"
     if not pick.members:
         return _alone(pick)
     parts = [f"{round(100 * weight)}% {name}" for name, weight in pick.members]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cupel.evaluation import Comparison, corrected_for_selection, score, select_best, tie_groups
-from cupel.evaluation.comparison import MOST_WIDENING, widening_of
+from cupel.evaluation.comparison import MOST_WIDENING, likely_scores, widening_of
 
 
 def guesses(target: np.ndarray, skill: float, seed: int) -> np.ndarray:
@@ -137,3 +137,64 @@ def test_the_luck_of_one_far_ahead_of_many_equals_is_none_though_these_are_many(
     own = comparison.interval(0)
     luck = comparison.luck(best)
     assert luck.high - luck.low == pytest.approx(own.high - own.low)
+
+
+def made(scores: list[float], spreads: list[float], *, n_resamples: int = 400) -> Comparison:
+    """Candidates whose scores stray by so much, each for itself."""
+    drawn = np.random.default_rng(0).normal(size=(len(scores), n_resamples))
+    return Comparison(np.array(scores), np.array(spreads)[:, None] * drawn)
+
+
+def test_one_that_strays_far_more_lends_no_luck_to_the_leader() -> None:
+    comparison = made([-1372.0, -2200.0, -5456.0], [60.0, 40.0, 3000.0])
+    assert comparison.tie_groups() == [1, 2, 1]
+    luck, own = comparison.luck(best), comparison.interval(0)
+    assert luck.estimate == pytest.approx(0.0, abs=10)
+    assert luck.high - luck.low == pytest.approx(own.high - own.low)
+
+
+def test_one_ahead_of_many_equals_keeps_its_lead() -> None:
+    others = np.random.default_rng(1).normal(size=39)
+    comparison = made([4.0, *(others - others.mean()).tolist()], [1.0] * 40)
+    assert comparison.tie_groups().count(1) > 20
+    luck = comparison.luck(best)
+    assert luck.estimate < 0.75  # shrunk by a normal distribution it lost more than 2, all of the best of 40 equals
+    assert luck.high - luck.low > 3
+
+
+def test_scores_of_equals_are_likely_to_be_their_mean_and_one_far_off_itself() -> None:
+    scores = np.random.default_rng(2).normal(size=30)
+    likely, _ = likely_scores(scores, np.ones(30))
+    assert likely == pytest.approx(np.full(30, scores.mean()), abs=0.5)
+    apart, sure = likely_scores(np.append(scores, 9.0), np.ones(31))
+    assert apart[-1] == pytest.approx(9.0, abs=0.1)
+    assert sure[-1] < 0.2
+    same, none = likely_scores(np.full(3, 0.7), np.zeros(3))
+    assert (same.tolist(), none.tolist()) == ([0.7] * 3, [0.0] * 3)
+
+
+def test_a_score_is_less_likely_to_be_as_good_as_it_looks_the_more_it_strays() -> None:
+    scores = np.append(np.random.default_rng(3).normal(0, 0.1, 20), [1.5, 1.5])
+    likely, _ = likely_scores(scores, np.array([0.01] * 20 + [0.04, 1.0]))
+    assert likely[-2] == pytest.approx(1.5, abs=0.1)
+    assert likely[-1] < likely[-2]
+
+
+def test_near_is_within_a_standard_error_alike_and_better_than_a_constant_where_the_best_is() -> None:
+    comparison = made([0.70, 0.68, 0.62, 0.65, 0.50], [0.03, 0.03, 0.03, 0.3, 0.0])
+    assert comparison.tie_groups()[:4] == [1, 1, 1, 1]
+    near = comparison.near()(comparison.scores, 0)
+    assert near.tolist() == [True, True, False, False, False]
+    knowing = made([0.70, 0.65, 0.50], [0.07, 0.08, 0.0])
+    assert knowing.near()(knowing.scores, 0).tolist() == [True, True, False]
+    assert knowing.near(2)(knowing.scores, 0).tolist() == [True, False, False]
+
+
+def test_luck_among_some_is_that_of_choosing_among_these() -> None:
+    target = labels(300)
+    candidates = [guesses(target, 0.0, number) for number in range(30)]
+    comparison = Comparison.of("roc_auc", target, candidates, n_resamples=200)
+    few = comparison.among([3, 4])
+    assert few.scores.tolist() == comparison.scores[[3, 4]].tolist()
+    assert few.luck(best).estimate < 0.5 * comparison.luck(best).estimate
+    assert comparison.among([3]).luck(best).estimate == pytest.approx(0)

@@ -49,3 +49,14 @@ def test_few_judging_rows_leave_the_gain_unsure() -> None:
         found = doubling("rmse", target, said, sizes=SIZES)
         widths.append(found.high - found.low)
     assert widths[0] > 2 * widths[1]
+
+
+def test_the_luck_of_the_model_that_was_chosen_is_not_taken_for_a_gain_by_rows() -> None:
+    target, predictions = planted(0.0, n_rows=300)
+    lucky = target[:, None] + 0.8 * (predictions[-1] - target[:, None])  # an error of 0.8 times the others'
+    scores = [float(np.abs(said[:, 0] - target).mean()) for said in (predictions[-2], lucky)]
+    plain = doubling("mae", target, [*predictions[:-1], lucky], sizes=SIZES)
+    fair = doubling("mae", target, [*predictions[:-1], lucky], sizes=SIZES, luck=scores[0] - scores[1])
+    assert plain.gain > 0.02
+    assert fair.gain == pytest.approx(0.0, abs=1e-9)
+    assert fair.points[-1][1] == pytest.approx(fair.points[-2][1])

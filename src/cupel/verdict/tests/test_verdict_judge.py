@@ -13,8 +13,8 @@ from cupel.core.stopwatch import Spent
 from cupel.core.task import TaskKind
 from cupel.core.trial import Ensemble, Status
 from cupel.verdict import Verdict, judge
-from cupel.verdict.court import open_court
-from cupel.verdict.judge import _simplest
+from cupel.verdict.court import Select, open_court, predictions_by
+from cupel.verdict.judge import _champions, _margin, _simplest
 from cupel.verdict.tests.verdict_examples import (
     always,
     constant_predictions,
@@ -28,6 +28,7 @@ from cupel.verdict.tests.verdict_examples import (
     predictions,
 )
 from cupel.verdict.verdict import Contender, Score
+from cupel.verdict.words import margin_words
 
 NAMES = {
     *("metric", "higher_is_better", "pick", "best_single", "ensemble", "best_classical", "constant", "naive_score", "optimism"),
@@ -59,7 +60,7 @@ def test_an_ensemble_is_told_with_its_gain_over_the_best_single_and_what_that_co
     assert mixed is not None
     assert margin.against == single.name
     assert margin.estimate == pytest.approx(mixed.score.estimate - single.score.estimate)
-    assert f"over {single.name} alone" in str(verdict)
+    assert f"over {single.name} alone" in " ".join(str(verdict).split())
     assert "times slower" in str(verdict) or mixed.latency_one < 1.5 * single.latency_one
     assert verdict_on(TaskKind.BINARY, with_ensemble=False).margin_over_single is None
 
@@ -208,6 +209,79 @@ def test_a_run_in_which_all_but_the_constant_failed_is_judged() -> None:
     assert verdict.best_classical is None
     assert "Nothing beats always giving the same answer" in str(verdict)
     assert [failure.name for failure in verdict.failures] == ["net"]
+
+
+def test_the_kind_of_which_more_were_tried_is_not_favoured() -> None:
+    dataset = make_dataset(TaskKind.BINARY, n_rows=200)
+    splits = make_splits(dataset)
+    nets = [make_trial(f"net {n}", "mlp", predictions(dataset, skill=0.0, seed=n), splits, is_deep=True) for n in range(15)]
+    court = open_court(nets, dataset=dataset, splits=splits)
+    mean = np.mean([court.measured(trial.out_of_fold) for trial in nets])
+    tree = make_trial("trees", "lightgbm", court.best.out_of_fold, splits)
+    nets = [trial for trial in nets if trial.candidate.name != court.best.name]
+    verdict = judge([tree, *nets], None, dataset=dataset, splits=splits, findings=(), select=lambda rows: np.eye(15)[0])
+    deep, classical = verdict.best_deep, verdict.best_classical
+    assert verdict.pick.name == "trees"
+    assert deep is not None
+    assert classical is not None
+    assert deep.score.estimate < deep.measured
+    assert deep.score.estimate == pytest.approx(mean, abs=0.03)
+    assert classical.score.estimate < classical.measured  # the best of all, as the pick
+
+
+def test_the_sentence_on_deep_learning_takes_each_kinds_own_luck_off() -> None:
+    dataset = make_dataset(TaskKind.BINARY, n_rows=200)
+    splits = make_splits(dataset)
+    nets = [make_trial(f"net {n}", "mlp", predictions(dataset, skill=0.0, seed=n), splits, is_deep=True) for n in range(15)]
+    court = open_court(nets, dataset=dataset, splits=splits)
+    tree = make_trial("trees", "lightgbm", court.best.out_of_fold, splits)
+    rest = [trial for trial in nets if trial.candidate.name != court.best.name]
+    court = open_court([tree, *rest], dataset=dataset, splits=splits)
+    scores = {trial.candidate.name: court.standing(trial.candidate.name) for trial in court.trials}
+    champions = _champions(court, scores)
+    deep, classical = champions["best_deep"], champions["best_classical"]
+    assert deep is not None
+    assert classical is not None
+    assert classical.score.estimate == pytest.approx(classical.measured)  # there was no other to choose from
+    assert deep.score.estimate < deep.measured - 0.01
+    verdict = judge([tree, *rest], None, dataset=dataset, splits=splits, findings=(), select=lambda rows: np.eye(15)[0])
+    margin = _margin(court, deep, predictions_by(deep.name, court), classical)
+    assert margin is not None
+    assert f"differs from trees by {margin_words(margin)}" in verdict.worth_it
+
+
+def test_a_mixture_that_did_not_learn_is_judged_as_packed_however_few_rows_its_choice_looks_at() -> None:
+    dataset = make_dataset(TaskKind.BINARY, n_rows=1000)
+    splits = make_splits(dataset)
+    trials = [trial for trial in make_trials(dataset, splits, n_candidates=6) if trial.out_of_fold is not None]
+    mixture, n_seen = make_ensemble(trials), 40
+
+    def looking_at_few() -> Select:
+        generator = np.random.default_rng(0)
+
+        def select(rows: np.ndarray) -> np.ndarray:
+            seen = generator.choice(rows, n_seen, replace=False)
+            scores = [evaluation.score("roc_auc", dataset.target[seen], trial.out_of_fold[seen]) for trial in trials]
+            return np.eye(len(trials))[int(np.argmax(scores))]
+
+        return select
+
+    court = open_court(trials, dataset=dataset, splits=splits)
+    said = mixture.out_of_fold
+    expected = court.corrected(looking_at_few(), court.interval(said), final=said, looks_at=n_seen)
+    found = judge(
+        trials,
+        mixture,
+        dataset=dataset,
+        splits=splits,
+        findings=(),
+        select=looking_at_few(),
+        leader=mixture,
+        looks_at=n_seen,
+    )
+    assert found.pick.name == mixture.name
+    assert found.pick.score.estimate == pytest.approx(expected.estimate)
+    assert found.pick.score.estimate < found.pick.measured
 
 
 def test_skipped_candidates_are_no_failures() -> None:
