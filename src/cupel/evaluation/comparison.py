@@ -160,8 +160,8 @@ class Comparison:
         Scores are drawn anew around what they are likely to be, and chosen from by the same rule: what the chosen one strays by
         is luck. Likely are the scores themselves, except in the first tie group (`likely_scores`): around the scores as they
         are, the luck among equals would be counted too low by a third, as each has had some of it already. How good the chosen
-        one is among its like is not sure either, and that is in the interval. Where the rule took another than the best such draws
-        count alone, and else the others: what is the best has more luck than what is not.
+        one is among its like is not sure either, and that is in the interval. Where the rule took another than the best, draws in
+        which it does so count alone, and else the others: what is best has more luck than what is not.
 
         A candidate whose score strays far more than the leader's is tied with it however bad it looks, and would win many of
         the draws by luck that the leader never had: such take no part.
