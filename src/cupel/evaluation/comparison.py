@@ -30,6 +30,7 @@ N_STEPS = 4
 FAR_WIDER = 2.5
 """A score that strays so many times as far as the leader's is of another kind."""
 SURE = 1.96
+FEWEST_ALIKE = 20
 N_TRUE_SCORES, N_LAIRD_STEPS = 60, 100
 LEAST_VARIANCE, LEAST_FIT = 1e-3, 1e-300
 Choose = Callable[[Array], int]
@@ -159,7 +160,8 @@ class Comparison:
         Scores are drawn anew around what they are likely to be, and chosen from by the same rule: what the chosen one strays by
         is luck. Likely are the scores themselves, except in the first tie group (`likely_scores`): around the scores as they
         are, the luck among equals would be counted too low by a third, as each has had some of it already. How good the chosen
-        one is among its like is not sure either, and that is in the interval.
+        one is among its like is not sure either, and that is in the interval. Where the rule took another than the best, draws in
+        which it does so count alone, and else the others: what is best has more luck than what is not.
 
         A candidate whose score strays far more than the leader's is tied with it however bad it looks, and would win many of
         the draws by luck that the leader never had: such take no part.
@@ -169,12 +171,16 @@ class Comparison:
         if self.deviations.shape[1] == 0:
             return Luck(0.0, 0.0, 0.0)
         likely, unsure = self._likely()
-        strayed = np.array([drawn[choose(likely + drawn)] for drawn in self.deviations.T])
+        shown, chosen = likely[:, None] + self.deviations, choose(self.scores)
+        places = np.array([choose(scores) for scores in shown.T])
+        strayed = self.deviations[places, np.arange(len(places))]
+        is_like = (places == shown.argmax(axis=0)) == (chosen == int(np.argmax(self.scores)))
+        mean = float(strayed[is_like].mean() if is_like.sum() >= FEWEST_ALIKE else strayed.mean())
         spread = float(strayed.std())
-        wider = math.hypot(spread, float(unsure[choose(self.scores)])) / spread if spread > 0 else 1.0
+        wider = math.hypot(spread, float(unsure[chosen])) / spread if spread > 0 else 1.0
         low, high = (wider * np.quantile(strayed - strayed.mean(), [0.025, 0.975])).tolist()
         share = (1 + SHARE_IN_LUCK * (self.widening - 1)) / self.widening
-        return Luck(max(float(strayed.mean()), 0.0) * share, low, high)
+        return Luck(max(mean, 0.0) * share, low, high)
 
     def expected(self, choose: Choose) -> float:
         """The score to expect on other rows of what `choose` takes, free of the luck of having been chosen for it."""

@@ -198,3 +198,14 @@ def test_luck_among_some_is_that_of_choosing_among_these() -> None:
     assert few.scores.tolist() == comparison.scores[[3, 4]].tolist()
     assert few.luck(best).estimate < 0.5 * comparison.luck(best).estimate
     assert comparison.among([3]).luck(best).estimate == pytest.approx(0)
+
+
+def test_what_was_taken_though_another_is_better_has_less_luck_than_the_best() -> None:
+    def second_where_close(scores: np.ndarray) -> int:
+        first, second = np.argsort(-scores)[:2]
+        return int(second if scores[first] - scores[second] < 0.4 else first)
+
+    apart, close = (made([lead, 0.0, *np.linspace(-0.5, 0.5, 8)], [1.0] * 10) for lead in (1.4, 0.6))
+    assert second_where_close(apart.scores) == best(apart.scores)
+    assert second_where_close(close.scores) != best(close.scores)
+    assert close.luck(second_where_close).estimate < apart.luck(second_where_close).estimate - 0.2
