@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 from cupel.core import processes
@@ -84,9 +85,12 @@ class Worker:
         return " ".join(self._words.read().decode(errors="replace").split())
 
     def ended(self) -> int:
-        """Its exit code, when it has ended by itself; what it had begun is ended too, and holds nothing any more."""
-        os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)  # its number is still its own
-        self._end_all()
+        """Its exit code, when it has ended by itself, or is silent for ever; what it had begun is ended too, and holds nothing."""
+        until = time.monotonic() + SECONDS_TO_END
+        while not self._has_ended and time.monotonic() < until:
+            time.sleep(0.01)
+        if self.process.returncode is None:  # its number is still its own
+            self._end_all()
         return self.process.wait()
 
     def end(self) -> None:
