@@ -137,6 +137,20 @@ def test_what_failed_by_its_own_fault_is_not_tried_again_until_that_is_asked_for
     assert tried(ZeroDivisionError("still"))[1] == 1
 
 
+@pytest.mark.parametrize("odd", [{"reason": 5}, {"reason": "x", "seconds": 10**400}, {"reason": "x", "seconds": "y"}, {}])
+def test_an_odd_record_of_a_failure_is_passed_over(problem, tmp_path, odd):
+    with execution.RunFolder(tmp_path) as folder:
+        failed = run(runner_with(folder, problem, ZeroDivisionError("it raises")), "LightGBM")
+        assert failed.status is Status.FAILED
+        (record,) = [record for record in folder.journal.read() if record["event"] == "failed"]
+    (tmp_path / "journal" / "journal.jsonl").unlink()
+    with execution.RunFolder(tmp_path) as folder:
+        folder.journal.append("failed", candidate="LightGBM-1", key=record["key"], is_own=True, **odd)
+        runner = runner_with(folder, problem, PassingError("no time"))
+        run(runner, "LightGBM")
+        assert len(runner.executor.batches) == 1
+
+
 def test_what_failed_leaves_no_checkpoints(problem, tmp_path):
     with execution.RunFolder(tmp_path) as folder:
         runner = runner_with(folder, problem, TrainingError("it diverged"))
@@ -293,17 +307,23 @@ def test_a_damaged_checkpoint_is_as_good_as_none(tmp_path):
     assert not list((tmp_path / "run" / "checkpoints").iterdir())
 
 
-def test_what_a_killed_process_had_begun_to_write_is_removed(tmp_path):
+def test_what_a_killed_process_had_begun_to_write_is_removed_and_nothing_else(tmp_path):
     path, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
     (path / "units" / "key").mkdir(parents=True)
+    (path / "mine").mkdir()
     elsewhere.mkdir()
-    left = [place / ".model.onnx.a1b2c3_4" for place in (path, path / "units" / "key", elsewhere)]
-    for file in [*left, path / "units" / "key" / "model.onnx", path / "journal.jsonl"]:
+    begun = [path / ".verdict.json.a1b2c3_4", path / "units" / "key" / ".model.onnx.a1b2c3_4"]
+    others = [path / "units" / "key" / "model.onnx", path / ".env.template", path / "mine" / ".bashrc.20240101"]
+    others.append(elsewhere / ".model.onnx.a1b2c3_4")
+    for file in (*begun, *others):
         file.write_bytes(b"1")
     (path / "units" / "linked").symlink_to(elsewhere)
     with execution.RunFolder(path):
-        assert [file.exists() for file in left] == [False, False, True]
-        assert (path / "units" / "key" / "model.onnx").exists()
+        assert all(file.exists() for file in (*begun, *others)), "it is no run yet"
+    (path / "run.yaml").write_text("")
+    with execution.RunFolder(path):
+        assert not any(file.exists() for file in begun)
+        assert all(file.exists() for file in others)
 
 
 def test_a_run_folder_near_its_limit_ends_the_search(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,9 +27,11 @@ def drawn(n_rows, seed):
     return {**{f"x{number}": u[:, number] for number in range(5)}, "y": y}
 
 
-def told_of(path, name, **settings):
+def told_of(path, name, *, sealed=(), **settings):
     """What is said of the mean of a family's models, and what each of them says of new rows."""
     problem = understand(drawn(N_ROWS, 4), "y", settings=Settings(families=("constant", name), **settings))
+    if len(sealed):
+        problem = replace(problem, splits=problem.splits.sealing(np.asarray(sealed)))
     family = registry.family_named(problem.modality, name)
     preset = family.portfolio(problem.task)[0]
     candidate = Candidate(
@@ -62,3 +66,9 @@ def test_the_gain_is_what_the_mean_gains_on_new_rows(tmp_path):
 def test_where_nobody_is_a_stranger_to_the_same_rows_nothing_is_said(tmp_path, name, settings):
     """Linear models learn from their stop rows in the end; a single model has no mean."""
     assert told_of(tmp_path, name, **settings)[0] == {}
+
+
+def test_rows_that_are_in_no_fold_are_left_out(tmp_path):
+    packed = told_of(tmp_path, "LightGBM", sealed=range(N_ROWS - 40, N_ROWS))[0]["packed"]
+    assert packed["n_rows"] == pytest.approx(0.41 * (N_ROWS - 40), abs=40)
+    assert packed["gain"] > 0

@@ -99,8 +99,10 @@ def fit_final(
     assignment = execution.Assignment(candidate=candidate, family=chosen.proposal.family, folds=())
     try:
         runner.finish(assignment, folder, deadline=deadline, progress=progress)
-    except InterruptedRunError:
+    except InterruptedRunError as error:
         shutil.rmtree(folder / ROWS, ignore_errors=True)
+        if not known:
+            _refuse(runner, str(error))
     except TrainingError as error:
         _refuse(runner, str(error))
 

@@ -87,6 +87,7 @@ def fit(
     """
     seconds = seconds_in(time)
     stopwatch, settings, limits = Stopwatch(), settings or Settings(), limits or Limits()
+    limits = limits.for_time(seconds)
     budget, deadline = Budget(effort_named(effort, seconds), seconds), Deadline(seconds, began=limits.began)
     observer = observer_of(progress, memory_bytes=limits.memory_bytes)
     if limits.workers:
@@ -99,7 +100,7 @@ def fit(
         ground = _ground(problem, budget.effort)
         strategy = tuning.strategy_named(problem.settings.search, ground)  # one that cannot be is refused before a folder is made
         asked = question(problem, source, budget=budget, limits=limits, elapsed=deadline.elapsed)
-        _demand_disk(problem, folder_for(out, source), limits)
+        demand_disk(problem, folder_for(out, source), limits)
         with (
             execution.RunFolder(folder_for(out, source)) as folder,
             execution.Interruption(observer.message, is_heeded=limits.workers > 0) as interruption,
@@ -137,7 +138,7 @@ def _demand_model(trials: list[Trial], folder: execution.RunFolder, *, is_interr
     return trials
 
 
-def _demand_disk(problem: Problem, folder: Path, limits: Limits) -> None:
+def demand_disk(problem: Problem, folder: Path, limits: Limits) -> None:
     """Raises:
     UsageError: a limit on the run folder leaves no room for what is written before the first candidate.
     """  # fmt: skip
@@ -196,8 +197,8 @@ def resume(
     """Go on with a run that was stopped, or give it more time or effort.
 
     `source` says where the data are now, for those that have moved, were in memory, or are in a database that wants a password.
-    Without `time` a run that was stopped has what was left of its own, as far as its journal tells, and one that had concluded
-    has its own anew; a run without a cap has none. Caps that `limits` leave open are those of the run.
+    Without `time` a run that was stopped has what its last process left of its time, as far as the journal tells, and one that
+    had concluded what that process was given; without a cap it has none. Caps that `limits` leave open are those of the run.
     What has failed by its own fault stays so, unless `retry_failed`.
     `progress` is as in `fit`.
 
@@ -213,12 +214,13 @@ def resume(
         )
     if asked.get("refit"):
         raise UsageError(f"{folder} is a refit; go on with the same `cupel refit RUN DATA --out {folder}`.")
-    if retry_failed:
-        with execution.RunFolder(Path(folder)) as opened:
-            opened.journal.append("retried")
     settings = Settings.from_plain(asked["settings"])
     effort, limits = effort or str(asked["effort"]), (limits or Limits()).completed(asked.get("limits"))
     time = execution.seconds_left(Path(folder), asked) if time is None else time
+    for place in (Path(folder), *sorted((Path(folder) / "nested").glob("*"))) if retry_failed else ():
+        if (place / "journal").is_dir():
+            with execution.RunFolder(place) as opened:
+                opened.journal.append("retried")
     return fit(source, asked["target"], effort=effort, time=time, out=folder, settings=settings, limits=limits, progress=progress)
 
 

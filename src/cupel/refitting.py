@@ -32,7 +32,7 @@ from cupel.core.stopwatch import Stopwatch
 from cupel.core.storage import write_json
 from cupel.core.task import TaskKind
 from cupel.core.trial import Status, Trial
-from cupel.pipeline import question, search
+from cupel.pipeline import demand_disk, question, search
 from cupel.problem import Problem, demand_memory_for, understand
 from cupel.run import Run
 from cupel.serving import Predictor
@@ -129,10 +129,11 @@ def refit(
     target_folder = Path(out) if out is not None else folder.with_name(f"{folder.name}-refit")
     if target_folder.resolve() == folder.resolve():
         raise UsageError(f"out is {str(out)!r}, the folder of the run itself; name another.")
-    budget, deadline = Budget(Effort.STANDARD, seconds_in(time)), Deadline(seconds_in(time))
+    budget, deadline = Budget(Effort.STANDARD, seconds_in(time)), Deadline(seconds_in(time), began=limits.began)
     with machine.held_to(limits.cores), closing(observer):
         plan = _planned(folder, source, warm=warm, limits=limits, observer=observer, stopwatch=stopwatch)
-        asked = question(plan.problem, source, budget=budget, limits=limits)
+        asked = question(plan.problem, source, budget=budget, limits=limits, elapsed=deadline.elapsed)
+        demand_disk(plan.problem, target_folder, limits)
         with (
             execution.RunFolder(target_folder) as opened,
             execution.Interruption(observer.message, is_heeded=limits.workers > 0, then=STOPPED) as interruption,

@@ -119,11 +119,12 @@ class Run:
         out: str | Path | None = None,
         pack: str = "better",
         time: str | float | None = None,
+        **given: Any,
     ) -> Refit:
         """Train what was packed on the data of `source`, without a new search, and compare; see `cupel.refit`."""
         import cupel
 
-        made: Refit = cupel.refit(self.folder, source, warm=warm, out=out, pack=pack, time=time)
+        made: Refit = cupel.refit(self.folder, source, warm=warm, out=out, pack=pack, time=time, **given)
         return made
 
     @cached_property

@@ -38,17 +38,17 @@ def score_of_packed(
     gives a unit's model by its key. Nothing where the folds are repeated, one row has several answers, every family learns from
     its stop rows in the end, or rows are too few.
     """
-    owner = problem.splits.parts
+    owner = _owners(problem)
     spared = [place for place, member in enumerate(pick.members) if _spares_stop_rows(problem, member)]
-    if len(problem.splits.folds) < 2 or owner.shape[1] > 1 or not spared or not trust.is_judged_row_by_row(problem, pick):
+    if len(problem.splits.folds) < 2 or owner is None or not spared or not trust.is_judged_row_by_row(problem, pick):
         return {}
     second = _second_models(problem, pick, spared, model=model, seconds=seconds)
-    rows = np.flatnonzero((second.fold >= 0) & (owner[:, 0] >= 0) & np.isfinite(pick.out_of_fold).all(axis=1))
+    rows = np.flatnonzero((second.fold >= 0) & (owner >= 0) & np.isfinite(pick.out_of_fold).all(axis=1))
     if len(rows) < FEWEST_ROWS:
         return {}
     first = [_predictions(member)[rows] for member in pick.members]
     other = [said[rows] for said in second.said]
-    pairs = owner[rows, 0] * len(problem.splits.folds) + second.fold[rows]
+    pairs = owner[rows] * len(problem.splits.folds) + second.fold[rows]
     metric = evaluation.metric_named(problem.task.metric, problem.task).within(pairs[:, None])
     found = evaluation.gain_of_mean(
         metric,
@@ -60,6 +60,16 @@ def score_of_packed(
         seed=problem.settings.seed,
     )
     return _told(problem, found, score, sign=metric.sign, n_rows=len(rows))
+
+
+def _owners(problem: Problem) -> NDArray[np.int64] | None:
+    """The fold that judges each row, -1 where none does; None where rows are divided in several ways."""
+    parts = problem.splits.parts  # they end with the last row that is in some fold
+    if parts.shape[1] > 1:
+        return None
+    owners = np.full(problem.dataset.n_samples, -1, np.int64)
+    owners[: len(parts)] = parts[:, 0]
+    return owners
 
 
 def _spares_stop_rows(problem: Problem, member: Trial) -> bool:

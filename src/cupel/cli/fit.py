@@ -82,11 +82,16 @@ def add_limits(parser: Any) -> None:
     )
     parser.add_argument("--memory", metavar="SIZE", help="a cap on the memory of all processes of the run, such as 2GB")
     parser.add_argument("--disk", metavar="SIZE", help="a cap on the size of the run folder, such as 500MB")
-    parser.add_argument("--cores", type=int, metavar="N", help="how many processors may be used (default: all that there are)")
+    parser.add_argument(
+        "--cores",
+        type=int,
+        metavar="N",
+        help="how many processors may be used (default: all that there are)",
+    )
 
 
-def limits_from(arguments: argparse.Namespace) -> Limits:
-    """The limits that the options describe; a worker begins to import what it needs.
+def limits_from(arguments: argparse.Namespace, *, kept: Any = None) -> Limits:
+    """The limits that the options describe, or that a run has `kept`; a worker begins to import what it needs.
 
     Raises:
         UsageError: an option cannot be read.
@@ -97,7 +102,8 @@ def limits_from(arguments: argparse.Namespace) -> Limits:
         cores=arguments.cores,
         workers=arguments.workers,
         began=arguments.began,  # importing PyTorch takes a part of the time
-    )
+    ).completed(kept)
+    limits = limits.for_time(seconds_in(arguments.time))
     if limits.cores is not None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: limits.cores])  # before libraries count processors
     if limits.workers:

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         pack=arguments.pack,
         time=arguments.time,
         limits=limits,
-        progress=observer_for(arguments.progress),
+        progress=observer_for(arguments.progress, memory_bytes=limits.memory_bytes),
     )
     print(made.words)
     if made.run is None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from cupel.cli.fit import add_budget, add_progress, limits_from, show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
+    parser.epilog = "What is not given is as the run was asked: effort, what was left of its time, memory, disk and cores."
     parser.add_argument("run_folder", metavar="RUN", help="the run folder")
     parser.add_argument(
         "--source", metavar="DATA", help="where the data are now: they have moved, or the database's address needs its password"
@@ -23,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Resume and print the verdict."""
-    limits = limits_from(arguments)
+    from cupel.execution.folder import read_run
+
+    limits = limits_from(arguments, kept=read_run(Path(arguments.run_folder)).get("limits"))
     from cupel import pipeline
     from cupel.cli.progress import observer_for
 

@@ -98,5 +98,9 @@ def is_for_memory(error: BaseException) -> bool:
     """Whether what was raised means that there was no memory left: libraries raise errors of many kinds for it."""
     if isinstance(error, MemoryError | OutOfMemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    is_ours = isinstance(error, CupelError)
-    return not is_ours and any(words in str(error).lower() for words in WORDS_OF_NO_MEMORY)
+    return not isinstance(error, CupelError) and tells_of_no_memory(str(error))
+
+
+def tells_of_no_memory(words: str) -> bool:
+    """Whether a library said so."""
+    return any(each in words.lower() for each in WORDS_OF_NO_MEMORY)

@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cupel.core import machine
 from cupel.core.errors import UsageError
 
 _UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 10**3, "m": 10**6, "mb": 10**6, "g": 10**9, "gb": 10**9, "t": 10**12, "tb": 10**12}
 CAPS = ("memory_bytes", "disk_bytes", "cores")
+
+
+SECONDS_WORTH_A_WORKER = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,11 @@ class Limits:
     def to_plain(self) -> dict[str, int | None]:
         """Plain values, for whoever goes on with a run."""
         return {name: getattr(self, name) for name in CAPS}
+
+    def for_time(self, seconds: float | None) -> Limits:
+        """Without a worker where one core has so few seconds that what a second process imports would take a third of them."""
+        is_short = seconds is not None and seconds < SECONDS_WORTH_A_WORKER
+        return replace(self, workers=0) if is_short and min(machine.usable_cores(), self.cores or 2) < 2 else self
 
     def completed(self, kept: Any) -> Limits:
         """These, and for each cap that is None the one of `kept`, as `to_plain` gave it; what is no number is passed over."""

@@ -6,18 +6,16 @@ import math
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, TypeGuard
+from typing import Any
 
 from cupel.core.errors import StorageError
 from cupel.core.observer import Observer
 from cupel.core.stopwatch import Spent, Stopwatch
 from cupel.core.trial import Trial
-from cupel.execution.journal import Journal
+from cupel.execution.journal import MOST_SECONDS, Journal, is_time
 
 SECONDS_BETWEEN_NOTES = 15.0
 """What a process that is killed has worked since its last note is lost to the count."""
-MOST_SECONDS = 1e10
-"""Three centuries: what says more is no record of ours."""
 
 
 class Chronicle:
@@ -87,10 +85,6 @@ def spent_before(journal: Journal) -> Spent:
     last = Spent()
     for record in journal.read():
         n_parts, by_stage, seconds = record.get("n_parts"), record.get("seconds_by_stage"), record.get("seconds")
-        if type(n_parts) is int and 0 < n_parts < MOST_SECONDS and isinstance(by_stage, dict) and _is_time(seconds):
-            last = Spent(n_parts=n_parts, seconds=seconds, by_stage={k: v for k, v in by_stage.items() if _is_time(v)})
+        if type(n_parts) is int and 0 < n_parts < MOST_SECONDS and isinstance(by_stage, dict) and is_time(seconds):
+            last = Spent(n_parts=n_parts, seconds=seconds, by_stage={k: v for k, v in by_stage.items() if is_time(v)})
     return last
-
-
-def _is_time(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MOST_SECONDS

@@ -17,7 +17,7 @@ from cupel.core.plain_yaml import parsed_yaml, yaml_of
 from cupel.core.settings import Settings
 from cupel.core.storage import is_about, is_temporary, storage_error, write_text
 from cupel.core.untrusted import read_bytes
-from cupel.execution.journal import Journal
+from cupel.execution.journal import Journal, is_time
 from cupel.execution.units import UnitStore
 
 SECONDS_OF_A_LOOK = 0.05
@@ -29,6 +29,21 @@ QUESTION_FIELDS = ("target", "settings", "fingerprint", "splits", "version", "re
 FREE_SETTINGS = ("nested",)
 """They prove more, and change no model: a run may be asked for them afterwards."""
 WRITTEN = (".lock", ".handover", "journal", "journal/journal.jsonl", "units", "checkpoints", "cache", "nested", "whole")
+PARTS = ("journal", "checkpoints", "cache", "whole")
+FILES = frozenset(
+    (
+        "run.yaml",
+        "verdict.json",
+        "leaderboard.csv",
+        "report.html",
+        "study.log",
+        "pick.json",
+        "refit.json",
+        "model.cupel",
+        "rule.onnx",
+    )
+)
+"""Those beside these parts."""
 REQUIRED = {"target": str, "settings": dict, "fingerprint": str, "version": str}
 
 
@@ -184,11 +199,12 @@ def seconds_left(folder: Path, asked: Mapping[str, Any]) -> float | None:
     All of it where that process concluded, or it is not known what it used; always enough to conclude.
     """
     seconds, began = asked.get("seconds"), asked.get("began")
-    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 < seconds < math.inf:
+    if not is_time(seconds) or seconds == 0:
         return None
-    if not isinstance(began, int | float):
+    if not is_time(began):
         return float(seconds)
-    own = [record for record in Journal(folder / "journal" / "journal.jsonl").read() if _moment(record) >= began]
+    records = Journal(folder / "journal" / "journal.jsonl").read()
+    own = [record for record in records if _moment(record) >= began and record["event"] != "retried"]
     if not own or any(record["event"] == "concluded" for record in own):
         return float(seconds)
     used = max(_moment(own[-1]) - began, 0.0)
@@ -197,7 +213,7 @@ def seconds_left(folder: Path, asked: Mapping[str, Any]) -> float | None:
 
 def _moment(record: Mapping[str, Any]) -> float:
     moment = record.get("time")
-    return float(moment) if isinstance(moment, int | float) else -math.inf
+    return float(moment) if is_time(moment) else -math.inf
 
 
 def _binding(asked: Mapping[str, Any], name: str) -> Any:
@@ -210,10 +226,20 @@ def _binding(asked: Mapping[str, Any], name: str) -> Any:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what processes that were killed had begun to write; nobody else writes here now. No link is followed."""
-    for place, _, names in os.walk(folder):
-        for name in filter(is_temporary, names):
-            Path(place, name).unlink(missing_ok=True)
+    """Remove what processes of this run that were killed had begun to write, and nothing else. No link is followed."""
+    if not (folder / "run.yaml").is_file():
+        return
+    places = (folder / part for part in PARTS)
+    for place in (folder, *places, *_plain_folders(folder / "units"), folder / "whole" / "rows"):
+        if place.is_symlink() or not place.is_dir():
+            continue
+        for path in place.iterdir():
+            if is_temporary(path.name) and (place != folder or path.name[1:-9] in FILES):
+                path.unlink(missing_ok=True)
+
+
+def _plain_folders(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if not path.is_symlink()] if folder.is_dir() and not folder.is_symlink() else []
 
 
 def _refuse_links(folder: Path) -> None:

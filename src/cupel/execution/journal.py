@@ -8,12 +8,19 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from cupel.core.storage import finite, storage_error
 from cupel.core.untrusted import parsed_json, read_bytes
 
 MOST_BYTES = 1 << 30
+MOST_SECONDS = 1e10
+"""Three centuries: what says more is no record of ours."""
+
+
+def is_time(value: Any) -> TypeGuard[float]:
+    """Whether a value of a record that a stranger may have written can be a time in seconds."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MOST_SECONDS
 
 
 class Journal:

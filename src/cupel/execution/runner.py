@@ -29,6 +29,7 @@ from cupel.core.split import Fold, Splits
 from cupel.core.trial import Status, Trial, UnitResult
 from cupel.execution.assignment import FAULT_OF_A_FAMILY, Assignment, Executor
 from cupel.execution.folder import RunFolder
+from cupel.execution.journal import is_time
 from cupel.execution.units import unit_key
 
 Array = NDArray[Any]
@@ -94,10 +95,12 @@ class Runner:
                     self._begun.pop(begun, None)
                 if record.get("too_large"):
                     self._too_large.add(record["key"])
-                if record.get("is_own"):
-                    self._failed[begun] = _Failure(str(record["reason"]), float(record["seconds"]))
+                reason, seconds = record.get("reason"), record.get("seconds")
+                if record.get("is_own") is True and isinstance(reason, str) and is_time(seconds):
+                    self._failed[begun] = _Failure(reason, seconds)
             elif record["event"] == "retried":
                 self._failed.clear()
+                self._too_large.clear()
 
     def unit_key(self, candidate: Candidate, fold: Fold, *, share: float = 1.0) -> str:
         """What decides a unit's result, and names its folder."""
@@ -224,7 +227,8 @@ class Runner:
             reason, seconds, is_memory = describe_failure(error), time.monotonic() - started, is_for_memory(error)
             own = {"too_large": is_memory, "is_own": not is_memory and is_own_fault(error)}
             self.folder.journal.append("failed", **facts, reason=reason, seconds=seconds, **own)
-            self._forget_checkpoints(assignment)
+            if any(own.values()):
+                self._forget_checkpoints(assignment)
             raise (OutOfMemoryError(reason) if is_memory else TrainingError(reason)) from error
         self.folder.journal.append("finished", **facts, units=[unit.key for unit in made])
         return made

@@ -14,7 +14,7 @@ import numpy as np
 
 from cupel.core import processes
 from cupel.core.budget import Deadline
-from cupel.core.errors import CupelError, OutOfMemoryError, PassingError, StorageError, TrainingError
+from cupel.core.errors import CupelError, OutOfMemoryError, PassingError, StorageError, TrainingError, tells_of_no_memory
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.trial import UnitResult
 from cupel.execution.assignment import FAULT_OF_A_FAMILY, Assignment
@@ -205,6 +205,8 @@ class Watched:
         self._give_up()
         if is_for_memory:
             return OutOfMemoryError("the system ended its worker process for want of memory; a smaller model would fit.")
+        if tells_of_no_memory(words):
+            return OutOfMemoryError(f"its worker process ended itself for want of memory; its last words: {words}")
         if -code in STRANGERS:
             return LostWorkerError(f"ended from outside by {signal.Signals(-code).name}")
         how = f"crashed ({signal.Signals(-code).name})" if code < 0 else f"was ended by code that it ran (exit code {code})"

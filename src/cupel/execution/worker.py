@@ -67,7 +67,10 @@ class Worker:
         """Whether it has; its number stays its own, until what it had begun is ended too."""
         if self.process.returncode is not None:
             return True
-        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+        try:
+            return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+        except ChildProcessError:  # this program itself, or whoever embeds it, has taken note of its end
+            return self.process.poll() is not None
 
     @property
     def was_ended_for_memory(self) -> bool:
@@ -85,7 +88,7 @@ class Worker:
         return " ".join(self._words.read().decode(errors="replace").split())
 
     def ended(self) -> int:
-        """Its exit code, when it has ended by itself, or is silent for ever; what it had begun is ended too, and holds nothing."""
+        """Its exit code, when it has ended by itself, or says nothing for ever; what it had begun is ended too."""
         until = time.monotonic() + SECONDS_TO_END
         while not self._has_ended and time.monotonic() < until:
             time.sleep(0.01)
@@ -96,7 +99,7 @@ class Worker:
     def end(self) -> None:
         """End it and all that it began."""
         self.channel.close()
-        if self.process.returncode is None:
+        if not self._has_ended or self.process.returncode is None:
             self._end_all()
             self.process.wait(timeout=SECONDS_TO_END * 30)
         self._words.close()

@@ -79,3 +79,23 @@ def test_when_this_process_began_is_known() -> None:
     started = time.monotonic()
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert 0.3 <= float(said) <= time.monotonic() - started + 0.02
+
+
+def test_a_command_that_began_long_after_its_process_counts_from_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cupel.cli import main
+
+    monkeypatch.setattr(machine, "process_began", lambda: time.monotonic() - 3.0)
+    assert time.monotonic() - main._began() == pytest.approx(3.0, abs=0.2)
+    monkeypatch.setattr(machine, "process_began", lambda: time.monotonic() - 60.0)
+    assert time.monotonic() - main._began() == pytest.approx(0.0, abs=0.2)
+
+
+def test_one_core_with_little_time_works_without_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cupel.core.limits import Limits
+
+    monkeypatch.setattr(machine, "usable_cores", lambda: 4)
+    assert Limits().for_time(12.0).workers == 1
+    assert Limits(cores=1).for_time(12.0).workers == 0
+    assert Limits(cores=1).for_time(30.0).workers == Limits(cores=1).for_time(None).workers == 1
+    monkeypatch.setattr(machine, "usable_cores", lambda: 1)
+    assert Limits().for_time(12.0).workers == 0

@@ -80,6 +80,21 @@ def test_the_work_of_children_is_work() -> None:
         process.communicate("\n")
 
 
+def test_one_whose_end_somebody_else_has_noted_has_ended() -> None:
+    worker = object.__new__(Worker)
+    worker.process = subprocess.Popen(["true"], start_new_session=True)
+    os.waitpid(worker.process.pid, 0)
+    assert worker._has_ended
+    assert isinstance(worker.ended(), int)
+
+
+def test_one_that_says_nothing_any_more_and_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cupel.execution.worker.SECONDS_TO_END", 0.05)
+    worker = object.__new__(Worker)
+    worker.process = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    assert worker.ended() == -9
+
+
 def test_what_a_worker_had_begun_ends_with_it() -> None:
     worker = object.__new__(Worker)
     command = ["sh", "-c", "sleep 600 & echo $!; exit 7"]
