@@ -64,9 +64,9 @@ def test_data_that_pass_the_disk_cap_are_told_before_anything_is_made(tmp_path, 
     problem, limits = problem_of(columns(4000)), Limits(disk_bytes=guard.LEAST_FREE_BYTES + 1000, workers=workers)
     if workers:
         with pytest.raises(UsageError, match=r"written for the worker process.*Give at least 51 MB with --disk"):
-            pipeline._demand_disk(problem, tmp_path / "run", limits)
+            pipeline.demand_disk(problem, tmp_path / "run", limits=limits)
     else:
-        pipeline._demand_disk(problem, tmp_path / "run", limits)
+        pipeline.demand_disk(problem, tmp_path / "run", limits=limits)
     assert not (tmp_path / "run").exists()
 
 

@@ -86,8 +86,7 @@ def fit(
         InterruptedRunError: Ctrl-C or SIGTERM came before there was a model; later ones end the search with the best so far.
     """
     seconds = seconds_in(time)
-    stopwatch, settings, limits = Stopwatch(), settings or Settings(), limits or Limits()
-    limits = limits.for_time(seconds)
+    stopwatch, settings, limits = Stopwatch(), settings or Settings(), (limits or Limits()).for_time(seconds)
     budget, deadline = Budget(effort_named(effort, seconds), seconds), Deadline(seconds, began=limits.began)
     observer = observer_of(progress, memory_bytes=limits.memory_bytes)
     if limits.workers:
@@ -100,7 +99,7 @@ def fit(
         ground = _ground(problem, budget.effort)
         strategy = tuning.strategy_named(problem.settings.search, ground)  # one that cannot be is refused before a folder is made
         asked = question(problem, source, budget=budget, limits=limits, elapsed=deadline.elapsed)
-        demand_disk(problem, folder_for(out, source), limits)
+        demand_disk(problem, folder_for(out, source), limits=limits)
         with (
             execution.RunFolder(folder_for(out, source)) as folder,
             execution.Interruption(observer.message, is_heeded=limits.workers > 0) as interruption,
@@ -138,7 +137,7 @@ def _demand_model(trials: list[Trial], folder: execution.RunFolder, *, is_interr
     return trials
 
 
-def demand_disk(problem: Problem, folder: Path, limits: Limits) -> None:
+def demand_disk(problem: Problem, folder: Path, *, limits: Limits) -> None:
     """Raises:
     UsageError: a limit on the run folder leaves no room for what is written before the first candidate.
     """  # fmt: skip

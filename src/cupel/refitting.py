@@ -133,7 +133,7 @@ def refit(
     with machine.held_to(limits.cores), closing(observer):
         plan = _planned(folder, source, warm=warm, limits=limits, observer=observer, stopwatch=stopwatch)
         asked = question(plan.problem, source, budget=budget, limits=limits, elapsed=deadline.elapsed)
-        demand_disk(plan.problem, target_folder, limits)
+        demand_disk(plan.problem, target_folder, limits=limits)
         with (
             execution.RunFolder(target_folder) as opened,
             execution.Interruption(observer.message, is_heeded=limits.workers > 0, then=STOPPED) as interruption,

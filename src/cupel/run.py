@@ -16,6 +16,7 @@ from cupel.core.untrusted import parsed_json, read_bytes
 if TYPE_CHECKING:
     import polars
 
+    from cupel.core.limits import Limits
     from cupel.core.trunk import Trunk
     from cupel.refitting import Refit
     from cupel.serving import Predictor
@@ -119,12 +120,12 @@ class Run:
         out: str | Path | None = None,
         pack: str = "better",
         time: str | float | None = None,
-        **given: Any,
+        limits: Limits | None = None,
     ) -> Refit:
         """Train what was packed on the data of `source`, without a new search, and compare; see `cupel.refit`."""
         import cupel
 
-        made: Refit = cupel.refit(self.folder, source, warm=warm, out=out, pack=pack, time=time, **given)
+        made: Refit = cupel.refit(self.folder, source, warm=warm, out=out, pack=pack, time=time, limits=limits)
         return made
 
     @cached_property
