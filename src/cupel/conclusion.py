@@ -42,9 +42,8 @@ IMPORTANCE_CELLS, FEWEST_IMPORTANCE_ROWS = 40_000, 100
 SHARE_TO_EXPLAIN = 0.15
 """Of the time that is left: on so many rows as fit into it importance is measured, so that the cap holds."""
 OCCLUSION_SECONDS = 4.0
-SHARE_TO_CHOOSE, FEWEST_TO_CHOOSE, LOOKS_TO_CHOOSE = 0.25, 500, 25
-"""Of the time that is left; an ensemble is chosen on so many rows at least; and to choose one greedily about so many times the
-scores of all candidates are asked for."""
+SHARE_TO_CHOOSE, FEWEST_TO_CHOOSE = 0.2, 500
+"""Of the time that is left; an ensemble is chosen on so many rows at least."""
 SHARE_FOR_CORRECTIONS, SHARE_FOR_MEAN = 0.25, 0.1
 MIN_CORRECTIONS = 10
 MAX_DOUBT = 0.1
@@ -190,14 +189,14 @@ def _chosen(problem: Problem, usable: Sequence[Trial], deadline: Deadline) -> tu
 
 
 def _affordable_rows(evidence: ensembling.Evidence, rows: Array, *, method: ensembling.Method, seconds: float) -> Array:
-    """The rows that an ensemble is chosen on: all, or as many of them as there is time for."""
-    if math.isinf(seconds):
+    """The rows that an ensemble is chosen on: all, or as many of them as there is time for, by what a few take."""
+    if math.isinf(seconds) or len(rows) <= FEWEST_TO_CHOOSE:
         return rows
-    started = time.monotonic()
-    evidence.scores(rows)
-    of_all = LOOKS_TO_CHOOSE * method.work * (time.monotonic() - started)
-    most = max(FEWEST_TO_CHOOSE, int(len(rows) * max(seconds, 0.0) / max(of_all, 1e-6)))
-    return rows if len(rows) <= most else np.sort(np.random.default_rng(evidence.seed).choice(rows, most, replace=False))
+    order, started = np.random.default_rng(evidence.seed).permutation(rows), time.monotonic()
+    method.choose(evidence, order[:FEWEST_TO_CHOOSE])
+    share = max(seconds, 0.0) / max(time.monotonic() - started, 1e-6)
+    most = int(FEWEST_TO_CHOOSE * max(share, 1.0))
+    return rows if len(rows) <= most else np.sort(order[:most])
 
 
 def predictions_of_leader(problem: Problem, trials: Sequence[Trial]) -> Array:
