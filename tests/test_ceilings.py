@@ -65,7 +65,6 @@ MORE_ARGUMENTS: dict[str, str] = {
     "modalities/image/network.py::ImageNetwork.__init__": "the parts that a network on pictures is put together from",
     "pipeline.py::fit": "the door of everything: what is asked, of which data, at what cost, and who is told",
     "pipeline.py::search": "the same, for those who bring a strategy of their own",
-    "refitting.py::refit": "a door too: which run, on which data, at what cost, and who is told",
     "pipeline.py::_tried": "the same, with what it was made into",
     "verdict/judge.py::judge": "what was tried, what was chosen, and how: each is a thing of its own",
     "training/fit.py::fit": "the door of training: what, how, on which machine, until when, and whom to tell",

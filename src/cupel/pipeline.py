@@ -41,8 +41,9 @@ MOST_ROWS_TO_PROVE = 50_000
 """With more rows there are fewer resamples."""
 SECONDS_TO_PACK_A_BYTE = 2.5e-7
 SECONDS_TO_PROVE_A_TRIAL = 0.15
-MOST_STRETCHED = 0.25
 """Combinations of few candidates are sooner found, and found again on resamples."""
+MOST_STRETCHED = 0.25
+"""Of the time, for what goes slowly here."""
 SHARE_OF_MEMORY = 0.75
 """Of what is available when the search begins: what a candidate may take. Estimates are not sure, and others need some too."""
 LEAST_PATIENCE_SECONDS, TIMES_ESTIMATED = 1800.0, 30.0
@@ -85,8 +86,8 @@ def fit(
         StorageError: the run folder cannot be written any more.
         InterruptedRunError: Ctrl-C or SIGTERM came before there was a model; later ones end the search with the best so far.
     """
-    seconds = seconds_in(time)
-    stopwatch, settings, limits = Stopwatch(), settings or Settings(), (limits or Limits()).for_time(seconds)
+    stopwatch, settings, limits = Stopwatch(), settings or Settings(), (limits or Limits()).for_time(seconds_in(time))
+    seconds = limits.seconds
     budget, deadline = Budget(effort_named(effort, seconds), seconds), Deadline(seconds, began=limits.began)
     observer = observer_of(progress, memory_bytes=limits.memory_bytes)
     if limits.workers:

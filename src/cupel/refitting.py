@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cupel import data, evaluation, execution, packing, tuning, verdict
 from cupel.conclusion import conclude, predictions_of_leader, usable_of
 from cupel.core import machine, masks, registry
-from cupel.core.budget import Budget, Deadline, Effort, seconds_in
+from cupel.core.budget import Budget, Deadline, Effort
 from cupel.core.candidate import Candidate
 from cupel.core.errors import DataError, InterruptedRunError, UsageError
 from cupel.core.family import Family
@@ -101,7 +101,6 @@ def refit(
     warm: bool = False,
     out: str | Path | None = None,
     pack: str = "better",
-    time: str | float | None = None,
     limits: Limits | None = None,
     progress: Observer | str = "auto",
 ) -> Refit:
@@ -112,8 +111,8 @@ def refit(
     speak of a row, not their mean, and ranks are compared among rows of the same models. `warm`
     starts networks from the weights of the run; they are then judged by rows alone that those had not seen. `out` is the folder
     of the new run, by default the old one's name with "-refit". `pack` says when it gets a `model.cupel`: "better" (the
-    default), "always" or "never". `refit.json` in it has the comparison. `limits` are on memory, disk and cores. `progress` is as
-    in `cupel.fit`.
+    default), "always" or "never". `refit.json` in it has the comparison. `limits` are on time, memory, disk and cores.
+    `progress` is as in `cupel.fit`.
 
     Raises:
         DataError: there is no finished run, or the data have other columns or classes; names them.
@@ -124,12 +123,12 @@ def refit(
     """
     if pack not in PACK:
         raise UsageError(f"pack is {pack!r}; expected one of {', '.join(PACK)}.")
-    stopwatch, folder, limits = Stopwatch(), Path(run), limits or Limits()
+    stopwatch, folder, limits = Stopwatch(), Path(run), (limits or Limits()).for_time(None)
     observer = observer_of(progress, memory_bytes=limits.memory_bytes)
     target_folder = Path(out) if out is not None else folder.with_name(f"{folder.name}-refit")
     if target_folder.resolve() == folder.resolve():
         raise UsageError(f"out is {str(out)!r}, the folder of the run itself; name another.")
-    budget, deadline = Budget(Effort.STANDARD, seconds_in(time)), Deadline(seconds_in(time), began=limits.began)
+    budget, deadline = Budget(Effort.STANDARD, limits.seconds), Deadline(limits.seconds, began=limits.began)
     with machine.held_to(limits.cores), closing(observer):
         plan = _planned(folder, source, warm=warm, limits=limits, observer=observer, stopwatch=stopwatch)
         asked = question(plan.problem, source, budget=budget, limits=limits, elapsed=deadline.elapsed)

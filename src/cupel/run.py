@@ -124,8 +124,11 @@ class Run:
     ) -> Refit:
         """Train what was packed on the data of `source`, without a new search, and compare; see `cupel.refit`."""
         import cupel
+        from cupel.core.budget import seconds_in
+        from cupel.core.limits import Limits
 
-        made: Refit = cupel.refit(self.folder, source, warm=warm, out=out, pack=pack, time=time, limits=limits)
+        limits = (limits or Limits()).for_time(seconds_in(time))
+        made: Refit = cupel.refit(self.folder, source, warm=warm, out=out, pack=pack, limits=limits)
         return made
 
     @cached_property

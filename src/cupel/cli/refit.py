@@ -37,7 +37,6 @@ def run(arguments: argparse.Namespace) -> int:
         warm=arguments.warm,
         out=arguments.out,
         pack=arguments.pack,
-        time=arguments.time,
         limits=limits,
         progress=observer_for(arguments.progress, memory_bytes=limits.memory_bytes),
     )

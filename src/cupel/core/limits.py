@@ -1,4 +1,4 @@
-"""What a run may take of the machine, beside time."""
+"""What a run may take of the machine."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from cupel.core.errors import UsageError
 
 _UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 10**3, "m": 10**6, "mb": 10**6, "g": 10**9, "gb": 10**9, "t": 10**12, "tb": 10**12}
 CAPS = ("memory_bytes", "disk_bytes", "cores")
-
-
 SECONDS_WORTH_A_WORKER = 20.0
+"""With fewer on one core, what a second process imports would take a third of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +21,15 @@ class Limits:
     """None is no limit but the machine's own.
 
     `memory_bytes` is for this process and its workers together, `disk_bytes` for the run folder, `cores` for all threads.
-    `workers` 0 makes units in this process, where a crash of one is the end of the run. `began` is the moment (of
-    `time.monotonic`) from which the time of a run counts: that of the call, unless it is said.
+    `workers` 0 makes units in this process, where a crash of one is the end of the run. `seconds` is a cap on wall time, which
+    counts from the moment `began` (of `time.monotonic`): that of the call, unless it is said.
     """
 
     memory_bytes: int | None = None
     disk_bytes: int | None = None
     cores: int | None = None
     workers: int = 1
+    seconds: float | None = None
     began: float | None = None
 
     def __post_init__(self) -> None:
@@ -47,9 +47,10 @@ class Limits:
         return {name: getattr(self, name) for name in CAPS}
 
     def for_time(self, seconds: float | None) -> Limits:
-        """Without a worker where one core has so few seconds that what a second process imports would take a third of them."""
-        is_short = seconds is not None and seconds < SECONDS_WORTH_A_WORKER
-        return replace(self, workers=0) if is_short and min(machine.usable_cores(), self.cores or 2) < 2 else self
+        """With this cap on time, where one is given; without a worker where one core has too little time for it."""
+        limits = self if seconds is None else replace(self, seconds=seconds)
+        is_short = limits.seconds is not None and limits.seconds < SECONDS_WORTH_A_WORKER
+        return replace(limits, workers=0) if is_short and min(machine.usable_cores(), self.cores or 2) < 2 else limits
 
     def completed(self, kept: Any) -> Limits:
         """These, and for each cap that is None the one of `kept`, as `to_plain` gave it; what is no number is passed over."""
