@@ -82,12 +82,7 @@ def add_limits(parser: Any) -> None:
     )
     parser.add_argument("--memory", metavar="SIZE", help="a cap on the memory of all processes of the run, such as 2GB")
     parser.add_argument("--disk", metavar="SIZE", help="a cap on the size of the run folder, such as 500MB")
-    parser.add_argument(
-        "--cores",
-        type=int,
-        metavar="N",
-        help="how many processors may be used (default: all that there are)",
-    )
+    parser.add_argument("--cores", type=int, metavar="N", help="how many processors may be used (default: all that there are)")
 
 
 def limits_from(arguments: argparse.Namespace, *, kept: Any = None) -> Limits:
@@ -132,7 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
         shuffle_target=arguments.shuffle_check,
     )
     settings = with_nested(with_backbones(settings, arguments), arguments)
-    cap, limits = seconds_in(arguments.time), limits_from(arguments)
+    limits = limits_from(arguments)
     from cupel import pipeline
     from cupel.cli.progress import observer_for
 
@@ -140,7 +135,6 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.source,
         arguments.target,
         effort=arguments.effort,
-        time=cap,
         out=_folder(arguments),
         settings=settings,
         limits=limits,
