@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import cupel
-from cupel import nesting, pipeline, verdict
+from cupel import evaluation, nesting, pipeline, verdict
 from cupel.cli.asking import add_nested, with_nested
 from cupel.cli.main import main
 from cupel.cli.plan import nested_words
@@ -274,7 +274,7 @@ def test_outer_folds_teach_one_another_but_for_those_over_time() -> None:
     assert not nesting._teach_one_another(folds_of(asked(split="stratified"))[:1])
 
 
-def test_the_nested_interval_is_wider_where_nothing_is_found_by_folds_that_taught_one_another() -> None:
+def test_the_nested_interval_is_wider_where_folds_taught_one_another() -> None:
     problem, generator = understand(table(noise=True), "y", settings=Settings(nested=2)), np.random.default_rng(0)
     said = generator.random(N_ROWS)
     judged = [(rows, np.column_stack([1 - said[rows], said[rows]])) for rows in (np.arange(0, 45), np.arange(45, 90))]
@@ -288,4 +288,4 @@ def test_the_nested_interval_is_wider_where_nothing_is_found_by_folds_that_taugh
     assert alone is not None
     assert mutual is not None
     assert mutual.estimate == alone.estimate
-    assert mutual.high - mutual.low == pytest.approx(2**0.5 * (alone.high - alone.low), rel=0.05)
+    assert mutual.high - mutual.low == pytest.approx(evaluation.STRETCH * (alone.high - alone.low), rel=0.05)

@@ -127,8 +127,10 @@ def proven(
         made = trust.promises(problem, pick, uncertainty=uncertainty, calibration=calibration)
     with stopwatch.stage("proving"):
         packed_score = _score_of_packed(problem, folder, pick, judged.pick.score, seconds=SHARE_FOR_MEAN * deadline.remaining)
-    promises = trust.joined(packed_score, made)
-    return Proven(pick=pick, verdict=replace(judged, promises=promises), uncertainty=uncertainty)
+        yes_from = None if uncertainty.decision is None else uncertainty.decision.threshold
+        found = verdict.measures(pick.out_of_fold, dataset=problem.dataset, splits=problem.splits, yes_from=yes_from)
+    judged = replace(judged, **found, promises=trust.joined(packed_score, made))
+    return Proven(pick=pick, verdict=judged, uncertainty=uncertainty)
 
 
 def _score_of_packed(

@@ -4,7 +4,7 @@ Every metric is computed for many weightings of the same rows at once, so that a
 """
 
 from cupel.evaluation.class_scores import ClassScore, class_scores, share_interval, worth_of_classes
-from cupel.evaluation.comparison import Comparison, Luck, holm, tie_groups
+from cupel.evaluation.comparison import STRETCH, Comparison, Luck, holm, tie_groups
 from cupel.evaluation.conformal import Held, coverage_of, held, silence_of
 from cupel.evaluation.curves import (
     CalibrationCurve,
@@ -21,7 +21,7 @@ from cupel.evaluation.doubts import DOUBTS, doubtful_targets, rehearsed_doubts
 from cupel.evaluation.effects import with_effects
 from cupel.evaluation.folds_test import FoldsTest, corrected_resampled_t
 from cupel.evaluation.importance import N_SHUFFLES, Importance, permutation_importance
-from cupel.evaluation.intervals import Beside, Difference, Interval, interval, paired_difference, table
+from cupel.evaluation.intervals import Difference, Interval, interval, paired_difference
 from cupel.evaluation.label_scores import LabelScore, co_occurrence, label_scores
 from cupel.evaluation.learning_curve import FEWEST_SIZES, Doubling, doubling
 from cupel.evaluation.mean_gain import gain_of_mean
@@ -42,7 +42,7 @@ __all__ = [
     "FEWEST_SIZES",
     "METRICS",
     "N_SHUFFLES",
-    "Beside",
+    "STRETCH",
     "CalibrationCurve",
     "ClassOverlap",
     "ClassScore",
@@ -99,7 +99,6 @@ __all__ = [
     "select_best",
     "share_interval",
     "silence_of",
-    "table",
     "thresholds_for",
     "tie_groups",
     "whole_masks",

@@ -26,6 +26,14 @@ find nothing, whose scores stray by 1.41 of these, 92 in 100 stay within it."""
 SHARE_IN_LUCK = 1 / 3
 """Of the widening counts in the luck of choosing: candidates stray together. On 204 tables of noise the best of 33 was 1.13
 to 1.30 times as far above their mean as rows drawn anew say, where each of them strayed 1.30 times as far."""
+STRETCH = 1.3
+"""An interval of an out-of-fold score reaches so many times as far as that of rows drawn anew. How a score strays with the one
+sample that taught all folds is not seen by drawing rows that judge: on 204 tables of noise scores strayed 1.30 times as far,
+and on 137 samples of four real tables the winner's interval held the truth in 82% without this and in 93% with it.
+
+Source: Bates, Hastie and Tibshirani 2023, doi:10.1080/01621459.2023.2197686, who find naive intervals of cross-validation too
+narrow by such factors.
+"""
 N_STEPS = 4
 FAR_WIDER = 2.5
 """A score that strays so many times as far as the leader's is of another kind."""
@@ -71,12 +79,13 @@ class Comparison:
     candidates without a score. Resamples on which some score is not defined are left out.
 
     `widening` is by how much more scores stray than rows drawn anew show, beside the score of a constant (`widening_of`); the
-    deviations hold it.
+    deviations hold it. `reach` is how far each strays by its interval, None where that is what the deviations say.
     """
 
     scores: Float[Array, " candidate"]
     deviations: Float[Array, "candidate resample"]
     widening: float = 1.0
+    reach: Float[Array, "candidate resample"] | None = None
 
     @classmethod
     def of(
@@ -125,7 +134,12 @@ class Comparison:
     def _widened(self, widening: float, constant: int) -> Comparison:
         of_constant = self.deviations[constant]
         deviations = of_constant + widening * (self.deviations - of_constant)
-        return Comparison(self.scores, np.where(np.isinf(self.scores)[:, None], 0.0, deviations), widening)
+        deviations = np.where(np.isinf(self.scores)[:, None], 0.0, deviations)
+        return Comparison(self.scores, deviations, widening, STRETCH * self.deviations)
+
+    @property
+    def _reach(self) -> Array:
+        return self.deviations if self.reach is None else self.reach
 
     def tie_groups(self) -> list[int]:
         """A number per candidate, 1 for the best and all that are not significantly worse, 2 for the best of the rest, ….
@@ -151,7 +165,7 @@ class Comparison:
         score = float(self.scores[candidate])
         if self.deviations.shape[1] == 0:
             return Interval(score, score, score)
-        low, high = (score + np.quantile(self.deviations[candidate], [0.025, 0.975])).tolist()
+        low, high = (score + np.quantile(self._reach[candidate], [0.025, 0.975])).tolist()
         return Interval(score, low, high)
 
     def luck(self, choose: Choose) -> Luck:
@@ -173,12 +187,13 @@ class Comparison:
         likely, unsure = self._likely()
         shown, chosen = likely[:, None] + self.deviations, choose(self.scores)
         places = np.array([choose(scores) for scores in shown.T])
-        strayed = self.deviations[places, np.arange(len(places))]
+        drawn = np.arange(len(places))
+        strayed, reached = self.deviations[places, drawn], self._reach[places, drawn]
         is_like = (places == shown.argmax(axis=0)) == (chosen == int(np.argmax(self.scores)))
         mean = float(strayed[is_like].mean() if is_like.sum() >= FEWEST_ALIKE else strayed.mean())
-        spread = float(strayed.std())
+        spread = float(reached.std())
         wider = math.hypot(spread, float(unsure[chosen])) / spread if spread > 0 else 1.0
-        low, high = (wider * np.quantile(strayed - strayed.mean(), [0.025, 0.975])).tolist()
+        low, high = (wider * np.quantile(reached - reached.mean(), [0.025, 0.975])).tolist()
         share = (1 + SHARE_IN_LUCK * (self.widening - 1)) / self.widening
         return Luck(max(mean, 0.0) * share, low, high)
 
@@ -232,7 +247,9 @@ class Comparison:
 
     def among(self, places: Sequence[int]) -> Comparison:
         """Some of the candidates alone."""
-        return Comparison(self.scores[list(places)], self.deviations[list(places)], self.widening)
+        some = list(places)
+        reach = None if self.reach is None else self.reach[some]
+        return Comparison(self.scores[some], self.deviations[some], self.widening, reach)
 
     def first_group(self) -> Callable[[Array], Bool[Array, " candidate"]]:
         """A function from scores to whether each candidate is not significantly worse than the one that is best by them."""

@@ -12,9 +12,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from numpy.typing import NDArray
 
-from cupel.core.task import Task
 from cupel.evaluation.metric import Metric
-from cupel.evaluation.metrics import fitting
 from cupel.evaluation.resampling import Resamples
 from cupel.evaluation.scoring import prepared_for_resamples, resolved, score
 
@@ -30,13 +28,15 @@ class Interval:
     low: float
     high: float
 
+    def stretched(self, factor: float) -> Self:
+        """The same estimate, with an interval that reaches so many times as far to both sides."""
+        low, high = (self.estimate + factor * (end - self.estimate) for end in (self.low, self.high))
+        return replace(self, low=low, high=high)
 
-@dataclass(frozen=True, eq=False)
-class Beside:
-    """The predictions of a constant, and how many times what a score strays from the constant's counts (`widening_of`)."""
-
-    constant: Shaped[Array, "sample ..."]
-    widening: float
+    def bounded(self, metric: Metric) -> Self:
+        """The same, reaching no further than to the perfect score."""
+        ends = metric.sign * np.minimum(metric.sign * np.array([self.low, self.high]), metric.sign * metric.perfect)
+        return replace(self, low=float(ends[0]), high=float(ends[1]))
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,6 @@ def interval(
     groups: Shaped[Array, " sample"] | None = None,
     seed: int = 0,
     n_resamples: int = 1000,
-    beside: Beside | None = None,
 ) -> Interval:
     """The score with its percentile bootstrap interval over rows, or over whole groups.
 
@@ -82,28 +81,7 @@ def interval(
         len(target), groups=groups, seed=seed, n_resamples=n_resamples, width=width_of(metric, predictions)
     )
     scores = resamples.scores([prepared_for_resamples(metric, target, predictions)])[0]
-    if beside is not None and beside.widening > 1:
-        beyond = scores - resamples.scores([prepared_for_resamples(metric, target, beside.constant)])[0]
-        defined = np.isfinite(beyond)
-        scores = (scores + (beside.widening - 1) * (beyond - beyond[defined].mean()))[defined] if defined.any() else scores
     return interval_of(score(metric, target, predictions), scores)
-
-
-def table(
-    task: Task,
-    target: Shaped[Array, "sample ..."],
-    predictions: Shaped[Array, "sample ..."],
-    seed: int = 0,
-    *,
-    groups: Shaped[Array, " sample"] | None = None,
-    parts: Shaped[Array, "sample way"] | None = None,
-    n_resamples: int = 400,
-) -> dict[str, Interval]:
-    """Every metric that fits the task, by name, with its interval; `parts` as for `Metric.within`."""
-    return {
-        metric.name: interval(metric.within(parts), target, predictions, groups=groups, seed=seed, n_resamples=n_resamples)
-        for metric in fitting(task.kind)
-    }
 
 
 def paired_difference(

@@ -49,6 +49,11 @@ class Metric:
         """1 where larger is better, else -1: `sign * score` is always to be maximised."""
         return 1.0 if self.higher_is_better else -1.0
 
+    @property
+    def perfect(self) -> float:
+        """The score that none exceeds: 1 where larger is better, else 0."""
+        return 1.0 if self.higher_is_better else 0.0
+
     def within(self, parts: Array | None) -> Self:
         """The same for predictions by several models: rows that one model predicted are compared with one another alone.
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 from numpy.typing import NDArray
 
-from cupel.evaluation.comparison import widening_of
 from cupel.evaluation.intervals import Interval, interval_of, width_of
 from cupel.evaluation.metric import Metric
 from cupel.evaluation.resampling import Resamples
@@ -27,7 +25,6 @@ def interval_over_folds(
     folds: Int[Array, " sample"],
     groups: Shaped[Array, " sample"] | None = None,
     seed: int = 0,
-    constant: Shaped[Array, "sample ..."] | None = None,
 ) -> Interval:
     """The score with its interval, where the model of a row's own fold has predicted it.
 
@@ -35,23 +32,11 @@ def interval_over_folds(
     pooled their ROC-AUC is too low. Everything else is the score of all rows together, as is a rank metric that is defined in no
     fold. Rows, or whole groups, are resampled; that each model had other rows to learn from is in the interval only as far as
     its rows tell.
-
-    `constant` is what is said of each row without looking at it. It is given where rows of one fold also taught the models of
-    another: then the score strays further from the constant's than drawn rows show (`widening_of`).
     """
     metric = resolved(metric)
     width = width_of(metric, predictions)
     resamples = Resamples.draw(len(target), groups=groups, seed=seed, n_resamples=N_RESAMPLES, width=width)
-    scored = partial(_scored, metric, target, folds=folds, resamples=resamples)
-    estimate, resampled = scored(predictions)
-    if constant is not None:
-        of_constant, of_constant_resampled = scored(constant)
-        beyond = resampled - of_constant_resampled
-        spread = float(np.nanstd(beyond)) if np.isfinite(beyond).any() else 0.0
-        if spread > 0:
-            widening = widening_of(metric.sign * (estimate - of_constant) / spread)
-            resampled = resampled + (widening - 1) * (beyond - np.nanmean(beyond))
-    return interval_of(estimate, resampled)
+    return interval_of(*_scored(metric, target, predictions, folds=folds, resamples=resamples))
 
 
 def _scored(

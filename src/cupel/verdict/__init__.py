@@ -10,6 +10,7 @@ from cupel.verdict.examples import telling_rows
 from cupel.verdict.exhibits import Exhibits
 from cupel.verdict.judge import judge
 from cupel.verdict.leaderboard import leaderboard, leaderboard_csv
+from cupel.verdict.measures import measures
 from cupel.verdict.nested import Nested, OuterRun, nested_of
 from cupel.verdict.report import write_report
 from cupel.verdict.verdict import Contender, Margin, Score, Verdict
@@ -30,6 +31,7 @@ __all__ = [
     "judge",
     "leaderboard",
     "leaderboard_csv",
+    "measures",
     "model_card",
     "nested_of",
     "stage_words",

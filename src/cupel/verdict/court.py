@@ -14,11 +14,11 @@ from cupel import evaluation
 from cupel.core.combination import Combination
 from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError
-from cupel.core.form import Form
 from cupel.core.split import Splits
 from cupel.core.task import Task
 from cupel.core.trial import Ensemble, Trial
 from cupel.verdict.costs import CONSTANT, costs_of
+from cupel.verdict.measures import SEED, affordable_resamples, score_of
 from cupel.verdict.verdict import Score
 
 if TYPE_CHECKING:
@@ -29,14 +29,9 @@ Select = Callable[[NDArray[np.int64]], Any]
 """The whole choosing procedure: from the dataset rows it may look at to weights over the usable trials in their order, or to
 another `Combination` of them."""
 
-SEED = 0
 MIN_COVERED = 0.5  # a trial with predictions for fewer of the covered rows is left out, else it would take rows from all
-MAX_DRAWN = 8_000_000  # rows drawn for all intervals of one kind together
-MIN_RESAMPLES, MAX_RESAMPLES = 100, 1000
-FEWEST_RESAMPLES = 40  # for metrics beside the one that decides, some of which rank the rows once for each class
 N_CORRECTIONS, FEWEST_CORRECTIONS = 200, 60
 ROWS_IN_CORRECTIONS = 250_000  # the more rows, the smaller and surer is the optimism, and the dearer each resample
-N_METRICS = 8
 
 
 def predictions_of(trial: Trial) -> Array:
@@ -91,23 +86,15 @@ class Court:
         if not np.isfinite(found.estimate):
             return Score(estimate=np.nan, low=np.nan, high=np.nan)
         low, high = sorted((self.sign * found.low, self.sign * found.high))
-        return Score(estimate=self.sign * found.estimate, low=low, high=high)
+        return score_of(evaluation.Interval(self.sign * found.estimate, low, high), self.metric)
 
     def interval(self, predictions: Array) -> Score:
         """The same of any predictions for the rows of the dataset."""
-        n_resamples, place = self._affordable(len(self.trials)), self._constant if self.is_mutual else None
-        constant = None if place is None else self.seen(predictions_of(self.trials[place]))
-        return _score(
-            evaluation.interval(
-                self.metric,
-                self.target,
-                self.seen(predictions),
-                groups=self.groups,
-                seed=SEED,
-                n_resamples=n_resamples,
-                beside=None if constant is None else evaluation.Beside(constant, self.comparison.widening),
-            )
+        n_resamples = affordable_resamples(len(self.rows), len(self.trials))
+        found = evaluation.interval(
+            self.metric, self.target, self.seen(predictions), groups=self.groups, seed=SEED, n_resamples=n_resamples
         )
+        return score_of(found, self.metric, is_mutual=self.is_mutual)
 
     @property
     def _constant(self) -> int | None:
@@ -115,35 +102,9 @@ class Court:
         families = [trial.candidate.family.casefold() for trial in self.trials]
         return families.index(CONSTANT) if CONSTANT in families else None
 
-    def _affordable(self, n_scores: int, *, at_least: int = MIN_RESAMPLES) -> int:
-        """Resamples for each of so many scores: ranking 20,000 rows takes a millisecond or two, and the run's cap is near."""
-        return int(np.clip(MAX_DRAWN // (len(self.rows) * n_scores), at_least, MAX_RESAMPLES))
-
-    def table(self, predictions: Array) -> dict[str, Score]:
-        """Every metric that fits the task, by name."""
-        n_resamples = self._affordable(N_METRICS * max(len(self.task.classes), 1), at_least=FEWEST_RESAMPLES)
-        table = evaluation.table(
-            self.task,
-            self.target,
-            self.seen(predictions),
-            seed=SEED,
-            groups=self.groups,
-            parts=self.parts,
-            n_resamples=n_resamples,
-        )
-        return {name: _score(found) for name, found in table.items()}
-
-    def labels(self, predictions: Array) -> tuple[evaluation.LabelScore, ...]:
-        """The scores of each label, where several are asked for; said by thresholds that were chosen on other rows."""
-        if self.task.form is not Form.LABELS:
-            return ()
-        given = self.seen(predictions)
-        said = evaluation.cross_fitted_decisions(self.target, given, seed=SEED)
-        return tuple(evaluation.label_scores(self.target, given, said, groups=self.groups, parts=self.parts, seed=SEED))
-
     def paired(self, first: Array, second: Array) -> evaluation.Difference:
         """How much better the first is on the same rows; positive is better."""
-        n_resamples = self._affordable(2)
+        n_resamples = affordable_resamples(len(self.rows), 2)
         found = evaluation.paired_difference(
             self.metric, self.target, self.seen(first), self.seen(second), groups=self.groups, seed=SEED, n_resamples=n_resamples
         )
@@ -197,7 +158,7 @@ class Court:
             luck = self.comparison.among(places).luck(lambda scores: int(np.argmax(scores)))
         estimate = plain.estimate - self.sign * luck.estimate
         low, high = sorted((estimate + self.sign * luck.low, estimate + self.sign * luck.high))
-        return Score(estimate=estimate, low=low, high=high)
+        return score_of(evaluation.Interval(estimate, low, high), self.metric)
 
     def cheapest(self) -> Ensemble:
         """The smallest of the trials that are as good for all that is known, if notably cheaper than the leader, else that."""
@@ -285,10 +246,6 @@ class _Seated:
 
     def emit(self, graph: Graph, predictions: Sequence[str]) -> str:
         raise NotImplementedError("a court packs nothing; pack the ensemble's own rule.")
-
-
-def _score(found: Any) -> Score:
-    return Score(estimate=float(found.estimate), low=float(found.low), high=float(found.high))
 
 
 def open_court(

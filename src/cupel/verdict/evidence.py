@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
@@ -17,6 +17,7 @@ from cupel.core.task import Task, TaskKind
 from cupel.core.thumbnails import Thumbnails
 from cupel.verdict import answers, words
 from cupel.verdict.examples import behind_cells
+from cupel.verdict.measures import answers_of
 from cupel.verdict.pictures import cut
 from cupel.verdict.section import Section, cell, figure, paragraph, table
 
@@ -38,31 +39,37 @@ def predictions_section(
     rows: Array,
     thumbnails: Thumbnails | None = None,
     groups: Array | None = None,
+    yes_from: float | None = None,
 ) -> Section:
     """Pictures for the kind of task. `predictions` (rows, outputs) are finite, `target` are class indices or values.
 
     `rows` are those of the dataset; where they have pictures, some stand behind each cell of the confusion matrix.
-    `groups` count once in intervals.
+    `groups` count once in intervals. The answer is yes above `yes_from` where that is given, else the most probable class.
     """
     if task.form is Form.VALUES:
         return _regression(target.astype(np.float64), predictions[:, 0])
     target = target.astype(np.int64)
-    section = (_binary if task.kind is TaskKind.BINARY else _multiclass)(task, target, predictions)
-    matrix = np.asarray(evaluation.confusion_matrix(target, predictions))
-    said = predictions.argmax(axis=1)
+    given = answers_of(predictions, yes_from)
+    matrix = np.asarray(evaluation.confusion_matrix(target, given))
+    drawn, said = _matrix(task, matrix, yes_from=yes_from), given.argmax(axis=1)
+    is_binary = task.kind is TaskKind.BINARY
+    section = (
+        _binary(task, target, predictions, matrix=drawn, yes_from=yes_from)
+        if is_binary
+        else _multiclass(task, target, predictions, matrix=drawn)
+    )
     worth = evaluation.worth_of_classes(target, said, groups=groups, n_classes=len(task.classes))
     data = dict(section.data)
     if thumbnails is not None and len(task.classes) <= MAX_MATRIX:
-        data["examples"] = behind_cells(task, target, predictions, rows=rows, thumbnails=thumbnails)
+        data["examples"] = behind_cells(task, target, predictions, chosen=said, rows=rows, thumbnails=thumbnails)
     return replace(section, html=section.html + _class_by_class(task, matrix, worth=worth), data=data)
 
 
-def _binary(task: Task, target: Array, predictions: Array) -> Section:
+def _binary(task: Task, target: Array, predictions: Array, *, matrix: _Matrix, yes_from: float | None) -> Section:
     positive, truth, given = task.classes[-1], target == 1, predictions[:, 1]
     counts = [np.histogram(given[truth == flag], PROBABILITY_EDGES)[0] for flag in (False, True)]
-    matrix, tells_matrix = _matrix(task, target, predictions)
     figures = [
-        figure("Right and wrong", tells_matrix, picture=matrix[1]),
+        figure("Right and wrong", matrix.tells, picture=matrix.picture),
         figure(
             "Probabilities given",
             f"Blue are rows that are {positive!r}, orange the others. The less they overlap, the surer the model can be.",
@@ -77,9 +84,9 @@ def _binary(task: Task, target: Array, predictions: Array) -> Section:
     curves = _threshold_curves(truth, given, positive)
     figures += [picture for picture, _ in curves.values()]
     thresholds = threshold_table(truth, given)
-    html = _threshold_panel(positive) + f'<div class="pair">{"".join(figures)}</div>'
+    html = _threshold_panel(positive, yes_from) + f'<div class="pair">{"".join(figures)}</div>'
     data = {
-        "confusion": matrix[0],
+        "confusion": matrix.data,
         "histogram": {"edges": PROBABILITY_EDGES, "negative": counts[0], "positive": counts[1]},
         **{name: {"x": curve.x, "y": curve.y} for name, (_, curve) in curves.items()},
         "threshold": thresholds,
@@ -135,7 +142,7 @@ def threshold_table(truth: Array, given: Array) -> dict[str, Any]:
     }
 
 
-def _threshold_panel(positive: str) -> str:
+def _threshold_panel(positive: str, yes_from: float | None) -> str:
     facts = [
         ("Threshold", "at"),
         ("Flagged", "flagged"),
@@ -146,23 +153,32 @@ def _threshold_panel(positive: str) -> str:
         ("Right overall", "accuracy"),
     ]
     items = "".join(f'<div><dt>{escape(name)}</dt><dd><output id="threshold-{key}">–</output></dd></div>' for name, key in facts)
+    start = round((0.5 if yes_from is None else yes_from) * (N_THRESHOLDS - 1))
     tells = "Move the threshold to what a miss and a false alarm cost you; the numbers are for all judged rows."
     return (
         f'<div class="threshold"><h3>Where to draw the line</h3>{paragraph(tells, "tells")}'
-        f'<input type="range" id="threshold" min="0" max="{N_THRESHOLDS - 1}" value="50" aria-label="threshold">'
+        f'<input type="range" id="threshold" min="0" max="{N_THRESHOLDS - 1}" value="{start}" aria-label="threshold">'
         f'<dl class="facts">{items}</dl></div>'
     )
 
 
-def _matrix(task: Task, target: Array, predictions: Array) -> tuple[tuple[dict[str, Any], str], str]:
-    matrix = np.asarray(evaluation.confusion_matrix(target, predictions))
+@dataclass(frozen=True)
+class _Matrix:
+    """A confusion matrix as numbers, as a picture and in words."""
+
+    data: dict[str, Any]
+    picture: str
+    tells: str
+
+
+def _matrix(task: Task, matrix: Array, *, yes_from: float | None) -> _Matrix:
     right = float(np.trace(matrix)) / max(float(matrix.sum()), 1.0)
-    tells = (
-        f"{100 * right:.1f}% of the rows get their true class as the most probable one. "
-        "Deeper colour is a larger share of the true class."
-    )
+    how = "get their true class as the most probable one"
+    if yes_from is not None:
+        how = f"are answered rightly, yes being said above a probability of {words.written(yes_from)}"
+    tells = f"{100 * right:.1f}% of the rows {how}. Deeper colour is a larger share of the true class."
     picture = answers.confusion(matrix, task.classes) if len(task.classes) <= MAX_MATRIX else ""
-    return ({"classes": task.classes, "matrix": matrix}, picture), tells
+    return _Matrix({"classes": task.classes, "matrix": matrix}, picture, tells)
 
 
 def _class_by_class(task: Task, matrix: Array, *, worth: Sequence[tuple[float, float]] | None) -> str:
@@ -179,7 +195,7 @@ def _class_by_class(task: Task, matrix: Array, *, worth: Sequence[tuple[float, f
     heads = [("Class", ""), ("Rows", "n"), ("Said", "n"), ("Of its rows found", "n"), ("Of those said right", "n"), ("F1", "n")]
     rest = len(scores) - MAX_CLASSES
     more = paragraph(f"{words.count_words(rest, 'further class', plural='further classes')} are told better.", "soft")
-    tells = "Recall and precision, each with a 95% interval, where the most probable class is the answer; the worst class first."
+    tells = "Recall and precision of the answers, each with a 95% interval; the worst class first."
     shown = f"{paragraph(tells, 'tells')}{table(heads, lines, sortable=True)}{more if rest > 0 else ''}"
     return f"<div><h3>Class by class</h3>{shown}</div>"
 
@@ -190,10 +206,8 @@ def _share_words(share: evaluation.Interval) -> str:
     return f"{100 * share.estimate:.1f}% ({100 * share.low:.0f} to {100 * share.high:.0f})"
 
 
-def _multiclass(task: Task, target: Array, predictions: Array) -> Section:
-    (data, picture), tells = _matrix(task, target, predictions)
-    chosen = predictions.argmax(axis=1)
-    sure, right = predictions.max(axis=1), chosen == target
+def _multiclass(task: Task, target: Array, predictions: Array, *, matrix: _Matrix) -> Section:
+    sure, right = predictions.max(axis=1), predictions.argmax(axis=1) == target
     counts = [np.histogram(sure[right == flag], PROBABILITY_EDGES)[0] for flag in (True, False)]
     roc, pr = (_one_vs_rest(task, target, predictions, draw) for draw in (evaluation.roc_curve, evaluation.pr_curve))
     few = len(task.classes) <= MAX_ONE_VS_REST
@@ -217,13 +231,14 @@ def _multiclass(task: Task, target: Array, predictions: Array) -> Section:
         figure("Precision and recall", each, picture=answers.lines(pr, x="recall", y="precision")),
     ]
     data_blocks = {
-        "confusion": data,
+        "confusion": matrix.data,
         "histogram": {"edges": PROBABILITY_EDGES, "right": counts[0], "wrong": counts[1]},
         "roc": [{"name": curve["name"], "x": curve["x"], "y": curve["y"]} for curve in roc],
         "precision-recall": [{"name": curve["name"], "x": curve["x"], "y": curve["y"]} for curve in pr],
     }
+    counted = matrix.data["matrix"]
     html = (
-        f'<div class="pair">{figure("Right and wrong", tells, picture=picture)}{_confused(task, data["matrix"])}</div>'
+        f'<div class="pair">{figure("Right and wrong", matrix.tells, picture=matrix.picture)}{_confused(task, counted)}</div>'
         f'<div class="pair">{"".join(figures)}</div>'
     )
     return Section(anchor="predictions", title="How the pick answers", html=html, data=data_blocks)

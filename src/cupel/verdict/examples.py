@@ -73,13 +73,14 @@ def telling_rows(target: Array, predictions: Array, *, n_each: int = 6) -> list[
     return [row for turn in range(longest) for rows in (wrong, right) for row in rows[turn : turn + 1]]
 
 
-def behind_cells(task: Task, target: Array, predictions: Array, *, rows: Array, thumbnails: Thumbnails) -> dict[str, Any]:
+def behind_cells(
+    task: Task, target: Array, predictions: Array, *, chosen: Array, rows: Array, thumbnails: Thumbnails
+) -> dict[str, Any]:
     """For each cell of the confusion matrix a few rows, the surest mistakes and the most doubtful right answers first.
 
     Pictures are given out in turns, one for each cell and mistakes before right answers, until they take over a megabyte.
     """
-    chosen = predictions.argmax(axis=1)
-    sure = predictions.max(axis=1)
+    sure = np.take_along_axis(predictions, chosen[:, None], axis=1)[:, 0]
     queues: dict[str, list[int]] = {}
     for place in np.argsort(np.where(chosen == target, sure - 1, -sure), kind="stable").tolist():
         queue = queues.setdefault(f"{target[place]},{chosen[place]}", [])

@@ -45,7 +45,7 @@ def judge(
     most_corrections: int = N_CORRECTIONS,
     looks_at: int | None = None,
 ) -> Verdict:
-    """What the run proved. At least one trial must be usable.
+    """What the run proved, but for the measures of what is packed (`measures`). At least one trial must be usable.
 
     `select` is bootstrapped, at most `most_corrections` times, to learn how much of the best score is luck of choosing; it looks
     at no more than `looks_at` of the rows that it is shown. `leader` is what seems best; by default the better of `ensemble` and
@@ -83,8 +83,6 @@ def judge(
         naive_score=leading.measured,
         optimism=court.sign * (leading.measured - leading.score.estimate),
         tied=tied,
-        metrics=court.table(packed.out_of_fold),
-        labels=court.labels(packed.out_of_fold),
         findings=tuple(findings),
         failures=_failures(trials, court),
         **_counts(court, trials, dataset),

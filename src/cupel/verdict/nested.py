@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from cupel import evaluation
 from cupel.core.task import Task
-from cupel.learners.constant import answer_to_all
 from cupel.verdict.section import Section, cell, paragraph, table
 from cupel.verdict.words import count_words, duration_words, signed, written
 
@@ -114,14 +113,16 @@ def nested_of(
         return None
     every = np.concatenate([rows for rows, _ in judged])
     folds = np.repeat(np.arange(len(judged)), [len(rows) for rows, _ in judged])
+    metric = evaluation.metric_named(task.metric, task)
     found = evaluation.interval_over_folds(
-        evaluation.metric_named(task.metric, task),
+        metric,
         target[every],
         np.concatenate([predictions for _, predictions in judged]),
         folds=folds,
         groups=None if groups is None else groups[every],
-        constant=_constant(task, target[every], folds) if is_mutual else None,
     )
+    if is_mutual:
+        found = found.stretched(evaluation.STRETCH).bounded(metric)
     return Nested(
         estimate=found.estimate,
         low=found.low,
@@ -131,12 +132,6 @@ def nested_of(
         runs=tuple(runs),
         missing=asked[1],
     )
-
-
-def _constant(task: Task, target: Array, folds: Array) -> Array:
-    """What is said of each row by who knows the answers of all other folds and looks at nothing."""
-    answers = [answer_to_all(target[folds != number], task) for number in range(int(folds.max()) + 1)]
-    return np.stack(answers)[folds]
 
 
 def nested_section(nested: Nested | None, *, metric: str, higher_is_better: bool) -> Section | None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError
+from cupel.core.form import Form
 from cupel.core.profile import Profile
 from cupel.core.storage import write_text
 from cupel.core.trial import Ensemble, Trial
@@ -72,8 +73,16 @@ def report_page(
         groups = None if exhibits.units is None else exhibits.units[rows]
         answers = [
             labels_section(verdict, target, given)
-            if verdict.labels
-            else predictions_section(verdict.task, target, given, rows=rows, thumbnails=exhibits.thumbnails, groups=groups),
+            if verdict.task.form is Form.LABELS
+            else predictions_section(
+                verdict.task,
+                target,
+                given,
+                rows=rows,
+                thumbnails=exhibits.thumbnails,
+                groups=groups,
+                yes_from=verdict.promises.get("decision", {}).get("threshold"),
+            ),
             mistakes_section(verdict.task, target, given, rows=rows, thumbnails=exhibits.thumbnails),
             attention_section(verdict.task, dataset.target, exhibits=exhibits),
         ]

@@ -38,11 +38,6 @@ class Score:
         """The same interval somewhere else."""
         return Score(estimate=self.estimate + shift, low=self.low + shift, high=self.high + shift)
 
-    def stretched(self, factor: float) -> Score:
-        """The same estimate with an interval that reaches so many times as far to both sides."""
-        low, high = (self.estimate + factor * (end - self.estimate) for end in (self.low, self.high))
-        return Score(estimate=self.estimate, low=low, high=high)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
@@ -152,7 +147,7 @@ class Verdict:
     margin_over_single: Margin | None
     worth_it: str
     tied: tuple[str, ...]
-    metrics: Mapping[str, Score]
+    metrics: Mapping[str, Score] = field(default_factory=dict)
     findings: tuple[Finding, ...]
     failures: tuple[Failure, ...]
     n_candidates: int

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cupel.evaluation import Comparison, corrected_for_selection, score, select_best, tie_groups
-from cupel.evaluation.comparison import MOST_WIDENING, likely_scores, widening_of
+from cupel.evaluation.comparison import MOST_WIDENING, STRETCH, likely_scores, widening_of
 
 
 def guesses(target: np.ndarray, skill: float, seed: int) -> np.ndarray:
@@ -111,6 +111,19 @@ def test_what_is_common_with_the_constant_is_not_widened() -> None:
     assert mutual.deviations[0] - mutual.deviations[1] == pytest.approx(
         MOST_WIDENING * (plain.deviations[0] - plain.deviations[1])
     )
+
+
+def test_intervals_of_scores_of_folds_reach_further_however_much_is_found() -> None:
+    target = labels(1000)
+    said = [guesses(target, skill, 1) for skill in (0.0, 2.0)]
+    for skill in said:
+        plain = Comparison.of("roc_auc", target, [skill, constant(target)], n_resamples=100)
+        mutual = Comparison.of("roc_auc", target, [skill, constant(target)], n_resamples=100, constant=1)
+        own, wide = plain.interval(0), mutual.interval(0)
+        assert wide.high - wide.low == pytest.approx(STRETCH * (own.high - own.low))
+        luck, wider = plain.luck(best), mutual.luck(best)
+        assert wider.high - wider.low > 1.1 * (luck.high - luck.low)
+        assert mutual.among([0]).interval(0) == wide
 
 
 def test_widening_falls_with_the_distance_from_a_constant() -> None:

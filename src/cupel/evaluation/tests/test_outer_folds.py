@@ -47,15 +47,3 @@ def test_groups_are_resampled_whole():
     groups = evaluation.interval_over_folds("roc_auc", target, said, folds=folds, groups=np.arange(400) // 40)
     assert groups.estimate == rows.estimate
     assert (groups.low, groups.high) != (rows.low, rows.high)
-
-
-def test_folds_that_taught_one_another_widen_the_interval_where_nothing_was_found():
-    target, _, folds = two_models()
-    noise, constant = np.random.default_rng(1).normal(0, 1, 400), np.full((400, 2), 0.5)
-    for skill, factor in ((0.0, 2**0.5), (2.0, 1.0)):
-        said = np.column_stack([-(skill * target + noise), skill * target + noise])
-        plain, wide = (
-            evaluation.interval_over_folds("roc_auc", target, said, folds=folds, constant=given) for given in (None, constant)
-        )
-        assert wide.estimate == plain.estimate
-        assert wide.high - wide.low == pytest.approx(factor * (plain.high - plain.low), rel=0.02)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import warnings
 
 import numpy as np
@@ -13,7 +12,7 @@ from sklearn import metrics as reference
 from cupel.core.errors import DataError, UsageError
 from cupel.core.masks import VOID
 from cupel.core.task import Task, TaskKind
-from cupel.evaluation import METRICS, fitting, metric_named, score, table
+from cupel.evaluation import METRICS, metric_named, score
 
 
 def binary(n_rows: int = 400, *, seed: int = 0, ties: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -197,18 +196,6 @@ def test_an_unknown_metric_is_answered_with_those_that_fit() -> None:
     with pytest.raises(UsageError, match="does not fit a binary task"):
         metric_named("rmse", task)
     assert metric_named("f1", task).higher_is_better
-
-
-@pytest.mark.parametrize("kind", TaskKind)
-def test_the_table_holds_every_metric_that_fits(kind: TaskKind) -> None:
-    target, predictions = _data_for(kind, 0)
-    grid = (3, 4) if kind is TaskKind.SEGMENTATION else ()
-    n_classes = predictions.shape[1] // math.prod(grid)
-    task = Task(kind=kind, target="y", metric="any", classes=tuple("abcd"[:n_classes]), grid=grid)
-    found = table(task, target, predictions, n_resamples=30)
-    assert list(found) == [metric.name for metric in fitting(kind)]
-    assert all(entry.low <= entry.high for entry in found.values())
-    assert found == table(task, target, predictions, seed=0, n_resamples=30)
 
 
 def test_ranks_within_parts_are_the_mean_over_pairs_of_rows_of_one_part() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import TaskKind
 from cupel.evaluation import (
     METRICS,
     best_thresholds,
@@ -17,7 +17,6 @@ from cupel.evaluation import (
     label_scores,
     paired_difference,
     score,
-    table,
     thresholds_for,
     tie_groups,
 )
@@ -86,8 +85,6 @@ def test_intervals_pairs_and_ties_are_found_as_for_other_tasks() -> None:
     assert interval("roc_auc_macro", target, given, groups=groups) != found
     assert paired_difference("pr_auc_micro", target, given, noise).probability_worse == 0
     assert tie_groups("log_loss", target, [noise, given, given]) == [2, 1, 1]
-    task = Task(kind=TaskKind.MULTILABEL, target="y", metric="roc_auc_macro", classes=("a", "b", "c", "d"))
-    assert set(table(task, target, given, n_resamples=20)) == set(EXPECTED)
 
 
 def test_thresholds_are_those_of_the_best_f1() -> None:

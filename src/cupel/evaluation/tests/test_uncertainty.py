@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from cupel.evaluation import (
     METRICS,
-    Beside,
+    Interval,
     Resamples,
     corrected_for_selection,
     holm,
@@ -219,15 +220,14 @@ def test_a_thousand_resamples_of_fifty_thousand_rows_are_quick() -> None:
         assert time.monotonic() - started < limit
 
 
-def test_what_a_score_strays_from_a_constants_can_count_more() -> None:
-    target = labels(400)
-    predictions = noisy(target, 3.0, 1)
-    constant = np.full((400, 2), 0.5)
-    plain = interval("roc_auc", target, predictions)
-    wide = interval("roc_auc", target, predictions, beside=Beside(constant, 1.4))
-    assert wide.high - wide.low == pytest.approx(1.4 * (plain.high - plain.low))
-    loss = interval("log_loss", target, constant)
-    assert interval("log_loss", target, constant, beside=Beside(constant, 1.4)) == loss
+def test_a_stretched_interval_reaches_no_further_than_to_the_perfect_score() -> None:
+    found = Interval(0.97, low=0.93, high=0.99)
+    wide = found.stretched(2.0)
+    assert (wide.estimate, wide.low, wide.high) == pytest.approx((0.97, 0.89, 1.01))
+    assert wide.bounded(METRICS["roc_auc"]) == replace(wide, high=1.0)
+    loss = Interval(0.02, low=-0.01, high=0.05)
+    assert loss.bounded(METRICS["rmse"]) == replace(loss, low=0.0)
+    assert found.bounded(METRICS["roc_auc"]) == found
 
 
 def test_what_is_lost_by_choosing_on_few_rows_is_not_held_against_a_choice_on_all() -> None:

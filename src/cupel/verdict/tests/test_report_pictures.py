@@ -16,7 +16,7 @@ from cupel.core.schema import Column, ColumnKind, Schema
 from cupel.core.task import ROW_KINDS, TaskKind
 from cupel.core.thumbnails import Thumbnails
 from cupel.evaluation import Occlusion
-from cupel.verdict import Exhibits, judge, telling_rows, write_report
+from cupel.verdict import Exhibits, judge, measures, telling_rows, write_report
 from cupel.verdict.examples import behind_cells
 from cupel.verdict.mistakes import attention_section, mistakes_section
 from cupel.verdict.tests.test_verdict_report import HOSTILE, page_of, parsed, single
@@ -45,6 +45,7 @@ def example(kind: TaskKind = TaskKind.MULTICLASS, *, n_rows: int = 200, n_classe
     drops = np.linspace(-0.3, 0.5, 64).reshape(8, 8)
     occlusions = [Occlusion(row, 0, 0.9, drops) for row in range(3)] if verdict.task.is_classification else []
     picked = single(next(trial for trial in trials if trial.candidate.name == verdict.pick.name))
+    verdict = dataclasses.replace(verdict, **measures(picked.out_of_fold, dataset=table, splits=splits))
     return dataset, trials, picked, verdict, Exhibits(thumbnails=Thumbnails.of(dataset), occlusions=occlusions)
 
 
@@ -89,8 +90,8 @@ def test_the_page_shows_pictures_and_needs_nothing_else(kind: TaskKind, tmp_path
 def test_the_pictures_behind_a_cell_are_of_its_rows() -> None:
     dataset, _, picked, verdict, exhibits = example()
     rows = np.arange(dataset.n_samples)
-    behind = behind_cells(verdict.task, dataset.target, picked.out_of_fold, rows=rows, thumbnails=exhibits.thumbnails)
-    chosen = picked.out_of_fold.argmax(axis=1)
+    said, chosen = picked.out_of_fold, picked.out_of_fold.argmax(axis=1)
+    behind = behind_cells(verdict.task, dataset.target, said, chosen=chosen, rows=rows, thumbnails=exhibits.thumbnails)
     places = {exhibits.thumbnails.name(row): row for row in rows.tolist()}
     for cell, shown in behind.items():
         truth, said = (int(klass) for klass in cell.split(","))

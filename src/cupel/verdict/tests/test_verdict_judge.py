@@ -10,9 +10,9 @@ import pytest
 from cupel import evaluation
 from cupel.core.errors import DataError
 from cupel.core.stopwatch import Spent
-from cupel.core.task import TaskKind
+from cupel.core.task import ROW_KINDS, TaskKind
 from cupel.core.trial import Ensemble, Status
-from cupel.verdict import Verdict, judge
+from cupel.verdict import Verdict, judge, measures
 from cupel.verdict.court import Select, open_court, predictions_by
 from cupel.verdict.judge import _champions, _margin, _simplest
 from cupel.verdict.tests.verdict_examples import (
@@ -364,12 +364,12 @@ def test_whole_groups_are_resampled() -> None:
 def test_every_metric_counts_a_group_once() -> None:
     dataset = make_dataset(TaskKind.BINARY, n_rows=300)
     groups = np.repeat(np.arange(10), 30)
-    alone, together = (
-        open_court(make_trials(dataset, s, n_candidates=4), dataset=dataset, splits=s)
-        for s in (make_splits(dataset), make_splits(dataset, groups=groups))
-    )
+    splits = make_splits(dataset, groups=groups)
+    together = open_court(make_trials(dataset, splits, n_candidates=4), dataset=dataset, splits=splits)
     said = together.leader.out_of_fold
-    singly, whole = alone.table(said), together.table(said)
+    singly, whole = (
+        measures(said, dataset=dataset, splits=s)["metrics"] for s in (make_splits(dataset), make_splits(dataset, groups=groups))
+    )
     for name in ("roc_auc", "log_loss", "brier"):
         assert whole[name].estimate == pytest.approx(singly[name].estimate)
         assert (whole[name].low, whole[name].high) != (singly[name].low, singly[name].high)
@@ -406,9 +406,7 @@ def test_deep_learning_does_not_pay_by_a_margin_that_is_a_tie_among_many() -> No
 
 
 @pytest.mark.parametrize(("holdout", "is_wider"), [(False, True), (True, False)])
-def test_scores_of_folds_that_taught_one_another_have_wider_intervals_where_nothing_is_found(
-    holdout: bool, is_wider: bool
-) -> None:
+def test_scores_of_folds_that_taught_one_another_have_wider_intervals(holdout: bool, is_wider: bool) -> None:
     dataset = make_dataset(TaskKind.BINARY, n_rows=400)
     splits = make_splits(dataset, holdout=holdout)
     found = {f"guess {k}": predictions(dataset, skill=0.0, seed=k) for k in range(3)} | {
@@ -418,11 +416,14 @@ def test_scores_of_folds_that_taught_one_another_have_wider_intervals_where_noth
     court = open_court(trials, dataset=dataset, splits=splits)
     own, name = court.interval(found["guess 0"]), "guess 0"
     plain = evaluation.interval(court.metric, court.target, court.seen(found[name]), n_resamples=1000)
+    factor = evaluation.STRETCH if is_wider else 1
     assert (court.comparison.widening > 1) is is_wider
-    assert own.half_width == pytest.approx(court.comparison.widening * (plain.high - plain.low) / 2, rel=0.02)
+    assert own.half_width == pytest.approx(factor * (plain.high - plain.low) / 2, rel=0.02)
     assert court.standing(name).half_width == pytest.approx(own.half_width, rel=0.15)
+    told = measures(found[name], dataset=dataset, splits=splits)["metrics"]
+    assert told["roc_auc"].half_width == pytest.approx(own.half_width, rel=0.15)
     margin = court.paired(found[name], found["constant"])
-    assert margin.high - margin.low == pytest.approx(2 * own.half_width, rel=0.1)
+    assert margin.high - margin.low == pytest.approx(court.comparison.widening * 2 * own.half_width / factor, rel=0.1)
 
 
 def test_parts_of_the_folds_are_what_ranks_are_compared_within() -> None:
@@ -432,4 +433,28 @@ def test_parts_of_the_folds_are_what_ranks_are_compared_within() -> None:
     court = open_court([trial], dataset=dataset, splits=splits)
     within = evaluation.METRICS["roc_auc"].within(splits.parts)
     assert court.measured(trial.out_of_fold) == evaluation.score(within, dataset.target, trial.out_of_fold)
-    assert court.table(trial.out_of_fold)["roc_auc"].estimate == court.measured(trial.out_of_fold)
+    told = measures(trial.out_of_fold, dataset=dataset, splits=splits)["metrics"]
+    assert told["roc_auc"].estimate == court.measured(trial.out_of_fold)
+
+
+@pytest.mark.parametrize("kind", sorted(ROW_KINDS))
+def test_measures_are_every_metric_that_fits(kind: TaskKind) -> None:
+    dataset = make_dataset(kind, n_rows=120)
+    found = measures(predictions(dataset, skill=0.5, seed=1), dataset=dataset, splits=make_splits(dataset))
+    assert list(found["metrics"]) == [metric.name for metric in evaluation.fitting(kind)]
+    for name, score in found["metrics"].items():
+        metric = evaluation.METRICS[name]
+        assert score.low <= score.high
+        assert max(metric.sign * score.low, metric.sign * score.high) <= metric.sign * metric.perfect
+    assert bool(found["labels"]) == (kind is TaskKind.MULTILABEL)
+
+
+def test_measures_of_answers_are_those_of_the_threshold_from_which_it_is_yes() -> None:
+    dataset = make_dataset(TaskKind.BINARY, n_rows=300)
+    splits, said = make_splits(dataset), predictions(dataset, skill=1.0, seed=1)
+    plain, often = (measures(said, dataset=dataset, splits=splits, yes_from=t)["metrics"] for t in (None, 0.1))
+    assert often["recall"].estimate == pytest.approx((said[dataset.target == 1, 1] > 0.1).mean())
+    assert plain["recall"].estimate == pytest.approx((said[dataset.target == 1, 1] > 0.5).mean())
+    assert often["recall"].estimate > plain["recall"].estimate
+    for name in ("roc_auc", "log_loss", "brier"):
+        assert often[name] == plain[name]

@@ -20,7 +20,7 @@ import pytest
 from cupel.core.stopwatch import Spent
 from cupel.core.task import ROW_KINDS, TaskKind
 from cupel.core.trial import Ensemble, Status
-from cupel.verdict import Exhibits, judge, leaderboard_csv, model_card, write_report
+from cupel.verdict import Exhibits, judge, leaderboard_csv, measures, model_card, write_report
 from cupel.verdict.leaderboard import COLUMNS
 from cupel.verdict.materials import method_section
 from cupel.verdict.tests.verdict_examples import (
@@ -53,6 +53,7 @@ def example(kind: TaskKind, *, n_rows: int = 200, n_candidates: int = 6, n_class
     select = always(trials, ensemble)
     verdict = judge(trials, ensemble, dataset=dataset, splits=splits, findings=make_findings(), select=select, leader=ensemble)
     drops = [SimpleNamespace(name=c.name, drop=0.1, low=0.05, high=0.15) for c in dataset.schema.features]
+    verdict = dataclasses.replace(verdict, **measures(ensemble.out_of_fold, dataset=dataset, splits=splits))
     return dataset, trials, ensemble, verdict.completed(spent=Spent(seconds=12.0, n_parts=1), importance=drops)
 
 
@@ -134,6 +135,19 @@ def test_each_picture_has_its_numbers_in_the_page(kind: TaskKind, tmp_path: Path
     assert ("data-threshold" in blocks) == (kind is TaskKind.BINARY)
 
 
+def test_answers_by_a_threshold_are_shown_by_it(tmp_path: Path) -> None:
+    dataset, trials, ensemble, verdict = example(TaskKind.BINARY)
+    promises = {**verdict.promises, "decision": {"threshold": 0.1, "reason": "it was asked for."}}
+    often = page_of(tmp_path, (dataset, trials, ensemble, dataclasses.replace(verdict, promises=promises)))
+    elements = parsed(often)
+    ids = [a["id"] for tag, a in elements.found if tag == "script" and a.get("type") == "application/json"]
+    blocks = dict(zip(ids, [json.loads(text) for text in elements.scripts[: len(ids)]], strict=True))
+    yes = ensemble.out_of_fold[dataset.target == 1, 1] > 0.1
+    assert blocks["data-confusion"]["matrix"][1] == [int((~yes).sum()), int(yes.sum())]
+    assert "yes being said above a probability of 0.1" in often
+    assert 'value="10"' in often
+
+
 def test_the_policy_allows_this_style_and_script_alone(tmp_path: Path) -> None:
     page = page_of(tmp_path, example(TaskKind.BINARY))
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
@@ -183,8 +197,9 @@ def test_a_holdout_with_rows_without_predictions_is_reported(kind: TaskKind, tmp
     splits = make_splits(dataset, holdout=True)
     trials = make_trials(dataset, splits, n_candidates=4)
     verdict = judge(trials, None, dataset=dataset, splits=splits, findings=(), select=lambda rows: np.eye(3)[1])
-    picked = next(trial for trial in trials if trial.candidate.name == verdict.pick.name)
-    parsed(page_of(tmp_path, (dataset, trials, single(picked), verdict)))
+    picked = single(next(trial for trial in trials if trial.candidate.name == verdict.pick.name))
+    verdict = dataclasses.replace(verdict, **measures(picked.out_of_fold, dataset=dataset, splits=splits))
+    parsed(page_of(tmp_path, (dataset, trials, picked, verdict)))
 
 
 def test_many_classes_are_drawn(tmp_path: Path) -> None:
