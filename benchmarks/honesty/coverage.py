@@ -25,6 +25,8 @@ from cupel.verdict.court import Court, open_court
 SIZES, N_DRAWS, N_TRUTH, N_FEATURES = (200, 500, 1000, 2000), 7, 100_000, 8
 KNOWN = ("line", "bent", "clouds", "friedman")
 REAL, REAL_SIZES, N_REAL_DRAWS = ("adult", "letter", "california_housing", "diamonds"), (300, 1000), 6
+FURTHER, N_FURTHER_DRAWS = {"bike_sharing": 1000, "bengaluru_house": 1000, "telco_churn": 500, "compas": 500}, 20
+"""Tables, and how many rows of them, by which no constant was set."""
 
 
 def cases() -> Iterator[dict[str, Any]]:
@@ -36,6 +38,9 @@ def cases() -> Iterator[dict[str, Any]]:
         for n_rows in REAL_SIZES:
             for name in REAL:
                 yield {"name": name, "n_rows": n_rows, "draw": draw}
+    for draw in range(N_FURTHER_DRAWS):
+        for name, n_rows in FURTHER.items():
+            yield {"name": name, "n_rows": n_rows, "draw": draw}
 
 
 def drawn(name: str, n_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, int]:
@@ -104,6 +109,7 @@ def true(court: Court, said: list[np.ndarray], truth: np.ndarray) -> dict[str, f
 def rows_of(done: list[Any]) -> Iterator[list[Any]]:
     groups = [("known distributions", KNOWN, [(n,) for n in SIZES] + [SIZES])]
     groups.append(("real tables", REAL, [(n,) for n in REAL_SIZES] + [REAL_SIZES]))
+    groups.append(("further real tables", tuple(FURTHER), [(500,), (1000,), (500, 1000)]))
     for label, names, sizes in groups:
         for some_sizes in sizes:
             some = [each for each in done if each["case"]["name"] in names and each["case"]["n_rows"] in some_sizes]
