@@ -102,13 +102,16 @@ class Court:
         families = [trial.candidate.family.casefold() for trial in self.trials]
         return families.index(CONSTANT) if CONSTANT in families else None
 
-    def paired(self, first: Array, second: Array) -> evaluation.Difference:
-        """How much better the first is on the same rows; positive is better."""
+    def paired(self, first: Array, second: Array, *, is_constant: bool = False) -> evaluation.Difference:
+        """How much better the first is on the same rows; positive is better.
+
+        Where the second is a constant, it reaches as far as the score of the first.
+        """
         n_resamples = affordable_resamples(len(self.rows), 2)
         found = evaluation.paired_difference(
             self.metric, self.target, self.seen(first), self.seen(second), groups=self.groups, seed=SEED, n_resamples=n_resamples
         )
-        return found.stretched(self.comparison.widening)
+        return found.stretched(evaluation.STRETCH if is_constant and self.is_mutual else self.comparison.widening)
 
     def best_of(self, trials: Sequence[Trial]) -> Trial | None:
         """The one with the best plain score, the first of equals; None of none."""

@@ -171,11 +171,14 @@ class Plot(Drawing):
     """A drawing with two axes; `x` and `y` map values to pixels."""
 
     LEFT, RIGHT, TOP, BOTTOM = 54.0, 14.0, 12.0, 44.0
+    BESIDE_TICKS, A_CHARACTER = 30.0, 6.3
 
     def __init__(self, x: Axis, y: Axis, *, label: str, width: float = 460, height: float = 300) -> None:
         super().__init__(width, height, label=label)
-        self.x = Scale(x.low, x.high, self.LEFT, width - self.RIGHT, x.log)
         self.y = Scale(y.low, y.high, height - self.BOTTOM, self.TOP, y.log)
+        longest = max((len(words) for _, words in self._ticks(self.y, y)), default=0)
+        left = max(self.LEFT, self.BESIDE_TICKS + self.A_CHARACTER * longest)
+        self.x = Scale(x.low, x.high, left, width - self.RIGHT, x.log)
         self._draw_x(x)
         self._draw_y(y)
 
@@ -188,23 +191,24 @@ class Plot(Drawing):
         pairs = zip(xs, ys, strict=True)
         return [self.at(x, y) for x, y in pairs if math.isfinite(x) and math.isfinite(y)]
 
+    @staticmethod
+    def _ticks(scale: Scale, axis: Axis) -> list[tuple[float, str]]:
+        ticks = scale.ticks(axis.n_ticks)
+        return [(tick, axis.written(tick) if axis.written else tick_text(tick, ticks)) for tick in ticks]
+
     def _draw_x(self, axis: Axis) -> None:
-        ticks = self.x.ticks(axis.n_ticks)
-        for tick in ticks:
+        for tick, words in self._ticks(self.x, axis):
             at = self.x(tick)
             if axis.grid:
                 self.line((at, self.y.start), (at, self.y.end), "grid")
-            words = axis.written(tick) if axis.written else tick_text(tick, ticks)
             self.text((at, self.y.start + 17), words, "tick", anchor="middle")
         self.line((self.x.start, self.y.start), (self.x.end, self.y.start), "axis")
         self.text(((self.x.start + self.x.end) / 2, self.height - 7), axis.name, "name", anchor="middle")
 
     def _draw_y(self, axis: Axis) -> None:
-        ticks = self.y.ticks(axis.n_ticks)
-        for tick in ticks:
+        for tick, words in self._ticks(self.y, axis):
             at = self.y(tick)
             if axis.grid:
                 self.line((self.x.start, at), (self.x.end, at), "grid")
-            words = axis.written(tick) if axis.written else tick_text(tick, ticks)
             self.text((self.x.start - 7, at + 4), words, "tick", anchor="end")
         self.text((14, (self.y.start + self.y.end) / 2), axis.name, "name", anchor="middle", turned=True)

@@ -422,6 +422,8 @@ def test_scores_of_folds_that_taught_one_another_have_wider_intervals(holdout: b
     assert court.standing(name).half_width == pytest.approx(own.half_width, rel=0.15)
     told = measures(found[name], dataset=dataset, splits=splits)["metrics"]
     assert told["roc_auc"].half_width == pytest.approx(own.half_width, rel=0.15)
+    over_constant = court.paired(found[name], found["constant"], is_constant=True)
+    assert over_constant.high - over_constant.low == pytest.approx(2 * own.half_width, rel=0.1)
     margin = court.paired(found[name], found["constant"])
     assert margin.high - margin.low == pytest.approx(court.comparison.widening * 2 * own.half_width / factor, rel=0.1)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -57,6 +58,17 @@ def test_scales_survive_a_single_value_and_infinities() -> None:
     assert around([3.0]) != (3.0, 3.0)
     assert around([math.nan, math.inf]) == (0.0, 1.0)
     assert Scale(0, 1, 0, 100)(7) == 100
+
+
+def test_long_ticks_leave_room_for_the_name_of_the_axis() -> None:
+    short, long = (
+        Plot(Axis(low=0, high=1, name="x"), Axis(low=low, high=high, name="y"), label="")
+        for low, high in ((0, 4), (0.8421, 0.8439))
+    )
+    assert short.x.start == Plot.LEFT
+    widest = max(len(tick) for tick in re.findall(r'class="tick" text-anchor="end">([^<]+)<', long.svg()))
+    assert widest >= 5
+    assert long.x.start - 7 - 6.3 * widest >= 20
 
 
 def test_tick_labels_shorten_thousands() -> None:
