@@ -122,24 +122,36 @@ def proven(
             looks_at=ensembling.rows_looked_at(ensembling.method_named(problem.settings.ensemble), max_rows=MAX_SELECTION_ROWS),
         )
     with stopwatch.stage("calibrating"):
-        pick, calibration = trust.calibrated(problem, packed(judged, leader, usable=usable), score=scorer(problem))
+        chosen = packed(judged, leader, usable=usable)
+        pick, calibration = trust.calibrated(problem, chosen, score=scorer(problem))
         uncertainty = trust.uncertainty_of(problem, pick)
         made = trust.promises(problem, pick, uncertainty=uncertainty, calibration=calibration)
     with stopwatch.stage("proving"):
-        packed_score = _score_of_packed(problem, folder, pick, judged.pick.score, seconds=SHARE_FOR_MEAN * deadline.remaining)
+        packed_score = (
+            {}
+            if problem.whole is not None
+            else strangers.score_of_packed(
+                problem,
+                pick,
+                score=judged.pick.score,
+                corrected=_gained(problem, chosen, pick),
+                model=folder.units.model,
+                seconds=SHARE_FOR_MEAN * deadline.remaining,
+            )
+        )
         yes_from = None if uncertainty.decision is None else uncertainty.decision.threshold
         found = verdict.measures(pick.out_of_fold, dataset=problem.dataset, splits=problem.splits, yes_from=yes_from)
     judged = replace(judged, **found, promises=trust.joined(packed_score, made))
     return Proven(pick=pick, verdict=judged, uncertainty=uncertainty)
 
 
-def _score_of_packed(
-    problem: Problem, folder: execution.RunFolder, pick: Ensemble, score: verdict.Score, *, seconds: float
-) -> dict[str, Any]:
-    """What is to be expected of the mean of the folds' models, where that is what is packed."""
-    if problem.whole is not None:
-        return {}
-    return strangers.score_of_packed(problem, pick, score=score, model=folder.units.model, seconds=seconds)
+def _gained(problem: Problem, chosen: Ensemble, pick: Ensemble) -> float:
+    """What correcting its probabilities gains the score of what was chosen, larger being better."""
+    if pick is chosen:
+        return 0.0
+    score, covered = scorer(problem), problem.splits.covered
+    rows = covered[np.isfinite(chosen.out_of_fold[covered]).all(axis=1)]
+    return score(pick.out_of_fold[rows], rows) - score(chosen.out_of_fold[rows], rows)
 
 
 def _with_doubts(problem: Problem, judged: verdict.Verdict, pick: Ensemble) -> tuple[Finding, ...]:
