@@ -56,12 +56,12 @@ def uncertainty_of(problem: Problem, pick: Ensemble) -> Uncertainty:
 
 def uncertainty_of_rows(problem: Problem, *, target: Array, said: Array, groups: Array | None) -> Uncertainty:
     """The same from any rows that what is packed had not seen."""
-    is_classes = problem.task.is_classification
-    return Uncertainty(
-        coverage=evaluation.coverage_of(target, said, groups=groups),
-        silence=evaluation.silence_of(target, said, groups=groups) if is_classes else None,
-        decision=_decision(problem.settings, target, said, groups=groups) if is_classes else None,
-    )
+    coverage = evaluation.coverage_of(target, said, groups=groups)
+    if not problem.task.is_classification:
+        return Uncertainty(coverage=coverage)
+    decision = _decision(problem.settings, target, said, groups=groups)
+    silence = evaluation.silence_of(target, said, groups=groups, decision=decision)
+    return Uncertainty(coverage=coverage, silence=silence, decision=decision)
 
 
 def promises(problem: Problem, pick: Ensemble, *, uncertainty: Uncertainty, calibration: Any) -> dict[str, Any]:
