@@ -123,8 +123,8 @@ class Decision:
     reason: str = ""
 
     def is_yes(self, positive: Numbers) -> NDArray[np.bool_]:
-        """Whether the answer is yes: above the threshold."""
-        return np.asarray(positive > self.threshold)
+        """Whether the answer is yes: above the threshold, and of every row where that is 0."""
+        return np.asarray((positive > self.threshold) | (self.threshold == 0))
 
     def to_json(self) -> dict[str, Any]:
         """A plain structure for `json.dumps`."""

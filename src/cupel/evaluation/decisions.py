@@ -115,11 +115,12 @@ class _Ranked:
         end, n_hits = int(self.ends[place]), int(self.is_hit[: self.ends[place]].sum())
         below = float(self.positive[end]) if end < len(self.positive) else 0.0
         threshold = (float(self.positive[end - 1]) + below) / 2
+        said = f"yes above {threshold:.3g}" if threshold > 0 else "yes to all"
         shares = {"precision": n_hits / end, "recall": n_hits / max(int(self.is_hit.sum()), 1)}
         opening = "" if low is not None else f"no threshold surely reaches a {name} of {at_least:g}; the nearest is taken: "
         sure = "" if low is None else f", surely (95%) {low:.3g} at least"
         return Decision(
             threshold,
-            f"{opening}yes above {threshold:.3g}. Out of fold the {name} is {shares[name]:.3g}{sure}; "
+            f"{opening}{said}. Out of fold the {name} is {shares[name]:.3g}{sure}; "
             f"precision {shares['precision']:.3g}, recall {shares['recall']:.3g}, yes to {end / len(self.positive):.1%}.",
         )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cupel.core.errors import ArtifactError, UsageError
-from cupel.core.uncertainty import Coverage, Decision, Silence, Uncertainty
+from cupel.core.uncertainty import Coverage, Decision, Silence, Uncertainty, chosen
 from cupel.evaluation import (
     coverage_of,
     decision_for_costs,
@@ -171,6 +171,16 @@ def test_precision_and_recall_are_reached_on_new_rows() -> None:
 def test_a_precision_out_of_reach_is_said_to_be() -> None:
     target = GENERATOR.integers(0, 2, 200)
     assert "no threshold surely reaches" in decision_for_precision(target, GENERATOR.random(200), at_least=0.99).reason
+
+
+@pytest.mark.parametrize("n_zeros", [0, 100])
+def test_a_recall_is_kept_where_the_model_says_nought(n_zeros: int) -> None:
+    target = np.ones(200, np.int64)
+    positive = np.r_[np.zeros(n_zeros), np.linspace(0.1, 0.9, 200 - n_zeros)]
+    decision = decision_for_recall(target, positive, at_least=0.95)
+    assert decision.is_yes(positive).mean() >= 0.95
+    assert chosen(np.column_stack([1 - positive, positive]), decision).mean() >= 0.95
+    assert ("yes to all" in decision.reason) == (n_zeros > 0)
 
 
 def test_all_of_it_survives_json() -> None:
