@@ -179,7 +179,8 @@ class Silence:
         if len({len(column) for column in columns}) != 1 or (np.diff(columns[0]) < 0).any():
             raise ArtifactError("the shares of right answers are no table")
         threshold = None if plain.get("threshold") is None else _threshold(plain["threshold"])
-        return cls(*(tuple(column.tolist()) for column in columns), threshold=threshold)
+        confidences, accuracies, answered = (tuple(column.tolist()) for column in columns)
+        return cls(confidences, accuracies, answered, threshold)
 
 
 @dataclass(frozen=True, eq=False)

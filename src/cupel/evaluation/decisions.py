@@ -45,7 +45,7 @@ def decision_for_costs(
     return Decision(
         threshold,
         f"a wrong yes costs {false_positive:g} and a wrong no {false_negative:g}: yes above {threshold:.3g}. "
-        f"Out of fold that costs {cost(threshold):.3g} a row, {cost(USUAL):.3g} with yes above {USUAL:g}.",
+        f"On unseen rows that costs {cost(threshold):.3g} a row, {cost(USUAL):.3g} with yes above {USUAL:g}.",
     )
 
 
@@ -121,6 +121,6 @@ class _Ranked:
         sure = "" if low is None else f", surely (95%) {low:.3g} at least"
         return Decision(
             threshold,
-            f"{opening}{said}. Out of fold the {name} is {shares[name]:.3g}{sure}; "
+            f"{opening}{said}. On the unseen rows that taught it the {name} is {shares[name]:.3g}{sure}; "
             f"precision {shares['precision']:.3g}, recall {shares['recall']:.3g}, yes to {end / len(self.positive):.1%}.",
         )
