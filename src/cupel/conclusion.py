@@ -60,11 +60,12 @@ class Beside:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Proven:
-    """What is to be packed, what was found about it, and what it may promise."""
+    """What is to be packed, what was found about it, and what it may promise; `promises` says that, the verdict not yet."""
 
     pick: Ensemble
     verdict: verdict.Verdict
     uncertainty: Uncertainty
+    promises: Mapping[str, Any]
 
 
 def conclude(
@@ -141,8 +142,9 @@ def proven(
         )
         yes_from = None if uncertainty.decision is None else uncertainty.decision.threshold
         found = verdict.measures(pick.out_of_fold, dataset=problem.dataset, splits=problem.splits, yes_from=yes_from)
-    judged = replace(judged, **found, promises=trust.joined(packed_score, made))
-    return Proven(pick=pick, verdict=judged, uncertainty=uncertainty)
+    shown = {} if yes_from is None else {"shown_threshold": yes_from}
+    judged = replace(judged, **found, promises=trust.joined(packed_score, shown))
+    return Proven(pick=pick, verdict=judged, uncertainty=uncertainty, promises=made)
 
 
 def _gained(problem: Problem, chosen: Ensemble, pick: Ensemble) -> float:
@@ -318,10 +320,11 @@ def _exhibits(
 def _with_final(
     problem: Problem, folder: execution.RunFolder, proven: Proven, *, is_capped: bool
 ) -> tuple[Proven, all_rows.Final]:
-    """The same with what all rows had to say, and what is packed in the end; how sure it is, the rows say that judged it."""
+    """What is packed in the end, and the same with what that promises, as the rows taught it that judged it, or the search's."""
     seconds = all_rows.seconds_to_judge(problem) if is_capped else math.inf
     final = all_rows.settled(problem, folder.path, model=packed_model(problem, folder, pick=proven.pick), seconds=seconds)
-    judged = replace(proven.verdict, promises=trust.joined(proven.verdict.promises, final.promises))
+    made = proven.promises if final.uncertainty is None else {}
+    judged = replace(proven.verdict, promises=trust.joined(made, proven.verdict.promises, final.promises))
     return replace(proven, verdict=judged, uncertainty=final.uncertainty or proven.uncertainty), final
 
 

@@ -189,8 +189,7 @@ def _metrics(verdict: Verdict) -> str:
         label = tag("the one asked for", "pick") if name == verdict.metric else ""
         value = cell(words.written(score.estimate, resolution=half), "n")
         lines.append(f'<tr><td class="name">{escape(name)}{label}</td>{value}{cell(f"{low} to {high}", "n")}</tr>')
-    tells = "The pick by every other measure that fits, on its out-of-fold predictions, not corrected for choosing."
-    if "decision" in verdict.promises:
-        tells += f" Answers are yes above a probability of {words.written(verdict.promises['decision']['threshold'])}."
+    tells = "The pick by every other measure that fits, on its out-of-fold predictions, not corrected for choosing. "
+    tells += words.answer_words(verdict)
     heads = [("Metric", ""), ("Score", "n"), ("95% interval", "n")]
     return f"<h3>All metrics</h3>{paragraph(tells, 'tells')}<div class='narrow'>{table(heads, lines)}</div>"

@@ -11,6 +11,7 @@ from cupel import evaluation
 from cupel.core.dataset import Dataset
 from cupel.core.form import Form
 from cupel.core.split import Splits
+from cupel.core.uncertainty import Decision, chosen
 from cupel.verdict.verdict import Score
 
 Array = NDArray[Any]
@@ -66,4 +67,4 @@ def measures(said: Array, *, dataset: Dataset, splits: Splits, yes_from: float |
 
 def answers_of(said: Array, yes_from: float | None) -> Array:
     """Probabilities of 0 and 1 for what is answered, where the answer is yes above a threshold; else as they are."""
-    return said if yes_from is None else np.eye(2)[(said[:, 1] > yes_from).astype(np.int64)]
+    return said if yes_from is None else np.eye(2)[chosen(said, Decision(yes_from))]

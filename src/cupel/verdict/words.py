@@ -374,6 +374,24 @@ def promise_lines(verdict: Verdict) -> list[str]:
     return [str(words) for words in verdict.promises.get("words", ())]
 
 
+def yes_words(threshold: float) -> str:
+    """From where on the answer is yes."""
+    return f"above a probability of {written(threshold)}" if threshold > 0 else "at any probability"
+
+
+def answer_words(verdict: Verdict) -> str:
+    """By which threshold the answers that are shown were given, and what is to be kept in mind then; nothing without one."""
+    shown, decision = verdict.promises.get("shown_threshold"), verdict.promises.get("decision")
+    if shown is None or decision is None:
+        return ""
+    sentences = [f"Answers are yes {yes_words(shown)}."]
+    if decision["is_learned"]:
+        sentences.append("That was learned from the same rows, so scores of answers look a little better here than they are.")
+    if shown != decision["threshold"]:
+        sentences.append(f"What is packed was fitted on all rows and says yes {yes_words(decision['threshold'])}.")
+    return " ".join(sentences)
+
+
 def failure_words(verdict: Verdict) -> str:
     """Which candidates failed, the first with its reason, and how many were skipped."""
     parts = []
