@@ -362,6 +362,48 @@ def test_signals_elsewhere_than_in_the_main_thread_and_handlers_of_others_are_le
     assert found[1] == signal.SIGTERM
 
 
+PROVING = """
+import sys
+from pathlib import Path
+from cupel import packing
+from cupel.execution import Interruption
+sys.modules["cupel.packing.pack"]._CHECK = sys.argv[1]
+with Interruption(print) as interruption:
+    print(packing.prove(Path("model.cupel")), interruption.is_asked)
+"""
+
+
+def proving(check: str) -> subprocess.Popen[str]:
+    """A process, leader of its group, that waits for a check, which is this code."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(
+        [sys.executable, "-c", PROVING, check],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_of_the_terminal_leaves_the_proof_of_the_packed_model_alone(number):
+    as_a_terminal = f"import time; os.killpg(os.getpgid(os.getppid()), {int(number)}); time.sleep(0.3); print('{{}}')"
+    said, _ = proving(as_a_terminal).communicate(timeout=60)
+    assert said.splitlines()[-1] == "{} True", said
+
+
+@pytest.mark.slow
+def test_the_proof_of_the_packed_model_ends_with_the_run(tmp_path):
+    mark = tmp_path / "pid"
+    with proving(f"import time; open({str(mark)!r}, 'w').write(str(os.getpid())); time.sleep(600)") as owner:
+        until = time.monotonic() + 60
+        while not (mark.exists() and mark.read_text()) and time.monotonic() < until:
+            time.sleep(0.05)
+        owner.kill()
+    pid = int(mark.read_text())
+    while processes.memory_bytes(pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not processes.memory_bytes(pid)
+
+
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "table.csv"

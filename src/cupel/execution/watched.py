@@ -26,8 +26,6 @@ from cupel.execution.worker import Worker, dismissed, hired
 MOST_REPEATS = 5
 """So often in a row a worker may be ended by a stranger before its candidate is given up."""
 SECONDS_BETWEEN_LOOKS = 0.25
-STRANGERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
-"""Signals by which others end a process; a candidate's own faults come as another one, or as an exit code."""
 
 
 class LostWorkerError(CupelError):
@@ -207,7 +205,7 @@ class Watched:
             return OutOfMemoryError("the system ended its worker process for want of memory; a smaller model would fit.")
         if tells_of_no_memory(words):
             return OutOfMemoryError(f"its worker process ended itself for want of memory; its last words: {words}")
-        if -code in STRANGERS:
+        if -code in processes.STRANGERS:
             return LostWorkerError(f"ended from outside by {signal.Signals(-code).name}")
         how = f"crashed ({signal.Signals(-code).name})" if code < 0 else f"was ended by code that it ran (exit code {code})"
         said = f"; its last words: {words}" if words else ""
