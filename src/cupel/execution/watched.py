@@ -6,7 +6,8 @@ import math
 import os
 import shutil
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -174,9 +175,11 @@ class Watched:
         """What the worker says in the end; one that says nothing any more is ended."""
         since = worker.n_printed_bytes
         try:
-            worker.channel.send(order)
+            with self._end_explained(worker, since):
+                worker.channel.send(order)
             while True:
-                message = worker.channel.receive(timeout_seconds=SECONDS_BETWEEN_LOOKS)
+                with self._end_explained(worker, since):
+                    message = worker.channel.receive(timeout_seconds=SECONDS_BETWEEN_LOOKS)
                 vigil.look(message)
                 if message is None:
                     continue
@@ -184,11 +187,17 @@ class Watched:
                     progress(message["fraction"])
                 elif message["is"] in ("made", "settled", "failed"):
                     return message
-        except (EOFError, BrokenPipeError) as error:
-            raise self._explained(worker, since) from error
         except BaseException:
             self._give_up()
             raise
+
+    @contextmanager
+    def _end_explained(self, worker: Worker, since: int) -> Iterator[None]:
+        """Around what is said to a worker, and heard of it, and nothing else: what others raise is no end of it."""
+        try:
+            yield
+        except (EOFError, BrokenPipeError) as error:
+            raise self._explained(worker, since) from error
 
     def _give_up(self) -> None:
         if self._worker is not None:
