@@ -21,6 +21,7 @@ HOPELESS_SHARE = 0.1
 """With less than this share of the time it needs not even the first deep candidate is begun."""
 MAX_SKIPPED_IN_A_ROW = 40
 """So many proposals in a row that do not fit into the time left end the search."""
+TIME_IS_UP = "time is up; give the run more time with --time"
 
 
 class RunTrial(Protocol):
@@ -41,7 +42,7 @@ class Search:
     the interval of the best so far; `log` keeps what was decided. Without `racing` every candidate gets all folds. What is
     estimated to need more than `memory_bytes` is skipped. `to_conclude` is how many seconds of the time must be left after
     these trials. `fills_time` says that the time, not a number of candidates, ends the search. `reason_to_end` says why it
-    should end at once, "" where it should not.
+    should end at once, and what to do about it, "" where it should not.
     """
 
     run: RunTrial
@@ -95,10 +96,10 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
     while state.n_skipped < MAX_SKIPPED_IN_A_ROW:
         n_done = len(state.tried)
         deadline = end.minus(setup.to_conclude(state.trials))
-        why = setup.reason_to_end() or ("time is up" if deadline.passed and state.best is not None else "")
+        why = setup.reason_to_end() or (TIME_IS_UP if deadline.passed and state.best is not None else "")
         if why:
             state.tried += [_not_reached(planned, why, seconds=_cost(setup, planned)) for planned in waiting]
-            setup.observer.message(f"{why} after {n_done} candidates")
+            setup.observer.message(f"the search ended after {n_done} candidates: {why}")
             break
         proposal, seconds = turns.next(waiting, state.tried, left=deadline.remaining)
         if proposal is None:
@@ -257,8 +258,7 @@ def _reason_to_skip(setup: Search, proposal: Proposal, *, trials: Sequence[Trial
 
 
 def _not_reached(proposal: Proposal, why: str, *, seconds: float) -> Tried:
-    remedy = "give the run more time with --time." if why == "time is up" else "`cupel resume` goes on."
-    trial = _ended(proposal, Status.SKIPPED, f"{why} before its turn; {remedy}")
+    trial = _ended(proposal, Status.SKIPPED, f"its turn did not come: {why.rstrip('.')}.")
     return Tried(proposal=proposal, trial=replace(trial, estimated_seconds=seconds), score=None)
 
 

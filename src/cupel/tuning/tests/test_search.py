@@ -61,6 +61,31 @@ def test_presets_with_a_place_come_in_its_order_before_those_without():
     assert asked_for == ["constant", "b", "a", "new"]
 
 
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        ("the run folder holds 60 MB, and may hold 60 MB; `cupel resume` with more --disk goes on", "more --disk goes on."),
+        (
+            "the folder cannot be written; free some space on its disk, then `cupel resume`: what was finished is kept.",
+            "is kept.",
+        ),
+    ],
+)
+def test_a_candidate_whose_turn_did_not_come_names_the_remedy_of_what_ended_the_search(why, told):
+    n_asked = []
+
+    def reason_to_end():
+        n_asked.append(1)
+        return why if len(n_asked) > 2 else ""
+
+    trials = [
+        each.trial for each in search(strategy(), setup=replace(setup_of(), reason_to_end=reason_to_end), deadline=Deadline())
+    ]
+    assert [trial.status for trial in trials] == [Status.DONE] * 2 + [Status.SKIPPED] * 3
+    assert {trial.reason for trial in trials[2:]} == {f"its turn did not come: {why.rstrip('.')}."}
+    assert trials[-1].reason.endswith(told)
+
+
 @pytest.mark.parametrize("name", DRAWING_SEARCHES)
 def test_the_number_of_candidates_is_the_effort_and_none_is_tried_twice(name):
     trials = run_all(strategy(30, name=name))
