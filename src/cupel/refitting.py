@@ -182,8 +182,8 @@ def _trained(
     reason = guard.reason_to_end()
     if reason and any(trial.status is Status.SKIPPED for trial in trials):
         raise InterruptedRunError(
-            f"it ended before all of {len(plan.proposals)} candidates were trained, and nothing was compared or packed: {reason}. "
-            f"What was finished is kept in {folder.path}."
+            f"it ended before all of {len(plan.proposals)} candidates were trained, and nothing was compared or packed: "
+            f"{reason}. What was finished is kept in {folder.path}."
         )
     return trials
 

@@ -26,7 +26,10 @@ BYTES_OF_PROCESSES = 550_000_000
 
 
 class Guard:
-    """Looks after the limits of one run; `is_interrupted` says whether somebody wants it to end, `again` how it is gone on with."""
+    """Looks after the limits of one run.
+
+    `is_interrupted` says whether somebody wants it to end, `again` by what it is gone on with.
+    """
 
     def __init__(
         self, folder: Path, limits: Limits, *, is_interrupted: Callable[[], bool] = lambda: False, again: str = "`cupel resume`"
@@ -43,7 +46,8 @@ class Guard:
         used = size_of(self._folder) if self.limits.disk_bytes is not None else 0
         most = self.limits.disk_bytes
         if most is not None and used + LEAST_FREE_BYTES > most:
-            return f"the run folder holds {used / 1e6:,.0f} MB, and may hold {most / 1e6:,.0f} MB; {self._again} with more --disk goes on"
+            held = f"the run folder holds {used / 1e6:,.0f} MB, and may hold {most / 1e6:,.0f} MB"
+            return f"{held}; {self._again} with more --disk goes on"
         free = shutil.disk_usage(self._folder).free
         if free < LEAST_FREE_BYTES:
             return f"{free / 1e6:,.0f} MB are free on the disk of the run folder; free some space, then {self._again} goes on"

@@ -20,8 +20,7 @@ from cupel.tuning.turns import Turns
 HOPELESS_SHARE = 0.1
 """With less than this share of the time it needs not even the first deep candidate is begun."""
 MAX_SKIPPED_IN_A_ROW = 40
-"""So many proposals in a row that do not fit into the time left end the search."""
-TIME_IS_UP = "time is up; give the run more time with --time"
+"""So many proposals in a row that do not fit into the time or memory left end the search."""
 
 
 class RunTrial(Protocol):
@@ -93,11 +92,10 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
     state, waiting, end = _State(), list(strategy.planned), deadline
     whole = end.remaining - setup.to_conclude([])
     turns = Turns(strategy=strategy, cost=partial(_cost, setup), whole=whole, fills_time=setup.fills_time)
-    while state.n_skipped < MAX_SKIPPED_IN_A_ROW:
+    while True:
         n_done = len(state.tried)
         deadline = end.minus(setup.to_conclude(state.trials))
-        why = setup.reason_to_end() or (TIME_IS_UP if deadline.passed and state.best is not None else "")
-        if why:
+        if why := setup.reason_to_end() or _reason_to_end(state, deadline):
             state.tried += [_not_reached(planned, why, seconds=_cost(setup, planned)) for planned in waiting]
             setup.observer.message(f"the search ended after {n_done} candidates: {why}")
             break
@@ -112,6 +110,15 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
         state.add(tried)
         _show_end(setup, tried, state)
     return state.tried
+
+
+def _reason_to_end(state: _State, deadline: Deadline) -> str:
+    """Why a search that nothing outside of it ends is over before all is tried, and what to do about it; "" where it is not."""
+    if deadline.passed and state.best is not None:
+        return "time is up; give the run more time with --time"
+    if state.n_skipped >= MAX_SKIPPED_IN_A_ROW:
+        return f"{state.n_skipped} in a row were skipped, the last since {state.trials[-1].reason.rstrip('.')}"
+    return ""
 
 
 def _show_end(setup: Search, tried: Tried, state: _State) -> None:
