@@ -347,6 +347,30 @@ def test_the_first_signal_asks_and_the_second_stops():
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_a_signal_amidst_a_line_that_is_written_is_told_of_after_it():
+    told = []
+
+    class Pipe:
+        """Nobody reads it for a while, and meanwhile a signal comes."""
+
+        is_at_work = False
+
+        def write(self, text):
+            if self.is_at_work:
+                raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stderr>'>")
+            self.is_at_work = True
+            os.kill(os.getpid(), signal.SIGINT)
+            self.is_at_work = False
+            told.append(text)
+
+    pipe = Pipe()
+    with Interruption(lambda text: pipe.write(text) if pipe.is_at_work else told.append(text)) as interruption:
+        pipe.write("12.3 s  [3/9] MLP-1")
+        assert interruption.is_asked
+        assert interruption.is_asked
+    assert told == ["12.3 s  [3/9] MLP-1", "SIGINT: ending with the best so far; once more stops at once"]
+
+
 def test_signals_elsewhere_than_in_the_main_thread_and_handlers_of_others_are_left_alone():
     found = []
     thread = threading.Thread(target=lambda: found.append(Interruption(print).__enter__()._before))
