@@ -47,7 +47,7 @@ def test_what_is_written_during_training_is_looked_at_every_few_seconds(tmp_path
     (tmp_path / "checkpoint").write_bytes(bytes(20 * MB))
     assert not watched.is_to_end()  # it is not looked at again so soon
     now[0] += 6
-    with pytest.raises(InterruptedRunError, match=r"holds 20 MB, and may hold 60 MB.*while it was trained"):
+    with pytest.raises(InterruptedRunError, match=r"while it was trained.*holds 20 MB, and may hold 60 MB.*more --disk"):
         watched.is_to_end()
 
 
@@ -84,6 +84,20 @@ def test_what_is_handed_over_is_as_large_as_foreseen(tmp_path):
     given = making.handover(problem_of(columns(4000)), units=tmp_path, kept_bytes=0.0)
     given.write(tmp_path / "data")
     assert given.n_bytes == pytest.approx(execution.size_of(tmp_path / "data"), rel=0.1)
+
+
+def test_whoever_meets_a_limit_is_told_the_way_out_of_it(tmp_path, monkeypatch):
+    (tmp_path / "unit").write_bytes(bytes(20 * MB))
+    assert Guard(tmp_path, Limits(disk_bytes=60 * MB)).reason_to_end().endswith("; `cupel resume` with more --disk goes on")
+    assert (
+        Guard(tmp_path, Limits(disk_bytes=60 * MB), again=refitting.AGAIN)
+        .reason_to_end()
+        .endswith("; the same `cupel refit` with more --disk goes on")
+    )
+    monkeypatch.setattr(guard.shutil, "disk_usage", lambda folder: SimpleNamespace(free=MB))
+    assert Guard(tmp_path, Limits()).reason_to_end() == (
+        "1 MB are free on the disk of the run folder; free some space, then `cupel resume` goes on"
+    )
 
 
 # --- memory
@@ -220,7 +234,7 @@ def trained(folder: execution.RunFolder, monkeypatch: pytest.MonkeyPatch, status
     tried = [SimpleNamespace(trial=SimpleNamespace(status=status)) for status in statuses]
     monkeypatch.setattr(refitting, "search", lambda *_, **__: tried)
     plan: Any = SimpleNamespace(problem=None, proposals=statuses, start=None)
-    watched = Guard(folder.path, Limits(), is_interrupted=lambda: asked)
+    watched = Guard(folder.path, Limits(), is_interrupted=lambda: asked, again=refitting.AGAIN)
     how: Any = {"budget": Budget(), "deadline": Deadline(), "observer": Silent(), "stopwatch": Stopwatch()}
     return refitting._trained(plan, folder, watched, **how)
 

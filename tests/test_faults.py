@@ -347,6 +347,30 @@ def test_the_first_signal_asks_and_the_second_stops():
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_a_signal_amidst_a_line_that_is_written_is_told_of_after_it():
+    told = []
+
+    class Pipe:
+        """Nobody reads it for a while, and meanwhile a signal comes."""
+
+        is_at_work = False
+
+        def write(self, text):
+            if self.is_at_work:
+                raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stderr>'>")
+            self.is_at_work = True
+            os.kill(os.getpid(), signal.SIGINT)
+            self.is_at_work = False
+            told.append(text)
+
+    pipe = Pipe()
+    with Interruption(lambda text: pipe.write(text) if pipe.is_at_work else told.append(text)) as interruption:
+        pipe.write("12.3 s  [3/9] MLP-1")
+        assert interruption.is_asked
+        assert interruption.is_asked
+    assert told == ["12.3 s  [3/9] MLP-1", "SIGINT: ending with the best so far; once more stops at once"]
+
+
 def test_signals_elsewhere_than_in_the_main_thread_and_handlers_of_others_are_left_alone():
     found = []
     thread = threading.Thread(target=lambda: found.append(Interruption(print).__enter__()._before))
@@ -360,6 +384,48 @@ def test_signals_elsewhere_than_in_the_main_thread_and_handlers_of_others_are_le
     finally:
         signal.signal(signal.SIGTERM, before)
     assert found[1] == signal.SIGTERM
+
+
+PROVING = """
+import sys
+from pathlib import Path
+from cupel import packing
+from cupel.execution import Interruption
+sys.modules["cupel.packing.pack"]._CHECK = sys.argv[1]
+with Interruption(print) as interruption:
+    print(packing.prove(Path("model.cupel")), interruption.is_asked)
+"""
+
+
+def proving(check: str) -> subprocess.Popen[str]:
+    """A process, leader of its group, that waits for a check, which is this code."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(
+        [sys.executable, "-c", PROVING, check],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_of_the_terminal_leaves_the_proof_of_the_packed_model_alone(number):
+    as_a_terminal = f"import time; os.killpg(os.getpgid(os.getppid()), {int(number)}); time.sleep(0.3); print('{{}}')"
+    said, _ = proving(as_a_terminal).communicate(timeout=60)
+    assert said.splitlines()[-1] == "{} True", said
+
+
+@pytest.mark.slow
+def test_the_proof_of_the_packed_model_ends_with_the_run(tmp_path):
+    mark = tmp_path / "pid"
+    with proving(f"import time; open({str(mark)!r}, 'w').write(str(os.getpid())); time.sleep(600)") as owner:
+        until = time.monotonic() + 60
+        while not (mark.exists() and mark.read_text()) and time.monotonic() < until:
+            time.sleep(0.05)
+        owner.kill()
+    pid = int(mark.read_text())
+    while processes.memory_bytes(pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not processes.memory_bytes(pid)
 
 
 @pytest.fixture(scope="module")

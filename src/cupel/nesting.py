@@ -144,7 +144,7 @@ class Nesting:
         for place, fold in enumerate(waiting):
             n_later = len(waiting) - place - 1
             share = left() / (n_later + 1)
-            reason = end() or ("time was up" if share <= 0 else "")
+            reason = end() or ("time was up; `cupel resume` goes on" if share <= 0 else "")
             if reason:
                 reasons.append(reason)
                 break
@@ -195,7 +195,7 @@ class Nesting:
             groups=self.problem.splits.units,
             asked=(
                 len(self.folds),
-                f"The others are missing: {missing.rstrip('.')}; `cupel resume` goes on." if n_missing else "",
+                f"The others are missing: {missing.rstrip('.')}." if n_missing else "",
             ),
             is_mutual=_teach_one_another([fold for fold, _ in finished]),
         )

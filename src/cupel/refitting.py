@@ -42,6 +42,7 @@ PACK = ("better", "always", "never")
 FEWEST_ROWS = 30
 """With fewer rows that are new to the old model, a comparison on them alone says nothing."""
 N_NAMED = 8
+AGAIN = "the same `cupel refit`"
 STOPPED = "stopping, unless all is trained; what was finished is kept"
 
 
@@ -139,7 +140,7 @@ def refit(
             closing(execution.Chronicle(observer, opened.journal, stopwatch=stopwatch)) as told,
         ):
             opened.settle_question({**asked, "refit": plan.origin})
-            guard = execution.Guard(target_folder, limits, is_interrupted=lambda: interruption.is_asked)
+            guard = execution.Guard(target_folder, limits, is_interrupted=lambda: interruption.is_asked, again=AGAIN)
             trials = _trained(plan, opened, guard, budget=budget, deadline=deadline, observer=told, stopwatch=stopwatch)
             usable = usable_of(trials, opened)
             comparison = _compared(plan, usable)
@@ -181,8 +182,8 @@ def _trained(
     reason = guard.reason_to_end()
     if reason and any(trial.status is Status.SKIPPED for trial in trials):
         raise InterruptedRunError(
-            f"{reason} before all of {len(plan.proposals)} candidates were trained, and nothing was compared or packed. What was "
-            f"finished is kept in {folder.path}: the same `cupel refit` goes on with it."
+            f"it ended before all of {len(plan.proposals)} candidates were trained, and nothing was compared or packed: "
+            f"{reason}. What was finished is kept in {folder.path}."
         )
     return trials
 

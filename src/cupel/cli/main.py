@@ -6,9 +6,12 @@ import argparse
 import errno
 import importlib
 import os
+import select
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import TextIO
 
 from cupel.core import machine
 from cupel.core.errors import CupelError
@@ -37,6 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser(given[0] if given else "").parse_args(given)
     arguments.began = _began() if argv is None else time.monotonic()
     try:
+        return _run(arguments)
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            if _is_unread(stream):  # else what waits in it would fail at the end of this process
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    try:
         return int(arguments.run(arguments))
     except CupelError as error:
         return _fail(str(error), error.exit_code)
@@ -44,15 +56,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(
             "interrupted. What was finished is kept; the same command, or `cupel resume`, goes on from there.", INTERRUPTED
         )
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError as error:
+        return 0 if _is_unread(sys.stdout) else _fail(_describe(error), 2)
     except MemoryError:
         return _fail("out of memory. Use fewer rows, drop wide columns with --drop, or a machine with more memory.", 2)
     except ModuleNotFoundError as error:
         return _fail(f'the library {error.name!r} is not installed; fitting needs: pip install "cupel[fit]".', 2)
     except OSError as error:
         return _fail(_describe(error), 2)
+
+
+def _is_unread(stream: TextIO | None) -> bool:
+    """Whether nobody can read any more what is written there, as of `cupel look data.csv | head`."""
+    if stream is None:
+        return False
+    poll = select.poll()
+    with suppress(OSError, ValueError):  # it is no file, or closed
+        poll.register(stream.fileno(), 0)
+        return bool(poll.poll(0))
+    return False
 
 
 def _began() -> float:
@@ -87,7 +109,8 @@ def _describe(error: OSError) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"cupel: {message}", file=sys.stderr)
+    with suppress(OSError, ValueError):
+        print(f"cupel: {message}", file=sys.stderr)
     return code
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import sys
 import time
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 from cupel.core.held_memory import HeldMemory
 from cupel.core.observer import Observer, Silent
@@ -35,7 +36,7 @@ def observer_for(kind: str, *, memory_bytes: int | None = None) -> Observer:
 
     `memory_bytes` is how much may be held, where there is a cap.
     """
-    if kind == "none":
+    if kind == "none" or sys.stderr is None:
         return Silent()
     if kind == "json":
         from cupel.cli.progress_json import JsonLines
@@ -46,17 +47,40 @@ def observer_for(kind: str, *, memory_bytes: int | None = None) -> Observer:
     return PlainLines(memory_bytes=memory_bytes)
 
 
+class Unread:
+    """A stream that may lose its reader: what is written to a terminal that is gone, or to a closed pipe, is lost."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.encoding = getattr(stream, "encoding", "utf-8")
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return self._stream.isatty()
+
+    def write(self, text: str) -> int:
+        """Write what can be."""
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+
 class Live:
     """A moving picture in a terminal: a line per finished candidate, bars for the running one and for all, in each search.
 
-    Beside the bar of all stands what the run and its worker hold of the memory.
+    Beside the bar of all stands what the run and its worker hold of the memory. What nobody can read ends no run.
     """
 
     def __init__(self, *, memory_bytes: int | None = None) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(file=cast(TextIO, Unread(sys.stderr)), highlight=False)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from cupel.core import processes
@@ -19,7 +20,7 @@ SECONDS_BETWEEN_LINES = 1.0
 class JsonLines:
     """An observer whose every line has `event` and `seconds` since the beginning; with those of candidates comes `memory_bytes`.
 
-    Events are stage, message, started, progress (once a second at most), finished and closed.
+    Events are stage, message, started, progress (once a second at most), finished and closed. What nobody can read ends no run.
     """
 
     def __init__(self) -> None:
@@ -67,7 +68,8 @@ class JsonLines:
     def _say(self, event: str, facts: Mapping[str, Any] | None = None) -> None:
         self._said = time.monotonic()
         line = {"event": event, "seconds": round(self._said - self._started, 3), **(facts or {})}
-        print(json.dumps(finite(line)), file=sys.stderr, flush=True)
+        with suppress(OSError, ValueError):
+            print(json.dumps(finite(line)), file=sys.stderr, flush=True)
 
 
 def _memory_bytes() -> int:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 
 PROC = Path("/proc")
 BUSY_STATES = "RD"
 """Running or ready to; waiting for a disk."""
+STRANGERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
+"""Signals by which others end a process; its own faults come as another one, or as an exit code."""
 RECENT_SECONDS = 10.0
 """A process that held much takes a while to be gone after the kernel has ended it."""
 

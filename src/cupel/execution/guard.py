@@ -26,25 +26,31 @@ BYTES_OF_PROCESSES = 550_000_000
 
 
 class Guard:
-    """Looks after the limits of one run; `is_interrupted` says whether somebody wants it to end."""
+    """Looks after the limits of one run.
 
-    def __init__(self, folder: Path, limits: Limits, *, is_interrupted: Callable[[], bool] = lambda: False) -> None:
-        self._folder, self.limits, self.is_interrupted = folder, limits, is_interrupted
+    `is_interrupted` says whether somebody wants it to end, `again` by what it is gone on with.
+    """
+
+    def __init__(
+        self, folder: Path, limits: Limits, *, is_interrupted: Callable[[], bool] = lambda: False, again: str = "`cupel resume`"
+    ) -> None:
+        self._folder, self.limits, self.is_interrupted, self._again = folder, limits, is_interrupted, again
         self._looked = time.monotonic()
 
     def reason_to_end(self) -> str:
-        """Why the search should end now, "" where it should go on."""
+        """Why the search should end now, and what to do about it, "" where it should go on."""
         if self.is_interrupted():
-            return "the run was interrupted"
+            return f"the run was interrupted; {self._again} goes on"
         if not self._folder.exists():
-            return "the run folder was removed or renamed"
+            return f"the run folder was removed or renamed; put it back, then {self._again} goes on"
         used = size_of(self._folder) if self.limits.disk_bytes is not None else 0
         most = self.limits.disk_bytes
         if most is not None and used + LEAST_FREE_BYTES > most:
-            return f"the run folder holds {used / 1e6:,.0f} MB, and may hold {most / 1e6:,.0f} MB"
+            held = f"the run folder holds {used / 1e6:,.0f} MB, and may hold {most / 1e6:,.0f} MB"
+            return f"{held}; {self._again} with more --disk goes on"
         free = shutil.disk_usage(self._folder).free
         if free < LEAST_FREE_BYTES:
-            return f"{free / 1e6:,.0f} MB are free on the disk of the run folder"
+            return f"{free / 1e6:,.0f} MB are free on the disk of the run folder; free some space, then {self._again} goes on"
         return ""
 
     def is_to_end(self) -> bool:
@@ -56,7 +62,7 @@ class Guard:
         if not self.is_interrupted() and time.monotonic() - self._looked >= SECONDS_BETWEEN_LOOKS:
             self._looked = time.monotonic()
             if reason := self.reason_to_end():
-                raise InterruptedRunError(f"{reason}; it was ended while it was trained, and `cupel resume` goes on with it.")
+                raise InterruptedRunError(f"it was ended while it was trained: {reason}.")
         return self.is_interrupted()
 
     def demand_disk(self, handed_over: int) -> None:

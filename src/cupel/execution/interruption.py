@@ -16,13 +16,22 @@ THEIR_OWN = (signal.default_int_handler, signal.SIG_DFL)
 class Interruption:
     """Use as a context. Outside of the main thread, which alone gets signals, nothing is changed.
 
-    `tell` is told, once, what will happen: `then`. Where it is not heeded, signals do what they always did.
+    `tell` is told, once, what will happen: `then`; not by the handler, which may have come amidst a line that is being written,
+    but by the first look afterwards. Where it is not heeded, signals do what they always did.
     """
 
     def __init__(self, tell: Callable[[str], None], *, is_heeded: bool = True, then: str = "ending with the best so far") -> None:
         self._tell, self._is_heeded, self._then = tell, is_heeded, then
         self._before: dict[int, Any] = {}
-        self.is_asked = False
+        self._heard = self._untold = ""
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether somebody wants the run to end."""
+        if self._untold:
+            told, self._untold = self._untold, ""
+            self._tell(f"{told}: {self._then}; once more stops at once")
+        return bool(self._heard)
 
     def __enter__(self) -> Interruption:
         if self._is_heeded and threading.current_thread() is threading.main_thread():
@@ -37,7 +46,6 @@ class Interruption:
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         del frame
-        if self.is_asked:
+        if self._heard:
             raise KeyboardInterrupt
-        self.is_asked = True
-        self._tell(f"{signal.Signals(number).name}: {self._then}; once more stops at once")
+        self._heard = self._untold = signal.Signals(number).name

@@ -6,7 +6,8 @@ import math
 import os
 import shutil
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,6 @@ from cupel.execution.worker import Worker, dismissed, hired
 MOST_REPEATS = 5
 """So often in a row a worker may be ended by a stranger before its candidate is given up."""
 SECONDS_BETWEEN_LOOKS = 0.25
-STRANGERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
-"""Signals by which others end a process; a candidate's own faults come as another one, or as an exit code."""
 
 
 class LostWorkerError(CupelError):
@@ -176,9 +175,11 @@ class Watched:
         """What the worker says in the end; one that says nothing any more is ended."""
         since = worker.n_printed_bytes
         try:
-            worker.channel.send(order)
+            with self._end_explained(worker, since):
+                worker.channel.send(order)
             while True:
-                message = worker.channel.receive(timeout_seconds=SECONDS_BETWEEN_LOOKS)
+                with self._end_explained(worker, since):
+                    message = worker.channel.receive(timeout_seconds=SECONDS_BETWEEN_LOOKS)
                 vigil.look(message)
                 if message is None:
                     continue
@@ -186,11 +187,17 @@ class Watched:
                     progress(message["fraction"])
                 elif message["is"] in ("made", "settled", "failed"):
                     return message
-        except (EOFError, BrokenPipeError) as error:
-            raise self._explained(worker, since) from error
         except BaseException:
             self._give_up()
             raise
+
+    @contextmanager
+    def _end_explained(self, worker: Worker, since: int) -> Iterator[None]:
+        """Around what is said to a worker, and heard of it, and nothing else: what others raise is no end of it."""
+        try:
+            yield
+        except (EOFError, BrokenPipeError) as error:
+            raise self._explained(worker, since) from error
 
     def _give_up(self) -> None:
         if self._worker is not None:
@@ -207,7 +214,7 @@ class Watched:
             return OutOfMemoryError("the system ended its worker process for want of memory; a smaller model would fit.")
         if tells_of_no_memory(words):
             return OutOfMemoryError(f"its worker process ended itself for want of memory; its last words: {words}")
-        if -code in STRANGERS:
+        if -code in processes.STRANGERS:
             return LostWorkerError(f"ended from outside by {signal.Signals(-code).name}")
         how = f"crashed ({signal.Signals(-code).name})" if code < 0 else f"was ended by code that it ran (exit code {code})"
         said = f"; its last words: {words}" if words else ""

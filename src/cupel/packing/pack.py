@@ -9,6 +9,7 @@ import io
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,8 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel.core.errors import ParityError
+from cupel.core.errors import InterruptedRunError, ParityError
 from cupel.core.modality import GraphInput
+from cupel.core.processes import STRANGERS
 from cupel.core.schema import Schema
 from cupel.core.storage import finite, move, write_bytes
 from cupel.core.task import Task
@@ -39,6 +41,15 @@ USUAL, FASTEST, MIN_FAST_BYTES = 6, 1, 16 << 20
 MAX_RATIO = 100  # half of what loading takes for a bomb
 MIN_STORED_BYTES = 8 << 20
 MANY_NUMBERS, DIGITS = 50_000, 6
+MOST_CHECKS = 5
+"""So often in a row the check of a packed model may be ended by a stranger before the run is."""
+_WITH_PARENT = """
+import os, threading
+def end_with_parent():
+    os.read(0, 1)
+    os._exit(1)
+threading.Thread(target=end_with_parent, daemon=True).start()
+"""
 _CHECK = """
 import json, sys
 from cupel.core.errors import CupelError
@@ -77,6 +88,7 @@ def pack(path: Path, package: Package) -> int:
     Raises:
         ParityError: reloaded in a clean process it predicts something else than the trained model, or rows influence one
             another; nothing is left behind.
+        InterruptedRunError: somebody ends that process again and again.
     """
     contents = _contents(package)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
@@ -93,23 +105,50 @@ def prove(path: Path) -> dict[str, float]:
 
     Raises:
         ParityError: a check fails; its message says which.
+        InterruptedRunError: that process is ended by others again and again.
     """
+    ended = 0
+    for _ in range(MOST_CHECKS):
+        try:
+            answer = _checked(path)
+        except subprocess.TimeoutExpired as error:
+            raise ParityError(
+                f"the packed model took more than {MAX_SECONDS} s to check in a clean process; it was not saved. "
+                f"Leave out the largest family, or pack a smaller ensemble."
+            ) from error
+        if answer.returncode == 0:
+            differences: dict[str, float] = json.loads(answer.stdout.strip().splitlines()[-1])
+            return differences
+        ended = -answer.returncode
+        if ended not in STRANGERS:
+            reason = answer.stderr.strip().splitlines()[-1] if answer.stderr.strip() else f"exit code {answer.returncode}"
+            raise ParityError(f"the packed model failed its check in a clean process ({reason}); it was not saved.")
+    raise InterruptedRunError(
+        f"the process that checks the packed model was ended from outside {MOST_CHECKS} times in a row "
+        f"({signal.Signals(ended).name}); see who ends processes on this machine, or whether it has too little memory. What was "
+        f"trained is kept: the same command, or `cupel resume`, packs it."
+    )
+
+
+def _checked(path: Path) -> subprocess.CompletedProcess[str]:
+    """What a process of its own session said: a signal meant for the run does not reach it. It ends when this process does."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    command = [sys.executable, "-I", "-W", "ignore", "-c", _CHECK, str(path)]
+    command = [sys.executable, "-I", "-W", "ignore", "-c", f"{_WITH_PARENT}{_CHECK}", str(path)]
+    theirs, held_open = os.pipe()
     try:
-        answer = subprocess.run(
-            command, capture_output=True, text=True, env=environment, check=False, timeout=MAX_SECONDS, stdin=subprocess.DEVNULL
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
+            timeout=MAX_SECONDS,
+            stdin=theirs,
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired as error:
-        raise ParityError(
-            f"the packed model took more than {MAX_SECONDS} s to check in a clean process; it was not saved. "
-            f"Leave out the largest family, or pack a smaller ensemble."
-        ) from error
-    if answer.returncode != 0:
-        reason = answer.stderr.strip().splitlines()[-1] if answer.stderr.strip() else f"exit code {answer.returncode}"
-        raise ParityError(f"the packed model failed its check in a clean process ({reason}); it was not saved.")
-    differences: dict[str, float] = json.loads(answer.stdout.strip().splitlines()[-1])
-    return differences
+    finally:
+        os.close(theirs)
+        os.close(held_open)
 
 
 def _certificate(measured: Mapping[str, float]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from cupel.tuning.turns import Turns
 HOPELESS_SHARE = 0.1
 """With less than this share of the time it needs not even the first deep candidate is begun."""
 MAX_SKIPPED_IN_A_ROW = 40
-"""So many proposals in a row that do not fit into the time left end the search."""
+"""So many proposals in a row that do not fit into the time or memory left end the search."""
 
 
 class RunTrial(Protocol):
@@ -41,7 +41,7 @@ class Search:
     the interval of the best so far; `log` keeps what was decided. Without `racing` every candidate gets all folds. What is
     estimated to need more than `memory_bytes` is skipped. `to_conclude` is how many seconds of the time must be left after
     these trials. `fills_time` says that the time, not a number of candidates, ends the search. `reason_to_end` says why it
-    should end at once, "" where it should not.
+    should end at once, and what to do about it, "" where it should not.
     """
 
     run: RunTrial
@@ -92,13 +92,12 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
     state, waiting, end = _State(), list(strategy.planned), deadline
     whole = end.remaining - setup.to_conclude([])
     turns = Turns(strategy=strategy, cost=partial(_cost, setup), whole=whole, fills_time=setup.fills_time)
-    while state.n_skipped < MAX_SKIPPED_IN_A_ROW:
+    while True:
         n_done = len(state.tried)
         deadline = end.minus(setup.to_conclude(state.trials))
-        why = setup.reason_to_end() or ("time is up" if deadline.passed and state.best is not None else "")
-        if why:
+        if why := setup.reason_to_end() or _reason_to_end(state, deadline):
             state.tried += [_not_reached(planned, why, seconds=_cost(setup, planned)) for planned in waiting]
-            setup.observer.message(f"{why} after {n_done} candidates")
+            setup.observer.message(f"the search ended after {n_done} candidates: {why}")
             break
         proposal, seconds = turns.next(waiting, state.tried, left=deadline.remaining)
         if proposal is None:
@@ -111,6 +110,15 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
         state.add(tried)
         _show_end(setup, tried, state)
     return state.tried
+
+
+def _reason_to_end(state: _State, deadline: Deadline) -> str:
+    """Why a search that nothing outside of it ends is over before all is tried, and what to do about it; "" where it is not."""
+    if deadline.passed and state.best is not None:
+        return "time is up; give the run more time with --time"
+    if state.n_skipped >= MAX_SKIPPED_IN_A_ROW:
+        return f"{state.n_skipped} in a row were skipped, the last since {state.trials[-1].reason.rstrip('.')}"
+    return ""
 
 
 def _show_end(setup: Search, tried: Tried, state: _State) -> None:
@@ -257,8 +265,7 @@ def _reason_to_skip(setup: Search, proposal: Proposal, *, trials: Sequence[Trial
 
 
 def _not_reached(proposal: Proposal, why: str, *, seconds: float) -> Tried:
-    remedy = "give the run more time with --time." if why == "time is up" else "`cupel resume` goes on."
-    trial = _ended(proposal, Status.SKIPPED, f"{why} before its turn; {remedy}")
+    trial = _ended(proposal, Status.SKIPPED, f"its turn did not come: {why.rstrip('.')}.")
     return Tried(proposal=proposal, trial=replace(trial, estimated_seconds=seconds), score=None)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import math
+import sys
 
+import pytest
 from rich.console import Console
 
 from cupel.cli.progress import observer_for
@@ -13,15 +16,16 @@ from cupel.core import processes
 from cupel.core.candidate import Candidate
 from cupel.core.trial import Status, Trial
 
+CANDIDATE = Candidate(name="MLP-1", modality="tabular", family="MLP", config=None, preparation=None)
+TRIAL = Trial(candidate=CANDIDATE, is_deep=True, is_baseline=False, status=Status.FAILED, reason="too large")
+
 
 def test_every_line_is_an_object_and_says_what_runs_how_far_it_is_and_what_is_best(capsys):
     observer = observer_for("json")
-    candidate = Candidate(name="MLP-1", modality="tabular", family="MLP", config=None, preparation=None)
-    trial = Trial(candidate=candidate, is_deep=True, is_baseline=False, status=Status.FAILED, reason="too large")
     observer.stage("training candidates")
     observer.trial_started("MLP-1", number=2, total=9, seconds_left=math.inf)
     observer.trial_progress(0.5)  # within a second of the line before: not told
-    observer.trial_finished(trial, score="", best="linear-1", best_score="ROC-AUC 0.9")
+    observer.trial_finished(TRIAL, score="", best="linear-1", best_score="ROC-AUC 0.9")
     observer.close()
     told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [line["event"] for line in told] == ["stage", "started", "finished", "closed"]
@@ -45,3 +49,38 @@ def test_the_bars_show_what_is_held_of_the_memory_beside_all_candidates(monkeypa
         assert "GB" not in current
         assert "left, memory 1.2 of 2.0 GB" in whole
     observer.close()
+
+
+class Gone(io.StringIO):
+    """A stream whose reader is gone."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error, self.n_writes = error, 0
+
+    def write(self, text):
+        self.n_writes += 1
+        raise self.error
+
+
+@pytest.mark.parametrize("kind", ["json", "rich", "plain"])
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(errno.EIO, "Input/output error"), ValueError("closed")], ids=repr)
+def test_what_nobody_can_read_ends_no_run(kind, error, monkeypatch):
+    gone = Gone(error)
+    monkeypatch.setattr(sys, "stderr", gone)
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    observer = observer_for(kind)
+    observer.stage("training candidates")
+    observer.trial_started("MLP-1", number=1, total=2, seconds_left=30.0)
+    observer.trial_progress(0.5)
+    observer.trial_finished(TRIAL, score="", best="linear-1", best_score="ROC-AUC 0.9")
+    observer.message("on it goes")
+    observer.close()
+    assert gone.n_writes > 2
+
+
+def test_a_program_without_standard_error_tells_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", None)
+    for kind in ("auto", "rich", "json", "plain"):
+        observer_for(kind).stage("training candidates")
+    assert capsys.readouterr().out == ""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -51,3 +52,51 @@ def test_one_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_pa
     stranger = Stranger(working=MOST_REPEATS)
     with pytest.raises(TrainingError, match="ended from outside 5 times"):
         stranger.watched(monkeypatch).finish(ASSIGNMENT, tmp_path, deadline=Deadline(), progress=lambda _: None)
+
+
+class Reporting:
+    """A worker that says how far it is, and may then be gone."""
+
+    n_printed_bytes, was_ended_for_memory = 0, False
+
+    def __init__(self) -> None:
+        self.channel = SimpleNamespace(send=lambda order: None, receive=self.receive)
+        self.messages = [{"is": "progress", "fraction": 0.5}]
+        self.n_ends = 0
+
+    def receive(self, *, timeout_seconds: float) -> dict[str, Any]:
+        if not self.messages:
+            raise EOFError
+        return self.messages.pop()
+
+    def last_words(self, *, since: int) -> str:
+        return ""
+
+    def ended(self) -> int:
+        return -9
+
+    def end(self) -> None:
+        self.n_ends += 1
+
+
+def answered(worker: Any, progress: Callable[[float], None]) -> dict[str, Any]:
+    watched, vigil = object.__new__(Watched), cast(Any, SimpleNamespace(look=lambda message: None))
+    watched._worker = worker
+    return watched._answer(worker, {}, vigil=vigil, progress=progress)
+
+
+def test_a_pipe_that_whoever_is_told_of_progress_finds_closed_is_not_the_workers():
+    def tell(fraction: float) -> None:
+        raise BrokenPipeError("head has read enough")
+
+    worker = Reporting()
+    with pytest.raises(BrokenPipeError, match="head has read enough"):
+        answered(worker, tell)
+    assert worker.n_ends == 1, "it is still at work, and would answer another order with this"
+
+
+def test_a_worker_that_is_gone_is_lost():
+    worker = Reporting()
+    with pytest.raises(LostWorkerError, match="SIGKILL"):
+        answered(worker, lambda fraction: None)
+    assert worker.n_ends == 1

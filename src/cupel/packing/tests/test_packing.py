@@ -10,10 +10,11 @@ from onnx import helper
 import packed_examples as examples
 from cupel import packing
 from cupel.core.combination import WeightedMean
-from cupel.core.errors import ParityError
+from cupel.core.errors import InterruptedRunError, ParityError
 from cupel.core.modality import GraphInput
 from cupel.serving import load
 
+PACK = sys.modules["cupel.packing.pack"]
 KINDS = ("binary", "multiclass", "regression")
 
 
@@ -169,10 +170,35 @@ def test_a_model_whose_rows_influence_one_another_is_refused(tmp_path):
 
 
 def test_a_check_that_does_not_end_is_a_refusal(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules["cupel.packing.pack"], "MAX_SECONDS", 0.01)
+    monkeypatch.setattr(PACK, "MAX_SECONDS", 0.01)
     with pytest.raises(ParityError, match="took more than"):
         examples.packed(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_check_that_a_stranger_ended_is_done_again(tmp_path, monkeypatch):
+    mark = str(tmp_path / "mark")
+    kill_once = f"""
+if not os.path.exists({mark!r}):
+    open({mark!r}, "w").close()
+    os.kill(os.getpid(), 9)
+"""
+    monkeypatch.setattr(PACK, "_CHECK", kill_once + PACK._CHECK)
+    assert examples.packed(tmp_path).exists()
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
+def test_a_check_that_is_always_ended_from_outside_blames_no_model(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(PACK, "_CHECK", f"import signal; os.kill(os.getpid(), signal.{name})")
+    with pytest.raises(InterruptedRunError, match=rf"ended from outside 5 times in a row \({name}\).*`cupel resume`, packs it"):
+        examples.packed(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_check_that_crashes_is_a_refusal(tmp_path, monkeypatch):
+    monkeypatch.setattr(PACK, "_CHECK", "import signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    with pytest.raises(ParityError, match="exit code -11"):
+        examples.packed(tmp_path)
 
 
 def test_weights_that_shrink_to_nothing_are_stored_and_still_load(tmp_path):

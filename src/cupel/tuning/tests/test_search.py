@@ -61,6 +61,42 @@ def test_presets_with_a_place_come_in_its_order_before_those_without():
     assert asked_for == ["constant", "b", "a", "new"]
 
 
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        ("the run folder holds 60 MB, and may hold 60 MB; `cupel resume` with more --disk goes on", "more --disk goes on."),
+        (
+            "the folder cannot be written; free some space on its disk, then `cupel resume`: what was finished is kept.",
+            "is kept.",
+        ),
+    ],
+)
+def test_a_candidate_whose_turn_did_not_come_names_the_remedy_of_what_ended_the_search(why, told):
+    n_asked = []
+
+    def reason_to_end():
+        n_asked.append(1)
+        return why if len(n_asked) > 2 else ""
+
+    trials = [
+        each.trial for each in search(strategy(), setup=replace(setup_of(), reason_to_end=reason_to_end), deadline=Deadline())
+    ]
+    assert [trial.status for trial in trials] == [Status.DONE] * 2 + [Status.SKIPPED] * 3
+    assert {trial.reason for trial in trials[2:]} == {f"its turn did not come: {why.rstrip('.')}."}
+    assert trials[-1].reason.endswith(told)
+
+
+def test_no_candidate_of_the_plan_is_left_out_where_the_search_ends_for_want_of_memory():
+    planned = [family("constant", baseline=True), *(family(f"deep{i}", memory_bytes=10**12) for i in range(60))]
+    trials = [
+        each.trial
+        for each in search(strategy(61, families=planned), setup=replace(setup_of(), memory_bytes=10**9), deadline=Deadline())
+    ]
+    assert len({trial.candidate.name for trial in trials}) == len(trials) == 61
+    assert all("1000.0 GB of memory" in trial.reason for trial in trials[1:])
+    assert "its turn did not come: 40 in a row were skipped, the last since" in trials[-1].reason
+
+
 @pytest.mark.parametrize("name", DRAWING_SEARCHES)
 def test_the_number_of_candidates_is_the_effort_and_none_is_tried_twice(name):
     trials = run_all(strategy(30, name=name))
