@@ -85,6 +85,13 @@ def add_limits(parser: Any) -> None:
     parser.add_argument("--cores", type=int, metavar="N", help="how many processors may be used (default: all that there are)")
 
 
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Add the option that allows downloads, which no run folder does."""
+    parser.add_argument(
+        "--allow-network", action="store_true", help="download backbones of the run that are not here, whatever it was allowed"
+    )
+
+
 def limits_from(arguments: argparse.Namespace, *, kept: Any = None) -> Limits:
     """The limits that the options describe, or that a run has `kept`; a worker begins to import what it needs.
 
@@ -97,6 +104,7 @@ def limits_from(arguments: argparse.Namespace, *, kept: Any = None) -> Limits:
         cores=arguments.cores,
         workers=arguments.workers,
         began=arguments.began,  # importing PyTorch takes a part of the time
+        allow_network=arguments.allow_network,
     ).completed(kept)
     limits = limits.for_time(seconds_in(arguments.time))
     if limits.cores is not None:
