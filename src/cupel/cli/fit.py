@@ -18,6 +18,7 @@ from cupel.cli.asking import (
     with_backbones,
     with_nested,
 )
+from cupel.cli.describing import printable
 from cupel.core.budget import seconds_in
 from cupel.core.limits import Limits, bytes_in
 from cupel.core.settings import PREFERENCES, Settings
@@ -185,8 +186,8 @@ def show_shuffled(facts: Mapping[str, Any]) -> int:
 
 
 def show(finished: Any) -> None:
-    """Print a run's verdict, its files, and what to do next."""
-    print(finished.verdict)
+    """Print a run's verdict, which a stranger may have written, its files, and what to do next."""
+    print("\n".join(map(printable, finished.verdict.split("\n"))))
     print()
     print(f"report    {finished.report}")
     print(f"model     {finished.artifact}")
