@@ -22,7 +22,8 @@ class Limits:
 
     `memory_bytes` is for this process and its workers together, `disk_bytes` for the run folder, `cores` for all threads.
     `workers` 0 makes units in this process, where a crash of one is the end of the run. `seconds` is a cap on wall time, which
-    counts from the moment `began` (of `time.monotonic`): that of the call, unless it is said.
+    counts from the moment `began` (of `time.monotonic`): that of the call, unless it is said. With `allow_network` a run that
+    goes on, or is trained again, may download its backbones: no run folder says that for its reader.
     """
 
     memory_bytes: int | None = None
@@ -31,6 +32,7 @@ class Limits:
     workers: int = 1
     seconds: float | None = None
     began: float | None = None
+    allow_network: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be kept."""

@@ -26,8 +26,8 @@ N_NAMED = 8
 SECONDS_TO_CONCLUDE = 30.0
 """However little was left of a run's time: with less there is no model."""
 QUESTION_FIELDS = ("target", "settings", "fingerprint", "splits", "version", "refit")
-FREE_SETTINGS = ("nested",)
-"""They prove more, and change no model: a run may be asked for them afterwards."""
+FREE_SETTINGS = ("nested", "allow_network")
+"""They prove more, or say whence the same weights come, and change no model: a run may be asked for them afterwards."""
 WRITTEN = (".lock", ".handover", "journal", "journal/journal.jsonl", "units", "checkpoints", "cache", "nested", "whole")
 PARTS = ("journal", "checkpoints", "cache", "whole")
 FILES = frozenset(
@@ -197,13 +197,17 @@ def seconds_left(folder: Path, asked: Mapping[str, Any]) -> float | None:
     """What the last process that was at a run left of its time; None without a cap.
 
     All of it where that process concluded, or it is not known what it used; always enough to conclude.
+
+    Raises:
+        DataError: the journal cannot be read.
     """
     seconds, began = asked.get("seconds"), asked.get("began")
     if not is_time(seconds) or seconds == 0:
         return None
     if not is_time(began):
         return float(seconds)
-    records = Journal(folder / "journal" / "journal.jsonl").read()
+    path = folder / "journal" / "journal.jsonl"
+    records = Journal(path).read() if path.exists() else ()
     own = [record for record in records if _moment(record) >= began and record["event"] != "retried"]
     if not own or any(record["event"] == "concluded" for record in own):
         return float(seconds)

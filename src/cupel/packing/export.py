@@ -14,6 +14,7 @@ from cupel.core.errors import ParityError
 from cupel.core.family import FittedModel
 from cupel.core.feeds import run_in_calls
 from cupel.core.graph import Graph
+from cupel.core.graph_sessions import open_graph
 from cupel.core.modality import GraphInput
 from cupel.core.preparation import FittedPreparation
 
@@ -86,14 +87,8 @@ def inputs_of(model: bytes, graph_inputs: Sequence[GraphInput]) -> tuple[GraphIn
 
 
 def session(model: bytes, *, threads: int = 1) -> Any:
-    """An ONNX Runtime session on the CPU with the given number of threads."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    """An ONNX Runtime session on the CPU with the given number of threads, opened as it is where the model is served."""
+    return open_graph(model, threads=threads)
 
 
 def parity(
