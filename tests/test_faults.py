@@ -318,6 +318,12 @@ def test_what_a_killed_process_had_begun_to_write_is_removed_and_nothing_else(tm
     for file in (*begun, *others):
         file.write_bytes(b"1")
     (path / "units" / "linked").symlink_to(elsewhere)
+    packing = path / ".model.cupel.a1b2c3_4"
+    packing.mkdir()
+    (packing / "model.cupel").write_bytes(b"1")
+    (packing / "linked").symlink_to(elsewhere)
+    (path / ".report.html.a1b2c3_4").symlink_to(elsewhere)
+    begun += [packing, path / ".report.html.a1b2c3_4"]
     with execution.RunFolder(path):
         assert all(file.exists() for file in (*begun, *others)), "it is no run yet"
     (path / "run.yaml").write_text("")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import math
 import os
+import shutil
 import stat
 import time
 from collections.abc import Mapping, Sequence
@@ -235,7 +236,15 @@ def _sweep(folder: Path) -> None:
             continue
         for path in place.iterdir():
             if is_temporary(path.name) and (place != folder or path.name[1:-9] in FILES):
-                path.unlink(missing_ok=True)
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """A file or link itself, or a folder with all in it, as a model is packed in."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _plain_folders(folder: Path) -> list[Path]:
