@@ -29,8 +29,19 @@ SECONDS_TO_CONCLUDE = 30.0
 QUESTION_FIELDS = ("target", "settings", "fingerprint", "splits", "version", "refit")
 FREE_SETTINGS = ("nested",)
 """They prove more, and change no model: a run may be asked for them afterwards."""
-WRITTEN = (".lock", ".handover", "journal", "journal/journal.jsonl", "units", "checkpoints", "cache", "nested", "whole")
-PARTS = ("journal", "checkpoints", "cache", "whole")
+WRITTEN = (
+    ".lock",
+    ".handover",
+    "journal",
+    "journal/journal.jsonl",
+    "units",
+    "checkpoints",
+    "cache",
+    "nested",
+    "whole",
+    "whole-next",
+)
+PARTS = ("journal", "checkpoints", "cache", "whole", "whole-next")
 FILES = frozenset(
     (
         "run.yaml",
@@ -231,7 +242,7 @@ def _sweep(folder: Path) -> None:
     if not (folder / "run.yaml").is_file():
         return
     places = (folder / part for part in PARTS)
-    for place in (folder, *places, *_plain_folders(folder / "units"), folder / "whole" / "rows"):
+    for place in (folder, *places, *_plain_folders(folder / "units"), folder / "whole-next" / "rows"):
         if place.is_symlink() or not place.is_dir():
             continue
         for path in place.iterdir():
