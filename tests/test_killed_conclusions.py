@@ -13,6 +13,7 @@ import polars
 import pytest
 
 import cupel
+from cupel.core.errors import DataError
 
 pytestmark = pytest.mark.slow
 CONCLUDING = """
@@ -64,3 +65,22 @@ def test_a_run_killed_while_it_packs_is_gone_on_with_and_leaves_nothing_behind(t
     assert run.facts["pick"]["score"] == whole.facts["pick"]["score"]
     rows = polars.read_csv(table).drop("y")
     assert np.array_equal(run.predictor.predict_proba(rows), whole.predictor.predict_proba(rows))
+
+
+def test_a_run_killed_when_it_had_opened_sealed_rows_says_what_it_would_have_said(table: Path, tmp_path: Path) -> None:
+    killed(table, tmp_path / "run", "cupel.packing.pack.move", seal=0.2)
+    run, whole = cupel.resume(tmp_path / "run", progress="none"), left_alone(table, tmp_path / "whole", seal=0.2)
+    assert run.facts["promises"]["sealed"] == whole.facts["promises"]["sealed"]
+    assert "opened once" in run.verdict
+
+
+def test_a_finished_run_killed_between_its_new_model_and_its_new_verdict_says_so_until_it_is_gone_on_with(
+    table: Path, tmp_path: Path
+) -> None:
+    run = left_alone(table, tmp_path / "run")
+    killed(table, tmp_path / "run", "cupel.conclusion.write_json", last="verdict.json")
+    with pytest.raises(DataError, match="another model than model"):
+        cupel.refit(tmp_path / "run", table, progress="none")
+    again = cupel.resume(tmp_path / "run", progress="none")
+    assert again.facts["pick"]["score"] == run.facts["pick"]["score"]
+    assert cupel.refit(tmp_path / "run", table, progress="none").comparison.before is not None
