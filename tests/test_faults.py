@@ -21,12 +21,13 @@ import pytest
 import torch
 
 import packed_examples as examples
-from cupel import execution, making
+from cupel import execution, making, pipeline, tuning
 from cupel.core import processes, registry
-from cupel.core.budget import Deadline
+from cupel.core.budget import Budget, Deadline, Effort
 from cupel.core.candidate import Candidate
 from cupel.core.errors import OutOfMemoryError, PassingError, StorageError, TrainingError, UsageError, is_for_memory
 from cupel.core.limits import Limits, bytes_in
+from cupel.core.observer import Silent
 from cupel.core.settings import Settings
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.trial import Status
@@ -234,6 +235,18 @@ def test_a_folder_that_cannot_be_written_any_more_ends_the_search_and_blames_no_
         assert trial.status is Status.SKIPPED
         assert runner.trouble == "the disk is full"
         assert [record["event"] for record in folder.journal.read()] == ["started"]
+
+
+def test_a_search_of_which_all_is_compared_says_that_its_folder_cannot_be_written(problem, tmp_path, monkeypatch):
+    true = making.maker
+    full = StorageError("the disk is full")
+    monkeypatch.setattr(making, "maker", lambda given, stopwatch: Failing(true(given, stopwatch=stopwatch), full))
+    family = next(family for family in problem.families if family.is_baseline)
+    candidate = tuning.Namer("tabular").candidate(family, family.portfolio(problem.task)[0])
+    strategy = tuning.Given((tuning.Proposal(candidate=candidate, family=family),))
+    how = {"observer": Silent(), "stopwatch": Stopwatch(), "guard": Guard(tmp_path, Limits(workers=0))}
+    with execution.RunFolder(tmp_path) as folder, pytest.raises(StorageError, match="the disk is full"):
+        pipeline.search(problem, folder, strategy, budget=Budget(Effort.STANDARD, None), deadline=Deadline(), **how)
 
 
 def test_a_full_disk_takes_back_what_was_begun_of_a_record(tmp_path, monkeypatch):
