@@ -336,7 +336,14 @@ def test_what_a_killed_process_had_begun_to_write_is_removed_and_nothing_else(tm
     (packing / "model.cupel").write_bytes(b"1")
     (packing / "linked").symlink_to(elsewhere)
     (path / ".report.html.a1b2c3_4").symlink_to(elsewhere)
-    begun += [packing, path / ".report.html.a1b2c3_4"]
+    (path / "nested" / "1" / "units" / "key").mkdir(parents=True)
+    (path / "nested" / "1" / "cache").symlink_to(elsewhere)
+    (path / "nested" / "2").write_bytes(b"no folder")
+    nested = [".run.json.a1b2c3_4", ".predictions.npy.a1b2c3_4", "units/key/.model.onnx.a1b2c3_4"]
+    later = [path / ".rows.npy.a1b2c3_4", path / ".out_of_fold.npy.a1b2c3_4", *(path / "nested" / "1" / name for name in nested)]
+    for file in later:
+        file.write_bytes(b"1")
+    begun += [packing, path / ".report.html.a1b2c3_4", *later]
     with execution.RunFolder(path):
         assert all(file.exists() for file in (*begun, *others)), "it is no run yet"
     (path / "run.yaml").write_text("")

@@ -62,7 +62,9 @@ def test_what_cannot_be_sealed_is_refused() -> None:
         sealed(drop=("who", "day")).splits.sealing(np.arange(N_ROWS))
 
 
-def test_the_packed_model_is_judged_and_openings_that_were_told_of_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_packed_model_is_judged_and_openings_that_were_told_of_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     problem = sealed(drop=("who", "day"))
     model, _ = examples.unit(2)
     rows = problem.splits.sealed

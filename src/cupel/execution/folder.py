@@ -53,9 +53,13 @@ FILES = frozenset(
         "refit.json",
         "model.cupel",
         "rule.onnx",
+        "rows.npy",
+        "out_of_fold.npy",
+        "run.json",
+        "predictions.npy",
     )
 )
-"""Those beside these parts."""
+"""Those beside these parts, of a run or of an outer fold in it."""
 REQUIRED = {"target": str, "settings": dict, "fingerprint": str, "version": str}
 
 
@@ -241,13 +245,18 @@ def _sweep(folder: Path) -> None:
     """Remove what processes of this run that were killed had begun to write, and nothing else. No link is followed."""
     if not (folder / "run.yaml").is_file():
         return
-    places = (folder / part for part in PARTS)
-    for place in (folder, *places, *_plain_folders(folder / "units"), folder / "whole-next" / "rows"):
-        if place.is_symlink() or not place.is_dir():
-            continue
-        for path in place.iterdir():
-            if is_temporary(path.name) and (place != folder or path.name[1:-9] in FILES):
+    for run in (folder, *_plain_folders(folder / "nested")):
+        for path in _temporary(run):
+            if path.name[1:-9] in FILES:
                 _remove(path)
+        for place in (*(run / part for part in PARTS), *_plain_folders(run / "units"), *_plain_folders(run / "whole-next")):
+            for path in _temporary(place):
+                _remove(path)
+
+
+def _temporary(place: Path) -> list[Path]:
+    """What was being written in a part of a run."""
+    return [path for path in place.iterdir() if is_temporary(path.name)] if place.is_dir() and not place.is_symlink() else []
 
 
 def _remove(path: Path) -> None:
