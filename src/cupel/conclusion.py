@@ -30,7 +30,7 @@ from cupel.core.trial import Ensemble, Trial
 from cupel.core.uncertainty import Uncertainty
 from cupel.core.weights import Weights
 from cupel.problem import Problem
-from cupel.run import Run
+from cupel.run import MODEL, Run
 from cupel.yardstick import blender, scorer
 
 Array = NDArray[Any]
@@ -300,9 +300,10 @@ def _publish(
             exhibits=_exhibits(problem, trials, occlusions=occlusions, masks=masks),
         )
     spent = stopwatch.spent
-    write_json(folder.path / "verdict.json", judged.completed(spent=spent).to_json())
+    run = Run(folder.path)
+    write_json(folder.path / "verdict.json", {**judged.completed(spent=spent).to_json(), MODEL: run.digest})
     folder.journal.append("concluded", pick=pick.name, **execution.noted(spent))
-    return Run(folder.path)
+    return run
 
 
 def _exhibits(

@@ -366,12 +366,19 @@ def search(
     start: execution.Start | None = None,
     guard: execution.Guard | None = None,
 ) -> list[tuning.Tried]:
-    """Everything that the strategy tried; what the run folder holds is taken from there. `start` is as in `execution.Runner`."""
+    """Everything that the strategy tried; what the run folder holds is taken from there. `start` is as in `execution.Runner`.
+
+    Raises:
+        StorageError: the run folder cannot be written any more, so that some of it was not tried.
+    """
     guard = guard or execution.Guard(folder.path, Limits())
     with stopwatch.stage("searching"), _runner(problem, folder, guard, stopwatch=stopwatch) as runner:
         if start is not None:
             runner.start = start
-        return _search(problem, runner, strategy, guard, budget=budget, deadline=deadline, observer=observer)
+        tried = _search(problem, runner, strategy, guard, budget=budget, deadline=deadline, observer=observer)
+        if runner.trouble:
+            raise StorageError(runner.trouble)
+        return tried
 
 
 @contextmanager

@@ -122,6 +122,7 @@ def refit(
             fitted on all rows of a table larger than memory.
         NoModelError: no candidate could be trained; the leaderboard says why.
         InterruptedRunError: Ctrl-C, SIGTERM or a limit ended it before all were trained: some of them compared would say nothing.
+        StorageError: the folder of the new run cannot be written any more; likewise.
     """
     if pack not in PACK:
         raise UsageError(f"pack is {pack!r}; expected one of {', '.join(PACK)}.")

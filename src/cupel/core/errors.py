@@ -83,6 +83,10 @@ class InterruptedRunError(CupelError, RuntimeError):
     exit_code = 130
 
 
+class ShortOfDiskError(InterruptedRunError):
+    """The run is to end since its disk is full, or what it may take of it."""
+
+
 WORDS_OF_NO_MEMORY = (
     "can't allocate memory",
     "cannot allocate memory",

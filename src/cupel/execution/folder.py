@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import math
 import os
+import shutil
 import stat
 import time
 from collections.abc import Mapping, Sequence
@@ -28,8 +29,19 @@ SECONDS_TO_CONCLUDE = 30.0
 QUESTION_FIELDS = ("target", "settings", "fingerprint", "splits", "version", "refit")
 FREE_SETTINGS = ("nested", "allow_network")
 """They prove more, or say whence the same weights come, and change no model: a run may be asked for them afterwards."""
-WRITTEN = (".lock", ".handover", "journal", "journal/journal.jsonl", "units", "checkpoints", "cache", "nested", "whole")
-PARTS = ("journal", "checkpoints", "cache", "whole")
+WRITTEN = (
+    ".lock",
+    ".handover",
+    "journal",
+    "journal/journal.jsonl",
+    "units",
+    "checkpoints",
+    "cache",
+    "nested",
+    "whole",
+    "whole-next",
+)
+PARTS = ("journal", "checkpoints", "cache", "whole", "whole-next")
 FILES = frozenset(
     (
         "run.yaml",
@@ -41,9 +53,13 @@ FILES = frozenset(
         "refit.json",
         "model.cupel",
         "rule.onnx",
+        "rows.npy",
+        "out_of_fold.npy",
+        "run.json",
+        "predictions.npy",
     )
 )
-"""Those beside these parts."""
+"""Those beside these parts, of a run or of an outer fold in it."""
 REQUIRED = {"target": str, "settings": dict, "fingerprint": str, "version": str}
 
 
@@ -233,13 +249,26 @@ def _sweep(folder: Path) -> None:
     """Remove what processes of this run that were killed had begun to write, and nothing else. No link is followed."""
     if not (folder / "run.yaml").is_file():
         return
-    places = (folder / part for part in PARTS)
-    for place in (folder, *places, *_plain_folders(folder / "units"), folder / "whole" / "rows"):
-        if place.is_symlink() or not place.is_dir():
-            continue
-        for path in place.iterdir():
-            if is_temporary(path.name) and (place != folder or path.name[1:-9] in FILES):
-                path.unlink(missing_ok=True)
+    for run in (folder, *_plain_folders(folder / "nested")):
+        for path in _temporary(run):
+            if path.name[1:-9] in FILES:
+                _remove(path)
+        for place in (*(run / part for part in PARTS), *_plain_folders(run / "units"), *_plain_folders(run / "whole-next")):
+            for path in _temporary(place):
+                _remove(path)
+
+
+def _temporary(place: Path) -> list[Path]:
+    """What was being written in a part of a run."""
+    return [path for path in place.iterdir() if is_temporary(path.name)] if place.is_dir() and not place.is_symlink() else []
+
+
+def _remove(path: Path) -> None:
+    """A file or link itself, or a folder with all in it, as a model is packed in."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _plain_folders(folder: Path) -> list[Path]:
