@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
 from cupel.core.finding import Finding, Severity
+from cupel.data.about_files import file_facts, folder_of
 from cupel.data.sentinel.identifiers import MIN_DEVIATIONS, coded, parts_of
 from cupel.data.skill import Bench
 
@@ -53,10 +54,10 @@ def _facts(dataset: Dataset, bench: Bench, column: str) -> Iterator[tuple[str, A
     names = _names(dataset, bench, column)
     if names is None:
         return
-    yield "format", coded([PurePath(name).suffix.casefold() for name in names]), False
-    n_bytes = _sizes(dataset, names)
-    if np.isinf(n_bytes).mean() <= MOST_WITHOUT:
-        yield "number of bytes", n_bytes, True
+    for fact in file_facts(names, folder_of(dataset)):
+        if fact.is_known.mean() >= 1 - MOST_WITHOUT:
+            states = np.where(fact.is_known, fact.values, -np.inf) if fact.is_ordered else coded(fact.values.tolist())
+            yield fact.words, states, fact.is_ordered
 
 
 def _name_parts(dataset: Dataset, bench: Bench, column: str) -> Iterator[tuple[str, Array, bool]]:
@@ -76,19 +77,6 @@ def _names(dataset: Dataset, bench: Bench, column: str) -> list[str] | None:
         return None
     names = ["" if name is None else str(name) for name in files[bench.rows].tolist()]
     return names if np.mean([not name for name in names]) <= MOST_WITHOUT else None
-
-
-def _sizes(dataset: Dataset, names: list[str]) -> Array:
-    """Bytes of each file, minus infinity where it is not found."""
-    source = Path(dataset.source)
-    folder = source if source.is_dir() else source.parent
-    found = np.full(len(names), -np.inf)
-    for place, name in enumerate(names):
-        try:
-            found[place] = (folder / name).stat().st_size if name else -np.inf
-        except (OSError, ValueError):
-            continue
-    return found
 
 
 def _finding(column: str, words: str, skill: float, *, bench: Bench, probability: float, about_name: bool) -> Finding:
