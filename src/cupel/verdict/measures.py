@@ -56,7 +56,7 @@ def measures(said: Array, *, dataset: Dataset, splits: Splits, yes_from: float |
         found[metric.name] = score_of(interval, metric, is_mutual=splits.teach_one_another)
     labels: tuple[evaluation.LabelScore, ...] = ()
     if task.form is Form.LABELS:
-        decided = evaluation.cross_fitted_decisions(target, given, seed=SEED)
+        decided = evaluation.cross_fitted_decisions(task.metric, target, given, units=groups, seed=SEED)
         labels = tuple(evaluation.label_scores(target, given, decided, groups=groups, parts=parts, seed=SEED))
     return {"metrics": found, "labels": labels}
 
