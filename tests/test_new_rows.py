@@ -88,3 +88,19 @@ def test_a_table_without_the_pictures_is_told_that_they_are_absent(tmp_path: Pat
     found = compared(tmp_path / "old.csv", tmp_path / "new.csv", "y")
     (absent,) = found["absent-columns"]
     assert absent.where == "photo"
+
+
+def test_pictures_of_another_camera_and_season_are_told_so(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for name, camera, month in (("old/cat", "D5", 5), ("old/dog", "D5", 5), ("new", "X100", 11)):
+        (tmp_path / name).mkdir(parents=True)
+        for number in range(40):
+            exif = Image.Exif()
+            exif[0x0110] = camera
+            exif.get_ifd(0x8769)[0x9003] = f"2020:{month:02d}:{1 + number % 28:02d} 12:00:00"
+            pixels = generator.integers(0, 256, (9, 9, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{number}.jpg", exif=exif)
+    found = {finding.where: finding.what for finding in compared(tmp_path / "old", tmp_path / "new")["shifted-column"]}
+    assert "'D5' was 100% of the rows, now it is 0%" in found["picture: camera"]
+    assert "2020-05" in found["picture: date"]
+    assert "2020-11" in found["picture: date"]

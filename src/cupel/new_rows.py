@@ -117,7 +117,8 @@ def _about_files(both: _Both) -> Iterator[data.Fact]:
             continue
         name = f"{both.column.name}: {old.words}"
         if old.is_ordered:
-            yield data.Fact(column=Column(name=name, kind=ColumnKind.NUMBER), old=old.values, new=new.values)
+            kind = ColumnKind.DATETIME if old.words == data.TAKEN else ColumnKind.NUMBER
+            yield data.Fact(column=Column(name=name, kind=kind), old=old.values, new=new.values)
             continue
         levels = [level for level in np.unique(np.concatenate([old.values, new.values])).tolist() if level]
         place = {level: position for position, level in enumerate(levels)}

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cupel.data.about_files import file_facts, folder_of
+    from cupel.data.about_files import TAKEN, file_facts, folder_of
     from cupel.data.databases import to_be_kept
     from cupel.data.dealing import joined
     from cupel.data.facts import facts_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cupel.data.splitting import few_units, split
 
 __all__ = [
+    "TAKEN",
     "Fact",
     "FixPlan",
     "Said",
@@ -50,6 +51,7 @@ __all__ = [
 
 _HOMES = {
     "Fact": "cupel.data.gate",
+    "TAKEN": "cupel.data.about_files",
     "FixPlan": "cupel.data.fixes",
     "copies_finding": "cupel.data.sentinel",
     "facts_of": "cupel.data.facts",
