@@ -158,7 +158,7 @@ def _gained(problem: Problem, chosen: Ensemble, pick: Ensemble) -> float:
 
 def _with_doubts(problem: Problem, judged: verdict.Verdict, pick: Ensemble) -> tuple[Finding, ...]:
     """The findings, those on doubtful targets by what is packed and of all rows, instead of a small forest's of some."""
-    if problem.task.form not in (Form.CLASSES, Form.VALUES):
+    if problem.task.form is Form.MASKS:
         return judged.findings
     others = (finding for finding in judged.findings if finding.code != evaluation.DOUBTS)
     rows = problem.splits.covered
