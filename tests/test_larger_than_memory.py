@@ -247,7 +247,7 @@ def test_what_is_said_of_answers_is_of_what_is_packed(
     facts = {"rows": counts, "candidate": "LightGBM-1", "cut_short": False, "share": 1.0}
     weak, sharp = (said_with(problem.target, skill=skill) for skill in (0.1, 0.8))
     judged = all_rows._Judged(target=problem.target, said=(weak, sharp) if is_packed else (sharp, weak), groups=None)
-    monkeypatch.setattr(all_rows, "_facts", lambda _: facts)
+    monkeypatch.setattr(all_rows, "_facts", lambda place: facts if place == folder else {})
     monkeypatch.setattr(all_rows, "_judged", lambda *_, **__: judged)
     monkeypatch.setattr(conclusion, "packed_model", lambda *_, **__: b"search")
     given: dict[str, Any] = {"target": problem.target, "said": said_with(problem.target, skill=0.5), "groups": None}
