@@ -58,7 +58,8 @@ class Limits:
         """These, and for each cap that is None the one of `kept`, as `to_plain` gave it; what is no number is passed over."""
         known = kept if isinstance(kept, Mapping) else {}
         caps = {name: known.get(name) for name in CAPS if getattr(self, name) is None}
-        return replace(self, **{name: value for name, value in caps.items() if type(value) is int and value > 0})
+        sound: dict[str, Any] = {name: value for name, value in caps.items() if type(value) is int and value > 0}
+        return replace(self, **sound)
 
 
 def bytes_in(text: str | float | None) -> int | None:
