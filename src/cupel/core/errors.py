@@ -94,8 +94,9 @@ WORDS_OF_NO_MEMORY = (
     "bad_alloc",
     "out of memory",
     "failed to allocate",
+    "smaller than requested bytes",
 )
-"""Of PyTorch, the operating system, LightGBM and what is written in C++, CUDA, and ONNX Runtime."""
+"""Of PyTorch, the operating system, LightGBM and what is written in C++, CUDA, and ONNX Runtime, whose sessions are held too."""
 
 
 def is_for_memory(error: BaseException) -> bool:

@@ -48,11 +48,6 @@ def open_graph(model: bytes, *, threads: int = 1, memory_bytes: int | None = Non
             _register(LEAST_BYTES)  # else what the session takes would outlive it
 
 
-def is_want_of_memory(error: BaseException) -> bool:
-    """Whether it is for its bound, or for want of memory, that a session failed."""
-    return isinstance(error, MemoryError) or any(sign in str(error) for sign in ("bfc_arena", "bad_alloc", "allocate memory"))
-
-
 def _register(memory_bytes: int) -> None:
     """From now on sessions that are opened share an allocator of so many bytes, until the next is registered."""
     import onnxruntime

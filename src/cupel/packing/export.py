@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.combination import Combination, WeightedMean
-from cupel.core.errors import ParityError
+from cupel.core.errors import ArtifactError, OutOfMemoryError, ParityError, is_for_memory
 from cupel.core.family import FittedModel
 from cupel.core.feeds import run_in_calls
 from cupel.core.graph import Graph
@@ -114,9 +114,20 @@ def parity(
 
 
 def run(session_: Any, feeds: Mapping[str, Array]) -> Array:
-    """Predictions of a session for feeds, of which it takes those that it declares."""
+    """Predictions of a session for feeds, of which it takes those that it declares.
+
+    Raises:
+        OutOfMemoryError: the graph takes more memory than it may.
+        ArtifactError: it fails otherwise; a unit may be a stranger's.
+    """
+    from onnxruntime.capi import onnxruntime_pybind11_state as faults
+
     wanted = {declared.name: feeds[declared.name] for declared in session_.get_inputs()}
-    return run_in_calls(lambda call: np.asarray(session_.run([OUTPUT], call)[0]), wanted)
+    try:
+        return run_in_calls(lambda call: np.asarray(session_.run([OUTPUT], call)[0]), wanted)
+    except (faults.Fail, faults.RuntimeException) as error:
+        kind = OutOfMemoryError if is_for_memory(error) else ArtifactError
+        raise kind(f"a model's graph fails on these rows ({' '.join(str(error).split())[-200:]}).") from error
 
 
 def measure_latency(model: bytes, feeds: Mapping[str, Array], *, seconds: float = 0.5) -> dict[str, float]:

@@ -12,10 +12,10 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
-from cupel.core.errors import ArtifactError
+from cupel.core.errors import ArtifactError, is_for_memory
 from cupel.core.feeds import run_in_calls
 from cupel.core.foreign_graphs import fault_of
-from cupel.core.graph_sessions import bytes_for_a_graph, is_want_of_memory, open_graph
+from cupel.core.graph_sessions import bytes_for_a_graph, open_graph
 from cupel.core.held_process import held_to
 from cupel.core.masks import MAPS
 from cupel.core.modality import GraphInput
@@ -138,7 +138,7 @@ class Session:
         """Raises:
         ArtifactError: it is for want of memory that the graph failed.
         """  # fmt: skip
-        if is_want_of_memory(error):
+        if is_for_memory(error):
             raise ArtifactError(
                 f"{self._path}: the model asks for more than the {self._memory_bytes / 1e9:.1f} GB of memory that it may take. "
                 f"Where you trust it, allow more with --memory 16GB, or load(…, memory='16GB'); of large pictures, give smaller "

@@ -7,8 +7,9 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from cupel.core.errors import is_for_memory
 from cupel.core.foreign_graphs import fault_of, n_nodes
-from cupel.core.graph_sessions import is_want_of_memory, open_graph
+from cupel.core.graph_sessions import open_graph
 from cupel.core.held_process import held_to
 
 MB = 1 << 20
@@ -44,7 +45,7 @@ def test_a_few_bytes_cannot_take_all_memory(graph):
     session = open_graph(content, memory_bytes=100 * MB)
     with pytest.raises(Exception, match="bfc_arena") as caught:
         session.run(["y"], {"x": ROW})
-    assert is_want_of_memory(caught.value)
+    assert is_for_memory(caught.value)
 
 
 def test_many_tensors_that_each_have_room_do_not_have_it_together():
