@@ -1,3 +1,4 @@
+import gc
 import hashlib
 import io
 import json
@@ -6,6 +7,7 @@ import resource
 import stat
 import struct
 import zipfile
+from functools import partial
 
 import numpy as np
 import onnx
@@ -14,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import packed_examples as examples
 from cupel.core.errors import ArtifactError
+from cupel.core.graph_sessions import open_graph
 from cupel.serving import load
 from cupel.serving.artifact import open_artifact
 
@@ -370,14 +373,17 @@ def test_a_graph_may_take_what_it_is_allowed(good):
         load(larger, memory="20MB").predict(examples.RAW)
 
 
-def test_the_system_holds_what_lies_beside_tensors_where_the_model_is_alone(good, monkeypatch):
+def test_the_system_holds_all_that_a_graph_takes_where_the_model_is_alone(good, monkeypatch):
+    opened_without_bound = partial(open_graph, memory_bytes=4 << 30)
+    monkeypatch.setattr("cupel.serving.session.open_graph", lambda model, **_: opened_without_bound(model))
     monkeypatch.setattr("cupel.core.foreign_graphs.UNHELD", frozenset())
     beside = vast(good, kind="NonZero", long=[1 << 11, 1], wide=[1, 1 << 11])
     before = resource.getrlimit(resource.RLIMIT_DATA)
-    for options in ({"memory": "1GB", "is_alone": True}, {"memory": "250MB"}):
+    for options in ({"memory": "2GB", "is_alone": True}, {"memory": "50MB"}):
         assert load(beside, **options).predict(examples.RAW) is not None
-    with pytest.raises(ArtifactError, match=r"more than the 0\.2 GB"):
-        load(beside, memory="250MB", is_alone=True).predict(examples.RAW)
+    gc.collect()
+    with pytest.raises(ArtifactError, match=r"more than the 0\.1 GB"):
+        load(beside, memory="50MB", is_alone=True).predict(examples.RAW)
     assert resource.getrlimit(resource.RLIMIT_DATA) == before
 
 
