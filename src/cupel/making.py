@@ -49,8 +49,8 @@ def handover(problem: Problem, *, units: Path, kept_bytes: float, disk_bytes: in
     return execution.Handover(dataset=problem.dataset, splits=problem.splits, golden=problem.golden_rows, facts=facts)
 
 
-def maker(given: execution.Handover, *, stopwatch: Stopwatch) -> execution.UnitMaker:
-    """What makes the units of a run.
+def maker(given: execution.Handover, *, stopwatch: Stopwatch, is_to_end: Callable[[], bool] | None = None) -> execution.UnitMaker:
+    """What makes the units of a run, ending early once `is_to_end`.
 
     Raises:
         UsageError: a GPU was asked for and there is none.
@@ -76,6 +76,7 @@ def maker(given: execution.Handover, *, stopwatch: Stopwatch) -> execution.UnitM
         stopwatch=stopwatch,
         kept_bytes=facts["kept_bytes"],
         finisher=partial(finishing.fitted, given),
+        is_to_end=is_to_end,
     )
 
 

@@ -94,6 +94,7 @@ def fit(
         execution.prepare_worker()
     registry.load_families()
     with machine.held_to(limits.cores), closing(observer):
+        tell_of_no_worker(observer, limits)
         problem = understand(
             source, target, settings=settings, observer=observer, stopwatch=stopwatch, seconds=seconds or math.inf, limits=limits
         )
@@ -103,7 +104,7 @@ def fit(
         demand_disk(problem, folder_for(out, source), limits=limits)
         with (
             execution.RunFolder(folder_for(out, source)) as folder,
-            execution.Interruption(observer.message, is_heeded=limits.workers > 0) as interruption,
+            execution.Interruption(observer.message) as interruption,
             closing(execution.Chronicle(observer, folder.journal, stopwatch=stopwatch)) as told,
         ):
             if folder.settle_question(asked):
@@ -136,6 +137,12 @@ def _demand_model(trials: list[Trial], folder: execution.RunFolder, *, is_interr
     if is_interrupted and not any(trial.is_usable for trial in trials):
         raise InterruptedRunError(f"interrupted before there was a model; `cupel resume {folder.path}` goes on.")
     return trials
+
+
+def tell_of_no_worker(observer: Observer, limits: Limits) -> None:
+    """What it means that nothing is trained in a process of its own, where that is so."""
+    if not limits.workers:
+        observer.message("no worker process: all is trained in this one, whose crash would end the run; memory is not watched")
 
 
 def demand_disk(problem: Problem, folder: Path, *, limits: Limits) -> None:
@@ -360,7 +367,7 @@ def _runner(
     given = making.handover(problem, units=folder.units.folder, kept_bytes=kept_bytes, disk_bytes=disk_bytes)
     executor: execution.Executor
     if guard.limits.workers == 0:
-        executor = making.maker(given, stopwatch=stopwatch)
+        executor = making.maker(given, stopwatch=stopwatch, is_to_end=guard.is_interrupted)
     else:
         executor = execution.Watched(
             given,
