@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 import cupel
-from cupel import all_rows, data, execution, finishing, making, packing, refitting, row_files
+from cupel import all_rows, conclusion, data, execution, finishing, making, packing, refitting, row_files, trust
 from cupel.cli import look
 from cupel.cli.look_terminal import show
 from cupel.core.budget import Deadline
@@ -49,6 +49,17 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tables") / "t.csv"
     frame.write_csv(path)
     return path
+
+
+@dataclass(frozen=True)
+class SimpleVerdict:
+    promises: dict[str, Any]
+
+
+def said_with(target: np.ndarray, *, skill: float) -> np.ndarray:
+    noise = np.random.default_rng(0).random(len(target))
+    positive = skill * (0.2 + 0.6 * target) + (1 - skill) * noise
+    return np.column_stack([1 - positive, positive])
 
 
 def asked(table: Path, **settings: Any) -> Problem:
@@ -221,6 +232,45 @@ def test_the_better_of_the_two_is_packed(table: Path, tmp_path: Path) -> None:
     assert f"profile {N_ROWS:,}; search {N_SAMPLE:,}" in equal.promises["words"][0]
     feeds = feeds_of(problem.dataset, problem.golden_rows, problem.inputs)
     np.testing.assert_allclose(packing.run(packing.session(model), feeds), equal.expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_what_is_said_of_answers_is_of_what_is_packed(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_packed: bool
+) -> None:
+    problem, folder = asked(table, at_least={"recall": 0.8}), tmp_path / all_rows.FOLDER
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(b"final")
+    np.save(folder / "golden.npy", np.zeros((2, 2)))
+    counts = {"trained": 2000, "stopped": 100, "judged": N_SAMPLE}
+    facts = {"rows": counts, "candidate": "LightGBM-1", "cut_short": False, "share": 1.0}
+    weak, sharp = (said_with(problem.target, skill=skill) for skill in (0.1, 0.8))
+    judged = all_rows._Judged(target=problem.target, said=(weak, sharp) if is_packed else (sharp, weak), groups=None)
+    monkeypatch.setattr(all_rows, "_facts", lambda _: facts)
+    monkeypatch.setattr(all_rows, "_judged", lambda *_, **__: judged)
+    monkeypatch.setattr(conclusion, "packed_model", lambda *_, **__: b"search")
+    given: dict[str, Any] = {"target": problem.target, "said": said_with(problem.target, skill=0.5), "groups": None}
+    searched = trust.uncertainty_of_rows(problem, **given)
+    assert searched.decision is not None
+    shown = searched.decision.threshold
+    verdict = SimpleVerdict(promises={"shown_threshold": shown, "words": ["of more rows"]})
+    made = trust.promises_of_rows(problem, searched, **given)
+    proven = conclusion.Proven(pick=None, verdict=verdict, uncertainty=searched, promises=made)  # type: ignore[arg-type]
+    packed = conclusion._with_final(problem, SimpleNamespace(path=tmp_path), proven, is_capped=False)[0]  # type: ignore[arg-type]
+    told, known, final = packed.verdict.promises, packed.uncertainty, {**given, "said": sharp}
+    assert (known is searched) == (not is_packed)
+    assert known.decision is not None
+    assert known.silence is not None
+    assert known.silence.threshold == known.decision.threshold
+    assert told["decision"] == {**known.decision.to_json(), "is_learned": True}
+    assert told["abstaining"] == known.silence.to_json()
+    assert told["coverage"] == trust.promises_of_rows(problem, known, **(final if is_packed else given))["coverage"]
+    assert told["shown_threshold"] == shown
+    assert (known.decision.threshold == shown) == (not is_packed)
+    decisions = [words for words in told["words"] if words.startswith("Decisions:")]
+    assert decisions == [f"Decisions: {known.decision.reason}"]
+    assert "The better of the two was chosen on these rows" in str(told["words"])
+    assert "of more rows" in told["words"]
 
 
 def test_without_a_final_fit_the_reason_is_told(table: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def drawn(n_rows, seed):
     return {**{f"x{number}": u[:, number] for number in range(5)}, "y": y}
 
 
-def told_of(path, name, *, sealed=(), **settings):
+def told_of(path, name, *, sealed=(), corrected=0.0, **settings):
     """What is said of the mean of a family's models, and what each of them says of new rows."""
     problem = understand(drawn(N_ROWS, 4), "y", settings=Settings(families=("constant", name), **settings))
     if len(sealed):
@@ -42,7 +42,9 @@ def told_of(path, name, *, sealed=(), **settings):
         runner = execution.Runner(problem.dataset, problem.splits, folder, executor)
         trial = runner.run(candidate, family, deadline=Deadline(), progress=lambda _: None)
         pick = ensembling.single(trial)
-        told = strangers.score_of_packed(problem, pick, score=Score(estimate=1.6, low=1.5, high=1.7), model=folder.units.model)
+        told = strangers.score_of_packed(
+            problem, pick, score=Score(estimate=1.6, low=1.5, high=1.7), corrected=corrected, model=folder.units.model
+        )
         new = drawn(N_NEW, 100)
         feeds = {"number": np.column_stack([new[f"x{number}"] for number in range(5)])}
         said = [packing.run(packing.session(folder.units.model(unit.key)), feeds)[:, 0] for unit in trial.units]
@@ -66,6 +68,14 @@ def test_the_gain_is_what_the_mean_gains_on_new_rows(tmp_path):
 def test_where_nobody_is_a_stranger_to_the_same_rows_nothing_is_said(tmp_path, name, settings):
     """Linear models learn from their stop rows in the end; a single model has no mean."""
     assert told_of(tmp_path, name, **settings)[0] == {}
+
+
+def test_what_correcting_probabilities_gains_is_in_what_is_packed(tmp_path):
+    plain, corrected = (told_of(tmp_path / str(gain), "LightGBM", corrected=gain)[0]["packed"] for gain in (0.0, 0.2))
+    assert corrected["estimate"] == pytest.approx(plain["estimate"] - 0.2)
+    alone = told_of(tmp_path / "alone", "linear", corrected=0.2)[0]["packed"]
+    assert (alone["estimate"], alone["low"], alone["high"]) == pytest.approx((1.4, 1.3, 1.5))
+    assert told_of(tmp_path / "much", "LightGBM", corrected=9.0)[0]["packed"]["estimate"] == 0.0
 
 
 def test_rows_that_are_in_no_fold_are_left_out(tmp_path):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
-from cupel.evaluation.comparison import holm
+from cupel.evaluation.comparison import likely_scores
 
 
 def test_a_wrong_shape_is_noticed():
-    with pytest.raises(TypeCheckError, match="holm"):
-        holm(np.zeros((2, 2)))
+    with pytest.raises(TypeCheckError, match="likely_scores"):
+        likely_scores(np.zeros((2, 2)), np.zeros(2))

@@ -141,7 +141,8 @@ def rows_of(done: list[Any]) -> Iterator[list[Any]]:
 EXPLAINED = """What a score out of fold estimates is how well the models of the folds do on average; what is packed is their mean,
 which does better. `holds` counts how often the 95% interval holds the one and the other, `worse` how often what is packed is
 worse than the interval says, and `gain` how much better the mean is than its models, in half widths of the interval.
-`loss` is what was packed, the cheapest within a standard error, lost against the best, in the same unit."""
+`loss` is what was packed, the cheapest within a standard error, lost against the best, in the same unit. Columns are cut at five
+deviations from their means, and categories are numbers by how often they occur."""
 
 
 def main() -> None:

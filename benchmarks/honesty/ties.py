@@ -3,7 +3,7 @@
     python -m benchmarks.honesty.ties --work FOLDER [--seconds 300]
 
 Two candidates say the truth behind noise of their own: of equal size, or such that the first is better by a stated number of
-standard errors of their difference. Then thirty at once, two of them the best.
+standard errors of their difference. Then thirty at once, two of them the best, and thirty equals.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ N_ROWS, N_DRAWS, N_RESAMPLES = 500, 400, 300
 METRICS = ("roc_auc", "log_loss", "rmse")
 GAPS = (0.0, 1.0, 2.0, 3.0)
 NOISE, STEPS, N_TRIED = 1.0, 9, 250
-N_FIELD, N_FIELD_DRAWS = 30, 60
+N_FIELD, N_FIELD_DRAWS, N_EQUALS_DRAWS = 30, 60, 200
 
 
 def said(metric: str, truth: np.ndarray, noise: float, generator: np.random.Generator) -> np.ndarray:
@@ -62,10 +62,17 @@ def cases() -> Iterator[dict[str, Any]]:
         for gap in GAPS:
             yield {"what": "pair", "metric": metric, "gap": gap}
         yield {"what": "field", "metric": metric}
+        yield {"what": "equals", "metric": metric}
 
 
 def work(case: dict[str, Any]) -> dict[str, Any]:
-    return pair(case["metric"], case["gap"]) if case["what"] == "pair" else field(case["metric"])
+    match case["what"]:
+        case "pair":
+            return pair(case["metric"], case["gap"])
+        case "field":
+            return field(case["metric"])
+        case _:
+            return equals(case["metric"])
 
 
 def pair(metric: str, gap: float) -> dict[str, Any]:
@@ -95,11 +102,25 @@ def field(metric: str) -> dict[str, Any]:
     return {"both": both / N_FIELD_DRAWS, "others": float(np.mean(others))}
 
 
+def equals(metric: str) -> dict[str, Any]:
+    """Thirty of equal worth: how often all are in the first group, and how many are in it."""
+    generator = np.random.default_rng(3)
+    together, sizes = 0, []
+    for number in range(N_EQUALS_DRAWS):
+        truth, target = drawn(metric, generator)
+        candidates = [said(metric, truth, NOISE, generator) for _ in range(N_FIELD)]
+        groups = Comparison.of(metric, target, candidates, seed=number, n_resamples=N_RESAMPLES).tie_groups()
+        sizes.append(groups.count(1))
+        together += sizes[-1] == N_FIELD
+    return {"together": together / N_EQUALS_DRAWS, "tied": float(np.mean(sizes))}
+
+
 def main() -> None:
     arguments = parsed(__doc__)
     done = worked(Path(arguments.work) / "ties.jsonl", [] if arguments.only_table else cases(), work, arguments.seconds)
     pairs = [each for each in done if each["case"]["what"] == "pair"]
     fields = [each for each in done if each["case"]["what"] == "field"]
+    equal = [each for each in done if each["case"]["what"] == "equals"]
     rows = [
         (each["case"]["metric"], each["case"]["gap"], *(f"{each[name]:.1%}" for name in ("tied", "better", "worse")))
         for each in pairs
@@ -111,6 +132,11 @@ def main() -> None:
         + markdown(
             ("metric", "both best in the first group", "others in it (of 28)"),
             [(each["case"]["metric"], f"{each['both']:.1%}", each["others"]) for each in fields],
+        )
+        + f"\n\nThirty equal candidates, {N_EQUALS_DRAWS} draws.\n\n"
+        + markdown(
+            ("metric", "all in the first group", "in it on average"),
+            [(each["case"]["metric"], f"{each['together']:.1%}", each["tied"]) for each in equal],
         )
         + "\n"
     )

@@ -43,7 +43,8 @@ _DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowEr
 class Final:
     """What is packed in the end, and what is to be said about it.
 
-    `expected` and `uncertainty` are None where it is the search's own model that is packed.
+    `expected` and `uncertainty` are None where it is the search's own model that is packed; else `promises` say what that
+    uncertainty promises, instead of what the search's does.
     """
 
     model: bytes
@@ -178,13 +179,16 @@ def settled(problem: Problem, folder: Path, *, model: bytes, seconds: float = ma
         f"{words}; final fit {rows['final']:,}{few} and {rows['stop']:,} that stopped it; judged on {rows['judged']:,} that "
         f"neither had seen.",
         f"{facts['candidate']} fitted on so many rows{hurried} scores {metric.label} {shown[1]} there, what the search found "
-        f"{shown[0]}: the final fit {what}. All else here is of the search.",
+        f"{shown[0]}: the final fit {what}. The better of the two was chosen on these rows, which flatters it a little.",
+        f"{'These rows also taught what is promised of answers. ' if is_kept else ''}All else here is of the search.",
     ]
     promises = {"rows": told, "words": sentences}
     if not is_kept:
         return Final(model=model, promises=promises)
     expected = parsed_array(read_bytes(kept / "golden.npy", most_bytes=MOST_BYTES), dtype=np.float64, n_axes=2)
-    uncertainty = trust.uncertainty_of_rows(problem, target=judged.target, said=judged.said[1], groups=judged.groups)
+    given: dict[str, Any] = {"target": judged.target, "said": judged.said[1], "groups": judged.groups}
+    uncertainty = trust.uncertainty_of_rows(problem, **given)
+    promises = trust.joined(promises, trust.promises_of_rows(problem, uncertainty, **given))
     return Final(model=final, expected=expected, uncertainty=uncertainty, promises=promises)
 
 

@@ -60,11 +60,12 @@ class Beside:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Proven:
-    """What is to be packed, what was found about it, and what it may promise."""
+    """What is to be packed, what was found about it, and what it may promise; `promises` says that, the verdict not yet."""
 
     pick: Ensemble
     verdict: verdict.Verdict
     uncertainty: Uncertainty
+    promises: Mapping[str, Any]
 
 
 def conclude(
@@ -122,24 +123,37 @@ def proven(
             looks_at=ensembling.rows_looked_at(ensembling.method_named(problem.settings.ensemble), max_rows=MAX_SELECTION_ROWS),
         )
     with stopwatch.stage("calibrating"):
-        pick, calibration = trust.calibrated(problem, packed(judged, leader, usable=usable), score=scorer(problem))
+        chosen = packed(judged, leader, usable=usable)
+        pick, calibration = trust.calibrated(problem, chosen, score=scorer(problem))
         uncertainty = trust.uncertainty_of(problem, pick)
         made = trust.promises(problem, pick, uncertainty=uncertainty, calibration=calibration)
     with stopwatch.stage("proving"):
-        packed_score = _score_of_packed(problem, folder, pick, judged.pick.score, seconds=SHARE_FOR_MEAN * deadline.remaining)
+        packed_score = (
+            {}
+            if problem.whole is not None
+            else strangers.score_of_packed(
+                problem,
+                pick,
+                score=judged.pick.score,
+                corrected=_gained(problem, chosen, pick),
+                model=folder.units.model,
+                seconds=SHARE_FOR_MEAN * deadline.remaining,
+            )
+        )
         yes_from = None if uncertainty.decision is None else uncertainty.decision.threshold
         found = verdict.measures(pick.out_of_fold, dataset=problem.dataset, splits=problem.splits, yes_from=yes_from)
-    judged = replace(judged, **found, promises=trust.joined(packed_score, made))
-    return Proven(pick=pick, verdict=judged, uncertainty=uncertainty)
+    shown = {} if yes_from is None else {"shown_threshold": yes_from}
+    judged = replace(judged, **found, promises=trust.joined(packed_score, shown))
+    return Proven(pick=pick, verdict=judged, uncertainty=uncertainty, promises=made)
 
 
-def _score_of_packed(
-    problem: Problem, folder: execution.RunFolder, pick: Ensemble, score: verdict.Score, *, seconds: float
-) -> dict[str, Any]:
-    """What is to be expected of the mean of the folds' models, where that is what is packed."""
-    if problem.whole is not None:
-        return {}
-    return strangers.score_of_packed(problem, pick, score=score, model=folder.units.model, seconds=seconds)
+def _gained(problem: Problem, chosen: Ensemble, pick: Ensemble) -> float:
+    """What correcting its probabilities gains the score of what was chosen, larger being better."""
+    if pick is chosen:
+        return 0.0
+    score, covered = scorer(problem), problem.splits.covered
+    rows = covered[np.isfinite(chosen.out_of_fold[covered]).all(axis=1)]
+    return score(pick.out_of_fold[rows], rows) - score(chosen.out_of_fold[rows], rows)
 
 
 def _with_doubts(problem: Problem, judged: verdict.Verdict, pick: Ensemble) -> tuple[Finding, ...]:
@@ -306,10 +320,11 @@ def _exhibits(
 def _with_final(
     problem: Problem, folder: execution.RunFolder, proven: Proven, *, is_capped: bool
 ) -> tuple[Proven, all_rows.Final]:
-    """The same with what all rows had to say, and what is packed in the end; how sure it is, the rows say that judged it."""
+    """What is packed in the end, and the same with what that promises, as the rows taught it that judged it, or the search's."""
     seconds = all_rows.seconds_to_judge(problem) if is_capped else math.inf
     final = all_rows.settled(problem, folder.path, model=packed_model(problem, folder, pick=proven.pick), seconds=seconds)
-    judged = replace(proven.verdict, promises=trust.joined(proven.verdict.promises, final.promises))
+    made = proven.promises if final.uncertainty is None else {}
+    judged = replace(proven.verdict, promises=trust.joined(made, proven.verdict.promises, final.promises))
     return replace(proven, verdict=judged, uncertainty=final.uncertainty or proven.uncertainty), final
 
 

@@ -30,28 +30,54 @@ class _Second:
 
 
 def score_of_packed(
-    problem: Problem, pick: Ensemble, *, score: Score, model: Callable[[str], bytes], seconds: float = math.inf
+    problem: Problem,
+    pick: Ensemble,
+    *,
+    score: Score,
+    corrected: float = 0.0,
+    model: Callable[[str], bytes],
+    seconds: float = math.inf,
 ) -> dict[str, Any]:
-    """What is to be expected of the mean of the folds' models, which is packed, where `score` is theirs one by one.
+    """What is to be expected of what is packed: the mean of the folds' models, where `score` is theirs one by one.
 
-    A fold's stop rows taught its model nothing, and the models of other folds judge them too: these are the strangers. `model`
-    gives a unit's model by its key. Nothing where the folds are repeated, one row has several answers, every family learns from
-    its stop rows in the end, or rows are too few.
+    `corrected` is what correcting probabilities gains, positive where it is better, which `score` does not have. A fold's stop
+    rows taught its model nothing, and the models of other folds judge them too: these are the strangers. `model` gives a
+    unit's model by its key. Of the mean nothing is said where the folds are repeated, one row has several answers, every family
+    learns from its stop rows in the end, or rows are too few.
     """
+    metric = evaluation.metric_named(problem.task.metric, problem.task)
+    moved = score.moved(metric.sign * corrected)
+    gain = _gain(problem, pick, metric, model=model, seconds=seconds)
+    if gain is None:
+        told = {"estimate": moved.estimate, "low": moved.low, "high": moved.high, "corrected": corrected}
+        return {"packed": told, "words": []} if corrected else {}
+    return _told(problem, gain, moved, metric, corrected=corrected)
+
+
+@dataclass(frozen=True)
+class _Gain:
+    """What the mean of the folds' models gains over them, larger being better, and how many rows show it."""
+
+    found: evaluation.Difference
+    n_rows: int
+
+
+def _gain(
+    problem: Problem, pick: Ensemble, metric: evaluation.Metric, *, model: Callable[[str], bytes], seconds: float
+) -> _Gain | None:
     owner = _owners(problem)
     spared = [place for place, member in enumerate(pick.members) if _spares_stop_rows(problem, member)]
     if len(problem.splits.folds) < 2 or owner is None or not spared or not trust.is_judged_row_by_row(problem, pick):
-        return {}
+        return None
     second = _second_models(problem, pick, spared, model=model, seconds=seconds)
     rows = np.flatnonzero((second.fold >= 0) & (owner >= 0) & np.isfinite(pick.out_of_fold).all(axis=1))
     if len(rows) < FEWEST_ROWS:
-        return {}
+        return None
     first = [_predictions(member)[rows] for member in pick.members]
     other = [said[rows] for said in second.said]
     pairs = owner[rows] * len(problem.splits.folds) + second.fold[rows]
-    metric = evaluation.metric_named(problem.task.metric, problem.task).within(pairs[:, None])
     found = evaluation.gain_of_mean(
-        metric,
+        metric.within(pairs[:, None]),
         problem.target[rows],
         said=(pick.rule.apply(first), pick.rule.apply(other)),
         together=pick.rule.apply([(one + two) / 2 for one, two in zip(first, other, strict=True)]),
@@ -59,7 +85,7 @@ def score_of_packed(
         groups=None if problem.splits.units is None else problem.splits.units[rows],
         seed=problem.settings.seed,
     )
-    return _told(problem, found, score, sign=metric.sign, n_rows=len(rows))
+    return _Gain(found, len(rows))
 
 
 def _owners(problem: Problem) -> NDArray[np.int64] | None:
@@ -106,12 +132,15 @@ def _predictions(member: Trial) -> Array:
     return member.out_of_fold
 
 
-def _told(problem: Problem, gain: evaluation.Difference, score: Score, *, sign: float, n_rows: int) -> dict[str, Any]:
+def _told(problem: Problem, mean: _Gain, score: Score, metric: evaluation.Metric, *, corrected: float) -> dict[str, Any]:
     """The gain added to the score, their uncertainties as of two things that do not depend on one another."""
+    gain, sign = mean.found, metric.sign
     own = [sign * end for end in (score.estimate, *sorted((score.low, score.high), key=lambda end: sign * end))]
     estimate = own[0] + gain.estimate
     low = estimate - math.hypot(own[0] - own[1], gain.estimate - gain.low)
     high = estimate + math.hypot(own[2] - own[0], gain.high - gain.estimate)
     low, high = sorted((sign * low, sign * high))
-    told = {"estimate": sign * estimate, "low": low, "high": high, "n_models": len(problem.splits.folds), "n_rows": n_rows}
+    expected = evaluation.Interval(sign * estimate, low, high).bounded(metric)
+    told = {"estimate": expected.estimate, "low": expected.low, "high": expected.high, "corrected": corrected}
+    told |= {"n_models": len(problem.splits.folds), "n_rows": mean.n_rows}
     return {"packed": {**told, "gain": gain.estimate, "gain_low": gain.low, "gain_high": gain.high}, "words": []}

@@ -56,16 +56,16 @@ def uncertainty_of(problem: Problem, pick: Ensemble) -> Uncertainty:
 
 def uncertainty_of_rows(problem: Problem, *, target: Array, said: Array, groups: Array | None) -> Uncertainty:
     """The same from any rows that what is packed had not seen."""
-    is_classes = problem.task.is_classification
-    return Uncertainty(
-        coverage=evaluation.coverage_of(target, said, groups=groups),
-        silence=evaluation.silence_of(target, said, groups=groups) if is_classes else None,
-        decision=_decision(problem.settings, target, said, groups=groups) if is_classes else None,
-    )
+    coverage = evaluation.coverage_of(target, said, groups=groups)
+    if not problem.task.is_classification:
+        return Uncertainty(coverage=coverage)
+    decision = _decision(problem.settings, target, said, groups=groups)
+    silence = evaluation.silence_of(target, said, groups=groups, decision=decision)
+    return Uncertainty(coverage=coverage, silence=silence, decision=decision)
 
 
 def promises(problem: Problem, pick: Ensemble, *, uncertainty: Uncertainty, calibration: Any) -> dict[str, Any]:
-    """The same for people and machines: what is promised, and how it held out of fold."""
+    """The same for people and machines: what is promised of the pick, and how it held out of fold."""
     facts: dict[str, Any] = {}
     words: list[str] = []
     if calibration is not None:
@@ -73,16 +73,25 @@ def promises(problem: Problem, pick: Ensemble, *, uncertainty: Uncertainty, cali
             name: getattr(calibration, name) for name in ("method", "log_loss", "calibrated_log_loss", "temperature")
         }
         words.append(_calibration_words(calibration))
+    made = {**facts, "words": words}
+    if uncertainty.coverage is None:
+        return made
+    rows = _rows(problem, pick)
+    target, said, groups = problem.target[rows], pick.out_of_fold[rows], _groups(problem, rows)
+    return joined(made, promises_of_rows(problem, uncertainty, target=target, said=said, groups=groups))
+
+
+def promises_of_rows(
+    problem: Problem, uncertainty: Uncertainty, *, target: Array, said: Array, groups: Array | None
+) -> dict[str, Any]:
+    """What is promised, learned from rows that what is packed had not seen, and how it held there."""
+    facts: dict[str, Any] = {}
+    words: list[str] = []
     if uncertainty.coverage is not None:
-        rows = _rows(problem, pick)[:MAX_HELD_ROWS]
+        some = slice(MAX_HELD_ROWS)
+        among = None if groups is None else groups[some]
         held = [
-            evaluation.held(
-                problem.target[rows],
-                pick.out_of_fold[rows],
-                coverage=coverage,
-                groups=_groups(problem, rows),
-                seed=problem.settings.seed,
-            )
+            evaluation.held(target[some], said[some], coverage=coverage, groups=among, seed=problem.settings.seed)
             for coverage in COVERAGES
             if coverage < _most_to_hold(uncertainty.coverage)
         ]
@@ -92,7 +101,7 @@ def promises(problem: Problem, pick: Ensemble, *, uncertainty: Uncertainty, cali
         facts["abstaining"] = uncertainty.silence.to_json()
         words.append(_silence_words(uncertainty))
     if uncertainty.decision is not None:
-        facts["decision"] = uncertainty.decision.to_json()
+        facts["decision"] = {**uncertainty.decision.to_json(), "is_learned": bool(problem.settings.at_least)}
         words.append(f"Decisions: {uncertainty.decision.reason}")
     return {**facts, "words": words}
 
@@ -139,7 +148,7 @@ def _calibration_words(calibration: ensembling.Calibration) -> str:
 def _coverage_words(held: evaluation.Held, task: Task) -> str:
     what, size = ("Sets", f"{held.size:.2f} classes") if task.is_classification else ("Ranges", f"{written(held.size)} wide")
     return (
-        f"{what} that promise to hold {held.coverage:.0%} of the truths held {held.observed:.1%} out of fold; they are {size} "
+        f"{what} that promise to hold {held.coverage:.0%} of the truths held {held.observed:.1%} on unseen rows; they are {size} "
         f"on average (cupel predict --coverage {held.coverage:g})."
     )
 

@@ -75,6 +75,11 @@ def show_interval(problem: Problem, trial: Trial) -> str:
     metric = evaluation.metric_named(problem.task.metric, problem.task).within(problem.splits.parts[rows])
     groups = None if problem.splits.units is None else problem.splits.units[rows]
     found = evaluation.interval(
-        metric, problem.target[rows], trial.out_of_fold[rows], groups=groups, n_resamples=N_SHOWN_RESAMPLES
-    )
+        metric,
+        problem.target[rows],
+        trial.out_of_fold[rows],
+        groups=groups,
+        n_resamples=N_SHOWN_RESAMPLES,
+        stretch=evaluation.STRETCH if problem.splits.teach_one_another else 1.0,
+    ).bounded(metric)
     return f"{found.low:.4f} to {found.high:.4f}"

@@ -19,6 +19,7 @@ from cupel.cli.asking import (
     with_nested,
 )
 from cupel.core.budget import seconds_in
+from cupel.core.errors import NoModelError
 from cupel.core.limits import Limits, bytes_in
 from cupel.core.settings import PREFERENCES, Settings
 
@@ -158,6 +159,8 @@ def _folder(arguments: argparse.Namespace) -> Any:
 
 def show_shuffled(facts: Mapping[str, Any]) -> int:
     """Say whether what learned from shuffled targets is no better than a constant; 3 where it is."""
+    if facts["constant"] is None:
+        raise NoModelError("The constant gave no score, so that there is nothing to compare with; the leaderboard says why.")
     pick, constant = facts["pick"]["score"], facts["constant"]["score"]
     sign = 1.0 if facts["higher_is_better"] else -1.0
     bounds = sorted(sign * pick[name] for name in ("low", "high"))

@@ -122,6 +122,10 @@ class Decision:
     threshold: float = 0.5
     reason: str = ""
 
+    def is_yes(self, positive: Numbers) -> NDArray[np.bool_]:
+        """Whether the answer is yes: above the threshold, and of every row where that is 0."""
+        return np.asarray((positive > self.threshold) | (self.threshold == 0))
+
     def to_json(self) -> dict[str, Any]:
         """A plain structure for `json.dumps`."""
         return {"threshold": self.threshold, "reason": self.reason}
@@ -133,22 +137,21 @@ class Decision:
         Raises:
             ArtifactError: it cannot be true.
         """
-        threshold = plain["threshold"]
-        if type(threshold) not in (int, float) or not 0 <= threshold <= 1:
-            raise ArtifactError("the threshold of decisions is no probability")
-        return cls(float(threshold), str(plain["reason"]))
+        return cls(_threshold(plain["threshold"]), str(plain["reason"]))
 
 
 @dataclass(frozen=True, eq=False)
 class Silence:
-    """How often the most probable class was right where its probability was at least so much: a cautious estimate.
+    """How often answers were right where the probability of what was answered was at least so much: a cautious estimate.
 
-    `confidences` rise; `accuracies` are lower bounds of the share that was right, `answered` the share of rows.
+    `confidences` rise; `accuracies` are lower bounds of the share that was right, `answered` the share of rows. Answers were yes
+    above that `threshold`, or the most probable class where it is None: so it is in older artifacts, whatever they answer by.
     """
 
     confidences: tuple[float, ...]
     accuracies: tuple[float, ...]
     answered: tuple[float, ...]
+    threshold: float | None = None
 
     def confidence_for(self, accuracy: float) -> float:
         """The least confidence from which on answers are right at least that often; infinite where there is none.
@@ -162,7 +165,8 @@ class Silence:
 
     def to_json(self) -> dict[str, Any]:
         """A plain structure for `json.dumps`."""
-        return {name: list(getattr(self, name)) for name in ("confidences", "accuracies", "answered")}
+        plain: dict[str, Any] = {name: list(getattr(self, name)) for name in ("confidences", "accuracies", "answered")}
+        return plain if self.threshold is None else {**plain, "threshold": self.threshold}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Silence:
@@ -174,7 +178,9 @@ class Silence:
         columns = [_numbers(plain[name]) for name in ("confidences", "accuracies", "answered")]
         if len({len(column) for column in columns}) != 1 or (np.diff(columns[0]) < 0).any():
             raise ArtifactError("the shares of right answers are no table")
-        return cls(*(tuple(column.tolist()) for column in columns))
+        threshold = None if plain.get("threshold") is None else _threshold(plain["threshold"])
+        confidences, accuracies, answered = (tuple(column.tolist()) for column in columns)
+        return cls(confidences, accuracies, answered, threshold)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +211,13 @@ class Uncertainty:
         )
 
 
+def chosen(probabilities: Numbers, decision: Decision | None) -> NDArray[np.int64]:
+    """Which class is answered of each row: by the decision where there is one, else the most probable."""
+    if decision is None:
+        return np.asarray(probabilities.argmax(axis=1))
+    return decision.is_yes(probabilities[:, 1]).astype(np.int64)
+
+
 def checked_coverage(coverage: float) -> float:
     """The coverage, where it is a probability that means something.
 
@@ -226,6 +239,12 @@ def _distribution(plain: Mapping[str, Any]) -> Distribution:
     if len(values) != len(shares) or not is_sorted or not n_units >= 1 or abs(shares[-1] - 1) > 1e-6:
         raise ArtifactError("the distribution of errors is not one")
     return Distribution(values, shares, n_units)
+
+
+def _threshold(plain: Any) -> float:
+    if type(plain) not in (int, float) or not 0 <= plain <= 1:
+        raise ArtifactError("the threshold of decisions is no probability")
+    return float(plain)
 
 
 def _numbers(plain: Any) -> Numbers:

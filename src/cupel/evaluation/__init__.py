@@ -4,7 +4,7 @@ Every metric is computed for many weightings of the same rows at once, so that a
 """
 
 from cupel.evaluation.class_scores import ClassScore, class_scores, share_interval, worth_of_classes
-from cupel.evaluation.comparison import STRETCH, Comparison, Luck, holm, tie_groups
+from cupel.evaluation.comparison import STRETCH, Comparison, Luck, tie_groups
 from cupel.evaluation.conformal import Held, coverage_of, held, silence_of
 from cupel.evaluation.curves import (
     CalibrationCurve,
@@ -81,7 +81,6 @@ __all__ = [
     "fitting",
     "gain_of_mean",
     "held",
-    "holm",
     "interval",
     "interval_over_folds",
     "label_scores",

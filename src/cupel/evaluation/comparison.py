@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ Source: Bates, Hastie and Tibshirani 2023, doi:10.1080/01621459.2023.2197686, wh
 narrow by such factors.
 """
 N_STEPS = 4
+FEWEST_DRAWN, MOST_DRAWN, MOST_PAIRS_DRAWN = 500, 4000, 10_000_000
 FAR_WIDER = 2.5
 """A score that strays so many times as far as the leader's is of another kind."""
 SURE = 1.96
@@ -43,19 +45,6 @@ N_TRUE_SCORES, N_LAIRD_STEPS = 60, 100
 LEAST_VARIANCE, LEAST_FIT = 1e-3, 1e-300
 Choose = Callable[[Array], int]
 """`choose(scores)`: the position of the candidate that is taken when these are the scores, larger being better."""
-
-
-def holm(p_values: Sequence[float] | Float[Array, " test"]) -> Float[Array, " test"]:
-    """p-values corrected for the number of tests: rejecting those below a level errs in no test with that probability.
-
-    Source: Holm 1979, "A simple sequentially rejective multiple test procedure".
-    """
-    values = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(values, kind="stable")
-    stepped = np.maximum.accumulate(values[order] * (len(values) - np.arange(len(values))))
-    corrected = np.empty_like(values)
-    corrected[order] = np.minimum(stepped, 1.0)
-    return corrected
 
 
 @dataclass(frozen=True)
@@ -97,13 +86,8 @@ class Comparison:
         groups: Shaped[Array, " sample"] | None = None,
         seed: int = 0,
         n_resamples: int = N_RESAMPLES,
-        constant: int | None = None,
     ) -> Comparison:
-        """Compare on resamples of rows, or of whole groups; fewer on big data (`Resamples.draw`).
-
-        `constant` is the position of the candidate that says the same of every row, named where the predictions are those of
-        folds that taught one another.
-        """
+        """Compare on resamples of rows, or of whole groups; fewer on big data (`Resamples.draw`)."""
         metric = resolved(metric)
         width = width_of(metric, predictions[0]) * len(predictions)
         resamples = Resamples.draw(len(target), groups=groups, seed=seed, n_resamples=n_resamples, width=width)
@@ -114,10 +98,17 @@ class Comparison:
         deviations = np.zeros_like(resampled)
         if resampled.shape[1]:
             deviations[is_scored] = resampled[is_scored] - resampled[is_scored].mean(axis=1, keepdims=True)
-        plain = cls(np.where(is_scored, scores, -np.inf), deviations)
-        if constant is None or not is_scored[constant]:
-            return plain
-        return plain._widened(plain._widening(constant), constant)
+        return cls(np.where(is_scored, scores, -np.inf), deviations)
+
+    def of_folds(self, constant: int | None) -> Comparison:
+        """The same where rows of each fold taught the models that judge the others: scores stray further than these rows show.
+
+        `constant` is the position of the candidate that says the same of every row, None where there is none.
+        """
+        mutual = replace(self, reach=STRETCH * self.deviations)
+        if constant is None or not np.isfinite(self.scores[constant]):
+            return mutual
+        return mutual._widened(mutual._widening(constant), constant)
 
     def _widening(self, constant: int) -> float:
         """By what the best has over the constant, less the luck of choosing it."""
@@ -135,7 +126,7 @@ class Comparison:
         of_constant = self.deviations[constant]
         deviations = of_constant + widening * (self.deviations - of_constant)
         deviations = np.where(np.isinf(self.scores)[:, None], 0.0, deviations)
-        return Comparison(self.scores, deviations, widening, STRETCH * self.deviations)
+        return Comparison(self.scores, deviations, widening, self.reach)
 
     @property
     def _reach(self) -> Array:
@@ -144,13 +135,13 @@ class Comparison:
     def tie_groups(self) -> list[int]:
         """A number per candidate, 1 for the best and all that are not significantly worse, 2 for the best of the rest, ….
 
-        Paired bootstrap on shared resamples, Holm's correction over the candidates compared, at 5 %.
+        By how far candidates stray from one another on shared resamples, allowing for how many there are, at 5 %.
         """
         numbers = np.zeros(len(self.scores), np.int64)
         while (numbers == 0).any():
             left = np.flatnonzero(numbers == 0)
             best = int(left[np.argmax(self.scores[left])])
-            is_tied = self._tied(self.scores[left], best=int(np.searchsorted(left, best)), spread=self._spread(best)[left])
+            is_tied = self._tied(self.scores[left], places=left, best=int(np.searchsorted(left, best)))
             numbers[left[is_tied]] = numbers.max() + 1
         return [int(group) for group in numbers]
 
@@ -204,8 +195,9 @@ class Comparison:
     def _likely(self) -> tuple[Array, Array]:
         """What scores are likely to be, minus infinity for those that take no part, and how unsure that is."""
         likely, unsure = self.scores.copy(), np.zeros(len(self.scores))
-        is_tied = self.first_group()(self.scores) & np.isfinite(self.scores)
-        is_alike = self._strays_like(int(np.argmax(self.scores)))
+        every, best = np.arange(len(self.scores)), int(np.argmax(self.scores))
+        is_tied = self._tied(self.scores, places=every, best=best) & np.isfinite(self.scores)
+        is_alike = self._strays_like(best)
         likely[is_tied & ~is_alike] = -np.inf
         tied = np.flatnonzero(is_tied & is_alike)
         if len(tied) > 1:
@@ -251,18 +243,6 @@ class Comparison:
         reach = None if self.reach is None else self.reach[some]
         return Comparison(self.scores[some], self.deviations[some], self.widening, reach)
 
-    def first_group(self) -> Callable[[Array], Bool[Array, " candidate"]]:
-        """A function from scores to whether each candidate is not significantly worse than the one that is best by them."""
-        spreads: dict[int, Array] = {}
-
-        def tied(scores: Array) -> Array:
-            best = int(np.argmax(scores))
-            if best not in spreads:
-                spreads[best] = self._spread(best)
-            return self._tied(scores, best=best, spread=spreads[best])
-
-        return tied
-
     def _spread(self, best: int) -> Array:
         """Standard errors of each candidate's difference from one of them."""
         if self.deviations.shape[1] == 0:
@@ -270,13 +250,44 @@ class Comparison:
         spread: Array = (self.deviations[best] - self.deviations).std(axis=1)
         return spread
 
-    @staticmethod
-    def _tied(scores: Array, *, best: int, spread: Array) -> Array:
-        others = np.flatnonzero(np.arange(len(scores)) != best)
-        p_values = [_p_value(float(scores[best]), float(scores[other]), float(spread[other])) for other in others]
-        is_tied = np.ones(len(scores), np.bool_)
-        is_tied[others] = holm(p_values) >= SIGNIFICANCE
-        return is_tied
+    def _tied(self, scores: Array, *, places: Array, best: int) -> Array:
+        """Which of the candidates at `places`, with these scores, one may be the best for all that is known.
+
+        A gap counts where it is wider, in standard errors, than the widest between any two of so many equals would be 19 times
+        in 20: the best is chosen by the same rows, so that each is farther from it than from one named before. What has been
+        told apart is no longer counted among those that may be equal.
+
+        Source: Romano and Wolf 2005, doi:10.1111/j.1468-0262.2005.00615.x, for stepping down by the largest statistic.
+        """
+        if not np.isfinite(scores[best]) or self.deviations.shape[1] == 0:
+            return np.ones(len(scores), np.bool_)
+        gaps, spread = scores[best] - scores, self._spread(int(places[best]))[places]
+        is_tied: Array = np.isfinite(scores)
+        while True:
+            still: Array = is_tied & ((gaps <= self._widest_gap(places[is_tied]) * spread) | (gaps == 0))
+            if (still == is_tied).all():
+                return still
+            is_tied = still
+
+    def _widest_gap(self, places: Array) -> float:
+        """Standard errors that the two of equals that are farthest apart are within in 95% of cases."""
+        drawn, widest = self._drawn[places], np.zeros(self._drawn.shape[1])
+        deviations = self.deviations[places]
+        for number in range(len(places) - 1):
+            spread = (deviations[number] - deviations[number + 1 :]).std(axis=1)
+            is_apart = spread > 0
+            apart = np.abs(drawn[number] - drawn[number + 1 :][is_apart]) / spread[is_apart, None]
+            widest = np.maximum(widest, apart.max(axis=0, initial=0.0))
+        return float(np.quantile(widest, 1 - SIGNIFICANCE))
+
+    @cached_property
+    def _drawn(self) -> Array:
+        """Deviations drawn from the normal distribution that has their covariance: more of them than there are resamples."""
+        n_candidates, n_resamples = self.deviations.shape
+        n_draws = int(np.clip(MOST_PAIRS_DRAWN // max(n_candidates**2, 1), FEWEST_DRAWN, MOST_DRAWN))
+        mixed = np.random.default_rng(0).normal(0, 1 / math.sqrt(max(n_resamples, 1)), (n_resamples, n_draws))
+        drawn: Array = self.deviations @ mixed
+        return drawn
 
 
 def likely_scores(

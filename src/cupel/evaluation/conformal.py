@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from numpy.typing import NDArray
 
-from cupel.core.uncertainty import Coverage, Distribution, Silence
+from cupel.core.uncertainty import Coverage, Decision, Distribution, Silence, chosen
 from cupel.evaluation.sure_shares import FEWEST_FIRST, ends_of, sure_shares, units_from_zero
 
 Array = NDArray[Any]
@@ -88,17 +88,27 @@ def silence_of(
     predictions: Float[Array, "sample klass"],
     *,
     groups: Shaped[Array, " sample"] | None = None,
+    decision: Decision | None = None,
 ) -> Silence | None:
-    """How often answers are surely right, by how sure they are (`sure_shares`). None where rows, or groups, are too few."""
+    """How often answers are surely right, by how sure they are (`sure_shares`). None where rows, or groups, are too few.
+
+    They are those of the decision where there is one, however improbable.
+    """
     units = units_from_zero(groups)
     if (len(target) if units is None else int(units.max(initial=-1)) + 1) < FEWEST_FIRST:
         return None
-    sure, right = predictions.max(axis=1), predictions.argmax(axis=1) == target
+    answers = chosen(predictions, decision)
+    sure, right = predictions[np.arange(len(target)), answers], answers == target
     order = np.argsort(-sure, kind="stable")
     counts = ends_of(sure[order], fewest=FEWEST_FIRST, most=N_CONFIDENCES)
     lower = sure_shares(right[order], counts, units=None if units is None else units[order])
     confidences = sure[order][counts - 1]
-    return Silence(tuple(confidences[::-1].tolist()), tuple(lower[::-1].tolist()), tuple((counts[::-1] / len(target)).tolist()))
+    return Silence(
+        tuple(confidences[::-1].tolist()),
+        tuple(lower[::-1].tolist()),
+        tuple((counts[::-1] / len(target)).tolist()),
+        threshold=None if decision is None else decision.threshold,
+    )
 
 
 def _judged(learned: Coverage, target: Array, predictions: Array, coverage: float) -> tuple[Array, Array]:

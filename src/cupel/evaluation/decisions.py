@@ -45,7 +45,7 @@ def decision_for_costs(
     return Decision(
         threshold,
         f"a wrong yes costs {false_positive:g} and a wrong no {false_negative:g}: yes above {threshold:.3g}. "
-        f"Out of fold that costs {cost(threshold):.3g} a row, {cost(USUAL):.3g} with yes above {USUAL:g}.",
+        f"On unseen rows that costs {cost(threshold):.3g} a row, {cost(USUAL):.3g} with yes above {USUAL:g}.",
     )
 
 
@@ -115,11 +115,12 @@ class _Ranked:
         end, n_hits = int(self.ends[place]), int(self.is_hit[: self.ends[place]].sum())
         below = float(self.positive[end]) if end < len(self.positive) else 0.0
         threshold = (float(self.positive[end - 1]) + below) / 2
+        said = f"yes above {threshold:.3g}" if threshold > 0 else "yes to all"
         shares = {"precision": n_hits / end, "recall": n_hits / max(int(self.is_hit.sum()), 1)}
         opening = "" if low is not None else f"no threshold surely reaches a {name} of {at_least:g}; the nearest is taken: "
         sure = "" if low is None else f", surely (95%) {low:.3g} at least"
         return Decision(
             threshold,
-            f"{opening}yes above {threshold:.3g}. Out of fold the {name} is {shares[name]:.3g}{sure}; "
+            f"{opening}{said}. On the unseen rows that taught it the {name} is {shares[name]:.3g}{sure}; "
             f"precision {shares['precision']:.3g}, recall {shares['recall']:.3g}, yes to {end / len(self.positive):.1%}.",
         )

@@ -28,15 +28,11 @@ class Interval:
     low: float
     high: float
 
-    def stretched(self, factor: float) -> Self:
-        """The same estimate, with an interval that reaches so many times as far to both sides."""
-        low, high = (self.estimate + factor * (end - self.estimate) for end in (self.low, self.high))
-        return replace(self, low=low, high=high)
-
     def bounded(self, metric: Metric) -> Self:
-        """The same, reaching no further than to the perfect score."""
-        ends = metric.sign * np.minimum(metric.sign * np.array([self.low, self.high]), metric.sign * metric.perfect)
-        return replace(self, low=float(ends[0]), high=float(ends[1]))
+        """The same, reaching no further than scores go."""
+        lowest, highest = sorted((metric.worst, metric.perfect))
+        estimate, low, high = np.clip([self.estimate, self.low, self.high], lowest, highest).tolist()
+        return replace(self, estimate=estimate, low=low, high=high)
 
 
 @dataclass(frozen=True)
@@ -69,10 +65,12 @@ def interval(
     groups: Shaped[Array, " sample"] | None = None,
     seed: int = 0,
     n_resamples: int = 1000,
+    stretch: float = 1.0,
 ) -> Interval:
     """The score with its percentile bootstrap interval over rows, or over whole groups.
 
-    On big data fewer resamples are drawn than asked for (`Resamples.draw`).
+    On big data fewer resamples are drawn than asked for (`Resamples.draw`). With a `stretch` the interval reaches so many times
+    as far, from the score itself: what resampling is wrong by on average is not to be multiplied.
 
     Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", section 13.3.
     """
@@ -81,7 +79,15 @@ def interval(
         len(target), groups=groups, seed=seed, n_resamples=n_resamples, width=width_of(metric, predictions)
     )
     scores = resamples.scores([prepared_for_resamples(metric, target, predictions)])[0]
-    return interval_of(score(metric, target, predictions), scores)
+    return interval_of(*reaching(score(metric, target, predictions), scores, stretch=stretch))
+
+
+def reaching(estimate: float, scores: Float[Array, " resample"], *, stretch: float) -> tuple[float, Float[Array, " resample"]]:
+    """A score, and its values on resamples so many times as far from it; as they are for a `stretch` of 1."""
+    defined = scores[np.isfinite(scores)]
+    if stretch == 1 or len(defined) == 0:
+        return estimate, scores
+    return estimate, estimate + stretch * (defined - defined.mean())
 
 
 def paired_difference(

@@ -28,6 +28,8 @@ class Metric:
     is one, gives the same to first order in the weights, much faster: for resamples of many rows. `ranks` marks those that
     compare predictions with one another, which means little where the predictions are of different models.
 
+    `worst` is the score that none falls short of, infinite where there is none.
+
     `compared_within` belongs to those that compare rows with one another: it makes both for rows of the same part
     alone. `parts`, shape (rows, ways), are those it is bound to (`within`), else None.
     """
@@ -38,6 +40,7 @@ class Metric:
     tasks: frozenset[TaskKind]
     needs: str
     prepare: Prepare
+    worst: float
     per_class: bool = False
     prepare_linear: Prepare | None = None
     ranks: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -25,7 +26,7 @@ _Ranks = Callable[[Array, Array], Scorer]
 
 
 def _of_labels(name: str, label: str, prepare: Prepare, tasks: frozenset[TaskKind] = _CLASSES) -> Metric:
-    return Metric(name=name, label=label, higher_is_better=True, tasks=tasks, needs="labels", prepare=prepare)
+    return Metric(name=name, label=label, higher_is_better=True, tasks=tasks, needs="labels", prepare=prepare, worst=0.0)
 
 
 def _of_probabilities(
@@ -38,16 +39,25 @@ def _of_probabilities(
         tasks=tasks,
         needs="probabilities",
         prepare=prepare,
+        worst=0.0 if higher_is_better else math.inf,
         per_class=per_class,
     )
 
 
 def _of_values(name: str, label: str, prepare: Prepare, *, higher_is_better: bool = False) -> Metric:
-    return Metric(name=name, label=label, higher_is_better=higher_is_better, tasks=_REGRESSION, needs="values", prepare=prepare)
+    return Metric(
+        name=name,
+        label=label,
+        higher_is_better=higher_is_better,
+        tasks=_REGRESSION,
+        needs="values",
+        prepare=prepare,
+        worst=-math.inf if higher_is_better else math.inf,
+    )
 
 
 def _of_masks(name: str, label: str, prepare: Prepare) -> Metric:
-    return Metric(name=name, label=label, higher_is_better=True, tasks=_MASKS, needs="masks", prepare=prepare)
+    return Metric(name=name, label=label, higher_is_better=True, tasks=_MASKS, needs="masks", prepare=prepare, worst=0.0)
 
 
 def _averaged(kind: str, label: str) -> list[Metric]:
@@ -105,7 +115,7 @@ def _of_several_labels() -> list[Metric]:
         ),
         *(_rank(name, label, prepare, tasks=_MULTILABEL) for name, (label, prepare) in ranks.items()),
         _of_labels("subset_accuracy", "subset accuracy", scorers.mean_of(label_scorers.is_right), _MULTILABEL),
-        replace(_of_labels("hamming_loss", "Hamming loss", wrongness, _MULTILABEL), higher_is_better=False),
+        replace(_of_labels("hamming_loss", "Hamming loss", wrongness, _MULTILABEL), higher_is_better=False, worst=1.0),
     ]
 
 
@@ -123,7 +133,7 @@ _ALL = (
     *_averaged("precision", "precision"),
     *_averaged("recall", "recall"),
     *_averaged("f1", "F1"),
-    _of_labels("mcc", "Matthews correlation", scorers.confusion_of(scorers.matthews)),
+    replace(_of_labels("mcc", "Matthews correlation", scorers.confusion_of(scorers.matthews)), worst=-1.0),
     _areas("roc_auc", "ROC-AUC", scorers.ranking_of, _BINARY),
     _areas("roc_auc_ovr", "ROC-AUC (one versus rest)", scorers.one_versus_rest, _MULTICLASS),
     _rank("pr_auc", "average precision", scorers.ranking_of(scorers.average_precision), tasks=_BINARY),
@@ -131,8 +141,11 @@ _ALL = (
     *_of_several_labels(),
     _of_probabilities("log_loss", "log loss", _LOG_LOSS, tasks=_ANY_CLASSES, higher_is_better=False),
     _of_probabilities("brier", "Brier score", _BRIER, tasks=_ANY_CLASSES, higher_is_better=False),
-    _of_probabilities(
-        "calibration_error", "calibration error", scorers.prepare_calibration_error, tasks=_CLASSES, higher_is_better=False
+    replace(
+        _of_probabilities(
+            "calibration_error", "calibration error", scorers.prepare_calibration_error, tasks=_CLASSES, higher_is_better=False
+        ),
+        worst=1.0,
     ),
     _of_values("rmse", "RMSE", scorers.mean_of(scorers.squared_error, np.sqrt)),
     _of_values("mae", "MAE", scorers.mean_of(scorers.absolute_error)),

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from numpy.typing import NDArray
 
-from cupel.evaluation.intervals import Interval, interval_of, width_of
+from cupel.evaluation.intervals import Interval, interval_of, reaching, width_of
 from cupel.evaluation.metric import Metric
 from cupel.evaluation.resampling import Resamples
 from cupel.evaluation.scoring import prepared_for_resamples, resolved, score
@@ -25,18 +25,19 @@ def interval_over_folds(
     folds: Int[Array, " sample"],
     groups: Shaped[Array, " sample"] | None = None,
     seed: int = 0,
+    stretch: float = 1.0,
 ) -> Interval:
     """The score with its interval, where the model of a row's own fold has predicted it.
 
     What ranks predictions is the mean over folds, weighted by rows: probabilities of different models are not on one scale, and
     pooled their ROC-AUC is too low. Everything else is the score of all rows together, as is a rank metric that is defined in no
     fold. Rows, or whole groups, are resampled; that each model had other rows to learn from is in the interval only as far as
-    its rows tell.
+    its rows tell, or by `stretch` (as for `interval`).
     """
     metric = resolved(metric)
     width = width_of(metric, predictions)
     resamples = Resamples.draw(len(target), groups=groups, seed=seed, n_resamples=N_RESAMPLES, width=width)
-    return interval_of(*_scored(metric, target, predictions, folds=folds, resamples=resamples))
+    return interval_of(*reaching(*_scored(metric, target, predictions, folds=folds, resamples=resamples), stretch=stretch))
 
 
 def _scored(

@@ -49,6 +49,9 @@ class Declaration:
             uncertainty = Uncertainty.from_json(promised, is_classification=task.is_classification)
             _demand(uncertainty.decision is None or len(task.classes) == 2, "a threshold for other than two classes")
             _demand(uncertainty.silence is None or task.is_classification, "a confidence for what has no classes")
+            threshold = None if uncertainty.decision is None else uncertainty.decision.threshold
+            learned_by = None if uncertainty.silence is None else uncertainty.silence.threshold
+            _demand(learned_by in (None, threshold), "a confidence for answers by another threshold")
         except ArtifactError as error:
             raise ArtifactError(f"{artifact.path}: {error}") from error
         except (KeyError, TypeError, ValueError, AttributeError, re.error) as error:

@@ -17,8 +17,8 @@ from cupel.core.errors import DataError, ParityError, UsageError
 from cupel.core.form import Form
 from cupel.core.modality import GraphInput
 from cupel.core.schema import Column, Schema
-from cupel.core.task import Task, TaskKind
-from cupel.core.uncertainty import Coverage, Silence, Uncertainty
+from cupel.core.task import Task
+from cupel.core.uncertainty import Coverage, Silence, Uncertainty, chosen
 from cupel.serving.artifact import Artifact, open_artifact
 from cupel.serving.certificate import MEANING, Certifier, Claim
 from cupel.serving.contract import Contract, Feeds
@@ -179,7 +179,8 @@ class Predictor:
         predictions = self._predictions(rows, progress=progress, folder=folder)
         columns = {"prediction": self._decided(predictions)}
         if confidence is not None:
-            columns["prediction"] = _kept_where(predictions.max(axis=1) >= confidence, columns["prediction"])
+            sure = predictions[np.arange(len(predictions)), chosen(predictions, self.uncertainty.decision)]
+            columns["prediction"] = _kept_where(sure >= confidence, columns["prediction"])
         for position, label in enumerate(self.classes):
             columns[f"probability_{label}"] = predictions[:, position]
         if ranges is not None and coverage is not None:
@@ -318,6 +319,11 @@ class Predictor:
                 "this model cannot tell when to keep silent: it predicts no classes, learned from few rows, or is of an older "
                 "Cupel. Ask for a coverage instead."
             )
+        if self.uncertainty.decision is not None and self.uncertainty.silence.threshold is None:
+            raise UsageError(
+                "this model cannot tell when to keep silent: it says yes by a threshold, and an older Cupel learned from answers "
+                "without it how often they are right. Pack it anew with this Cupel, or ask without abstaining."
+            )
         return self.uncertainty.silence
 
     def _covering(self, ranges: Coverage, predictions: Array, coverage: float) -> dict[str, Array]:
@@ -336,10 +342,7 @@ class Predictor:
             return predictions[:, 0]
         if self.task.form is Form.LABELS:
             return _joined(predictions >= np.array(self.task.thresholds), self.task.classes)
-        if self.task.kind is TaskKind.BINARY:
-            threshold = 0.5 if self.uncertainty.decision is None else self.uncertainty.decision.threshold
-            return np.asarray(self._labels[(predictions[:, 1] > threshold).astype(np.int64)])
-        return np.asarray(self._labels[predictions.argmax(axis=1)])
+        return np.asarray(self._labels[chosen(predictions, self.uncertainty.decision)])
 
 
 def load(path: str | Path | bytes, *, threads: int = 1) -> Predictor:

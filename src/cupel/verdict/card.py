@@ -159,6 +159,7 @@ def _evaluation(verdict: Verdict) -> str:
         "|---|---|---|",
         *[_metric_line(name, score) for name, score in verdict.metrics.items()],
         "",
+        *[f"{_inline(told)}\n" for told in [words.answer_words(verdict)] if told],
         f"Scores by group of people or slice of the data: {NOT_GIVEN}.",
     ]
     return "\n".join(lines) + "\n"

@@ -92,9 +92,15 @@ class Court:
         """The same of any predictions for the rows of the dataset."""
         n_resamples = affordable_resamples(len(self.rows), len(self.trials))
         found = evaluation.interval(
-            self.metric, self.target, self.seen(predictions), groups=self.groups, seed=SEED, n_resamples=n_resamples
+            self.metric,
+            self.target,
+            self.seen(predictions),
+            groups=self.groups,
+            seed=SEED,
+            n_resamples=n_resamples,
+            stretch=evaluation.STRETCH if self.is_mutual else 1.0,
         )
-        return score_of(found, self.metric, is_mutual=self.is_mutual)
+        return score_of(found, self.metric)
 
     @property
     def _constant(self) -> int | None:
@@ -105,13 +111,14 @@ class Court:
     def paired(self, first: Array, second: Array, *, is_constant: bool = False) -> evaluation.Difference:
         """How much better the first is on the same rows; positive is better.
 
-        Where the second is a constant, it reaches as far as the score of the first.
+        Where the second is a constant, it reaches as far as the score of the first at least.
         """
         n_resamples = affordable_resamples(len(self.rows), 2)
         found = evaluation.paired_difference(
             self.metric, self.target, self.seen(first), self.seen(second), groups=self.groups, seed=SEED, n_resamples=n_resamples
         )
-        return found.stretched(evaluation.STRETCH if is_constant and self.is_mutual else self.comparison.widening)
+        widening = self.comparison.widening
+        return found.stretched(max(evaluation.STRETCH, widening) if is_constant and self.is_mutual else widening)
 
     def best_of(self, trials: Sequence[Trial]) -> Trial | None:
         """The one with the best plain score, the first of equals; None of none."""
@@ -126,14 +133,14 @@ class Court:
         candidates = [self.seen(predictions_of(trial)) for trial in self.trials]
         if self._has_mixture:
             candidates.append(self.seen(self.leader.out_of_fold))
-        return evaluation.Comparison.of(
+        found = evaluation.Comparison.of(
             self.metric,
             self.target,
             candidates,
             groups=self.groups,
             seed=SEED,
-            constant=self._constant if self.is_mutual else None,
         )
+        return found.of_folds(self._constant) if self.is_mutual else found
 
     @property
     def _has_mixture(self) -> bool:

@@ -175,7 +175,7 @@ def _matrix(task: Task, matrix: Array, *, yes_from: float | None) -> _Matrix:
     right = float(np.trace(matrix)) / max(float(matrix.sum()), 1.0)
     how = "get their true class as the most probable one"
     if yes_from is not None:
-        how = f"are answered rightly, yes being said above a probability of {words.written(yes_from)}"
+        how = f"are answered rightly, yes being said {words.yes_words(yes_from)}"
     tells = f"{100 * right:.1f}% of the rows {how}. Deeper colour is a larger share of the true class."
     picture = answers.confusion(matrix, task.classes) if len(task.classes) <= MAX_MATRIX else ""
     return _Matrix({"classes": task.classes, "matrix": matrix}, picture, tells)

@@ -10,6 +10,7 @@ from typing import Any
 from cupel.core.candidate import plain
 from cupel.core.finding import Finding, Severity
 from cupel.core.profile import ColumnProfile, Profile
+from cupel.evaluation import STRETCH
 from cupel.verdict import pictures, words
 from cupel.verdict.answers import small_histogram
 from cupel.verdict.section import Section, cell, figure, paragraph, table, tag
@@ -141,8 +142,9 @@ def method_section(verdict: Verdict) -> Section:
         f"{verdict.n_judged:,} rows were judged, each by a model that never saw it.",
         f"The score to expect is corrected for choosing: {_correction_words(verdict)} The search is not repeated by that; "
         "fit --nested repeats the whole run. Intervals: 95% percentiles over resampled rows; groups, copies and stretches of "
-        "time are drawn whole.",
-        "Margins are differences on the same rows; tie groups allow for the number of comparisons (Holm).",
+        f"time are drawn whole. Those of scores over folds reach {STRETCH:g} times as far, since one sample taught all folds.",
+        "Margins are differences on the same rows; tie groups allow for how many are compared, and for the best having been "
+        "found by the same rows.",
         "The estimate holds for new rows that come from where these came from. It says nothing about a world that changes.",
     ]
     facts: dict[str, Any] = {
@@ -187,8 +189,7 @@ def _metrics(verdict: Verdict) -> str:
         label = tag("the one asked for", "pick") if name == verdict.metric else ""
         value = cell(words.written(score.estimate, resolution=half), "n")
         lines.append(f'<tr><td class="name">{escape(name)}{label}</td>{value}{cell(f"{low} to {high}", "n")}</tr>')
-    tells = "The pick by every other measure that fits, on its out-of-fold predictions, not corrected for choosing."
-    if "decision" in verdict.promises:
-        tells += f" Answers are yes above a probability of {words.written(verdict.promises['decision']['threshold'])}."
+    tells = "The pick by every other measure that fits, on its out-of-fold predictions, not corrected for choosing. "
+    tells += words.answer_words(verdict)
     heads = [("Metric", ""), ("Score", "n"), ("95% interval", "n")]
     return f"<h3>All metrics</h3>{paragraph(tells, 'tells')}<div class='narrow'>{table(heads, lines)}</div>"

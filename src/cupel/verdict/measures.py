@@ -11,6 +11,7 @@ from cupel import evaluation
 from cupel.core.dataset import Dataset
 from cupel.core.form import Form
 from cupel.core.split import Splits
+from cupel.core.uncertainty import Decision, chosen
 from cupel.verdict.verdict import Score
 
 Array = NDArray[Any]
@@ -21,10 +22,10 @@ FEWEST_RESAMPLES = 40  # for metrics beside the one that decides, some of which 
 N_METRICS = 8
 
 
-def score_of(found: evaluation.Interval, metric: evaluation.Metric, *, is_mutual: bool = False) -> Score:
-    """A score that ends at the perfect one, `is_mutual` where rows of two folds trained the models that judge the other's."""
-    reached = (found.stretched(evaluation.STRETCH) if is_mutual else found).bounded(metric)
-    return Score(estimate=float(reached.estimate), low=reached.low, high=reached.high)
+def score_of(found: evaluation.Interval, metric: evaluation.Metric) -> Score:
+    """A score with an interval that ends where scores end."""
+    bounded = found.bounded(metric)
+    return Score(estimate=bounded.estimate, low=bounded.low, high=bounded.high)
 
 
 def affordable_resamples(n_rows: int, n_scores: int, *, at_least: int = MIN_RESAMPLES) -> int:
@@ -49,11 +50,14 @@ def measures(said: Array, *, dataset: Dataset, splits: Splits, yes_from: float |
     groups = None if splits.units is None else splits.units[rows]
     n_scores = N_METRICS * max(len(task.classes), 1)
     n_resamples = affordable_resamples(len(rows), n_scores, at_least=FEWEST_RESAMPLES)
+    stretch = evaluation.STRETCH if splits.teach_one_another else 1.0
     answers, found = answers_of(given, yes_from), {}
     for metric in evaluation.fitting(task.kind):
         shown = answers if metric.needs == "labels" else given
-        interval = evaluation.interval(metric.within(parts), target, shown, groups=groups, seed=SEED, n_resamples=n_resamples)
-        found[metric.name] = score_of(interval, metric, is_mutual=splits.teach_one_another)
+        interval = evaluation.interval(
+            metric.within(parts), target, shown, groups=groups, seed=SEED, n_resamples=n_resamples, stretch=stretch
+        )
+        found[metric.name] = score_of(interval, metric)
     labels: tuple[evaluation.LabelScore, ...] = ()
     if task.form is Form.LABELS:
         decided = evaluation.cross_fitted_decisions(target, given, seed=SEED)
@@ -63,4 +67,4 @@ def measures(said: Array, *, dataset: Dataset, splits: Splits, yes_from: float |
 
 def answers_of(said: Array, yes_from: float | None) -> Array:
     """Probabilities of 0 and 1 for what is answered, where the answer is yes above a threshold; else as they are."""
-    return said if yes_from is None else np.eye(2)[(said[:, 1] > yes_from).astype(np.int64)]
+    return said if yes_from is None else np.eye(2)[chosen(said, Decision(yes_from))]

@@ -120,9 +120,8 @@ def nested_of(
         np.concatenate([predictions for _, predictions in judged]),
         folds=folds,
         groups=None if groups is None else groups[every],
-    )
-    if is_mutual:
-        found = found.stretched(evaluation.STRETCH).bounded(metric)
+        stretch=evaluation.STRETCH if is_mutual else 1.0,
+    ).bounded(metric)
     return Nested(
         estimate=found.estimate,
         low=found.low,

@@ -81,7 +81,7 @@ def report_page(
                 rows=rows,
                 thumbnails=exhibits.thumbnails,
                 groups=groups,
-                yes_from=verdict.promises.get("decision", {}).get("threshold"),
+                yes_from=verdict.promises.get("shown_threshold"),
             ),
             mistakes_section(verdict.task, target, given, rows=rows, thumbnails=exhibits.thumbnails),
             attention_section(verdict.task, dataset.target, exhibits=exhibits),

@@ -122,7 +122,8 @@ class Verdict:
     `labels` has the scores of each of several labels in the order of `task.classes`, and nothing for other tasks.
     `second_opinions` compare the leader with its runner-up, and the best deep with the best classical candidate, fold by fold.
     `nested` is how whole runs did on outer folds, where that was asked for.
-    `promises` says what the model may promise beside predictions and how that held, with sentences under "words".
+    `promises` says what the model may promise beside predictions and how that held, with sentences under "words"; by its
+    "shown_threshold" answers were given that `metrics` and pictures show.
     `class_overlaps` says of masks how well each class is found, at every pixel (`evaluation.ClassOverlap`).
     `leaderboard` has one row per candidate, best first (see `leaderboard`). `weights` are those trained before that candidates
     started from: name, reference, licence, files with sha256, candidates, and whether the pick has them in it.

@@ -193,19 +193,21 @@ def expectation(verdict: Verdict) -> str:
 
 
 def packed_words(verdict: Verdict) -> str:
-    """The score to expect of the mean of the folds' models, where two of them have judged the same rows."""
+    """The score to expect of what is packed, where that is more than the folds' models one by one."""
     found = verdict.promises.get("packed")
     if not found:
         return ""
     half = (found["high"] - found["low"]) / 2
-    estimate, low, high = (written(found[end], resolution=half) for end in ("estimate", "low", "high"))
-    half = (found["gain_high"] - found["gain_low"]) / 2
-    gain, gain_low, gain_high = (signed(found[end], resolution=half) for end in ("gain", "gain_low", "gain_high"))
-    return (
-        f"That score is of the folds' {found['n_models']} models one at a time; packed is their mean, which gains {gain} "
-        f"({gain_low} to {gain_high}), as {found['n_rows']:,} rows show that two of them had not seen. Expect {estimate} "
-        f"(95% interval {low} to {high}) of what is packed."
-    )
+    estimate, low, high, corrected = (written(found[end], resolution=half) for end in ("estimate", "low", "high", "corrected"))
+    told = f"Correcting its probabilities gains {corrected} of that score. " if found["corrected"] else ""
+    if "gain" in found:
+        half = (found["gain_high"] - found["gain_low"]) / 2
+        gain, gain_low, gain_high = (signed(found[end], resolution=half) for end in ("gain", "gain_low", "gain_high"))
+        told += (
+            f"That score is of the folds' {found['n_models']} models one at a time; packed is their mean, which gains {gain} "
+            f"({gain_low} to {gain_high}), as {found['n_rows']:,} rows show that two of them had not seen. "
+        )
+    return f"{told}Expect {estimate} (95% interval {low} to {high}) of what is packed."
 
 
 def nested_line(verdict: Verdict) -> str:
@@ -370,6 +372,24 @@ def _sentence(words: str) -> str:
 def promise_lines(verdict: Verdict) -> list[str]:
     """What the model may promise beside predictions, a sentence each."""
     return [str(words) for words in verdict.promises.get("words", ())]
+
+
+def yes_words(threshold: float) -> str:
+    """From where on the answer is yes."""
+    return f"above a probability of {written(threshold)}" if threshold > 0 else "at any probability"
+
+
+def answer_words(verdict: Verdict) -> str:
+    """By which threshold the answers that are shown were given, and what is to be kept in mind then; nothing without one."""
+    shown, decision = verdict.promises.get("shown_threshold"), verdict.promises.get("decision")
+    if shown is None or decision is None:
+        return ""
+    sentences = [f"Answers are yes {yes_words(shown)}."]
+    if decision["is_learned"]:
+        sentences.append("That was learned from the same rows, so scores of answers look a little better here than they are.")
+    if shown != decision["threshold"]:
+        sentences.append(f"What is packed was fitted on all rows and says yes {yes_words(decision['threshold'])}.")
+    return " ".join(sentences)
 
 
 def failure_words(verdict: Verdict) -> str:

@@ -28,6 +28,26 @@ def test_equal_candidates_are_tied_and_worse_ones_come_after() -> None:
     assert tie_groups("roc_auc", target, candidates) == [1, 1, 2, 3]
 
 
+def test_equals_are_all_tied_however_many_they_are() -> None:
+    n_split = 0
+    for seed in range(40):
+        scores = np.random.default_rng(seed).normal(size=30)
+        comparison = Comparison(scores, np.random.default_rng(1000 + seed).normal(size=(30, 300)))
+        n_split += max(comparison.tie_groups()) > 1
+    assert n_split <= 6  # 2 are expected of 40; Holm's correction of tests against the best splits 11
+    ahead = Comparison(np.array([5.0, *np.zeros(29)]), np.random.default_rng(0).normal(size=(30, 300)))
+    assert ahead.tie_groups()[0] == 1
+    assert ahead.tie_groups()[1:] == [1] * 29 or set(ahead.tie_groups()[1:]) == {2}
+
+
+def test_what_is_told_apart_no_longer_counts_among_equals() -> None:
+    deviations = np.random.default_rng(0).normal(size=(22, 400))
+    scores = np.array([0.0, -3.6, *np.full(20, -50.0)])
+    alone = Comparison(scores[:2], deviations[:2]).tie_groups()
+    assert alone == [1, 2]
+    assert Comparison(scores, deviations).tie_groups()[:2] == [1, 2]
+
+
 def test_the_luck_of_choosing_among_candidates_that_know_nothing_is_taken_off() -> None:
     errors, naive = [], []
     for seed in range(25):
@@ -89,7 +109,7 @@ def test_scores_of_folds_that_taught_one_another_stray_further_where_nothing_is_
     target = labels(300)
     candidates = [guesses(target, 0.0, number) for number in range(5)]
     plain = Comparison.of("roc_auc", target, candidates, n_resamples=100)
-    mutual = Comparison.of("roc_auc", target, [*candidates, constant(target)], n_resamples=100, constant=5)
+    mutual = Comparison.of("roc_auc", target, [*candidates, constant(target)], n_resamples=100).of_folds(5)
     assert plain.widening == 1
     assert mutual.widening == MOST_WIDENING
     assert mutual.deviations[:5] == pytest.approx(MOST_WIDENING * plain.deviations)
@@ -97,7 +117,7 @@ def test_scores_of_folds_that_taught_one_another_stray_further_where_nothing_is_
 
 def test_scores_stray_no_further_where_models_surely_found_something() -> None:
     target = labels(2000)
-    found = Comparison.of("roc_auc", target, [guesses(target, 2.0, 1), constant(target)], n_resamples=100, constant=1)
+    found = Comparison.of("roc_auc", target, [guesses(target, 2.0, 1), constant(target)], n_resamples=100).of_folds(1)
     assert 1 < found.widening < 1.01
 
 
@@ -105,7 +125,7 @@ def test_what_is_common_with_the_constant_is_not_widened() -> None:
     target = labels(300)
     nearly = constant(target) + 0.01 * (guesses(target, 0.0, 1) - 0.5)
     plain = Comparison.of("log_loss", target, [nearly, constant(target)], n_resamples=100)
-    mutual = Comparison.of("log_loss", target, [nearly, constant(target)], n_resamples=100, constant=1)
+    mutual = Comparison.of("log_loss", target, [nearly, constant(target)], n_resamples=100).of_folds(1)
     assert mutual.widening == MOST_WIDENING
     assert mutual.deviations[1] == pytest.approx(plain.deviations[1])
     assert mutual.deviations[0] - mutual.deviations[1] == pytest.approx(
@@ -118,7 +138,7 @@ def test_intervals_of_scores_of_folds_reach_further_however_much_is_found() -> N
     said = [guesses(target, skill, 1) for skill in (0.0, 2.0)]
     for skill in said:
         plain = Comparison.of("roc_auc", target, [skill, constant(target)], n_resamples=100)
-        mutual = Comparison.of("roc_auc", target, [skill, constant(target)], n_resamples=100, constant=1)
+        mutual = Comparison.of("roc_auc", target, [skill, constant(target)], n_resamples=100).of_folds(1)
         own, wide = plain.interval(0), mutual.interval(0)
         assert wide.high - wide.low == pytest.approx(STRETCH * (own.high - own.low))
         luck, wider = plain.luck(best), mutual.luck(best)

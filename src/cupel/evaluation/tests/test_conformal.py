@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cupel.core.errors import ArtifactError, UsageError
-from cupel.core.uncertainty import Coverage, Decision, Silence, Uncertainty
+from cupel.core.uncertainty import Coverage, Decision, Silence, Uncertainty, chosen
 from cupel.evaluation import (
     coverage_of,
     decision_for_costs,
@@ -119,6 +119,30 @@ def test_silence_keeps_its_promise_on_new_rows() -> None:
     assert silence_of(target[:20], shares[:20]) is None
 
 
+def test_silence_is_of_the_answers_that_a_threshold_gives() -> None:
+    target, shares = classes(4000, 1, n_classes=2)
+    decision = decision_for_costs(target, shares[:, 1], false_positive=1, false_negative=5)
+    silence = silence_of(target, shares, decision=decision)
+    assert silence is not None
+    new_target, new = classes(20_000, 2, n_classes=2)
+    answers = (new[:, 1] > 1 / 6).astype(np.int64)
+    for accuracy in (0.8, 0.9, 0.95):
+        answered = new[np.arange(len(new)), answers] >= silence.confidence_for(accuracy)
+        assert answered.any()
+        assert (answers == new_target)[answered].mean() >= accuracy - 0.01
+
+
+def test_answers_that_a_threshold_does_not_give_make_nobody_sure() -> None:
+    target = np.r_[np.zeros(400, np.int64), np.arange(200) % 5 < 3]
+    positive = np.repeat([0.3, 0.7], [400, 200])
+    shares = np.column_stack([1 - positive, positive])
+    without, by_threshold = (silence_of(target, shares, decision=decision) for decision in (None, Decision(0.2)))
+    assert without is not None
+    assert by_threshold is not None
+    assert without.confidence_for(0.8) == pytest.approx(0.7)
+    assert by_threshold.confidence_for(0.8) == math.inf
+
+
 def test_thresholds_follow_costs() -> None:
     target, shares = classes(4000, 1, n_classes=2)
     decision = decision_for_costs(target, shares[:, 1], false_positive=1, false_negative=5)
@@ -149,11 +173,24 @@ def test_a_precision_out_of_reach_is_said_to_be() -> None:
     assert "no threshold surely reaches" in decision_for_precision(target, GENERATOR.random(200), at_least=0.99).reason
 
 
+@pytest.mark.parametrize("n_zeros", [0, 100])
+def test_a_recall_is_kept_where_the_model_says_nought(n_zeros: int) -> None:
+    target = np.ones(200, np.int64)
+    positive = np.r_[np.zeros(n_zeros), np.linspace(0.1, 0.9, 200 - n_zeros)]
+    decision = decision_for_recall(target, positive, at_least=0.95)
+    assert decision.is_yes(positive).mean() >= 0.95
+    assert chosen(np.column_stack([1 - positive, positive]), decision).mean() >= 0.95
+    assert ("yes to all" in decision.reason) == (n_zeros > 0)
+
+
 def test_all_of_it_survives_json() -> None:
-    target, shares = classes(500, 1)
-    whole = Uncertainty(coverage_of(target, shares), silence_of(target, shares), Decision(0.3, "why"))
-    again = Uncertainty.from_json(whole.to_json(), is_classification=True)
-    assert again.to_json() == whole.to_json()
+    target, shares = classes(500, 1, n_classes=2)
+    for decision in (None, Decision(0.3, "why")):
+        whole = Uncertainty(coverage_of(target, shares), silence_of(target, shares, decision=decision), decision)
+        again = Uncertainty.from_json(whole.to_json(), is_classification=True)
+        assert again.to_json() == whole.to_json()
+        assert again.silence is not None
+        assert again.silence.threshold == (None if decision is None else 0.3)
     ranges = coverage_of(*values(500, 1, growing=True))
     assert Coverage.from_json(ranges.to_json(), is_classification=False).to_json() == ranges.to_json()
     assert Uncertainty.from_json({}, is_classification=True).to_json() == {}
@@ -182,3 +219,5 @@ def test_thresholds_and_confidences_that_cannot_be_are_refused() -> None:
             Decision.from_json({"threshold": threshold, "reason": ""})
     with pytest.raises(ArtifactError):
         Silence.from_json({"confidences": [0.5, 0.4], "accuracies": [0.9, 0.9], "answered": [0.5, 1.0]})
+    with pytest.raises(ArtifactError):
+        Silence.from_json({"confidences": [0.5], "accuracies": [0.9], "answered": [0.5], "threshold": 2})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from cupel.evaluation import (
     Interval,
     Resamples,
     corrected_for_selection,
-    holm,
     interval,
     paired_difference,
     score,
@@ -184,12 +182,6 @@ def test_a_combination_that_learned_is_judged_by_its_cross_fitted_predictions() 
     assert found.estimate == pytest.approx(score("roc_auc", target, knows_nothing[0]), abs=0.05)
 
 
-def test_holm_agrees_with_its_definition() -> None:
-    assert holm([0.01, 0.04, 0.03]).tolist() == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.9, 0.8]).tolist() == [1.0, 1.0]
-    assert holm([]).tolist() == []
-
-
 def test_ties_are_grouped_from_the_best_down() -> None:
     target = labels(2000)
     best = noisy(target, 1.0, 1)
@@ -220,14 +212,24 @@ def test_a_thousand_resamples_of_fifty_thousand_rows_are_quick() -> None:
         assert time.monotonic() - started < limit
 
 
-def test_a_stretched_interval_reaches_no_further_than_to_the_perfect_score() -> None:
-    found = Interval(0.97, low=0.93, high=0.99)
-    wide = found.stretched(2.0)
-    assert (wide.estimate, wide.low, wide.high) == pytest.approx((0.97, 0.89, 1.01))
-    assert wide.bounded(METRICS["roc_auc"]) == replace(wide, high=1.0)
-    loss = Interval(0.02, low=-0.01, high=0.05)
-    assert loss.bounded(METRICS["rmse"]) == replace(loss, low=0.0)
-    assert found.bounded(METRICS["roc_auc"]) == found
+def test_intervals_reach_no_further_than_scores_go() -> None:
+    wide = Interval(0.97, low=-0.02, high=1.01)
+    assert wide.bounded(METRICS["roc_auc"]) == Interval(0.97, low=0.0, high=1.0)
+    assert wide.bounded(METRICS["rmse"]) == Interval(0.97, low=0.0, high=1.01)
+    assert wide.bounded(METRICS["calibration_error"]) == Interval(0.97, low=0.0, high=1.0)
+    assert Interval(-2.0, low=-3.0, high=1.1).bounded(METRICS["r2"]) == Interval(-2.0, low=-3.0, high=1.0)
+    assert Interval(-0.9, low=-1.2, high=0.1).bounded(METRICS["mcc"]) == Interval(-0.9, low=-1.0, high=0.1)
+
+
+def test_what_resampling_is_wrong_by_on_average_is_not_stretched() -> None:
+    generator = np.random.default_rng(0)
+    positive = generator.random(150)
+    target, predictions = (generator.random(150) < positive).astype(np.int64), np.column_stack([1 - positive, positive])
+    plain, wide = (interval("calibration_error", target, predictions, stretch=stretch) for stretch in (1.0, 1.3))
+    wrong_by = (plain.low + plain.high) / 2 - plain.estimate  # resampled rows are calibrated worse than the rows themselves
+    assert wrong_by > 0.02
+    assert abs((wide.low + wide.high) / 2 - wide.estimate) < 0.5 * wrong_by
+    assert wide.high - wide.low == pytest.approx(1.3 * (plain.high - plain.low))
 
 
 def test_what_is_lost_by_choosing_on_few_rows_is_not_held_against_a_choice_on_all() -> None:

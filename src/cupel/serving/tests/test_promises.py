@@ -22,8 +22,8 @@ def distribution(*values: float) -> Distribution:
 CLASSES = Uncertainty(
     coverage=Coverage(distribution(*np.linspace(0.05, 0.95, 19))),
     silence=Silence((0.4, 0.8, 0.9), (0.5, 0.7, 0.9), (1.0, 0.5, 0.2)),
-    decision=Decision(0.2, "so it was asked"),
 )
+BINARY = replace(CLASSES, silence=replace(CLASSES.silence, threshold=0.2), decision=Decision(0.2, "so it was asked"))
 VALUES = Uncertainty(coverage=Coverage(distribution(*range(1, 40)), distribution(*range(2, 41))))
 
 
@@ -34,7 +34,7 @@ def opened(kind, uncertainty):
 
 @pytest.fixture(scope="module")
 def predictors():
-    promised = {"binary": CLASSES, "multiclass": replace(CLASSES, decision=None), "regression": VALUES}
+    promised = {"binary": BINARY, "multiclass": CLASSES, "regression": VALUES}
     return {kind: opened(kind, uncertainty.to_json()) for kind, uncertainty in promised.items()}
 
 
@@ -90,6 +90,24 @@ def test_a_model_packed_without_promises_says_so():
         opened("regression", {}).predict_interval(examples.GOLDEN)
 
 
+def test_what_is_answered_decides_how_sure_an_answer_is(predictors):
+    positive = predictors["binary"].predict_proba(examples.GOLDEN)[:, 1]
+    always = Decision(positive.min() / 2, "yes to all")
+    known = replace(BINARY, silence=replace(CLASSES.silence, threshold=always.threshold), decision=always)
+    answers = opened("binary", known.to_json()).predict_columns(examples.GOLDEN, abstain=0.5)["prediction"]
+    assert [answer is None for answer in answers] == (positive < 0.4).tolist()
+    assert 0 < (positive < 0.4).sum() < len(positive)
+
+
+def test_silence_that_was_learned_without_the_threshold_of_answers_is_refused():
+    old = opened("binary", replace(BINARY, silence=CLASSES.silence).to_json())
+    assert old.predict(examples.GOLDEN).tolist() == opened("binary", BINARY.to_json()).predict(examples.GOLDEN).tolist()
+    with pytest.raises(UsageError, match=r"says yes by a threshold.*Pack it anew"):
+        old.predict_columns(examples.GOLDEN, abstain=0.7)
+    without = opened("binary", CLASSES.to_json()).predict_columns(examples.GOLDEN, abstain=0.7)["prediction"]
+    assert any(answer is not None for answer in without)
+
+
 @pytest.mark.parametrize(
     ("kind", "wrong"),
     [
@@ -97,6 +115,8 @@ def test_a_model_packed_without_promises_says_so():
         ("binary", {"coverage": {"above": 1}}),
         ("binary", {"silence": {}}),
         ("multiclass", {"decision": {"threshold": 0.5, "reason": ""}}),
+        ("binary", replace(BINARY, decision=None).to_json()),
+        ("binary", replace(BINARY, decision=Decision(0.3)).to_json()),
         ("regression", {"silence": {"confidences": [0.5], "accuracies": [0.5], "answered": [0.5]}}),
     ],
 )

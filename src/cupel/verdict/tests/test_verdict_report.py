@@ -137,7 +137,7 @@ def test_each_picture_has_its_numbers_in_the_page(kind: TaskKind, tmp_path: Path
 
 def test_answers_by_a_threshold_are_shown_by_it(tmp_path: Path) -> None:
     dataset, trials, ensemble, verdict = example(TaskKind.BINARY)
-    promises = {**verdict.promises, "decision": {"threshold": 0.1, "reason": "it was asked for."}}
+    promises = {**verdict.promises, "decision": {"threshold": 0.3, "is_learned": True}, "shown_threshold": 0.1}
     often = page_of(tmp_path, (dataset, trials, ensemble, dataclasses.replace(verdict, promises=promises)))
     elements = parsed(often)
     ids = [a["id"] for tag, a in elements.found if tag == "script" and a.get("type") == "application/json"]
@@ -146,6 +146,20 @@ def test_answers_by_a_threshold_are_shown_by_it(tmp_path: Path) -> None:
     assert blocks["data-confusion"]["matrix"][1] == [int((~yes).sum()), int(yes.sum())]
     assert "yes being said above a probability of 0.1" in often
     assert 'value="10"' in often
+    assert "Answers are yes above a probability of 0.1000." in often
+    assert "What is packed was fitted on all rows and says yes above a probability of 0.3000." in often
+
+
+@pytest.mark.parametrize("is_learned", [False, True])
+def test_a_threshold_that_was_learned_from_the_rows_that_judge_it_is_told(tmp_path: Path, *, is_learned: bool) -> None:
+    dataset, trials, ensemble, verdict = example(TaskKind.BINARY)
+    promises = {"decision": {"threshold": 0.1, "is_learned": is_learned}, "shown_threshold": 0.1}
+    told = dataclasses.replace(verdict, promises=promises)
+    for shown in (page_of(tmp_path, (dataset, trials, ensemble, told)), model_card(told, dataset)):
+        assert "Answers are yes above a probability of 0.1000." in shown
+        assert ("learned from the same rows" in shown) == is_learned
+        assert "What is packed was fitted" not in shown
+    assert "Answers are yes" not in model_card(verdict, dataset)
 
 
 def test_the_policy_allows_this_style_and_script_alone(tmp_path: Path) -> None:

@@ -9,7 +9,17 @@ import pytest
 
 from cupel.evaluation import Interval
 from cupel.verdict.drawings import Axis, Drawing, Plot, Scale, around, tick_text
-from cupel.verdict.words import count_words, duration_words, label_words, latency_words, list_words, signed, size_words, written
+from cupel.verdict.words import (
+    count_words,
+    duration_words,
+    label_words,
+    latency_words,
+    list_words,
+    packed_words,
+    signed,
+    size_words,
+    written,
+)
 
 
 @pytest.mark.parametrize(
@@ -108,3 +118,19 @@ def test_labels_are_set_against_one_another_only_where_they_differ(scores: tuple
     labels = [SimpleNamespace(roc_auc=Interval(estimate=score, low=score - 0.01, high=score + 0.01)) for score in scores]
     verdict: Any = SimpleNamespace(task=SimpleNamespace(classes=("a", "b", "c")), labels=labels)
     assert label_words(verdict) == said
+
+
+def test_what_is_packed_is_told_with_what_its_mean_and_its_correction_gain() -> None:
+    told = {"estimate": 0.401, "low": 0.38, "high": 0.42, "corrected": 0.012}
+    mean = {"gain": 0.01, "gain_low": 0.002, "gain_high": 0.02, "n_models": 5, "n_rows": 700}
+    for packed, said, unsaid in (
+        (told, "gains 0.012", "models one at a time"),
+        ({**told, "corrected": 0.0, **mean}, "gains +0.010", "Correcting"),
+        ({**told, **mean}, "gains 0.012", "Left"),
+    ):
+        verdict: Any = SimpleNamespace(promises={"packed": packed})
+        words = packed_words(verdict)
+        assert said in words
+        assert unsaid not in words
+        assert words.endswith("Expect 0.401 (95% interval 0.380 to 0.420) of what is packed.")
+    assert packed_words(SimpleNamespace(promises={})) == ""  # type: ignore[arg-type]
