@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import math
 import os
+import shutil
 import stat
 import time
 from collections.abc import Mapping, Sequence
@@ -234,7 +235,11 @@ def _sweep(folder: Path) -> None:
         if place.is_symlink() or not place.is_dir():
             continue
         for path in place.iterdir():
-            if is_temporary(path.name) and (place != folder or path.name[1:-9] in FILES):
+            if not is_temporary(path.name) or (place == folder and path.name[1:-9] not in FILES):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)  # where a model was packed
+            else:
                 path.unlink(missing_ok=True)
 
 
