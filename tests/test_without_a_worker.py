@@ -13,7 +13,7 @@ import numpy as np
 import polars
 import pytest
 
-from cupel import execution, making
+from cupel import execution, making, pipeline
 from cupel.core import registry
 from cupel.core.budget import Deadline
 from cupel.core.candidate import Candidate
@@ -22,7 +22,6 @@ from cupel.core.observer import Silent
 from cupel.core.settings import Settings
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.trial import Status, Trial
-from cupel.pipeline import tell_of_no_worker
 from cupel.problem import understand
 
 
@@ -80,7 +79,8 @@ def test_it_is_said_that_no_worker_is_used(workers, n_told, monkeypatch):
     told: list[str] = []
     observer = Silent()
     monkeypatch.setattr(observer, "message", told.append)
-    tell_of_no_worker(observer, Limits(workers=workers))
+    monkeypatch.setattr(pipeline.execution, "prepare_worker", lambda: None)
+    pipeline.begin_worker(observer, Limits(workers=workers))
     assert len(told) == n_told
 
 

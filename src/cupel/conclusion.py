@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from cupel.core.observer import Observer
 from cupel.core.pixels import data_url
 from cupel.core.schema import ColumnKind
 from cupel.core.stopwatch import Stopwatch
-from cupel.core.storage import write_json, write_text
+from cupel.core.storage import finite, write_json, write_text
 from cupel.core.task import Task
 from cupel.core.thumbnails import Thumbnails
 from cupel.core.trial import Ensemble, Trial
@@ -40,6 +41,8 @@ SHARE_TO_CHOOSE, FEWEST_TO_CHOOSE = 0.2, 500
 """Of the time that is left; an ensemble is chosen on so many rows at least."""
 SHARE_FOR_CORRECTIONS, SHARE_FOR_MEAN = 0.25, 0.1
 MIN_CORRECTIONS = 10
+BYTES_OF_WORDS = 20_000
+"""For what is said last, of the time that all took and of what had no room, and for the files of a pick beside its arrays."""
 MAX_DOUBT = 0.1
 """The ensemble is packed only where the probability that it is worse than its best member is below this."""
 
@@ -265,9 +268,9 @@ def _publish(
     with stopwatch.stage("opening sealed rows"):
         judged = replace(judged, promises=trust.joined(judged.promises, unsealing.opened(problem, folder, model=model)))
     with stopwatch.stage("explaining"):
-        importance = explaining.importance(problem, folder, pick, seconds_left=deadline.remaining)
-        occlusions = explaining.occlusions(problem, folder, pick, seconds_left=deadline.remaining)
-        masks = explaining.masks(problem, folder, pick, seconds_left=deadline.remaining)
+        importance = explaining.importance(problem, folder, pick=pick, seconds_left=deadline.remaining)
+        occlusions = explaining.occlusions(problem, folder, pick=pick, seconds_left=deadline.remaining)
+        masks = explaining.masks(problem, folder, pick=pick, seconds_left=deadline.remaining)
     judged = judged.completed(
         spent=stopwatch.spent,
         seed=problem.settings.seed,
@@ -276,16 +279,15 @@ def _publish(
         importance=importance,
         class_overlaps=() if masks is None else masks.classes,
     )
+    board, kept = verdict.leaderboard_csv(judged.leaderboard), _bytes_to_tell(judged)
     with stopwatch.stage("packing"):
-        n_bytes = packing.pack(
-            folder.place("model.cupel"), _package(problem, folder, replace(proven, verdict=judged), final=final)
-        )
-        execution.keep_pick(folder.path, pick, hashes=data.row_hashes(problem.dataset))
+        package = _package(problem, folder, replace(proven, verdict=judged), final=final)
+        n_bytes = packing.pack(folder.place("model.cupel"), package, left=folder.left - kept)
+        judged = _with_pick(problem, folder, judged, pick=pick, kept=kept)
     judged = judged.completed(spent=stopwatch.spent, n_bytes=n_bytes)
     with stopwatch.stage("reporting"):
-        write_text(folder.path / "leaderboard.csv", verdict.leaderboard_csv(judged.leaderboard))
-        verdict.write_report(
-            folder.path / "report.html",
+        write_text(folder.path / "leaderboard.csv", board)
+        page = verdict.report_page(
             judged,
             trials=trials,
             pick=pick,
@@ -293,10 +295,41 @@ def _publish(
             profile=problem.profile,
             exhibits=_exhibits(problem, trials, occlusions=occlusions, masks=masks),
         )
+        judged = _with_page(folder, judged, page=page, kept=kept)
     spent = stopwatch.spent
     write_json(folder.path / "verdict.json", judged.completed(spent=spent).to_json())
     folder.journal.append("concluded", pick=pick.name, **execution.noted(spent))
     return Run(folder.path)
+
+
+def _bytes_to_tell(judged: verdict.Verdict) -> int:
+    """About what verdict and leaderboard take of the disk, which are written last and never left out."""
+    return BYTES_OF_WORDS + len(json.dumps(finite(judged.to_json()), indent=1)) + len(verdict.leaderboard_csv(judged.leaderboard))
+
+
+def _with_pick(
+    problem: Problem, folder: execution.RunFolder, judged: verdict.Verdict, *, pick: Ensemble, kept: int
+) -> verdict.Verdict:
+    """The verdict, once that is written which a refit needs, or with words on why it is not."""
+    hashes = data.row_hashes(problem.dataset)
+    needed = hashes.nbytes + pick.out_of_fold.nbytes + BYTES_OF_WORDS + kept
+    if folder.has_room(needed, instead_of=execution.PICK_FILES):
+        execution.keep_pick(folder.path, pick, hashes=hashes)
+        return judged
+    return _without(judged, "the predictions that `cupel refit` compares with")
+
+
+def _with_page(folder: execution.RunFolder, judged: verdict.Verdict, *, page: str, kept: int) -> verdict.Verdict:
+    """The verdict, once the report is written, or with words on why it is not."""
+    if not folder.has_room(len(page.encode()) + kept, instead_of=("report.html",)):
+        return _without(judged, "report.html, the page that shows this")
+    write_text(folder.path / "report.html", page)
+    return judged
+
+
+def _without(judged: verdict.Verdict, what: str) -> verdict.Verdict:
+    words = f"The run folder had no room for {what}; `cupel resume` with more --disk writes it."
+    return replace(judged, promises=trust.joined(judged.promises, {"words": [words]}))
 
 
 def _exhibits(

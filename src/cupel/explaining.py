@@ -23,7 +23,7 @@ OCCLUSION_SECONDS = 4.0
 
 
 def importance(
-    problem: Problem, folder: execution.RunFolder, pick: Ensemble, *, seconds_left: float
+    problem: Problem, folder: execution.RunFolder, *, pick: Ensemble, seconds_left: float
 ) -> list[evaluation.Importance]:
     """Of the pick's heaviest member, by the models of its folds on the rows that each had not seen."""
     member = pick.members[int(np.argmax(pick.weights))]
@@ -46,7 +46,7 @@ def importance(
 
 
 def occlusions(
-    problem: Problem, folder: execution.RunFolder, pick: Ensemble, *, seconds_left: float
+    problem: Problem, folder: execution.RunFolder, *, pick: Ensemble, seconds_left: float
 ) -> list[evaluation.Occlusion]:
     """What the pick's heaviest member looks at in a few pictures, each by the model of a fold that had not seen it."""
     thumbnails = Thumbnails.of(problem.dataset)
@@ -65,7 +65,7 @@ def occlusions(
     return evaluation.occluded(wanted, problem.dataset, inputs=problem.inputs, seconds=seconds, column=thumbnails.column)
 
 
-def masks(problem: Problem, folder: execution.RunFolder, pick: Ensemble, *, seconds_left: float) -> evaluation.WholeMasks | None:
+def masks(problem: Problem, folder: execution.RunFolder, *, pick: Ensemble, seconds_left: float) -> evaluation.WholeMasks | None:
     """How every pixel is judged, each picture by the pick's models that had not seen it, combined as they are packed."""
     if not problem.task.grid:
         return None

@@ -183,6 +183,7 @@ def show(finished: Any) -> None:
     """Print a run's verdict, its files, and what to do next."""
     print(finished.verdict)
     print()
-    print(f"report    {finished.report}")
+    if finished.report.exists():
+        print(f"report    {finished.report}")
     print(f"model     {finished.artifact}")
     print(f"predict   cupel predict {finished.artifact} NEW -o predictions.csv")
