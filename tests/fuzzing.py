@@ -274,6 +274,10 @@ def cases() -> dict[str, tuple[st.SearchStrategy[Any], Case]]:
     )
     unit, run, final_fit = runs.unit_contents(), runs.run_contents(), runs.final_fit_contents()
     unit_file = st.sampled_from(sorted(unit)).flatmap(lambda name: st.tuples(st.just(name), damaged(unit[name]) | st.binary()))
+    asked = damaged(yaml_of(runs.RESUMED).encode()) | replaced(runs.RESUMED).map(lambda plain: yaml_of(plain).encode())
+    journals = damaged(runs.a_journal()) | st.binary(max_size=300)
+    odd = st.tuples(st.sampled_from(("journal", "journal", "journal", "link", "pipe", "folder")), journals)
+    resumed = st.tuples(st.just("run.yaml"), asked) | odd
     rows = st.fixed_dictionaries({name: st.lists(CELLS, max_size=4) for name in examples.RAW}).filter(lambda r: any(r.values()))
     texts = st.text(max_size=12) | st.sampled_from(["=1+1", "+x", "-x", "@x", " =x", "\t=x", "\u3000=x", "＝x", "-5", "\r=x"])
     named = st.lists(st.tuples(texts, texts), min_size=1, max_size=4, unique_by=lambda pair: pair[0])
@@ -287,6 +291,7 @@ def cases() -> dict[str, tuple[st.SearchStrategy[Any], Case]]:
             damaged(yaml_of(runs.RUN).encode()) | replaced(runs.RUN).map(lambda plain: yaml_of(plain).encode()),
             runs.read_a_run,
         ),
+        "resumed runs": (st.tuples(resumed, st.booleans()).map(lambda pair: (*pair[0], pair[1])), runs.resume_a_run),
         "settings": (replaced(Settings().to_plain()) | PLAIN, read_settings),
         "picks": (
             damaged(runs.a_pick()) | replaced(json.loads(runs.a_pick())).map(lambda plain: json.dumps(plain).encode()),

@@ -6,22 +6,25 @@ import functools
 import hashlib
 import json
 import math
+import os
 import tempfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
 from safetensors.numpy import save
 
 import packed_examples as examples
-from cupel import all_rows
+from cupel import all_rows, pipeline
 from cupel.core.budget import Deadline
 from cupel.core.errors import CupelError
 from cupel.core.inputs import Inputs
+from cupel.core.plain_yaml import yaml_of
 from cupel.core.settings import Settings
 from cupel.core.storage import npy
 from cupel.execution import CheckpointFolder, Journal, RunFolder, Runner, UnitStore, read_pick, read_run
@@ -31,6 +34,16 @@ from cupel.run import Run
 from cupel.training.keeper import Keeper
 
 RUN = {"target": "y", "settings": {"seed": 0, "drop": ["a"]}, "fingerprint": "abc", "version": "1", "source": "a.csv"}
+RESUMED = {
+    **RUN,
+    "effort": "quick",
+    "seconds": 60.0,
+    "began": 1.7e9,
+    "limits": {"memory_bytes": 1 << 30, "cores": None},
+    "splits": {"key": "k"},
+    "data": {"rows": 9, "columns": {"a": "1", "y": "2"}},
+    "refit": None,
+}
 STARTED = {"event": "started", "candidate": "MLP-1", "key": "k", "share": 0.5, "folds": [0, 1]}
 FOLDS = (0, 1, 2)
 VERDICT = {
@@ -70,6 +83,36 @@ def read_a_run(content: bytes, folder: Path) -> None:
     asked = refused_at_most(lambda: read_run(folder))
     if asked is not None:
         refused_at_most(lambda: Settings.from_plain(asked["settings"]))
+
+
+def resume_a_run(given: tuple[str, bytes, bool], folder: Path) -> None:
+    """Any `run.yaml`, or any journal of bytes or of another kind, as `resume` reads them before it works."""
+    name, content, retry_failed = given
+    run, journal = folder / "run", folder / "run" / "journal" / "journal.jsonl"
+    journal.parent.mkdir(parents=True)
+    (run / "run.yaml").write_bytes(content if name == "run.yaml" else yaml_of(RESUMED).encode())
+    match name:
+        case "link":
+            (folder / "other").write_bytes(content)
+            journal.symlink_to(folder / "other")
+        case "pipe":
+            os.mkfifo(journal)
+        case "folder":
+            journal.mkdir()
+        case _:
+            journal.write_bytes(content if name == "journal" else a_journal())
+    with mock.patch.object(pipeline, "fit", _settle):
+        refused_at_most(lambda: pipeline.resume(run, retry_failed=retry_failed, progress="none"))
+    assert name != "link" or (folder / "other").read_bytes() == content
+
+
+def _settle(source: Any, target: Any, *, settings: Settings, out: Path, time: float | None, **asked: Any) -> None:
+    """What `fit` does with all that is said, up to where it reads the source."""
+    assert isinstance(source, str)
+    assert not settings.allow_network
+    pipeline.effort_named(asked["effort"], time)
+    with RunFolder(out) as opened:
+        opened.settle_question({**RESUMED, "target": target, "settings": settings.to_plain()})
 
 
 def read_a_pick(content: bytes, folder: Path) -> None:
@@ -169,6 +212,7 @@ def a_pick() -> bytes:
     return json.dumps({"name": "MLP-1", "members": [member]}).encode()
 
 
+@functools.cache
 def a_journal() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "journal.jsonl")

@@ -20,13 +20,15 @@ import polars
 import pytest
 import torch
 
+import cupel
 import packed_examples as examples
-from cupel import execution, making
+from cupel import execution, making, pipeline, tuning
 from cupel.core import processes, registry
-from cupel.core.budget import Deadline
+from cupel.core.budget import Budget, Deadline, Effort
 from cupel.core.candidate import Candidate
 from cupel.core.errors import OutOfMemoryError, PassingError, StorageError, TrainingError, UsageError, is_for_memory
 from cupel.core.limits import Limits, bytes_in
+from cupel.core.observer import Silent
 from cupel.core.settings import Settings
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.trial import Status
@@ -236,6 +238,18 @@ def test_a_folder_that_cannot_be_written_any_more_ends_the_search_and_blames_no_
         assert [record["event"] for record in folder.journal.read()] == ["started"]
 
 
+def test_a_search_of_which_all_is_compared_says_that_its_folder_cannot_be_written(problem, tmp_path, monkeypatch):
+    true = making.maker
+    full = StorageError("the disk is full")
+    monkeypatch.setattr(making, "maker", lambda given, stopwatch: Failing(true(given, stopwatch=stopwatch), full))
+    family = next(family for family in problem.families if family.is_baseline)
+    candidate = tuning.Namer("tabular").candidate(family, family.portfolio(problem.task)[0])
+    strategy = tuning.Given((tuning.Proposal(candidate=candidate, family=family),))
+    how = {"observer": Silent(), "stopwatch": Stopwatch(), "guard": Guard(tmp_path, Limits(workers=0))}
+    with execution.RunFolder(tmp_path) as folder, pytest.raises(StorageError, match="the disk is full"):
+        pipeline.search(problem, folder, strategy, budget=Budget(Effort.STANDARD, None), deadline=Deadline(), **how)
+
+
 def test_a_full_disk_takes_back_what_was_begun_of_a_record(tmp_path, monkeypatch):
     journal = Journal(tmp_path / "journal" / "journal.jsonl")
     journal.append("started", candidate="a")
@@ -318,6 +332,19 @@ def test_what_a_killed_process_had_begun_to_write_is_removed_and_nothing_else(tm
     for file in (*begun, *others):
         file.write_bytes(b"1")
     (path / "units" / "linked").symlink_to(elsewhere)
+    packing = path / ".model.cupel.a1b2c3_4"
+    packing.mkdir()
+    (packing / "model.cupel").write_bytes(b"1")
+    (packing / "linked").symlink_to(elsewhere)
+    (path / ".report.html.a1b2c3_4").symlink_to(elsewhere)
+    (path / "nested" / "1" / "units" / "key").mkdir(parents=True)
+    (path / "nested" / "1" / "cache").symlink_to(elsewhere)
+    (path / "nested" / "2").write_bytes(b"no folder")
+    nested = [".run.json.a1b2c3_4", ".predictions.npy.a1b2c3_4", "units/key/.model.onnx.a1b2c3_4"]
+    later = [path / ".rows.npy.a1b2c3_4", path / ".out_of_fold.npy.a1b2c3_4", *(path / "nested" / "1" / name for name in nested)]
+    for file in later:
+        file.write_bytes(b"1")
+    begun += [packing, path / ".report.html.a1b2c3_4", *later]
     with execution.RunFolder(path):
         assert all(file.exists() for file in (*begun, *others)), "it is no run yet"
     (path / "run.yaml").write_text("")
@@ -437,13 +464,44 @@ def table(tmp_path_factory):
     return path
 
 
+CUPEL = (sys.executable, "-m", "cupel.cli.main")
+TIMED = ("fit_seconds", "estimated_seconds", "latency_ms", "bytes")
+
+
+def fit_of(table: Path, out: Path) -> list[str]:
+    """The command line."""
+    options = ["--effort", "standard", "--folds", "3", "--families", "linear,MLP", "--out", str(out), "--progress", "plain"]
+    return [*CUPEL, "fit", str(table), "--target", "y", *options]
+
+
+@pytest.fixture(scope="module")
+def left_alone(table, tmp_path_factory):
+    """The run that nobody disturbs."""
+    out = tmp_path_factory.mktemp("left-alone") / "run"
+    subprocess.run(fit_of(table, out), check=True, capture_output=True)
+    return cupel.Run.open(out)
+
+
+def resumed(out: Path) -> cupel.Run:
+    """The run after `cupel resume` has gone on with it to its end."""
+    answer = subprocess.run([*CUPEL, "resume", str(out), "--progress", "none"], check=False, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert not (out / ".handover").exists()
+    assert not list((out / "checkpoints").glob("*"))
+    return cupel.Run.open(out)
+
+
+def demand_the_same(found: cupel.Run, expected: cupel.Run, table: Path) -> None:
+    """The same leaderboard but for times, and packed models that predict the same to the last bit."""
+    boards = [run.leaderboard.drop(TIMED, strict=False) for run in (found, expected)]
+    assert boards[0].equals(boards[1])
+    rows = polars.read_csv(table).drop("y")
+    assert np.array_equal(*(run.predictor.predict_proba(rows) for run in (found, expected)))
+
+
 def begun(table: Path, out: Path) -> subprocess.Popen[str]:
     """`cupel fit` until its first candidate beside the baselines is at work."""
-    options = ["--effort", "standard", "--folds", "3", "--families", "linear,MLP", "--out", str(out), "--progress", "plain"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cupel.cli.main", "fit", str(table), "--target", "y", *options],
-        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    process = subprocess.Popen(fit_of(table, out), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:
         if "linear-1:" in line:
@@ -453,7 +511,7 @@ def begun(table: Path, out: Path) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_one_signal_ends_a_run_with_the_best_so_far_and_it_can_be_resumed(table, tmp_path, number):
+def test_one_signal_ends_a_run_with_the_best_so_far_and_it_can_be_resumed(table, left_alone, tmp_path, number):
     process = begun(table, tmp_path / "run")
     time.sleep(1)
     process.send_signal(number)
@@ -463,10 +521,11 @@ def test_one_signal_ends_a_run_with_the_best_so_far_and_it_can_be_resumed(table,
     assert "interrupted" in errors
     assert (tmp_path / "run" / "model.cupel").exists()
     assert not (tmp_path / "run" / ".handover").exists()
+    demand_the_same(resumed(tmp_path / "run"), left_alone, table)
 
 
 @pytest.mark.slow
-def test_two_signals_stop_a_run_at_once(table, tmp_path):
+def test_two_signals_stop_a_run_at_once_and_it_can_be_resumed(table, left_alone, tmp_path):
     process = begun(table, tmp_path / "run")
     process.send_signal(signal.SIGINT)
     time.sleep(0.2)
@@ -475,3 +534,4 @@ def test_two_signals_stop_a_run_at_once(table, tmp_path):
     assert process.returncode == 130
     assert "goes on from there" in errors
     assert not (tmp_path / "run" / "model.cupel").exists()
+    demand_the_same(resumed(tmp_path / "run"), left_alone, table)

@@ -9,8 +9,27 @@ from cupel.core.decoding import spelled
 from cupel.core.errors import ArtifactError
 from cupel.core.schema import Schema
 
-CASES = ("tables", "artifacts", "rewritten artifacts", "graphs", "rows", "runs", "settings", "picks", "journals", "units",
-         "records", "final fits", "run folders", "checkpoints", "prepared rows", "plain values", "yaml", "exports")  # fmt: skip
+CASES = (
+    "tables",
+    "artifacts",
+    "rewritten artifacts",
+    "graphs",
+    "rows",
+    "runs",
+    "resumed runs",
+    "settings",
+    "picks",
+    "journals",
+    "units",
+    "records",
+    "final fits",
+    "run folders",
+    "checkpoints",
+    "prepared rows",
+    "plain values",
+    "yaml",
+    "exports",
+)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from cupel import all_rows, conclusion, data, execution, finishing, making, pack
 from cupel.cli import look
 from cupel.cli.look_terminal import show
 from cupel.core.budget import Deadline
-from cupel.core.errors import DataError, InterruptedRunError, ParityError, TrainingError, UsageError
+from cupel.core.errors import DataError, InterruptedRunError, ParityError, ShortOfDiskError, TrainingError, UsageError
 from cupel.core.feeds import feeds_of
 from cupel.core.limits import Limits
 from cupel.core.settings import Settings
@@ -246,7 +247,7 @@ def test_what_is_said_of_answers_is_of_what_is_packed(
     facts = {"rows": counts, "candidate": "LightGBM-1", "cut_short": False, "share": 1.0}
     weak, sharp = (said_with(problem.target, skill=skill) for skill in (0.1, 0.8))
     judged = all_rows._Judged(target=problem.target, said=(weak, sharp) if is_packed else (sharp, weak), groups=None)
-    monkeypatch.setattr(all_rows, "_facts", lambda _: facts)
+    monkeypatch.setattr(all_rows, "_facts", lambda place: facts if place == folder else {})
     monkeypatch.setattr(all_rows, "_judged", lambda *_, **__: judged)
     monkeypatch.setattr(conclusion, "packed_model", lambda *_, **__: b"search")
     given: dict[str, Any] = {"target": problem.target, "said": said_with(problem.target, skill=0.5), "groups": None}
@@ -334,11 +335,47 @@ def test_what_goes_wrong_ends_the_final_fit_alone(table: Path, tmp_path: Path, e
     assert str(error) in told
 
 
-def test_stored_rows_stay_where_the_process_is_ended_and_go_where_the_run_is(table: Path, tmp_path: Path) -> None:
+def test_stored_rows_stay_where_the_run_goes_on_with_them_and_go_where_the_disk_is_short(table: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         refusal_of(table, tmp_path / "ended", KeyboardInterrupt())
-    assert (tmp_path / "ended" / all_rows.FOLDER / "rows").exists()
     assert refusal_of(table, tmp_path / "interrupted", InterruptedRunError("enough"))["reason"] == "enough"
+    assert refusal_of(table, tmp_path / "full", ShortOfDiskError("no more"))["reason"] == "no more"
+    kept = [(tmp_path / run / all_rows.NEXT / "rows").exists() for run in ("ended", "interrupted", "full")]
+    assert kept == [True, True, False]
+
+
+@pytest.mark.parametrize("error", [TrainingError("time was up"), MemoryError("80 GB"), InterruptedRunError("enough")])
+def test_a_newer_final_fit_that_does_not_come_to_its_end_leaves_the_one_before_it(
+    table: Path, tmp_path: Path, error: Exception
+) -> None:
+    facts = finished(asked(table), tmp_path)
+    refusal_of(table, tmp_path, error)
+    assert all_rows._facts(tmp_path / all_rows.FOLDER)["sha256"] == facts["sha256"]
+
+
+@pytest.mark.parametrize("ended_at", ["", "shutil.rmtree", "move"])
+def test_a_newer_final_fit_that_is_whole_takes_the_place_of_the_one_before_it(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended_at: str
+) -> None:
+    def ending(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    problem, older, newer = asked(table), tmp_path / all_rows.FOLDER, tmp_path / all_rows.NEXT
+    finished(problem, tmp_path)
+    older.rename(newer)
+    (newer / "rows").mkdir()
+    older.mkdir()
+    (older / "judged-9-numbers.npy").write_bytes(b"of the one before")
+    if ended_at:
+        with monkeypatch.context() as patch:
+            patch.setattr(f"cupel.all_rows.{ended_at}", ending)
+            with pytest.raises(KeyboardInterrupt):
+                all_rows._take_up(older)
+    told = all_rows.settled(problem, tmp_path, model=(newer / "model.onnx").read_bytes()).promises["rows"]
+    assert told["is_packed"]
+    assert not newer.exists()
+    assert not (older / "rows").exists()
+    assert not (older / "judged-9-numbers.npy").exists()
 
 
 @pytest.mark.parametrize("is_damaged", [False, True])
@@ -377,17 +414,17 @@ def refusal_of(table: Path, run: Path, error: BaseException) -> dict[str, Any]:
     """What the run folder says after a final fit that ended so."""
 
     def finish(assignment: Assignment, folder: Path, **how: Any) -> dict[str, Any]:
+        shutil.rmtree(folder, ignore_errors=True)
         (folder / "rows").mkdir(parents=True)
         raise error
 
-    candidate = SimpleNamespace(key="k", name="LightGBM-1")
+    candidate = SimpleNamespace(key="another", name="LightGBM-1")
     proposal = SimpleNamespace(family=SimpleNamespace(learns_in_pieces=True), candidate=candidate)
     tried = SimpleNamespace(score=1.0, trial=SimpleNamespace(status=Status.DONE, candidate=candidate), proposal=proposal)
     with RunFolder(run) as folder:
         problem, executor = asked(table), SimpleNamespace(finish=finish)
         runner = Runner(problem.dataset, problem.splits, folder, executor)
         all_rows.fit_final(problem, [tried], runner=runner, deadline=Deadline())  # type: ignore[list-item]
-    assert not (run / all_rows.FOLDER / "rows").exists()
     told: dict[str, Any] = json.loads((run / all_rows.FOLDER / "refused.json").read_text())
     return told
 

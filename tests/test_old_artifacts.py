@@ -1,8 +1,10 @@
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 import writing_artifacts
@@ -24,7 +26,7 @@ def test_an_old_artifact_predicts_what_it_always_did(name):
         if isinstance(cells[0], str):
             assert predicted[column].tolist() == cells
         else:
-            assert np.allclose(predicted[column], cells, rtol=1e-4, atol=1e-4)
+            assert np.allclose(np.array(predicted[column].tolist(), float), cells, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", writing_artifacts.MODELS)
@@ -38,3 +40,15 @@ def test_nobody_has_changed_an_old_artifact():
     found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in FOLDER.glob("format-*")}
     assert {name: found.get(name) for name in known} == known
     assert set(found) == set(known), "add the new files to SHA256SUMS: sha256sum format-* > SHA256SUMS"
+
+
+def test_old_artifacts_are_of_every_kind_that_answers_otherwise():
+    models = {path.stem: load(path) for path in FOLDER.glob("format-1-*.cupel")}
+    assert set(models["format-1-labels"].task.thresholds) != {0.5}
+    assert models["format-1-masks"].task.grid
+    predicted = json.loads((FOLDER / "format-1-decided.json").read_text())["predicted"]
+    assert [
+        p for said, p in zip(predicted["prediction"], predicted["probability_stay"], strict=True) if said == "stay" and p < 0.5
+    ]
+    graph = onnx.load_from_string(zipfile.ZipFile(FOLDER / "format-1-calibrated.cupel").read("model.onnx")).graph
+    assert [node.op_type for node in graph.node][-5:-1] == ["Clip", "Log", "Div", "Softmax"]

@@ -1,5 +1,6 @@
 """A run folder as it is read again: what a stranger may have made is refused, and nothing outside of it is read."""
 
+import hashlib
 import json
 import os
 from types import MappingProxyType
@@ -43,6 +44,17 @@ def test_a_finished_run_is_read(run):
     assert repr(run).endswith("pick='MLP-1', auc=0.875)")
     assert run.leaderboard["score"].to_list() == [0.875, None]
     assert run.save(run.folder / "new" / "copy.cupel").read_bytes() == b"PK"
+
+
+def test_a_verdict_that_tells_of_another_model_than_the_one_beside_it_is_refused(run):
+    told = {**FACTS, "model_sha256": hashlib.sha256(b"PK").hexdigest()}
+    (run.folder / "verdict.json").write_text(json.dumps(told))
+    assert Run.open(run.folder).verdict == "MLP-1 won."
+    run.artifact.write_bytes(b"PK of later")
+    with pytest.raises(DataError, match=r"tells of another model than model\.cupel.*cupel resume"):
+        _ = Run.open(run.folder).verdict
+    run.artifact.unlink()
+    assert Run.open(run.folder).verdict == "MLP-1 won."
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "device", "huge", "folder", "nothing"])

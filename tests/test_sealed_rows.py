@@ -62,7 +62,9 @@ def test_what_cannot_be_sealed_is_refused() -> None:
         sealed(drop=("who", "day")).splits.sealing(np.arange(N_ROWS))
 
 
-def test_the_packed_model_is_judged_and_openings_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_packed_model_is_judged_and_openings_that_were_told_of_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     problem = sealed(drop=("who", "day"))
     model, _ = examples.unit(2)
     rows = problem.splits.sealed
@@ -71,7 +73,9 @@ def test_the_packed_model_is_judged_and_openings_are_counted(tmp_path: Path, mon
     monkeypatch.setattr(unsealing.packing, "session", lambda content: SimpleNamespace())
     monkeypatch.setattr(unsealing.packing, "run", lambda session, feeds: told)
     with RunFolder(tmp_path / "run") as folder:
+        unsealing.opened(problem, folder, model=model)  # by a process that was ended before it concluded
         first = unsealing.opened(problem, folder, model=model)
+        folder.journal.append("concluded")
         second = unsealing.opened(problem, folder, model=model)
     assert first["sealed"]["estimate"] == 1.0
     assert first["sealed"]["opened"] == 1

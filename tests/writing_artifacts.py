@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from cupel.problem import understand
 
 FOLDER = Path(__file__).parent / "artifacts"
 N_ROWS = 12
+SMALL = {"width": 128, "depth": 2, "n_bins": 4, "max_rounds": 20, "num_leaves": 7, "n_trees": 20}
 Columns = Mapping[str, Sequence[Any]]
 
 
@@ -80,35 +81,82 @@ def smaller(preset: Preset, **changes: Any) -> Preset:
     return replace(preset, config=replace(preset.config, **known), recipe=recipe)
 
 
-MODELS: Mapping[str, tuple[Callable[[], Columns], str, tuple[str, ...]]] = {
-    "binary": (customers, "leaves", ("LightGBM", "MLP")),
-    "multiclass": (flowers, "kind", ("RealMLP",)),
-    "regression": (progression, "y", ("TabM", "LightGBM")),
-    "pictures": (digits, "digit", ("linear",)),
+def shapes() -> Columns:
+    """Numbers of which two labels, sometimes unknown, are told."""
+    generator = np.random.default_rng(1)
+    matrix = generator.normal(size=(160, 3)).round(3)
+    held = matrix[:, :2] + 0.5 * generator.normal(size=(160, 2)) > 0
+    is_known = generator.random(held.shape) < 0.9
+    cells = np.where(is_known, held.astype(int), None)
+    return {**{f"x{i}": matrix[:, i].tolist() for i in range(3)}, "red": cells[:, 0].tolist(), "round": cells[:, 1].tolist()}
+
+
+def spots() -> Columns:
+    """Pictures of 8 by 8 with a bright spot, and the masks of these."""
+    generator = np.random.default_rng(2)
+    pictures, masks = [], []
+    for _ in range(40):
+        mask = np.zeros((8, 8), np.uint8)
+        top, left = generator.integers(0, 5, 2)
+        mask[top : top + 4, left : left + 4] = 255
+        pictures.append((mask // 3 + generator.integers(0, 120, (8, 8))).astype(np.uint8))
+        masks.append(mask)
+    return {"picture": pictures, "mask": masks}
+
+
+def rumours() -> Columns:
+    """Two classes that numbers hardly tell: whoever remembers its rows is surer than right."""
+    generator = np.random.default_rng(3)
+    matrix = generator.normal(size=(400, 4)).round(3)
+    is_true = matrix[:, 0] + 2 * generator.normal(size=400) > 0
+    return {**{f"x{i}": matrix[:, i].tolist() for i in range(4)}, "true": np.where(is_true, "yes", "no").tolist()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """Data, targets, families that are packed together, and what is asked beside."""
+
+    made: Callable[[], Columns]
+    target: str | tuple[str, ...]
+    families: tuple[str, ...]
+    asked: Mapping[str, Any] = field(default_factory=dict)
+
+
+MODELS: Mapping[str, Example] = {
+    "binary": Example(made=customers, target="leaves", families=("LightGBM", "MLP")),
+    "multiclass": Example(made=flowers, target="kind", families=("RealMLP",)),
+    "regression": Example(made=progression, target="y", families=("TabM", "LightGBM")),
+    "pictures": Example(made=digits, target="digit", families=("linear",)),
+    "labels": Example(made=shapes, target=("red", "round"), families=("linear", "LightGBM")),
+    "masks": Example(made=spots, target="mask", families=("grey levels",)),
+    "calibrated": Example(made=rumours, target="true", families=("ExtraTrees",)),
+    "decided": Example(made=customers, target="leaves", families=("linear",), asked={"at_least": {"recall": 0.9}}),
 }
-"""Data, target, and families that are packed together."""
 
 
 def write(name: str) -> None:
     """One artifact, and what it predicts."""
-    made, target, families = MODELS[name]
-    columns = made()
-    settings = cupel.Settings(n_folds=2, ensemble="soft-vote", families=families, racing=False)
-    problem, budget = understand(columns, target, settings=settings), Budget(Effort.QUICK, None)
+    example = MODELS[name]
+    columns, families = example.made(), example.families
+    settings = cupel.Settings(n_folds=2, ensemble="soft-vote", families=families, racing=False, **example.asked)
+    problem, budget = understand(columns, example.target, settings=settings), Budget(Effort.QUICK, None)
     namer = tuning.Namer(problem.modality.name)
     proposals = []
     for family in problem.families:
         if family.name in families:
-            preset = smaller(family.portfolio(problem.task)[0], width=128, depth=2, n_bins=4, max_rounds=20, num_leaves=7)
+            preset = smaller(
+                family.portfolio(problem.task)[0], width=128, depth=2, n_bins=4, max_rounds=20, num_leaves=7, n_trees=20
+            )
             proposals.append(tuning.Proposal(candidate=namer.candidate(family, preset), family=family))
     assert len(proposals) == len(families), "every family that was named is there"
     with tempfile.TemporaryDirectory() as scratch, execution.RunFolder(Path(scratch) / "run") as folder:
         how: dict[str, Any] = {"deadline": Deadline(), "observer": Silent(), "stopwatch": Stopwatch()}
         tried = pipeline.search(problem, folder, tuning.Given(tuple(proposals)), budget=budget, **how)
         run = conclude(problem, folder, [each.trial for each in tried], **how)
-        rows = {column: plain(cells[:N_ROWS]) for column, cells in columns.items() if column != target}
+        targets = (example.target,) if isinstance(example.target, str) else example.target
+        rows = {column: plain(cells[:N_ROWS]) for column, cells in columns.items() if column not in targets}
         predictor = cupel.load(run.artifact)
-        predicted = {column: cells.tolist() for column, cells in predictor.predict_columns(decoded(rows)).items()}
+        predicted = {column: plain(cells.tolist()) for column, cells in predictor.predict_columns(decoded(rows)).items()}
         stem = f"format-{FORMAT}-{name}"
         run.save(FOLDER / f"{stem}.cupel")
         content = {"rows": rows, "predicted": predicted, "cupel": cupel.__version__}

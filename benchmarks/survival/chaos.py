@@ -145,7 +145,7 @@ def differences(question: Question, reference: Path, out: Path) -> list[str]:
             first, second = (run / "units" / key / name for run in (reference, out))
             if first.exists() and (not second.exists() or first.read_bytes() != second.read_bytes()):
                 faults.append(f"{name} of unit {key} differs")
-    faults += [f"{name} was left behind" for name in (".handover", "whole/rows") if (out / name).exists()]
+    faults += [f"{name} was left behind" for name in (".handover", "whole-next") if (out / name).exists()]
     if list((out / "checkpoints").glob("*")):
         faults.append("checkpoints were left behind")
     finals = [run / "whole" / "model.onnx" for run in (reference, out)]

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from cupel import evaluation, execution, packing, trust, tuning
 from cupel.core.budget import Deadline
 from cupel.core.dataset import Dataset
-from cupel.core.errors import InterruptedRunError, TrainingError
+from cupel.core.errors import InterruptedRunError, ShortOfDiskError, TrainingError
 from cupel.core.feeds import feeds_of
 from cupel.core.foreign_graphs import fault_of
-from cupel.core.storage import storage_error, write_json
+from cupel.core.storage import move, storage_error, write_json
 from cupel.core.trial import Status
 from cupel.core.uncertainty import Uncertainty
 from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
@@ -28,7 +28,8 @@ from cupel.problem import Problem
 from cupel.row_files import MOST_BYTES, MOST_JUDGED, PARTS, ROWS, SHARE_JUDGED, digests_of, is_renewed
 
 Array = NDArray[Any]
-FOLDER = "whole"
+FOLDER, NEXT = "whole", "whole-next"
+"""Of the final fit, and of one that is at work; once that is whole it takes the other's place."""
 REFUSED = "refused.json"
 SHARE_OF_TIME, LEAST_SECONDS, MOST_OF_TIME = 0.3, 20.0, 0.4
 PASSES = 1.6
@@ -76,12 +77,12 @@ def fit_final(
 ) -> None:
     """Fit the best candidate that can on all rows; model and rows to judge by, or why not, are then in the run folder.
 
-    What goes wrong refuses this fit alone: the search has found a model. Where this process is ended, what was prepared stays in
-    the run folder, to be gone on from.
+    What goes wrong refuses this fit alone: the search has found a model, and an earlier fit stays. Where this process is ended,
+    or asked to end, what was prepared stays in the run folder, to be gone on from.
     """
     if problem.whole is None:
         return
-    folder = runner.folder.path / FOLDER
+    folder, prepared = runner.folder.path / FOLDER, runner.folder.path / NEXT
     chosen, reason = _chosen(tried), ""
     if chosen is None:
         reason = "no candidate that learned from the sample can learn from rows that are not in memory at once"
@@ -93,19 +94,33 @@ def fit_final(
         _refuse(runner, reason)
         return
     candidate = chosen.trial.candidate  # the proposed one, or that with smaller batches
+    _take_up(folder)
     known, key = _facts(folder), key_of(problem.dataset, candidate.key, seed=problem.settings.seed)
     if known.get("key") == key and not _is_renewed(known, deadline):
-        shutil.rmtree(folder / ROWS, ignore_errors=True)  # of a process that was ended just before it did
+        shutil.rmtree(prepared, ignore_errors=True)  # of a fit that is not asked for any more
         return
     assignment = execution.Assignment(candidate=candidate, family=chosen.proposal.family, folds=())
     try:
-        runner.finish(assignment, folder, deadline=deadline, progress=progress)
+        runner.finish(assignment, prepared, deadline=deadline, progress=progress)
+        _take_up(folder)
     except InterruptedRunError as error:
-        shutil.rmtree(folder / ROWS, ignore_errors=True)
-        if not known:
-            _refuse(runner, str(error))
+        _refuse(runner, str(error), goes_on=not isinstance(error, ShortOfDiskError))
     except TrainingError as error:
         _refuse(runner, str(error))
+
+
+def _take_up(folder: Path) -> None:
+    """Put a newer fit that is whole in the place of the one before it. A process that is ended at it leaves it to the next."""
+    newer = folder.with_name(NEXT)
+    if not _facts(newer):
+        return
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+        shutil.rmtree(newer / ROWS, ignore_errors=True)  # of a process that was ended just before it did
+        move(newer, folder)
+    except OSError as error:
+        raise storage_error(error, folder.parent) from error
 
 
 def _is_renewed(known: Mapping[str, Any], deadline: Deadline) -> bool:
@@ -113,12 +128,13 @@ def _is_renewed(known: Mapping[str, Any], deadline: Deadline) -> bool:
     return is_renewed(0.0 if known["cut_short"] else known["share"], given, now=deadline.remaining)
 
 
-def _refuse(runner: execution.Runner, reason: str) -> None:
+def _refuse(runner: execution.Runner, reason: str, *, goes_on: bool = False) -> None:
+    """Say why there is no final fit, or no newer one; what was prepared for it is kept where it `goes_on`."""
     folder = runner.folder.path / FOLDER
     try:
         folder.mkdir(exist_ok=True)
-        shutil.rmtree(folder / ROWS, ignore_errors=True)
-        (folder / FACTS).unlink(missing_ok=True)  # of another candidate, or of less time
+        if not goes_on:
+            shutil.rmtree(runner.folder.path / NEXT, ignore_errors=True)
         write_json(folder / REFUSED, {"reason": reason})
     except OSError as error:
         raise storage_error(error, runner.folder.path) from error
@@ -144,6 +160,7 @@ def settled(problem: Problem, folder: Path, *, model: bytes, seconds: float = ma
     """
     if problem.whole is None:
         return Final(model=model)
+    _take_up(folder / FOLDER)
     kept, facts = folder / FOLDER, _facts(folder / FOLDER)
     n_searched = problem.dataset.n_samples
     rows: dict[str, Any] = {"profile": problem.whole.n_rows, "search": n_searched}

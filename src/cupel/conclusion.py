@@ -30,7 +30,7 @@ from cupel.core.trial import Ensemble, Trial
 from cupel.core.uncertainty import Uncertainty
 from cupel.core.weights import Weights
 from cupel.problem import Problem
-from cupel.run import Run
+from cupel.run import MODEL, Run
 from cupel.yardstick import blender, scorer
 
 Array = NDArray[Any]
@@ -155,7 +155,7 @@ def _gained(problem: Problem, chosen: Ensemble, pick: Ensemble) -> float:
 
 def _with_doubts(problem: Problem, judged: verdict.Verdict, pick: Ensemble) -> tuple[Finding, ...]:
     """The findings, those on doubtful targets by what is packed and of all rows, instead of a small forest's of some."""
-    if problem.task.form not in (Form.CLASSES, Form.VALUES):
+    if problem.task.form is Form.MASKS:
         return judged.findings
     others = (finding for finding in judged.findings if finding.code != evaluation.DOUBTS)
     rows = problem.splits.covered
@@ -297,9 +297,10 @@ def _publish(
         )
         judged = _with_page(folder, judged, page=page, kept=kept)
     spent = stopwatch.spent
-    write_json(folder.path / "verdict.json", judged.completed(spent=spent).to_json())
+    run = Run(folder.path)
+    write_json(folder.path / "verdict.json", {**judged.completed(spent=spent).to_json(), MODEL: run.digest})
     folder.journal.append("concluded", pick=pick.name, **execution.noted(spent))
-    return Run(folder.path)
+    return run
 
 
 def _bytes_to_tell(judged: verdict.Verdict) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -20,7 +20,7 @@ from cupel.core import machine, registry
 from cupel.core.budget import Budget, Deadline, Effort, seconds_in
 from cupel.core.cache import Cache
 from cupel.core.candidate import Candidate
-from cupel.core.errors import InterruptedRunError, StorageError, UsageError
+from cupel.core.errors import DataError, InterruptedRunError, StorageError, UsageError
 from cupel.core.family import Cost, Family
 from cupel.core.limits import Limits
 from cupel.core.observer import Observer
@@ -208,29 +208,52 @@ def resume(
     `source` says where the data are now, for those that have moved, were in memory, or are in a database that wants a password.
     Without `time` a run that was stopped has what its last process left of its time, as far as the journal tells, and one that
     had concluded what that process was given; without a cap it has none. Caps that `limits` leave open are those of the run.
-    What has failed by its own fault stays so, unless `retry_failed`.
+    What has failed by its own fault stays so, unless `retry_failed`. Nothing is downloaded without `Limits(allow_network=True)`,
+    whatever the run was allowed.
     `progress` is as in `fit`.
 
     Raises:
-        DataError: there is no run in the folder, or its data are gone.
+        DataError: there is no run in the folder, or one that cannot be gone on with, or its data are gone.
         RunConflictError: the data have changed since.
     """
     asked = execution.read_run(Path(folder))
-    source = asked.get("source") if source is None else source
+    source = _said_in(folder, asked, "source") if source is None else source
     if source is None:
         raise UsageError(
             f"the run in {folder} was started from a table in memory; call cupel.fit again with it and out={str(folder)!r}."
         )
     if asked.get("refit"):
         raise UsageError(f"{folder} is a refit; go on with the same `cupel refit RUN DATA --out {folder}`.")
-    settings = Settings.from_plain(asked["settings"])
-    effort, limits = effort or str(asked["effort"]), (limits or Limits()).completed(asked.get("limits"))
+    limits = (limits or Limits()).completed(asked.get("limits"))
+    settings = Settings.from_plain(asked["settings"], allow_network=limits.allow_network)
+    effort = effort or _said_in(folder, asked, "effort")
+    if effort is None:
+        raise DataError(f"the run.yaml in {folder} does not say of what effort the run is; name one with --effort.")
     time = execution.seconds_left(Path(folder), asked) if time is None else time
-    for place in (Path(folder), *sorted((Path(folder) / "nested").glob("*"))) if retry_failed else ():
-        if (place / "journal").is_dir():
-            with execution.RunFolder(place) as opened:
-                opened.journal.append("retried")
+    if retry_failed:
+        _retry_failed(Path(folder))
     return fit(source, asked["target"], effort=effort, time=time, out=folder, settings=settings, limits=limits, progress=progress)
+
+
+def _said_in(folder: str | Path, asked: Mapping[str, Any], name: str) -> str | None:
+    """A text of a `run.yaml`.
+
+    Raises:
+        DataError: it is something else.
+    """
+    said = asked.get(name)
+    if not isinstance(said, str | None):
+        raise DataError(f"the run.yaml in {folder} gives {str(said)[:60]!r} as {name}, which is no text; say it with --{name}.")
+    return said
+
+
+def _retry_failed(folder: Path) -> None:
+    """Note, in a run and in those of its outer folds, that what has failed is to be tried again."""
+    with execution.RunFolder(folder) as opened:  # it refuses links, among them those to runs elsewhere
+        opened.journal.append("retried")
+        for begun in sorted((folder / "nested").glob("*/journal")):
+            with execution.RunFolder(begun.parent) as inner:
+                inner.journal.append("retried")
 
 
 def plan(problem: Problem, *, effort: str | None = None, seconds: float | None = None) -> list[tuple[Candidate, Family, Cost]]:
@@ -352,12 +375,19 @@ def search(
     start: execution.Start | None = None,
     guard: execution.Guard | None = None,
 ) -> list[tuning.Tried]:
-    """Everything that the strategy tried; what the run folder holds is taken from there. `start` is as in `execution.Runner`."""
+    """Everything that the strategy tried; what the run folder holds is taken from there. `start` is as in `execution.Runner`.
+
+    Raises:
+        StorageError: the run folder cannot be written any more, so that some of it was not tried.
+    """
     guard = guard or execution.Guard(folder.path, Limits())
     with stopwatch.stage("searching"), _runner(problem, folder, guard, stopwatch=stopwatch) as runner:
         if start is not None:
             runner.start = start
-        return _search(problem, runner, strategy, guard, budget=budget, deadline=deadline, observer=observer)
+        tried = _search(problem, runner, strategy, guard, budget=budget, deadline=deadline, observer=observer)
+        if runner.trouble:
+            raise StorageError(runner.trouble)
+        return tried
 
 
 @contextmanager

@@ -112,7 +112,8 @@ def refit(
     speak of a row, not their mean, and ranks are compared among rows of the same models. `warm`
     starts networks from the weights of the run; they are then judged by rows alone that those had not seen. `out` is the folder
     of the new run, by default the old one's name with "-refit". `pack` says when it gets a `model.cupel`: "better" (the
-    default), "always" or "never". `refit.json` in it has the comparison. `limits` are on time, memory, disk and cores.
+    default), "always" or "never". `refit.json` in it has the comparison. `limits` are on time, memory, disk and cores,
+    and say whether backbones of the run may be downloaded.
     `progress` is as in `cupel.fit`.
 
     Raises:
@@ -121,6 +122,7 @@ def refit(
             fitted on all rows of a table larger than memory.
         NoModelError: no candidate could be trained; the leaderboard says why.
         InterruptedRunError: Ctrl-C, SIGTERM or a limit ended it before all were trained: some of them compared would say nothing.
+        StorageError: the folder of the new run cannot be written any more; likewise.
     """
     if pack not in PACK:
         raise UsageError(f"pack is {pack!r}; expected one of {', '.join(PACK)}.")
@@ -195,7 +197,7 @@ def _planned(folder: Path, source: Any, *, warm: bool, limits: Limits, observer:
     _demand_known_rows(folder)
     old = Predictor.load(folder / "model.cupel")
     demand_memory_for(source, limits, why="is read whole by a refit (cupel fit draws some, and fits the best on all)")
-    settings = _settings(Settings.from_plain(asked["settings"]), old, source)
+    settings = _settings(Settings.from_plain(asked["settings"], allow_network=limits.allow_network), old, source)
     problem = understand(source, old.task.target, settings=settings, observer=observer, stopwatch=stopwatch, limits=limits)
     _demand_same_question(problem, old)
     hashes = data.row_hashes(problem.dataset)

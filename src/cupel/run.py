@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import math
 from functools import cached_property
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 MOST_BYTES = {"verdict.json": 16 << 20, "leaderboard.csv": 16 << 20, "model.cupel": 8 << 30, "unit.json": 16 << 20}
 MOST_COLUMNS = 200
 REQUIRED = {"words": str, "metric": str, "higher_is_better": bool, "fingerprint": str, "pick": dict}
+MODEL = "model_sha256"
+"""What `verdict.json` says of the model that it tells of."""
 DESCRIBED = ("modality", "family", "config", "preparation")
 
 
@@ -59,7 +62,7 @@ class Run:
         """The verdict as plain values: what `verdict.json` holds.
 
         Raises:
-            DataError: it cannot be read.
+            DataError: it cannot be read, or tells of another model than the one that is there.
         """
         try:
             facts = parsed_json(self._content("verdict.json"))
@@ -67,7 +70,21 @@ class Run:
             raise _damaged(self.folder / "verdict.json", error) from error
         if not isinstance(facts, dict) or any(not isinstance(facts.get(name), kind) for name, kind in REQUIRED.items()):
             raise _damaged(self.folder / "verdict.json", "it is no verdict")
+        if MODEL in facts and self.artifact.exists() and facts[MODEL] != self.digest:
+            raise DataError(
+                f"{self.folder / 'verdict.json'} tells of another model than model.cupel: a process was ended when it had "
+                f"written only one of them. `cupel resume {self.folder}` writes both anew."
+            )
         return facts
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of the packed predictor.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        return hashlib.sha256(self._content("model.cupel")).hexdigest()
 
     @property
     def verdict(self) -> str:

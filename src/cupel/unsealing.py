@@ -26,7 +26,7 @@ def opened(problem: Problem, folder: execution.RunFolder, *, model: bytes) -> di
     rows = problem.splits.sealed
     if rows is None:
         return {}
-    n_before = sum(record["event"] == OPENED for record in folder.journal.read())
+    n_before = _n_told(folder)
     folder.journal.append(OPENED, rows=len(rows))
     predicted = said_of(problem, rows, model=model)
     metric, groups = evaluation.metric_named(problem.task.metric, problem.task), problem.splits.units
@@ -42,6 +42,17 @@ def opened(problem: Problem, folder: execution.RunFolder, *, model: bytes) -> di
         f"(95% interval {low} to {high})."
     )
     return {"sealed": facts, "words": [words]}
+
+
+def _n_told(folder: execution.RunFolder) -> int:
+    """So often a verdict told what the rows said: of a process that was ended before it concluded there is none."""
+    n_told, is_opened = 0, False
+    for record in folder.journal.read():
+        if record["event"] == OPENED:
+            is_opened = True
+        elif record["event"] == "concluded":
+            n_told, is_opened = n_told + is_opened, False
+    return n_told
 
 
 def said_of(problem: Problem, rows: Array, *, model: bytes) -> Array:

@@ -21,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("model", metavar="MODEL", help="the model.cupel file")
     parser.add_argument("--json", action="store_true", help="print what was measured as JSON")
+    parser.add_argument(
+        "--memory", metavar="SIZE", help="what the model may take, such as 8GB (default: half of what is available)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -28,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure what the model claims of itself and print it beside what was measured when it was packed."""
     from cupel.serving import load
 
-    predictor = load(arguments.model)
+    predictor = load(arguments.model, memory=arguments.memory, is_alone=True)
     claims, packed = predictor.claims(), _certificate(predictor.manifest)
     if arguments.json:
         print(json.dumps(finite(_plain(claims, packed)), indent=1))

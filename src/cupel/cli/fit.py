@@ -18,6 +18,7 @@ from cupel.cli.asking import (
     with_backbones,
     with_nested,
 )
+from cupel.cli.describing import printable
 from cupel.core.budget import seconds_in
 from cupel.core.errors import NoModelError
 from cupel.core.limits import Limits, bytes_in
@@ -86,6 +87,13 @@ def add_limits(parser: Any) -> None:
     parser.add_argument("--cores", type=int, metavar="N", help="how many processors may be used (default: all that there are)")
 
 
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Add the option that allows downloads, which no run folder does."""
+    parser.add_argument(
+        "--allow-network", action="store_true", help="download backbones of the run that are not here, whatever it was allowed"
+    )
+
+
 def limits_from(arguments: argparse.Namespace, *, kept: Any = None) -> Limits:
     """The limits that the options describe, or that a run has `kept`; a worker begins to import what it needs.
 
@@ -98,6 +106,7 @@ def limits_from(arguments: argparse.Namespace, *, kept: Any = None) -> Limits:
         cores=arguments.cores,
         workers=arguments.workers,
         began=arguments.began,  # importing PyTorch takes a part of the time
+        allow_network=arguments.allow_network,
     ).completed(kept)
     limits = limits.for_time(seconds_in(arguments.time))
     if limits.cores is not None:
@@ -180,8 +189,8 @@ def show_shuffled(facts: Mapping[str, Any]) -> int:
 
 
 def show(finished: Any) -> None:
-    """Print a run's verdict, its files, and what to do next."""
-    print(finished.verdict)
+    """Print a run's verdict, which a stranger may have written, its files, and what to do next."""
+    print("\n".join(map(printable, finished.verdict.split("\n"))))
     print()
     if finished.report.exists():
         print(f"report    {finished.report}")

@@ -82,7 +82,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="the memory that may be used, such as 2GB (default: what is free); of a larger file some rows are looked at",
     )
-    shown.add_argument("--against", metavar="NEW", help="also compare with the rows of this file, which are to be predicted")
+    shown.add_argument(
+        "--against",
+        metavar="NEW",
+        help="also compare with what is to be predicted: the rows of this file, or a folder of pictures",
+    )
     shown.add_argument(
         "--fixes",
         dest="fixes_out",
@@ -146,6 +150,7 @@ def look(
         UsageError: a setting does not fit.
     """
     from cupel import data
+    from cupel.new_rows import findings_on
     from cupel.problem import demand_memory_for, divide, findings_of, inspect, profile_of, read_or_draw
 
     dataset, whole, settings = read_or_draw(source, target, settings=settings, limits=limits, observer=observer or Silent())
@@ -155,7 +160,7 @@ def look(
     findings = findings_of(dataset, profile, inspection=inspection)
     if against is not None:
         demand_memory_for(against, limits, why="is compared whole")
-        findings = (*findings, *data.find_shift(dataset, data.read_columns(against)))
+        findings = (*findings, *findings_on(dataset, against))
     words = "" if whole is None else f"{whole.n_rows:,}; what is shown is of {dataset.n_samples:,} drawn from them"
     found = Look(
         dataset=dataset,

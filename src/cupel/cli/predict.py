@@ -49,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--query", metavar="SQL", help="for databases: the query whose rows are predicted")
     parser.add_argument("--sheet", help="for Excel: the sheet")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="processors for one prediction (default 1)")
+    parser.add_argument(
+        "--memory", metavar="SIZE", help="what the model may take, such as 8GB (default: half of what is available)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -59,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if Path(arguments.out or "").suffix.lower() in _SUFFIXES:
         _check_out(arguments)  # before anything is loaded
-    predictor = load(arguments.model, threads=arguments.threads)
+    predictor = load(arguments.model, threads=arguments.threads, memory=arguments.memory, is_alone=True)
     if predictor.task.grid:
         return _masks(predictor, arguments)
     _check_out(arguments)

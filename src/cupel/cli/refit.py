@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cupel.cli.fit import add_limits, add_progress, limits_from
+from cupel.cli.fit import add_limits, add_network, add_progress, limits_from
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--time", metavar="TIME", help="a cap on wall time, such as 90s, 10min, 2h")
     add_limits(parser)
+    add_network(parser)
     add_progress(parser)
     parser.set_defaults(run=run)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cupel.cli.fit import add_budget, add_progress, limits_from, show
+from cupel.cli.fit import add_budget, add_network, add_progress, limits_from, show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--retry-failed", action="store_true", help="train again what has failed by its own fault (a family that was mended)"
     )
     add_budget(parser)
+    add_network(parser)
     add_progress(parser)
     parser.set_defaults(run=run)
 

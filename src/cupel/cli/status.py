@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from cupel.cli.describing import printable
-from cupel.core.errors import DataError
 from cupel.core.plain_lines import in_words
 
 Record = Mapping[str, Any]
@@ -36,12 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     folder = Path(arguments.run_folder)
     asked, path = read_run(folder), folder / "journal" / "journal.jsonl"
-    try:
-        told = Told.of(Journal(path).read() if path.exists() else ())
-    except ValueError as error:
-        raise DataError(
-            f"the journal of {folder} cannot be read ({error}); name the folder that `cupel fit --out` wrote."
-        ) from error
+    told = Told.of(Journal(path).read() if path.exists() else ())
     kind = asked["task"].get("kind") if isinstance(asked.get("task"), Mapping) else None
     head = f"{text(asked['target'])} ({text(kind)}), effort {text(asked.get('effort'))}, version {text(asked['version'])}"
     print(f"{text(str(folder))}: {head}")

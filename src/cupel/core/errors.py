@@ -83,6 +83,10 @@ class InterruptedRunError(CupelError, RuntimeError):
     exit_code = 130
 
 
+class ShortOfDiskError(InterruptedRunError):
+    """The run is to end since its disk is full, or what it may take of it."""
+
+
 WORDS_OF_NO_MEMORY = (
     "can't allocate memory",
     "cannot allocate memory",
@@ -90,8 +94,9 @@ WORDS_OF_NO_MEMORY = (
     "bad_alloc",
     "out of memory",
     "failed to allocate",
+    "smaller than requested bytes",
 )
-"""Of PyTorch, the operating system, LightGBM and what is written in C++, CUDA, and ONNX Runtime."""
+"""Of PyTorch, the operating system, LightGBM and what is written in C++, CUDA, and ONNX Runtime, whose sessions are held too."""
 
 
 def is_for_memory(error: BaseException) -> bool:

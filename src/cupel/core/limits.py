@@ -22,7 +22,8 @@ class Limits:
 
     `memory_bytes` is for this process and its workers together, `disk_bytes` for the run folder, `cores` for all threads.
     `workers` 0 makes units in this process, where a crash of one is the end of the run. `seconds` is a cap on wall time, which
-    counts from the moment `began` (of `time.monotonic`): that of the call, unless it is said.
+    counts from the moment `began` (of `time.monotonic`): that of the call, unless it is said. With `allow_network` a run that
+    goes on, or is trained again, may download its backbones: no run folder says that for its reader.
     """
 
     memory_bytes: int | None = None
@@ -31,6 +32,7 @@ class Limits:
     workers: int = 1
     seconds: float | None = None
     began: float | None = None
+    allow_network: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be kept."""
@@ -56,7 +58,8 @@ class Limits:
         """These, and for each cap that is None the one of `kept`, as `to_plain` gave it; what is no number is passed over."""
         known = kept if isinstance(kept, Mapping) else {}
         caps = {name: known.get(name) for name in CAPS if getattr(self, name) is None}
-        return replace(self, **{name: value for name, value in caps.items() if type(value) is int and value > 0})
+        taken: dict[str, Any] = {name: value for name, value in caps.items() if type(value) is int and value > 0}
+        return replace(self, **taken)
 
 
 def bytes_in(text: str | float | None) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -100,12 +100,14 @@ class Inspection:
 
     A finding here stands in the place of those of the same code that hold for every table. `twins` has a number for each
     row: rows of one number are so alike that none may judge a model that has seen another. `facts` are (what, words), for
-    people.
+    people. `measures` are numbers for each row that say what its cells are like, by name, NaN where there is nothing to measure:
+    by them rows can be compared that no table of numbers describes.
     """
 
     findings: tuple[Finding, ...] = ()
     twins: Array | None = None
     facts: tuple[tuple[str, str], ...] = ()
+    measures: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cupel.core.candidate import plain
@@ -74,10 +74,10 @@ class Settings:
         return described
 
     @classmethod
-    def from_plain(cls, values: Mapping[str, Any]) -> Settings:
-        """Read what `to_plain` wrote.
+    def from_plain(cls, values: Mapping[str, Any], *, allow_network: bool = False) -> Settings:
+        """Read what `to_plain` wrote, all but whether the network may be used: that is for who reads it to say.
 
         Raises:
             DataError: a setting is unknown or of another type; names it.
         """
-        return restored(cls, values, what="the settings of the run")
+        return replace(restored(cls, values, what="the settings of the run"), allow_network=allow_network)

@@ -17,7 +17,7 @@ import numpy as np
 from cupel.core.errors import StorageError
 
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}", re.DOTALL)
-"""As `tempfile.mkstemp` makes them of the prefix given below."""
+"""As `tempfile` makes them of a prefix like the one given below."""
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -40,7 +40,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file of this name is one that `write_bytes` had not given its own name yet."""
+    """Whether what has this name was being written, and had not been given its own name yet."""
     return _TEMPORARY.fullmatch(name) is not None
 
 

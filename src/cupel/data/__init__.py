@@ -6,12 +6,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cupel.data.about_files import TAKEN, file_facts, folder_of
     from cupel.data.databases import to_be_kept
     from cupel.data.dealing import joined
     from cupel.data.facts import facts_of
     from cupel.data.files import read_columns, read_table
     from cupel.data.fixes import FixPlan, mended, plain_plan
-    from cupel.data.gate import find_shift
+    from cupel.data.gate import Fact, find_shift
     from cupel.data.known_rows import places_in, row_hashes, seen_before
     from cupel.data.profiling import profile
     from cupel.data.quality import judge_quality
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
     from cupel.data.splitting import few_units, split
 
 __all__ = [
+    "TAKEN",
+    "Fact",
     "FixPlan",
     "Said",
     "copies_finding",
     "facts_of",
     "few_units",
+    "file_facts",
     "find_shift",
+    "folder_of",
     "joined",
     "judge_quality",
     "mended",
@@ -45,11 +50,15 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Fact": "cupel.data.gate",
+    "TAKEN": "cupel.data.about_files",
     "FixPlan": "cupel.data.fixes",
     "copies_finding": "cupel.data.sentinel",
     "facts_of": "cupel.data.facts",
     "few_units": "cupel.data.splitting",
+    "file_facts": "cupel.data.about_files",
     "find_shift": "cupel.data.gate",
+    "folder_of": "cupel.data.about_files",
     "joined": "cupel.data.dealing",
     "judge_quality": "cupel.data.quality",
     "places_in": "cupel.data.known_rows",

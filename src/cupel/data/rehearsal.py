@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
 from cupel.core.form import Form
+from cupel.core.labels import filled, shares_of
 from cupel.data.dealing import compact
 
 Array = NDArray[Any]
@@ -21,8 +22,8 @@ N_TREES = 40
 
 
 def can_rehearse(dataset: Dataset, *, min_rows: int) -> bool:
-    """Whether there are rows enough, columns that a forest reads, and a target that is one class or one number."""
-    is_plain = dataset.task is not None and dataset.task.form in (Form.CLASSES, Form.VALUES)
+    """Whether there are rows enough, columns that a forest reads, and a target that is no mask."""
+    is_plain = dataset.task is not None and dataset.task.form is not Form.MASKS
     return is_plain and dataset.n_samples >= min_rows and bool(dataset.schema.plain_features)
 
 
@@ -72,7 +73,7 @@ class Rehearsal:
     def predictions(
         self, parts: Integers, *, names: Sequence[str] | None = None, spared: NDArray[np.bool_] | None = None
     ) -> Array:
-        """Out-of-fold predictions of the sampled rows, shape (rows, outputs): probabilities of all classes, or values.
+        """Out-of-fold predictions of the sampled rows, shape (rows, outputs): probabilities of all classes or labels, or values.
 
         `names` are the columns to learn from, all by default. Rows that are `spared`, given for the sample, train nothing.
         """
@@ -102,6 +103,10 @@ class Rehearsal:
 
         assert self.dataset.task is not None, "a rehearsal needs a task"
         settings = {"n_estimators": self._n_trees, "random_state": self._seed}
+        if self.dataset.task.form is Form.LABELS:
+            model = ExtraTreesRegressor(max_features="sqrt", **settings).fit(matrix[known], filled(self.target[known]))
+            held = np.asarray(model.predict(matrix[asked])).reshape(int(asked.sum()), -1)
+            return np.asarray((self._n_trees * held + shares_of(self.target[known])) / (self._n_trees + 1))
         if not self.dataset.task.is_classification:
             model = ExtraTreesRegressor(max_features=0.4, min_samples_leaf=2, **settings).fit(matrix[known], self.target[known])
             return np.asarray(model.predict(matrix[asked]))[:, None]

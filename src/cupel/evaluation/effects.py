@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cupel.core.dataset import Dataset
 from cupel.core.finding import Effect, Finding, Severity
 from cupel.core.fix import Fix, FixKind
+from cupel.core.labels import is_several
 from cupel.data.dealing import compact
 from cupel.data.fixes import mended, positions_of
 from cupel.data.rehearsal import Rehearsal, can_rehearse
@@ -45,9 +46,9 @@ def with_effects(findings: Sequence[Finding], dataset: Dataset, *, units: Array 
 
     A forest predicts a sample of rows out of fold, once as they are and once mended; the same rows are judged by the task's
     metric, and the difference gets its interval from paired resamples, of what counts once (`independent_units`). Groups, order
-    and near copies (`units`) that change nothing beyond chance become notes.
+    and near copies (`units`) that change nothing beyond chance become notes. Of several labels nothing is measured.
     """
-    if not can_rehearse(dataset, min_rows=MIN_ROWS):
+    if is_several(dataset.task) or not can_rehearse(dataset, min_rows=MIN_ROWS):
         return list(findings)
     order = (Severity.SERIOUS, Severity.WARNING, Severity.NOTE)
     ranked = sorted((f for f in findings if f.fix is not None), key=lambda finding: order.index(finding.severity))

@@ -54,14 +54,23 @@ def _best(target: Array, given: Array) -> float:
 
 
 def cross_fitted_decisions(
-    target: Float[Array, "sample label"], predictions: Shaped[Array, "sample label"], *, seed: int = 0
+    metric: Metric | str,
+    target: Float[Array, "sample label"],
+    predictions: Shaped[Array, "sample label"],
+    *,
+    units: Shaped[Array, " sample"] | None = None,
+    seed: int = 0,
 ) -> Bool[Array, "sample label"]:
-    """Which labels are said, each row by thresholds that were chosen without its part of the rows."""
-    n_rows = len(target)
-    parts = np.random.default_rng(seed).permutation(n_rows) % min(N_PARTS, n_rows)
+    """Which labels are said, each row by thresholds (`thresholds_for`) that were chosen without its part of the rows.
+
+    Rows that share a number in `units` are in one part: near copies of a row must not choose what it is judged by.
+    """
+    _, numbers = np.unique(np.arange(len(target)) if units is None else units, return_inverse=True)
+    n_units = int(numbers.max(initial=0)) + 1
+    parts = (np.random.default_rng(seed).permutation(n_units) % min(N_PARTS, n_units))[numbers.reshape(-1)]
     said = np.zeros(np.shape(predictions), np.bool_)
     for part in np.unique(parts):
         inside = parts == part
-        learned = ~inside if n_rows > 1 else inside
-        said[inside] = predictions[inside] >= best_thresholds(target[learned], predictions[learned])
+        learned = ~inside if n_units > 1 else inside
+        said[inside] = predictions[inside] >= thresholds_for(metric, target[learned], predictions[learned])
     return said

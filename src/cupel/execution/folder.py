@@ -28,10 +28,21 @@ N_NAMED = 8
 SECONDS_TO_CONCLUDE = 30.0
 """However little was left of a run's time: with less there is no model."""
 QUESTION_FIELDS = ("target", "settings", "fingerprint", "splits", "version", "refit")
-FREE_SETTINGS = ("nested",)
-"""They prove more, and change no model: a run may be asked for them afterwards."""
-WRITTEN = (".lock", ".handover", "journal", "journal/journal.jsonl", "units", "checkpoints", "cache", "nested", "whole")
-PARTS = ("journal", "checkpoints", "cache", "whole")
+FREE_SETTINGS = ("nested", "allow_network")
+"""They prove more, or say whence the same weights come, and change no model: a run may be asked for them afterwards."""
+WRITTEN = (
+    ".lock",
+    ".handover",
+    "journal",
+    "journal/journal.jsonl",
+    "units",
+    "checkpoints",
+    "cache",
+    "nested",
+    "whole",
+    "whole-next",
+)
+PARTS = ("journal", "checkpoints", "cache", "whole", "whole-next")
 FILES = frozenset(
     (
         "run.yaml",
@@ -43,9 +54,13 @@ FILES = frozenset(
         "refit.json",
         "model.cupel",
         "rule.onnx",
+        "rows.npy",
+        "out_of_fold.npy",
+        "run.json",
+        "predictions.npy",
     )
 )
-"""Those beside these parts."""
+"""Those beside these parts, of a run or of an outer fold in it."""
 REQUIRED = {"target": str, "settings": dict, "fingerprint": str, "version": str}
 
 
@@ -213,13 +228,17 @@ def seconds_left(folder: Path, asked: Mapping[str, Any]) -> float | None:
     """What the last process that was at a run left of its time; None without a cap.
 
     All of it where that process concluded, or it is not known what it used; always enough to conclude.
+
+    Raises:
+        DataError: the journal cannot be read.
     """
     seconds, began = asked.get("seconds"), asked.get("began")
     if not is_time(seconds) or seconds == 0:
         return None
     if not is_time(began):
         return float(seconds)
-    records = Journal(folder / "journal" / "journal.jsonl").read()
+    path = folder / "journal" / "journal.jsonl"
+    records = Journal(path).read() if path.exists() else ()
     own = [record for record in records if _moment(record) >= began and record["event"] != "retried"]
     if not own or any(record["event"] == "concluded" for record in own):
         return float(seconds)
@@ -245,17 +264,26 @@ def _sweep(folder: Path) -> None:
     """Remove what processes of this run that were killed had begun to write, and nothing else. No link is followed."""
     if not (folder / "run.yaml").is_file():
         return
-    places = (folder / part for part in PARTS)
-    for place in (folder, *places, *_plain_folders(folder / "units"), folder / "whole" / "rows"):
-        if place.is_symlink() or not place.is_dir():
-            continue
-        for path in place.iterdir():
-            if not is_temporary(path.name) or (place == folder and path.name[1:-9] not in FILES):
-                continue
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)  # where a model was packed
-            else:
-                path.unlink(missing_ok=True)
+    for run in (folder, *_plain_folders(folder / "nested")):
+        for path in _temporary(run):
+            if path.name[1:-9] in FILES:
+                _remove(path)
+        for place in (*(run / part for part in PARTS), *_plain_folders(run / "units"), *_plain_folders(run / "whole-next")):
+            for path in _temporary(place):
+                _remove(path)
+
+
+def _temporary(place: Path) -> list[Path]:
+    """What was being written in a part of a run."""
+    return [path for path in place.iterdir() if is_temporary(path.name)] if place.is_dir() and not place.is_symlink() else []
+
+
+def _remove(path: Path) -> None:
+    """A file or link itself, or a folder with all in it, as a model is packed in."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _plain_folders(folder: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cupel.core import machine, processes
-from cupel.core.errors import InterruptedRunError, UsageError
+from cupel.core.errors import ShortOfDiskError, UsageError
 from cupel.core.limits import Limits
 
 LEAST_FREE_BYTES = 50_000_000
@@ -68,12 +68,12 @@ class Guard:
         """Whether somebody wants the run to end: asked again and again while something is trained.
 
         Raises:
-            InterruptedRunError: the disk is full, or what may be taken of it; looked at every few seconds.
+            ShortOfDiskError: the disk is full, or what may be taken of it; looked at every few seconds.
         """
         if not self.is_interrupted() and time.monotonic() - self._looked >= SECONDS_BETWEEN_LOOKS:
             self._looked = time.monotonic()
             if reason := self.reason_to_end():
-                raise InterruptedRunError(f"it was ended while it was trained: {reason}.")
+                raise ShortOfDiskError(f"it was ended while it was trained: {reason}.")
         return self.is_interrupted()
 
     def demand_disk(self, handed_over: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from cupel.core.errors import DataError
 from cupel.core.storage import finite, storage_error
 from cupel.core.untrusted import parsed_json, read_bytes
 
@@ -50,10 +51,20 @@ class Journal:
             raise storage_error(error, self._path.parent.parent) from error
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """Every intact record, oldest first; damaged lines are passed over."""
+        """Every intact record, oldest first; damaged lines are passed over.
+
+        Raises:
+            DataError: it is a link or no plain file, or may not be read.
+        """
         if not self._path.exists():
             return
-        for line in read_bytes(self._path, most_bytes=MOST_BYTES).splitlines():
+        try:
+            content = read_bytes(self._path, most_bytes=MOST_BYTES)
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"the journal {self._path} cannot be read ({error}); name the folder that `cupel fit --out` wrote."
+            ) from error
+        for line in content.splitlines():
             record = _parse(line)
             if record is not None:
                 yield record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,15 +49,16 @@ class KeptPick:
 
 
 def keep_pick(folder: Path, pick: Ensemble, *, hashes: NDArray[np.uint64]) -> None:
-    """Write what was packed beside it."""
+    """Write what was packed beside it, last the file that names the others by their sha256."""
     members = [
         {"candidate": member.candidate.to_plain(), "weight": weight, "units": [unit.key for unit in member.units]}
         for member, weight in zip(pick.members, pick.weights, strict=True)
     ]
-    write_bytes(folder / ROWS, npy(hashes))
-    write_bytes(folder / OUT_OF_FOLD, npy(pick.out_of_fold.astype(np.float64)))
-    write_bytes(folder / RULE, _rule_of(pick))
-    write_json(folder / PICK, {"name": pick.name, "members": members})
+    contents = {ROWS: npy(hashes), OUT_OF_FOLD: npy(pick.out_of_fold.astype(np.float64)), RULE: _rule_of(pick)}
+    for name, content in contents.items():
+        write_bytes(folder / name, content)
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    write_json(folder / PICK, {"name": pick.name, "members": members, "sha256": digests})
 
 
 def _rule_of(pick: Ensemble) -> bytes:
@@ -85,8 +87,12 @@ def read_pick(folder: Path) -> KeptPick:
     """
     try:
         plain = parsed_json(read_bytes(folder / PICK, most_bytes=MOST_BYTES))
-        hashes = parsed_array(read_bytes(folder / ROWS, most_bytes=MOST_ARRAY_BYTES), dtype=np.uint64, n_axes=2)
-        predictions = parsed_array(read_bytes(folder / OUT_OF_FOLD, most_bytes=MOST_ARRAY_BYTES), dtype=np.float64, n_axes=2)
+        names = (ROWS, OUT_OF_FOLD, *([RULE] if (folder / RULE).is_file() else []))
+        contents = {name: read_bytes(folder / name, most_bytes=MOST_ARRAY_BYTES) for name in names}
+        hashes = parsed_array(contents[ROWS], dtype=np.uint64, n_axes=2)
+        predictions = parsed_array(contents[OUT_OF_FOLD], dtype=np.float64, n_axes=2)
+        digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+        are_its_own = digests.items() <= plain.get("sha256", digests).items()
         members = tuple(_member(member) for member in plain["members"])
         kept = KeptPick(name=str(plain["name"]), members=members, hashes=hashes, out_of_fold=predictions)
     except FileNotFoundError as error:
@@ -96,7 +102,7 @@ def read_pick(folder: Path) -> KeptPick:
         ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"what the run in {folder} packed cannot be read ({error}); run `cupel resume {folder}`.") from error
-    if not members or hashes.shape[1] != 2 or len(hashes) != len(predictions):
+    if not are_its_own or not members or hashes.shape[1] != 2 or len(hashes) != len(predictions):
         raise DataError(f"what the run in {folder} packed does not fit together; run `cupel resume {folder}`.")
     return kept
 

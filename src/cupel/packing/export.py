@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.combination import Combination, WeightedMean
-from cupel.core.errors import ParityError
+from cupel.core.errors import ArtifactError, OutOfMemoryError, ParityError, is_for_memory
 from cupel.core.family import FittedModel
 from cupel.core.feeds import run_in_calls
 from cupel.core.graph import Graph
+from cupel.core.graph_sessions import open_graph
 from cupel.core.modality import GraphInput
 from cupel.core.preparation import FittedPreparation
 
@@ -86,14 +87,8 @@ def inputs_of(model: bytes, graph_inputs: Sequence[GraphInput]) -> tuple[GraphIn
 
 
 def session(model: bytes, *, threads: int = 1) -> Any:
-    """An ONNX Runtime session on the CPU with the given number of threads."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    """An ONNX Runtime session on the CPU with the given number of threads, opened as it is where the model is served."""
+    return open_graph(model, threads=threads)
 
 
 def parity(
@@ -119,9 +114,20 @@ def parity(
 
 
 def run(session_: Any, feeds: Mapping[str, Array]) -> Array:
-    """Predictions of a session for feeds, of which it takes those that it declares."""
+    """Predictions of a session for feeds, of which it takes those that it declares.
+
+    Raises:
+        OutOfMemoryError: the graph takes more memory than it may.
+        ArtifactError: it fails otherwise; a unit may be a stranger's.
+    """
+    from onnxruntime.capi import onnxruntime_pybind11_state as faults
+
     wanted = {declared.name: feeds[declared.name] for declared in session_.get_inputs()}
-    return run_in_calls(lambda call: np.asarray(session_.run([OUTPUT], call)[0]), wanted)
+    try:
+        return run_in_calls(lambda call: np.asarray(session_.run([OUTPUT], call)[0]), wanted)
+    except (faults.Fail, faults.RuntimeException) as error:
+        kind = OutOfMemoryError if is_for_memory(error) else ArtifactError
+        raise kind(f"a model's graph fails on these rows ({' '.join(str(error).split())[-200:]}).") from error
 
 
 def measure_latency(model: bytes, feeds: Mapping[str, Array], *, seconds: float = 0.5) -> dict[str, float]:

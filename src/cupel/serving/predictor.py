@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cupel.core.decoding import spelled
 from cupel.core.errors import DataError, ParityError, UsageError
 from cupel.core.form import Form
+from cupel.core.limits import bytes_in
 from cupel.core.modality import GraphInput
 from cupel.core.schema import Column, Schema
 from cupel.core.task import Task
@@ -27,7 +28,7 @@ from cupel.serving.masks import column_of, labels_of, own_size, painted, shares
 from cupel.serving.notes import Notes
 from cupel.serving.pictures import is_missing
 from cupel.serving.rows import Rows, is_record, rows_of
-from cupel.serving.session import Session
+from cupel.serving.session import Allowance, Session
 
 Array = NDArray[Any]
 ROWS_DECODED_AT_ONCE = 16_384
@@ -50,7 +51,9 @@ class Predictor:
     ```
     """
 
-    def __init__(self, artifact: Artifact, *, threads: int = 1) -> None:
+    def __init__(
+        self, artifact: Artifact, *, threads: int = 1, memory: str | float | None = None, is_alone: bool = False
+    ) -> None:
         if threads < 1:
             raise UsageError(f"threads is {threads}; expected 1 or more.")
         declaration = Declaration.of(artifact)
@@ -71,18 +74,24 @@ class Predictor:
             declaration.inputs,
             n_outputs=self.task.n_outputs,
             path=artifact.path,
-            threads=threads,
             has_maps=bool(self.task.grid),
+            allowance=Allowance(threads=threads, memory_bytes=bytes_in(memory), is_alone=is_alone),
         )
 
     @classmethod
-    def load(cls, source: str | Path | bytes, *, threads: int = 1) -> Predictor:
+    def load(
+        cls, source: str | Path | bytes, *, threads: int = 1, memory: str | float | None = None, is_alone: bool = False
+    ) -> Predictor:
         """Open an artifact, a file or its bytes; `threads` is how many processors one prediction may use.
+
+        `memory` ("4GB") is what the tensors of its graph may take, by default half of what is available now. In a process that
+        `is_alone` with it, and does nothing else while it predicts, the system holds all that the graph does to that (Linux).
 
         Raises:
             ArtifactError: it is missing, damaged, hostile, or of a newer format.
         """
-        return cls(open_artifact(source if isinstance(source, bytes) else Path(source)), threads=threads)
+        artifact = open_artifact(source if isinstance(source, bytes) else Path(source))
+        return cls(artifact, threads=threads, memory=memory, is_alone=is_alone)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -345,13 +354,13 @@ class Predictor:
         return np.asarray(self._labels[chosen(predictions, self.uncertainty.decision)])
 
 
-def load(path: str | Path | bytes, *, threads: int = 1) -> Predictor:
-    """Open a packed model: `cupel.load("model.cupel").predict(rows)`.
+def load(path: str | Path | bytes, *, threads: int = 1, memory: str | float | None = None, is_alone: bool = False) -> Predictor:
+    """Open a packed model: `cupel.load("model.cupel").predict(rows)`; the options are those of `Predictor.load`.
 
     Raises:
         ArtifactError: it is missing, damaged, hostile, or of a newer format.
     """
-    return Predictor.load(path, threads=threads)
+    return Predictor.load(path, threads=threads, memory=memory, is_alone=is_alone)
 
 
 def _joined(said: Array, labels: Sequence[str]) -> Array:

@@ -12,7 +12,7 @@ from cupel.verdict.judge import judge
 from cupel.verdict.leaderboard import leaderboard, leaderboard_csv
 from cupel.verdict.measures import measures
 from cupel.verdict.nested import Nested, OuterRun, nested_of
-from cupel.verdict.report import report_page, write_report
+from cupel.verdict.report import is_own_page, report_page, write_report
 from cupel.verdict.verdict import Contender, Margin, Score, Verdict
 from cupel.verdict.words import stage_words
 
@@ -28,6 +28,7 @@ __all__ = [
     "Select",
     "Verdict",
     "compare",
+    "is_own_page",
     "judge",
     "leaderboard",
     "leaderboard_csv",

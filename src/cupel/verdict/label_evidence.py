@@ -94,9 +94,10 @@ def _label_by_label(task: Task, scores: Sequence[evaluation.LabelScore]) -> str:
         ("Wrongly said", "n"),
         ("Rightly not said", "n"),
     ]
+    is_at_half = evaluation.metric_named(task.metric, task).needs == "labels"
+    said_from = "a probability of one half on" if is_at_half else "the probability on that had the best F1 on other rows"
     tells = (
-        "Each label over the rows where it is known, with 95% intervals; the worst told first. A label is said from the "
-        "probability on that had the best F1 on other rows."
+        f"Each label over the rows where it is known, with 95% intervals; the worst told first. A label is said from {said_from}."
     )
     rest = len(scores) - MAX_LABELS
     more = paragraph(f"{words.count_words(rest, 'further label')} told better.", "soft") if rest > 0 else ""
@@ -148,8 +149,8 @@ def label_mistakes_section(task: Task, target: Array, predictions: Array, *, row
         items.append(picture(url, thumbnails.name(int(rows[place])), words=lines))
     wrong = int((off > 0.5).sum())
     tells = (
-        f"{words.count_words(wrong, 'label')} of {int(np.isfinite(target).sum()):,} are answered wrongly; the surest "
+        f"Of {int(np.isfinite(target).sum()):,} labels the untrue answer was the more probable for {wrong:,}; the surest "
         "of these first, each judged by models that had not seen the row. Some are mistakes of the model, others of the data."
     )
-    shown = tells if wrong else "No label that was judged is answered wrongly."
+    shown = tells if wrong else "Of no label that was judged was the untrue answer the more probable."
     return Section(anchor="mistakes", title="Where it errs, or the labels do", html=paragraph(shown, "tells") + gallery(items))

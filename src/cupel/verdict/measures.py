@@ -36,8 +36,8 @@ def affordable_resamples(n_rows: int, n_scores: int, *, at_least: int = MIN_RESA
 def measures(said: Array, *, dataset: Dataset, splits: Splits, yes_from: float | None = None) -> dict[str, Any]:
     """`metrics` and `labels` of a verdict, for the out-of-fold predictions of what is packed.
 
-    Metrics of labels judge the answers, which are yes above `yes_from` where that is given. Rows
-    without predictions count nowhere.
+    Metrics of labels judge the answers, which are yes above `yes_from` where that is given, and of several labels those that are
+    said from thresholds chosen as the packed model's are, on other rows. Rows without predictions count nowhere.
 
     Args:
         said: (samples, outputs), NaN where a row was not judged.
@@ -51,7 +51,10 @@ def measures(said: Array, *, dataset: Dataset, splits: Splits, yes_from: float |
     n_scores = N_METRICS * max(len(task.classes), 1)
     n_resamples = affordable_resamples(len(rows), n_scores, at_least=FEWEST_RESAMPLES)
     stretch = evaluation.STRETCH if splits.teach_one_another else 1.0
-    answers, found = answers_of(given, yes_from), {}
+    decided = None
+    if task.form is Form.LABELS:
+        decided = evaluation.cross_fitted_decisions(task.metric, target, given, units=groups, seed=SEED)
+    answers, found = answers_of(given, yes_from) if decided is None else decided.astype(np.float64), {}
     for metric in evaluation.fitting(task.kind):
         shown = answers if metric.needs == "labels" else given
         interval = evaluation.interval(
@@ -59,8 +62,7 @@ def measures(said: Array, *, dataset: Dataset, splits: Splits, yes_from: float |
         )
         found[metric.name] = score_of(interval, metric)
     labels: tuple[evaluation.LabelScore, ...] = ()
-    if task.form is Form.LABELS:
-        decided = evaluation.cross_fitted_decisions(target, given, seed=SEED)
+    if decided is not None:
         labels = tuple(evaluation.label_scores(target, given, decided, groups=groups, parts=parts, seed=SEED))
     return {"metrics": found, "labels": labels}
 

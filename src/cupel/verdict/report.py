@@ -31,6 +31,9 @@ from cupel.verdict.section import Section
 from cupel.verdict.verdict import Verdict
 from cupel.version import __version__
 
+END_OF_RULES = '<meta name="viewport"'
+"""What follows, in the page's head, on what a browser may do."""
+
 
 def write_report(
     path: str | Path,
@@ -118,6 +121,17 @@ def _page(verdict: Verdict, start: str, sections: Sequence[Section]) -> str:
         "footer": escape(footer),
     }
     return Template(_part("report.html")).substitute(values)
+
+
+def is_own_page(content: str) -> bool:
+    """Whether a page begins as this Cupel begins its own, and directs a browser nowhere else.
+
+    So it begins with what keeps a browser from all scripts but Cupel's own, whatever a stranger has written behind it.
+    """
+    start, rest = _part("report.html").split(END_OF_RULES)
+    hashes = {"style_hash": _digest(_part("report.css")), "script_hash": _digest(_part("report.js"))}
+    own = Template(start).substitute(hashes) + END_OF_RULES
+    return content.startswith(own) and content[len(own) :].lower().count("<meta") == rest.count("<meta")
 
 
 def _part(name: str) -> str:

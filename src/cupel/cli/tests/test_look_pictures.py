@@ -127,3 +127,11 @@ def test_without_classes_there_is_one_sheet(target: str | None) -> None:
     page = page_of(look.look(columns, target, settings=Settings()))
     assert len(images_of(page)) == 48
     assert page.count('class="sheet"') == 1
+
+
+def test_new_pictures_are_compared_with_the_old(tmp_path: Path) -> None:
+    folder, new = make_folder(tmp_path / "old"), tmp_path / "new"
+    for seed in range(50):
+        save(new, f"{seed}.png", seed=5000 + seed, contrast=0.4)
+    found = look.look(str(folder), None, settings=Settings(), against=str(new)).findings
+    assert "picture: brightness" in {finding.where for finding in found if finding.code == "shifted-column"}

@@ -4,6 +4,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import packed_examples as examples
+from cupel.core import foreign_graphs
 from cupel.core.foreign_graphs import fault_of
 
 OUTSIDE = "it takes weights from outside of itself"
@@ -26,6 +27,29 @@ def integers(name, *values, as_list=False):
 
 def sized(kind, *inputs, **attributes):
     return helper.make_node(kind, list(inputs), ["y"], **attributes)
+
+
+def sparse(*, as_node):
+    """A few bytes that stand for 2 GB."""
+    weights = helper.make_sparse_tensor(
+        helper.make_tensor("s", TensorProto.FLOAT, [1], [1.0]), helper.make_tensor("i", TensorProto.INT64, [1], [5]), [1 << 29]
+    )
+    if as_node:
+        return graph_of([helper.make_node("Constant", [], ["y"], sparse_value=weights)])
+    model = onnx.load_from_string(graph_of([sized("Add", "x", "s")]))
+    model.graph.sparse_initializer.append(weights)
+    return model.SerializeToString()
+
+
+def with_bytes(model, more):
+    """The model with more bytes in its graph."""
+    parsed = onnx.load_from_string(model)
+    graph = parsed.graph.SerializeToString() + more
+    parsed.ClearField("graph")
+    length, size = b"", len(graph)
+    while size > 127:
+        length, size = length + bytes([size & 127 | 128]), size >> 7
+    return parsed.SerializeToString() + b"\x3a" + length + bytes([size]) + graph
 
 
 REFUSED = {
@@ -53,6 +77,26 @@ REFUSED = {
         [helper.make_node("Constant", [], ["s"], value=integers("", HUGE)), sized("ConstantOfShape", "s")]
     ),
     "a vast stride": lambda: graph_of([sized("ConvTranspose", "x", "w", strides=[1 << 20, 1 << 20])]),
+    "sparse weights": lambda: sparse(as_node=False),
+    "sparse weights in a node": lambda: sparse(as_node=True),
+    "texts that double": lambda: graph_of([sized("StringConcat", "x", "x")]),
+    "texts for numbers": lambda: graph_of([sized("Cast", "x", to=TensorProto.STRING)]),
+    "a table of texts": lambda: graph_of(
+        [sized("LabelEncoder", "x", domain="ai.onnx.ml", keys_int64s=[1], values_strings=["x" * 1000])]
+    ),
+    "classes as texts": lambda: graph_of(
+        [sized("LinearClassifier", "x", domain="ai.onnx.ml", coefficients=[1.0], classlabels_strings=["x"])]
+    ),
+    "texts as weights": lambda: graph_of([sized("Add", "x", "x")], [helper.make_tensor("s", TensorProto.STRING, [1], [b"x"])]),
+    "a text in a node": lambda: graph_of([helper.make_node("Constant", [], ["y"], value_string="x")]),
+    "places of what is not zero": lambda: graph_of([sized("NonZero", "x")]),
+    "very long remarks": lambda: with_bytes(
+        graph_of([sized("Add", "x", "x")]), b"\x6a\x80\x80\x80\x02" + b"\x0a\x00" * (1 << 21)
+    ),
+    "a model of very many remarks": lambda: graph_of([sized("Add", "x", "x")]) + b"\x72\x00" * 2000,
+    "a weight of very many remarks": lambda: with_bytes(
+        graph_of([sized("Add", "x", "x")]), b"\x2a\xa0\x1f" + b"\x82\x01\x00\x82\x01\x00\x10\x01" * 500
+    ),
     "the runtime's own format": lambda: b"\x18\0\0\0ORTM" + b"\0" * 100,
     "no graph": lambda: b"onnx",
 }
@@ -64,6 +108,13 @@ ALLOWED = {
     "a long table of numbers": lambda: graph_of(
         [sized("LabelEncoder", "x", domain="ai.onnx.ml", keys_int64s=[HUGE, 7], values_int64s=[HUGE, 8])]
     ),
+    "a table of texts to numbers": lambda: graph_of(
+        [sized("LabelEncoder", "x", domain="ai.onnx.ml", keys_strings=["values_strings", "b"], values_int64s=[1, 2])]
+    ),
+    "another type": lambda: graph_of([sized("Cast", "x", to=TensorProto.FLOAT)]),
+    "a weight of numbers one by one": lambda: with_bytes(
+        graph_of([sized("Add", "x", "x")]), b"\x2a\xb7\x1f\x10\x07" + b"\x38\x01" * 2009 + b"\x42\x01w"
+    ),
     "a whole model": lambda: examples.unit(3)[0],
 }
 
@@ -71,6 +122,20 @@ ALLOWED = {
 @pytest.mark.parametrize("kind", REFUSED)
 def test_a_graph_is_refused_for(kind):
     assert fault_of(REFUSED[kind]())
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        lambda: with_bytes(graph_of([sized("Add", "x", "x")]), b"\x0a\x00" * 99),
+        lambda: with_bytes(graph_of([sized("Add", "x", "x")]), b"\x6a\x00" * 99),
+        lambda: graph_of([helper.make_node("Sum", ["x"] * 99, ["y"])]),
+    ],
+)
+def test_parts_of_a_graph_are_counted_whatever_they_are(monkeypatch, graph):
+    assert fault_of(graph()) is None
+    monkeypatch.setattr(foreign_graphs, "MOST_PARTS", 99)
+    assert "more than 99 parts" in fault_of(graph())
 
 
 @pytest.mark.parametrize("kind", ALLOWED)

@@ -3,6 +3,6 @@
 Each finding carries the fix that mends it; nothing is changed before somebody asks for it."""
 
 from cupel.data.gate.cells import judge_cells
-from cupel.data.gate.shift import find_shift
+from cupel.data.gate.shift import Fact, find_shift
 
-__all__ = ["find_shift", "judge_cells"]
+__all__ = ["Fact", "find_shift", "judge_cells"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,11 @@ MIN_DISTANCE, LARGE_DISTANCE = 0.1, 0.3
 MAX_CHANCE = 1e-3
 TOLD_APART, PLAINLY_APART = 0.6, 0.8
 N_SHOWN = 5
+DROP = "If it is no lasting quantity, learn without: --drop {name}."
+LIKE_THEM = "They may come from another device, place or program: bring all into one form, or learn from some like the new."
 MAX_COLUMNS = 1_000
+DEVIATIONS_APART = 3.0
+"""Standard errors by which the area under a curve must be above one half: few rows are told apart by chance."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,24 @@ class Shift:
     distance: float
     chance: float
     words: str
+    action: str
 
 
-def find_shift(dataset: Dataset, columns: Mapping[str, Array], *, seed: int = 0) -> list[Finding]:
-    """Findings about new rows, given as raw columns: columns not there, cells not readable, distributions that differ, and all
-    together.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fact:
+    """What is known of old rows and of new beside the cells of tables, as of a picture its height.
+
+    `column` is a name and a kind: numbers, NaN where one is not known, or categories as places in its levels, -1 where not.
+    """
+
+    column: Column
+    old: Array
+    new: Array
+
+
+def find_shift(dataset: Dataset, columns: Mapping[str, Array], *, facts: Sequence[Fact] = (), seed: int = 0) -> list[Finding]:
+    """Findings about new rows, given as raw columns: columns not there, cells not readable, distributions that differ, also those
+    of facts that were learned otherwise, and all together.
 
     Numbers are compared by the largest difference of their distribution functions (Kolmogorov and Smirnov), categories by half
     the sum of differences of their shares (total variation, with a chi-square test), a missing cell being a value of its own.
@@ -53,7 +70,7 @@ def find_shift(dataset: Dataset, columns: Mapping[str, Array], *, seed: int = 0)
     Raises:
         DataError: the new rows have none of the columns.
     """
-    features = dataset.schema.plain_features[:MAX_COLUMNS]
+    features = dataset.schema.features[:MAX_COLUMNS]
     there = [column for column in features if column.name in columns]
     if not there:
         raise DataError(
@@ -67,13 +84,19 @@ def find_shift(dataset: Dataset, columns: Mapping[str, Array], *, seed: int = 0)
     old_rows = generator.permutation(dataset.n_samples)[:N_ROWS]
     n_new = len(columns[there[0].name])
     new_rows = generator.permutation(n_new)[:N_ROWS]
-    for column in there:
+    for column in (column for column in there if column.kind is not ColumnKind.IMAGE):
         old = _states(column, dataset.columns[column.name][old_rows])
         new, unreadable, unseen = _new_states(column, columns[column.name][new_rows])
         found += _unfit(column, unreadable, unseen, n_rows=len(new_rows))
-        shifts.append(_compared(column, old, new))
+        shifts.append(_compared(column, old, new, action=DROP.format(name=shlex.quote(column.name))))
         old_states.append(old)
         new_states.append(new)
+    for fact in facts:
+        old_states.append(_states(fact.column, fact.old[old_rows]))
+        new_states.append(_states(fact.column, fact.new[new_rows]))
+        shifts.append(_compared(fact.column, old_states[-1], new_states[-1], action=LIKE_THEM))
+    if not shifts:
+        return found
     surely = [s for s in shifts if s.distance >= MIN_DISTANCE and s.chance <= MAX_CHANCE / len(shifts)]
     surely.sort(key=lambda shift: -shift.distance)
     found += [_shifted(shift) for shift in surely[:N_SHOWN]]
@@ -102,7 +125,7 @@ def _new_states(column: Column, cells: Array) -> tuple[NDArray[np.float64], int,
     return np.array([place.get(text, float(len(column.levels))) for text in decoded.values.tolist()]), 0, unseen
 
 
-def _compared(column: Column, old: Array, new: Array) -> Shift:
+def _compared(column: Column, old: Array, new: Array, *, action: str) -> Shift:
     n_old, n_new = len(old), len(new)
     if column.kind in (ColumnKind.NUMBER, ColumnKind.DATETIME):
         points = np.concatenate([old, new])
@@ -112,12 +135,13 @@ def _compared(column: Column, old: Array, new: Array) -> Shift:
         distance = float(np.abs(below_old - below_new).max())
         # Kolmogorov's limit: 2 exp(-2 n d squared), n the harmonic size
         chance = min(1.0, 2 * math.exp(-2 * distance**2 * n_old * n_new / (n_old + n_new)))
-        return Shift(column.name, distance, chance, _middles(column, old, new))
+        return Shift(column.name, distance, chance, _middles(column, old, new), action)
     codes = np.unique(np.concatenate([old, new]), return_inverse=True)[1].reshape(-1)
     counts = np.stack([np.bincount(part, minlength=codes.max() + 1) for part in (codes[:n_old], codes[n_old:])])
     shares = counts / counts.sum(axis=1, keepdims=True)
     distance = float(np.abs(shares[0] - shares[1]).sum() / 2)
-    return Shift(column.name, distance, _chi_square(counts), _most_changed(column, np.unique(np.concatenate([old, new])), shares))
+    words = _most_changed(column, np.unique(np.concatenate([old, new])), shares)
+    return Shift(column.name, distance, _chi_square(counts), words, action)
 
 
 def _chi_square(counts: Array) -> float:
@@ -158,7 +182,7 @@ def _most_changed(column: Column, states: Array, shares: Array) -> str:
 
 
 def _told_apart(old: Array, new: Array, *, seed: int) -> float:
-    """Area under the ROC curve of a forest that tells old rows from new ones, out of fold."""
+    """Area under the ROC curve of a forest that tells old rows from new ones, out of fold; one half where chance explains it."""
     from sklearn.ensemble import ExtraTreesClassifier
 
     n_rows = min(len(old), len(new), N_ROWS_TOLD)
@@ -175,7 +199,9 @@ def _told_apart(old: Array, new: Array, *, seed: int) -> float:
         forest = ExtraTreesClassifier(n_estimators=N_TREES, min_samples_leaf=3, random_state=seed)
         said[asked] = forest.fit(matrix[~asked], is_new[~asked]).predict_proba(matrix[asked])[:, 1]
     ranks = average_ranks(said)
-    return float((ranks[is_new].mean() - (n_rows - 1) / 2) / n_rows)
+    area = float((ranks[is_new].mean() - (n_rows - 1) / 2) / n_rows)
+    by_chance = math.sqrt((2 * n_rows + 1) / 12) / n_rows  # Mann and Whitney 1947, of two samples of one size
+    return area if area - 0.5 >= DEVIATIONS_APART * by_chance else 0.5
 
 
 def _absent(names: list[str]) -> list[Finding]:
@@ -231,8 +257,7 @@ def _shifted(shift: Shift) -> Finding:
         severity=Severity.WARNING if shift.distance >= LARGE_DISTANCE else Severity.NOTE,
         where=shift.name,
         what=f"{shift.name!r} is distributed otherwise in the new rows: {shift.words} (distance {shift.distance:.2f} of 1).",
-        action=f"Scores measured on the old rows say less about the new ones. If it is no lasting quantity, learn without: "
-        f"--drop {shlex.quote(shift.name)}.",
+        action=f"Scores measured on the old rows say less about the new ones. {shift.action}",
         probability=min(0.999, 1 - shift.chance),
     )
 

@@ -76,10 +76,15 @@ def _groups(dataset: Dataset, column: Column, rows: Array) -> Array | None:
     elif column.kind is not ColumnKind.CATEGORY:
         return None
     codes = compact(values)
+    return codes if are_things(codes) else None
+
+
+def are_things(codes: Array) -> bool:
+    """Whether rows of one number may be of one thing: there are enough numbers, of several rows each, and none is common."""
     counts = np.bincount(codes)
     repeated = counts[counts > 1].sum() / len(codes)
     is_fit = len(counts) >= MIN_GROUPS and len(codes) / len(counts) >= MIN_SIZE / 1.3 and counts.max() <= MAX_SHARE * len(codes)
-    return codes if is_fit and repeated >= 0.5 else None
+    return bool(is_fit and repeated >= 0.5)
 
 
 def _numbers(dataset: Dataset, column: Column, rows: Array) -> Array:
@@ -102,12 +107,12 @@ def _finding(name: str, codes: Array, alike_target: float, *, share: float) -> F
         f"{share:.0%} of the other columns and in "
         f"the target ({alike_target:.0%} of its variance lies between them): rows of one thing train and judge.",
         action=f"Rows are divided one by one. If new rows will be of new things, say --group {shlex.quote(name)}.",
-        probability=_probability(codes, alike_target),
+        probability=probability_of(codes, alike_target),
         fix=Fix(kind=FixKind.GROUP, columns=(name,)),
     )
 
 
-def _probability(codes: Array, alike: float) -> float:
+def probability_of(codes: Array, alike: float) -> float:
     """That the target is alike within groups by no chance: F test of one-way analysis of variance on ranks."""
     from scipy.special import fdtrc  # scipy.stats has the same and takes two seconds to import
 

@@ -1,9 +1,9 @@
-"""Files of pictures that tell the target by what is no picture: their names, formats, sizes."""
+"""Files of pictures that tell the target by what is no picture: their names, formats, sizes, cameras and dates."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -11,39 +11,56 @@ from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
 from cupel.core.finding import Finding, Severity
+from cupel.data.about_files import TAKEN, file_facts, folder_of
 from cupel.data.sentinel.identifiers import MIN_DEVIATIONS, coded, parts_of
 from cupel.data.skill import Bench
 
 Array = NDArray[Any]
+Fact = tuple[str, Array, bool]
 
 MIN_ROWS = 60
 MIN_SKILL = 0.5
 """Of a constant's mistakes that are avoided: pictures of some classes are honestly larger, or fill more bytes, than others."""
 MAX_COLUMNS = 3
 MOST_WITHOUT = 0.5
+PICTURE, NAME, DATE = "the {} of a picture", "in the names of the files, {}", "the {} when a picture was taken"
+REASONS = {
+    PICTURE: "Models see that, or traces of it. Pictures of one class may come from another camera or program than the rest: "
+    "bring all into one size and format, or add a column that names the source and say --group COLUMN.",
+    NAME: "Names are not read. Find out why they tell: files may have been numbered by outcome, or gathered from several "
+    "sources.",
+    DATE: "Dates are not read, but pictures taken one after the other are often of one thing, and then train and judge. Add a "
+    "column that names the thing or the session and say --group COLUMN, or one of the date and say --order COLUMN.",
+}
 
 
 def find_telling_files(dataset: Dataset, bench: Bench) -> list[Finding]:
     """A finding for each column of pictures whose files tell the target, on rows not learned from, without being looked at.
 
-    Height, width and their ratio, bytes in the file, and format stand in what models read, or leave traces in it; parts of the
-    name do not, and are told as a note. When a file was written is not asked: whoever copies or unpacks folders class by class
-    writes them in that order.
+    Height, width and their ratio, bytes in the file, its format, and the camera stand in what models read, or leave traces in it;
+    parts of the name and the date in EXIF do not, and are told as notes. When a file was written is not asked: whoever copies or
+    unpacks folders class by class writes them in that order.
     """
     if dataset.task is None or len(bench.rows) < MIN_ROWS:
         return []
     found = []
     for column in dataset.schema.image_features[:MAX_COLUMNS]:
-        for about_name, facts in ((False, _facts(dataset, bench, column.name)), (True, _name_parts(dataset, bench, column.name))):
-            skills = [(bench.skill_of(states, is_ordered=is_ordered), words) for words, states, is_ordered in facts]
-            skill, words = max(skills, key=lambda told: told[0], default=(0.0, ""))
+        facts = list(_facts(dataset, bench, column.name))
+        about = {
+            PICTURE: [fact for fact in facts if fact[0] != TAKEN],
+            NAME: list(_name_parts(dataset, bench, column.name)),
+            DATE: [fact for fact in facts if fact[0] == TAKEN],
+        }
+        for kind, told in about.items():
+            skills = [(bench.skill_of(states, is_ordered=is_ordered), words) for words, states, is_ordered in told]
+            skill, words = max(skills, key=lambda each: each[0], default=(0.0, ""))
             if skill >= MIN_SKILL and bench.deviations(skill) >= MIN_DEVIATIONS:
                 probability = bench.probability(skill, n_tried=len(skills))
-                found.append(_finding(column.name, words, skill, bench=bench, probability=probability, about_name=about_name))
+                found.append(_finding(column.name, kind, words, skill=skill, bench=bench, probability=probability))
     return found
 
 
-def _facts(dataset: Dataset, bench: Bench, column: str) -> Iterator[tuple[str, Array, bool]]:
+def _facts(dataset: Dataset, bench: Bench, column: str) -> Iterator[Fact]:
     """What is known of a picture without looking at it, as (words, states of the bench's rows, whether they are ordered)."""
     pictures = [dataset.columns[column][row] for row in bench.rows.tolist()]
     shapes = np.array([(0, 0) if picture is None else picture.shape[:2] for picture in pictures], np.float64)
@@ -53,13 +70,13 @@ def _facts(dataset: Dataset, bench: Bench, column: str) -> Iterator[tuple[str, A
     names = _names(dataset, bench, column)
     if names is None:
         return
-    yield "format", coded([PurePath(name).suffix.casefold() for name in names]), False
-    n_bytes = _sizes(dataset, names)
-    if np.isinf(n_bytes).mean() <= MOST_WITHOUT:
-        yield "number of bytes", n_bytes, True
+    for fact in file_facts(names, folder_of(dataset)):
+        if fact.is_known.mean() >= 1 - MOST_WITHOUT:
+            states = np.where(fact.is_known, fact.values, -np.inf) if fact.is_ordered else coded(fact.values.tolist())
+            yield fact.words, states, fact.is_ordered
 
 
-def _name_parts(dataset: Dataset, bench: Bench, column: str) -> Iterator[tuple[str, Array, bool]]:
+def _name_parts(dataset: Dataset, bench: Bench, column: str) -> Iterator[Fact]:
     """Parts of the names without folders; what stands before a number is left out where it is the class, as people name files."""
     names = _names(dataset, bench, column)
     if names is None or dataset.task is None:
@@ -78,33 +95,14 @@ def _names(dataset: Dataset, bench: Bench, column: str) -> list[str] | None:
     return names if np.mean([not name for name in names]) <= MOST_WITHOUT else None
 
 
-def _sizes(dataset: Dataset, names: list[str]) -> Array:
-    """Bytes of each file, minus infinity where it is not found."""
-    source = Path(dataset.source)
-    folder = source if source.is_dir() else source.parent
-    found = np.full(len(names), -np.inf)
-    for place, name in enumerate(names):
-        try:
-            found[place] = (folder / name).stat().st_size if name else -np.inf
-        except (OSError, ValueError):
-            continue
-    return found
-
-
-def _finding(column: str, words: str, skill: float, *, bench: Bench, probability: float, about_name: bool) -> Finding:
+def _finding(column: str, kind: str, words: str, *, skill: float, bench: Bench, probability: float) -> Finding:
     verb = "avoids {:.0%} of the mistakes of a constant guess" if bench.is_classification else "explains {:.0%} of its ranks"
-    what = f"in the names of the files, {words}" if about_name else f"the {words} of a picture"
-    reason = (
-        "Names are not read. Find out why they tell: files may have been numbered by outcome, or gathered from several sources."
-        if about_name
-        else "Models see that, or traces of it. Pictures of one class may come from another camera or program than the rest: "
-        "bring all into one size and format, or add a column that names the source and say --group COLUMN."
-    )
     return Finding(
         code="telling-files",
-        severity=Severity.NOTE if about_name else Severity.WARNING,
+        severity=Severity.WARNING if kind == PICTURE else Severity.NOTE,
         where=column,
-        what=f"Without a look at what is shown, {what} tells the target: on rows not learned from it {verb.format(skill)}.",
-        action=reason,
+        what=f"Without a look at what is shown, {kind.format(words)} tells the target: on rows not learned from it "
+        f"{verb.format(skill)}.",
+        action=REASONS[kind],
         probability=probability,
     )

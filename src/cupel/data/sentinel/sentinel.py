@@ -17,6 +17,7 @@ from cupel.data.sentinel.groups import find_groups
 from cupel.data.sentinel.identifiers import find_telling_identifiers
 from cupel.data.sentinel.pairs import find_pair_leaks
 from cupel.data.sentinel.picture_files import find_telling_files
+from cupel.data.sentinel.picture_groups import find_picture_groups
 from cupel.data.sentinel.succession import find_succession_leaks
 from cupel.data.skill import Bench
 
@@ -43,5 +44,5 @@ def find_hidden_leaks(dataset: Dataset, alone: Sequence[Finding]) -> list[Findin
     known |= {finding.where for finding in future}
     found = [*encodings, *future, *find_pair_leaks(dataset, bench, known)]
     found += [*find_telling_identifiers(dataset, bench), *find_telling_files(dataset, bench)]
-    found += find_groups(dataset)
+    found += [*find_groups(dataset), *find_picture_groups(dataset)]
     return [*found, *find_succession_leaks(dataset)]

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError
 from cupel.core.finding import Finding, Severity
 from cupel.core.fix import Fix, FixKind
 from cupel.core.mending import Mending
+from cupel.data.reading import read
 from cupel.data.rehearsal import Rehearsal
 from cupel.data.tests.making_datasets import make_dataset
 from cupel.evaluation import doubtful_targets, likely_wrong_values, rehearsed_doubts, with_effects
@@ -125,3 +127,38 @@ def test_doubts_need_rows_and_a_sure_model_of_right_labels_raises_none():
     assert doubtful_targets(dataset, np.eye(2)[dataset.target[:20]], rows=np.arange(20), by="an oracle") == []
     parts = rehearsal.parts()
     np.testing.assert_array_equal(rehearsal.predictions(parts), rehearsal.predictions(parts))
+
+
+def several(*, flips: int) -> tuple[Dataset, np.ndarray]:
+    """Two labels that two numbers tell, some of the first flipped where it is plain, and of the second many unknown."""
+    generator = np.random.default_rng(5)
+    x = generator.normal(size=(N, 4))
+    told = np.stack([x[:, 0] + x[:, 1] > 0, x[:, 2] > 0], axis=1).astype(float)
+    sure = np.flatnonzero(np.abs(x[:, 0] + x[:, 1]) > 1.5)[:flips]
+    told[sure, 0] = 1 - told[sure, 0]
+    told[::3, 1] = np.nan
+    columns = {f"x{i}": x[:, i] for i in range(4)} | {
+        name: np.array([None if np.isnan(cell) else int(cell) for cell in told[:, label]], dtype=object)
+        for label, name in enumerate(("red", "round"))
+    }
+    return read(columns, target=["red", "round"]), sure
+
+
+def test_labels_of_several_that_are_flipped_are_named_by_their_row_and_what_they_seem():
+    dataset, sure = several(flips=12)
+    (finding,) = rehearsed_doubts(dataset)
+    named = np.array(finding.fix.rows) - 1
+    assert np.isin(sure, named).mean() >= 0.7
+    assert np.isin(named, sure).mean() >= 0.5
+    assert finding.fix.kind is FixKind.LEAVE_OUT_ROWS
+    assert "'red'" in finding.what
+    first = finding.what.partition("; the surest: ")[2]
+    held = dataset.target[named[0], 0] == 1
+    assert first.startswith(f"row {named[0] + 1} ({'labelled ' if held else 'seems '}'red'")
+    assert "another label" not in finding.action
+
+
+def test_an_oracle_doubts_no_label_of_several_and_nothing_that_is_unknown():
+    dataset, _ = several(flips=0)
+    sure = np.where(np.isnan(dataset.target), 0.9, np.nan_to_num(dataset.target))
+    assert doubtful_targets(dataset, sure, rows=np.arange(N), by="an oracle") == []

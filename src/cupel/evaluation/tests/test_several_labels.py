@@ -104,12 +104,29 @@ def test_thresholds_are_those_of_the_best_f1() -> None:
 def test_decisions_about_rows_do_not_know_them() -> None:
     generator = np.random.default_rng(0)
     target, given = (generator.random((60, 3)) < 0.2).astype(float), generator.random((60, 3))
-    said = cross_fitted_decisions(target, given)
+    said = cross_fitted_decisions("roc_auc_macro", target, given)
     honest, flattering = (
         reference.f1_score(target, each, average="macro") for each in (said, given >= best_thresholds(target, given))
     )
     assert honest < flattering
     assert said.shape == target.shape
+
+
+def test_copies_of_a_row_do_not_choose_what_it_is_judged_by() -> None:
+    generator = np.random.default_rng(0)
+    target, given = (generator.random((40, 3)) < 0.3).astype(float), generator.random((40, 3))
+    rows = np.repeat(np.arange(40), 5)
+    said = cross_fitted_decisions("roc_auc_macro", target[rows], given[rows], units=rows + 100)
+    assert (said.reshape(40, 5, 3) == said.reshape(40, 5, 3)[:, :1]).all()
+    changed = target.copy()
+    changed[7] = 1 - changed[7]
+    again = cross_fitted_decisions("roc_auc_macro", changed[rows], given[rows], units=rows + 100)
+    np.testing.assert_array_equal(said[rows == 7], again[rows == 7])
+
+
+def test_what_is_said_is_said_by_the_thresholds_of_the_metric() -> None:
+    target, given = planted()
+    np.testing.assert_array_equal(cross_fitted_decisions("f1_macro", target, given), given >= 0.5)
 
 
 def test_each_label_has_its_own_scores_and_company() -> None:

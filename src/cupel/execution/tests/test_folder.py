@@ -81,6 +81,7 @@ WRITTEN = (
     "nested",
     "nested/1",
     "whole",
+    "whole-next",
 )
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
@@ -19,7 +19,7 @@ from cupel.modalities.image.findings import findings_of
 from cupel.modalities.image.mask_findings import mask_findings
 from cupel.modalities.image.reading.batches import equal_sized, grey_levels
 from cupel.modalities.image.reading.describing import BLANK_DEVIATION
-from cupel.modalities.image.reading.hashing import digests, near_copies, numbered, thumbnails
+from cupel.modalities.image.reading.hashing import SIDE, digests, near_copies, numbered, thumbnails
 
 Array = NDArray[Any]
 
@@ -27,14 +27,31 @@ PICTURES_AT_ONCE = 512
 MOST_TOGETHER = 0.1
 """A larger share of all rows that look alike, directly or through others, is a kind of picture, not copies of one."""
 N_SIZES = 3
+MOST_PROBED = 32
+"""Pixels a side that are looked at for colour, evenly spaced."""
+PARTS = {
+    "upper left": (0, 0),
+    "top": (0, 1),
+    "upper right": (0, 2),
+    "left": (1, 0),
+    "middle": (1, 1),
+    "right": (1, 2),
+    "lower left": (2, 0),
+    "bottom": (2, 1),
+    "lower right": (2, 2),
+}
+PART_EDGES = (0, 11, 21)
+"""Where the rows, and the columns, of parts begin in a thumbnail."""
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
     """A column of pictures looked through; arrays have an entry for each row, NaN or 0 where the picture is missing.
 
-    `sizes` are height and width. `brightness` and `contrast` are mean and deviation of grey levels, 0 to 255. Rows that
-    equal another to the last pixel share a number in `copies`, those that look the same share one in `near`.
+    `sizes` are height and width. `brightness` and `contrast` are mean and deviation of grey levels, 0 to 255. `colours` are how
+    far the channels of a pixel lie apart on average, and how much more red than blue there is. `parts` are grey levels of three
+    by three parts, less the mean. Rows that equal another to the last pixel share a number in `copies`, those that look the same
+    share one in `near`.
     """
 
     dataset: Dataset
@@ -42,6 +59,8 @@ class Seen:
     sizes: Int64[Array, "row 2"]
     brightness: Float64[Array, " row"]
     contrast: Float64[Array, " row"]
+    colours: Float64[Array, "row 2"]
+    parts: Float64[Array, "row 3 3"]
     copies: Int64[Array, " row"]
     near: Int64[Array, " row"]
 
@@ -65,13 +84,28 @@ class Seen:
         twins[alone] = len(twins) + self.copies[alone]
         return np.unique(twins, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
+    @property
+    def measures(self) -> dict[str, Float64[Array, " row"]]:
+        """What each picture is like, in numbers of a name."""
+        sizes = np.where(self.is_present[:, None], self.sizes, np.nan)
+        found = {
+            "height": sizes[:, 0],
+            "width": sizes[:, 1],
+            "brightness": self.brightness,
+            "contrast": self.contrast,
+            "colour": self.colours[:, 0],
+            "red less blue": self.colours[:, 1],
+        }
+        found |= {f"brightness, {part}": self.parts[:, down, across] for part, (down, across) in PARTS.items()}
+        return {f"{self.column}: {name}": values for name, values in found.items()}
+
 
 def inspect(dataset: Dataset) -> Inspection:
     """Findings, copies and facts of the column of pictures; reads every pixel twice, a few hundred pictures at a time."""
     seen = look_through(dataset, dataset.schema.image_features[0].name)
     twins = seen.twins if len(np.unique(seen.twins)) < dataset.n_samples else None
     findings = (*findings_of(seen), *mask_findings(dataset, seen.column))
-    return Inspection(findings=findings, twins=twins, facts=tuple(_facts(seen)))
+    return Inspection(findings=findings, twins=twins, facts=tuple(_facts(seen)), measures=seen.measures)
 
 
 def look_through(dataset: Dataset, column: str) -> Seen:
@@ -79,6 +113,7 @@ def look_through(dataset: Dataset, column: str) -> Seen:
     pictures, n_rows = dataset.columns[column], dataset.n_samples
     sizes = np.zeros((n_rows, 2), np.int64)
     brightness, contrast = (np.full(n_rows, np.nan) for _ in range(2))
+    colours = np.full((n_rows, 2), np.nan)
     small: list[Array] = []
     found: list[bytes | None] = []
     for start in range(0, n_rows, PICTURES_AT_ONCE):
@@ -90,10 +125,25 @@ def look_through(dataset: Dataset, column: str) -> Seen:
             grey = grey_levels(pixels)
             brightness[start + rows] = grey.mean(axis=(1, 2), dtype=np.float64)
             contrast[start + rows] = grey.std(axis=(1, 2), dtype=np.float64)
+            colours[start + rows] = _colours(pixels)
         small.append(thumbnails(images))
         found += digests(images)
-    near = near_copies(np.concatenate(small))
-    return Seen(dataset, column, sizes, brightness, contrast, numbered(found), near)
+    every = np.concatenate(small)
+    levels = (brightness, contrast, colours, _parts(every))
+    return Seen(dataset, column, sizes, *levels, numbered(found), near_copies(every))
+
+
+def _colours(pixels: UInt8[Array, "picture height width channel"]) -> Float64[Array, "picture 2"]:
+    steps = [-(-side // MOST_PROBED) for side in pixels.shape[1:3]]
+    probed = pixels[:, :: steps[0], :: steps[1]].astype(np.int16)
+    apart, warmth = probed.max(axis=3) - probed.min(axis=3), probed[..., 0] - probed[..., -1]
+    return np.stack([each.mean(axis=(1, 2), dtype=np.float64) for each in (apart, warmth)], axis=1)
+
+
+def _parts(small: Float32[Array, "picture 32 32"]) -> Float64[Array, "picture 3 3"]:
+    sums = np.add.reduceat(np.add.reduceat(small.astype(np.float64), PART_EDGES, axis=1), PART_EDGES, axis=2)
+    sides = np.diff([*PART_EDGES, SIDE])
+    return np.asarray(sums / np.outer(sides, sides) - small.mean(axis=(1, 2), dtype=np.float64)[:, None, None])
 
 
 def _facts(seen: Seen) -> list[tuple[str, str]]:

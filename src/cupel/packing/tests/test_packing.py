@@ -10,7 +10,7 @@ from onnx import helper
 import packed_examples as examples
 from cupel import packing
 from cupel.core.combination import WeightedMean
-from cupel.core.errors import InterruptedRunError, ParityError
+from cupel.core.errors import InterruptedRunError, OutOfMemoryError, ParityError
 from cupel.core.modality import GraphInput
 from cupel.serving import load
 
@@ -37,6 +37,14 @@ def test_a_unit_declares_the_inputs_and_one_output():
 def test_a_unit_predicts_in_onnx_what_it_predicts_in_numpy(n_outputs):
     model, expected = examples.unit(n_outputs)
     assert packing.parity(model, examples.golden_feeds(), expected) < 1e-12
+
+
+def test_a_graph_that_takes_too_much_is_an_error_of_its_own(monkeypatch):
+    monkeypatch.setattr("cupel.core.graph_sessions.bytes_for_a_graph", lambda: 1 << 20)
+    feeds = examples.golden_feeds()
+    many = {name: np.resize(cells, (1 << 15, cells.shape[1])) for name, cells in feeds.items()}
+    with pytest.raises(OutOfMemoryError, match=r"a model's graph fails on these rows .*smaller than requested"):
+        packing.run(packing.session(examples.unit(2)[0]), many)
 
 
 def test_units_combine_into_their_weighted_mean():

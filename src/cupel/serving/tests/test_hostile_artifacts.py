@@ -1,18 +1,22 @@
+import gc
 import hashlib
 import io
 import json
 import os
+import resource
 import stat
 import struct
 import zipfile
+from functools import partial
 
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 import packed_examples as examples
 from cupel.core.errors import ArtifactError
+from cupel.core.graph_sessions import open_graph
 from cupel.serving import load
 from cupel.serving.artifact import open_artifact
 
@@ -326,6 +330,61 @@ def test_a_cut_artifact_is_refused_wherever_it_is_cut(good):
     for length in np.linspace(0, len(good) - 1, 60).astype(int):
         with pytest.raises(ArtifactError):
             open_artifact(good[:length])
+
+
+def vast(artifact, *, kind="ReduceMax", **sizes):
+    """A graph that asks for a matrix of 64 GB to add its largest number to the prediction."""
+    model = onnx.load_from_string(contents_of(artifact)["model.onnx"])
+    graph = model.graph
+    (end,) = (node for node in graph.node if "prediction" in node.output)
+    end.output[:] = ["honest"]
+    graph.initializer.extend(numpy_helper.from_array(np.array(size), name) for name, size in sizes.items())
+    graph.node.extend(
+        [
+            helper.make_node("ReduceMax", ["number"], ["one"], keepdims=1),
+            helper.make_node("Expand", ["one", "long"], ["rows"]),
+            helper.make_node("Expand", ["one", "wide"], ["columns"]),
+            helper.make_node("Add", ["rows", "columns"], ["all"]),
+            helper.make_node("Cast", ["all"], ["truths"], to=TensorProto.BOOL),
+            helper.make_node("NonZero", ["truths"], ["places"]),
+            helper.make_node("Cast", ["places"], ["numbers"], to=TensorProto.DOUBLE),
+            helper.make_node("ReduceMax", ["numbers" if kind == "NonZero" else "all"], ["most"], keepdims=0),
+            helper.make_node("Add", ["honest", "most"], ["prediction"]),
+        ]
+    )
+    if kind != "NonZero":
+        del graph.node[-5:-2]
+    return with_parts(artifact, model_onnx=model.SerializeToString())
+
+
+def test_a_small_graph_that_would_take_all_memory_is_stopped_and_says_how_to_allow_more(good):
+    small = vast(good, long=[1 << 17, 1], wide=[1, 1 << 16])
+    assert len(small) < len(good) + 1000
+    predictor = load(small)
+    for act in (lambda: predictor.predict(examples.RAW), predictor.check):
+        with pytest.raises(ArtifactError, match=r"more than the [0-9.]+ GB .* --memory 16GB, or load\(…, memory='16GB'\)"):
+            act()
+
+
+def test_a_graph_may_take_what_it_is_allowed(good):
+    larger = vast(good, long=[1 << 11, 1], wide=[1, 1 << 11])
+    assert load(larger, memory="1GB").predict(examples.RAW) is not None
+    with pytest.raises(ArtifactError, match=r"more than the 0\.0 GB"):
+        load(larger, memory="20MB").predict(examples.RAW)
+
+
+def test_the_system_holds_all_that_a_graph_takes_where_the_model_is_alone(good, monkeypatch):
+    opened_without_bound = partial(open_graph, memory_bytes=4 << 30)
+    monkeypatch.setattr("cupel.serving.session.open_graph", lambda model, **_: opened_without_bound(model))
+    monkeypatch.setattr("cupel.core.foreign_graphs.UNHELD", frozenset())
+    beside = vast(good, kind="NonZero", long=[1 << 11, 1], wide=[1, 1 << 11])
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    for options in ({"memory": "2GB", "is_alone": True}, {"memory": "50MB"}):
+        assert load(beside, **options).predict(examples.RAW) is not None
+    gc.collect()
+    with pytest.raises(ArtifactError, match=r"more than the 0\.1 GB"):
+        load(beside, memory="50MB", is_alone=True).predict(examples.RAW)
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
 
 
 def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(tmp_path):

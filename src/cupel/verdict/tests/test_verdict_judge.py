@@ -3,6 +3,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from cupel.core.trial import Ensemble, Status
 from cupel.verdict import Verdict, judge, measures
 from cupel.verdict.court import Select, open_court, predictions_by
 from cupel.verdict.judge import _champions, _margin, _simplest
+from cupel.verdict.label_evidence import labels_section
 from cupel.verdict.tests.verdict_examples import (
     always,
     constant_predictions,
@@ -460,3 +463,21 @@ def test_measures_of_answers_are_those_of_the_threshold_from_which_it_is_yes() -
     assert often["recall"].estimate > plain["recall"].estimate
     for name in ("roc_auc", "log_loss", "brier"):
         assert often[name] == plain[name]
+
+
+@pytest.mark.parametrize("metric", ["roc_auc_macro", "f1_macro"])
+def test_measures_of_labels_are_those_of_what_the_packed_model_would_say(metric: str) -> None:
+    dataset = make_dataset(TaskKind.MULTILABEL, n_rows=300)
+    assert dataset.task is not None
+    dataset = dataclasses.replace(dataset, task=dataclasses.replace(dataset.task, metric=metric))
+    splits, said = make_splits(dataset), predictions(dataset, skill=0.3, seed=1) / 3
+    found = measures(said, dataset=dataset, splits=splits)
+    thresholds = evaluation.thresholds_for(metric, dataset.target, said)
+    packed = evaluation.score("f1_macro", dataset.target, (said >= thresholds).astype(float))
+    assert found["metrics"]["f1_macro"].estimate == pytest.approx(packed, abs=0.05)
+    by_label = np.nanmean([label.said.f1 for label in found["labels"]])
+    assert found["metrics"]["f1_macro"].estimate == pytest.approx(by_label)
+    verdict: Any = SimpleNamespace(task=dataset.task, labels=found["labels"], labels_by_name=dict)
+    page = labels_section(verdict, dataset.target, said)
+    assert ("one half on" in page.html) == (metric == "f1_macro")
+    assert ("best F1" in page.html) == (metric == "roc_auc_macro")

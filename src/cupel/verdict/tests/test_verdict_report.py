@@ -20,7 +20,7 @@ import pytest
 from cupel.core.stopwatch import Spent
 from cupel.core.task import ROW_KINDS, TaskKind
 from cupel.core.trial import Ensemble, Status
-from cupel.verdict import Exhibits, judge, leaderboard_csv, measures, model_card, write_report
+from cupel.verdict import Exhibits, is_own_page, judge, leaderboard_csv, measures, model_card, write_report
 from cupel.verdict.leaderboard import COLUMNS
 from cupel.verdict.materials import method_section
 from cupel.verdict.tests.verdict_examples import (
@@ -118,6 +118,7 @@ def test_the_page_is_whole_and_needs_nothing_else(kind: TaskKind, tmp_path: Path
         assert (attributes.get("href") or "#").startswith("#")
     assert "url(" not in page
     assert "@import" not in page
+    assert is_own_page(page)
     anchors = {attributes["href"] for tag, attributes in elements.found if tag == "a"}
     names = {f"#{attributes['id']}" for tag, attributes in elements.found if tag == "section"}
     assert anchors == names

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cupel.core.dataset import Dataset
 from cupel.core.finding import Finding, Severity
@@ -88,3 +89,31 @@ def test_bytes_in_a_file_that_tell_are_found(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(bytes(size))
     (finding,) = found(pictures(names, source=str(tmp_path)))
     assert "number of bytes" in finding.what
+
+
+def photographed(folder: Path, *, cameras: list[str], days: list[int]) -> Dataset:
+    names = [f"{number:03d}.jpg" for number in SERIAL]
+    for name, camera, day in zip(names, cameras, days, strict=True):
+        exif = Image.Exif()
+        exif[0x0110] = camera
+        exif.get_ifd(0x8769)[0x9003] = f"2020:{1 + day // 28:02d}:{1 + day % 28:02d} 12:00:00"
+        Image.fromarray(np.zeros((6, 5), np.uint8)).save(folder / name, exif=exif)
+    return pictures(names, source=str(folder))
+
+
+def test_a_camera_that_tells_is_a_warning_and_one_that_does_not_is_none(tmp_path: Path) -> None:
+    days = np.random.default_rng(2).integers(0, 300, N).tolist()
+    (finding,) = found(photographed(tmp_path, cameras=["D850" if up else "X100" for up in TARGET], days=days))
+    assert finding.severity is Severity.WARNING
+    assert "the camera of a picture" in finding.what
+    cameras = np.random.default_rng(3).choice(["D850", "X100"], N).tolist()
+    assert found(photographed(tmp_path, cameras=cameras, days=days)) == []
+
+
+def test_a_date_that_tells_is_a_note_about_sessions(tmp_path: Path) -> None:
+    generator = np.random.default_rng(4)
+    days = (generator.integers(0, 100, N) + 150 * TARGET).tolist()
+    (finding,) = found(photographed(tmp_path, cameras=generator.choice(["D850", "X100"], N).tolist(), days=days))
+    assert finding.severity is Severity.NOTE
+    assert "the date when a picture was taken" in finding.what
+    assert "--order" in finding.action

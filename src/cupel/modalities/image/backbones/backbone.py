@@ -15,6 +15,7 @@ from cupel.core import machine
 from cupel.core.errors import UsageError
 from cupel.core.foreign_graphs import fault_of
 from cupel.core.graph import Graph
+from cupel.core.graph_sessions import open_graph
 
 if TYPE_CHECKING:
     import onnx
@@ -77,15 +78,10 @@ def session_of(model: onnx.ModelProto, *, threads: int = 1) -> Any:
     Raises:
         UsageError: it cannot be run.
     """
-    import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return open_graph(model.SerializeToString(), threads=threads)
     except (faults.Fail, faults.InvalidGraph, faults.NotImplemented, faults.RuntimeException, faults.InvalidArgument) as error:
         raise UsageError(f"ONNX Runtime cannot run this model ({' '.join(str(error).split())[:300]}); export it anew.") from error
 
