@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel import all_rows, data, ensembling, evaluation, execution, packing, strangers, trust, unsealing, verdict
+from cupel import all_rows, data, ensembling, evaluation, execution, explaining, packing, strangers, trust, unsealing, verdict
 from cupel.core.budget import Deadline
 from cupel.core.dataset import Dataset
 from cupel.core.errors import NoModelError
@@ -23,7 +23,7 @@ from cupel.core.observer import Observer
 from cupel.core.pixels import data_url
 from cupel.core.schema import ColumnKind
 from cupel.core.stopwatch import Stopwatch
-from cupel.core.storage import write_json, write_text
+from cupel.core.storage import finite, write_json, write_text
 from cupel.core.task import Task
 from cupel.core.thumbnails import Thumbnails
 from cupel.core.trial import Ensemble, Trial
@@ -37,15 +37,12 @@ Array = NDArray[Any]
 MAX_SELECTION_ROWS = 4000
 N_LATENCY_ROWS = 200
 LATENCY_SECONDS = 0.3
-MAX_IMPORTANCE_COLUMNS = 400
-IMPORTANCE_CELLS, FEWEST_IMPORTANCE_ROWS = 40_000, 100
-SHARE_TO_EXPLAIN = 0.15
-"""Of the time that is left: on so many rows as fit into it importance is measured, so that the cap holds."""
-OCCLUSION_SECONDS = 4.0
 SHARE_TO_CHOOSE, FEWEST_TO_CHOOSE = 0.2, 500
 """Of the time that is left; an ensemble is chosen on so many rows at least."""
 SHARE_FOR_CORRECTIONS, SHARE_FOR_MEAN = 0.25, 0.1
 MIN_CORRECTIONS = 10
+BYTES_OF_WORDS = 20_000
+"""For what is said last, of the time that all took and of what had no room, and for the files of a pick beside its arrays."""
 MAX_DOUBT = 0.1
 """The ensemble is packed only where the probability that it is worse than its best member is below this."""
 
@@ -271,9 +268,9 @@ def _publish(
     with stopwatch.stage("opening sealed rows"):
         judged = replace(judged, promises=trust.joined(judged.promises, unsealing.opened(problem, folder, model=model)))
     with stopwatch.stage("explaining"):
-        importance = _importance(problem, folder, pick, seconds_left=deadline.remaining)
-        occlusions = _occlusions(problem, folder, pick, seconds_left=deadline.remaining)
-        masks = _masks(problem, folder, pick, seconds_left=deadline.remaining)
+        importance = explaining.importance(problem, folder, pick=pick, seconds_left=deadline.remaining)
+        occlusions = explaining.occlusions(problem, folder, pick=pick, seconds_left=deadline.remaining)
+        masks = explaining.masks(problem, folder, pick=pick, seconds_left=deadline.remaining)
     judged = judged.completed(
         spent=stopwatch.spent,
         seed=problem.settings.seed,
@@ -282,16 +279,15 @@ def _publish(
         importance=importance,
         class_overlaps=() if masks is None else masks.classes,
     )
+    board, kept = verdict.leaderboard_csv(judged.leaderboard), _bytes_to_tell(judged)
     with stopwatch.stage("packing"):
-        n_bytes = packing.pack(
-            folder.place("model.cupel"), _package(problem, folder, replace(proven, verdict=judged), final=final)
-        )
-        execution.keep_pick(folder.path, pick, hashes=data.row_hashes(problem.dataset))
+        package = _package(problem, folder, replace(proven, verdict=judged), final=final)
+        n_bytes = packing.pack(folder.place("model.cupel"), package, left=folder.left - kept)
+        judged = _with_pick(problem, folder, judged, pick=pick, kept=kept)
     judged = judged.completed(spent=stopwatch.spent, n_bytes=n_bytes)
     with stopwatch.stage("reporting"):
-        write_text(folder.path / "leaderboard.csv", verdict.leaderboard_csv(judged.leaderboard))
-        verdict.write_report(
-            folder.path / "report.html",
+        write_text(folder.path / "leaderboard.csv", board)
+        page = verdict.report_page(
             judged,
             trials=trials,
             pick=pick,
@@ -299,11 +295,42 @@ def _publish(
             profile=problem.profile,
             exhibits=_exhibits(problem, trials, occlusions=occlusions, masks=masks),
         )
+        judged = _with_page(folder, judged, page=page, kept=kept)
     spent = stopwatch.spent
     run = Run(folder.path)
     write_json(folder.path / "verdict.json", {**judged.completed(spent=spent).to_json(), MODEL: run.digest})
     folder.journal.append("concluded", pick=pick.name, **execution.noted(spent))
     return run
+
+
+def _bytes_to_tell(judged: verdict.Verdict) -> int:
+    """About what verdict and leaderboard take of the disk, which are written last and never left out."""
+    return BYTES_OF_WORDS + len(json.dumps(finite(judged.to_json()), indent=1)) + len(verdict.leaderboard_csv(judged.leaderboard))
+
+
+def _with_pick(
+    problem: Problem, folder: execution.RunFolder, judged: verdict.Verdict, *, pick: Ensemble, kept: int
+) -> verdict.Verdict:
+    """The verdict, once that is written which a refit needs, or with words on why it is not."""
+    hashes = data.row_hashes(problem.dataset)
+    needed = hashes.nbytes + pick.out_of_fold.nbytes + BYTES_OF_WORDS + kept
+    if folder.has_room(needed, instead_of=execution.PICK_FILES):
+        execution.keep_pick(folder.path, pick, hashes=hashes)
+        return judged
+    return _without(judged, "the predictions that `cupel refit` compares with")
+
+
+def _with_page(folder: execution.RunFolder, judged: verdict.Verdict, *, page: str, kept: int) -> verdict.Verdict:
+    """The verdict, once the report is written, or with words on why it is not."""
+    if not folder.has_room(len(page.encode()) + kept, instead_of=("report.html",)):
+        return _without(judged, "report.html, the page that shows this")
+    write_text(folder.path / "report.html", page)
+    return judged
+
+
+def _without(judged: verdict.Verdict, what: str) -> verdict.Verdict:
+    words = f"The run folder had no room for {what}; `cupel resume` with more --disk writes it."
+    return replace(judged, promises=trust.joined(judged.promises, {"words": [words]}))
 
 
 def _exhibits(
@@ -371,76 +398,6 @@ def _nothing_found(folder: execution.RunFolder, trials: Sequence[Trial]) -> NoMo
     write_text(folder.path / "leaderboard.csv", verdict.leaderboard_csv(rows))
     reasons = "; ".join(f"{trial.candidate.name}: {trial.reason}" for trial in trials[:3]) or "no family fits this task"
     return NoModelError(f"no candidate gave a usable model ({reasons}). Mend the first reason and run again.")
-
-
-def _importance(
-    problem: Problem, folder: execution.RunFolder, pick: Ensemble, *, seconds_left: float
-) -> list[evaluation.Importance]:
-    """Of the pick's heaviest member, by the models of its folds on the rows that each had not seen."""
-    member = pick.members[int(np.argmax(pick.weights))]
-    parts = [(unit.rows, partial(packing.run, packing.session(folder.units.model(unit.key)))) for unit in member.units]
-    n_columns = sum(len(graph_input.columns) for graph_input in problem.inputs)
-    if n_columns > MAX_IMPORTANCE_COLUMNS or n_columns < 2:
-        return []
-    seconds_a_row = 1e-6 * member.latency_ms.get("thousand", 0.0) / len(member.units) * (1 + evaluation.N_SHUFFLES * n_columns)
-    affordable = SHARE_TO_EXPLAIN * max(seconds_left, 0.0) / max(seconds_a_row, 1e-9)
-    most = max(200, min(2000, IMPORTANCE_CELLS // n_columns))
-    return evaluation.permutation_importance(
-        parts,
-        problem.dataset,
-        problem.task.metric,
-        inputs=problem.inputs,
-        seed=problem.settings.seed,
-        units=problem.splits.units,
-        max_rows=int(np.clip(affordable, FEWEST_IMPORTANCE_ROWS, most)),
-    )
-
-
-def _occlusions(
-    problem: Problem, folder: execution.RunFolder, pick: Ensemble, *, seconds_left: float
-) -> list[evaluation.Occlusion]:
-    """What the pick's heaviest member looks at in a few pictures, each by the model of a fold that had not seen it."""
-    thumbnails = Thumbnails.of(problem.dataset)
-    if thumbnails is None or not problem.task.is_classification:
-        return []
-    member = pick.members[int(np.argmax(pick.weights))]
-    owners = {int(row): unit.key for unit in member.units for row in unit.rows.tolist()}
-    sessions: dict[str, Any] = {}
-    wanted = []
-    for row in verdict.telling_rows(problem.target, pick.out_of_fold):
-        if row in owners:
-            key = owners[row]
-            sessions[key] = sessions.get(key) or packing.session(folder.units.model(key))
-            wanted.append((row, int(pick.out_of_fold[row].argmax()), partial(packing.run, sessions[key])))
-    seconds = min(OCCLUSION_SECONDS, SHARE_TO_EXPLAIN * max(seconds_left, 0.0))
-    return evaluation.occluded(wanted, problem.dataset, inputs=problem.inputs, seconds=seconds, column=thumbnails.column)
-
-
-def _masks(problem: Problem, folder: execution.RunFolder, pick: Ensemble, *, seconds_left: float) -> evaluation.WholeMasks | None:
-    """How every pixel is judged, each picture by the pick's models that had not seen it, combined as they are packed."""
-    if not problem.task.grid:
-        return None
-    keys = [{int(row): unit.key for unit in member.units for row in unit.rows.tolist()} for member in pick.members]
-    sessions = {unit.key: packing.session(_with_maps(problem, folder, unit.key)) for m in pick.members for unit in m.units}
-
-    def predict(row: int) -> Array:
-        feeds = feeds_of(problem.dataset, np.array([row]), problem.inputs)
-        maps = [packing.maps(sessions[of_row[row]], feeds) for of_row in keys]
-        return np.asarray(pick.rule.apply(maps).argmax(axis=0), np.uint8)
-
-    return evaluation.whole_masks(
-        np.array(sorted(set.intersection(*map(set, keys))), np.int64),
-        predict,
-        truth=problem.dataset.columns[problem.task.target],
-        classes=problem.task.classes,
-        groups=problem.splits.units,
-        seconds=SHARE_TO_EXPLAIN * max(seconds_left, 0.0),
-        seed=problem.settings.seed,
-    )
-
-
-def _with_maps(problem: Problem, folder: execution.RunFolder, key: str) -> bytes:
-    return packing.with_maps(folder.units.model(key), problem.task, inputs=problem.inputs)
 
 
 def _latency_feeds(problem: Problem) -> dict[str, Array]:

@@ -30,8 +30,13 @@ Array = NDArray[Any]
 SECONDS_TO_MEASURE = 0.04
 
 
-def handover(problem: Problem, *, units: Path, kept_bytes: float, disk_bytes: int | None = None) -> execution.Handover:
-    """All that making units of this problem needs; they are kept in the folder `units`, and the run may hold `disk_bytes`."""
+def handover(
+    problem: Problem, *, units: Path, kept_bytes: float, disk_bytes: int | None = None, run: Path | None = None
+) -> execution.Handover:
+    """All that making units of this problem needs; they are kept in the folder `units`.
+
+    The folder `run`, by default the one above, may hold `disk_bytes`.
+    """
     cache = problem.dataset.cache
     seconds = None if cache is None or math.isinf(cache.deadline.remaining) else cache.deadline.remaining
     facts = {
@@ -42,6 +47,7 @@ def handover(problem: Problem, *, units: Path, kept_bytes: float, disk_bytes: in
         "units": str(units.absolute()),
         "kept_bytes": kept_bytes,
         "disk_bytes": disk_bytes,
+        "run": str((run or units.parent).absolute()),
         "weights": execution.described(problem.weights),
         "whole": None if problem.whole is None else problem.whole.to_json(),
         "cache": None if cache is None else {"folder": str(cache.folder.absolute()), "seconds": seconds},
@@ -49,8 +55,8 @@ def handover(problem: Problem, *, units: Path, kept_bytes: float, disk_bytes: in
     return execution.Handover(dataset=problem.dataset, splits=problem.splits, golden=problem.golden_rows, facts=facts)
 
 
-def maker(given: execution.Handover, *, stopwatch: Stopwatch) -> execution.UnitMaker:
-    """What makes the units of a run.
+def maker(given: execution.Handover, *, stopwatch: Stopwatch, is_to_end: Callable[[], bool] | None = None) -> execution.UnitMaker:
+    """What makes the units of a run, ending early once `is_to_end`.
 
     Raises:
         UsageError: a GPU was asked for and there is none.
@@ -68,7 +74,9 @@ def maker(given: execution.Handover, *, stopwatch: Stopwatch) -> execution.UnitM
         splits=given.splits,
         inputs=inputs,
         golden=np.asarray(given.golden),
-        units=execution.UnitStore(Path(facts["units"])),
+        units=execution.UnitStore(
+            Path(facts["units"]), left=partial(execution.bytes_left, Path(facts["run"]), facts["disk_bytes"])
+        ),
         train=_Train(dataset.task, training.choose_device(facts["device"])),
         export=_Export(inputs, n_outputs=dataset.task.n_outputs, spread=facts["spread"]),
         measure=partial(packing.measure_latency, seconds=SECONDS_TO_MEASURE),
@@ -76,6 +84,7 @@ def maker(given: execution.Handover, *, stopwatch: Stopwatch) -> execution.UnitM
         stopwatch=stopwatch,
         kept_bytes=facts["kept_bytes"],
         finisher=partial(finishing.fitted, given),
+        is_to_end=is_to_end,
     )
 
 

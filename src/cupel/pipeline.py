@@ -90,8 +90,7 @@ def fit(
     seconds = limits.seconds
     budget, deadline = Budget(effort_named(effort, seconds), seconds), Deadline(seconds, began=limits.began)
     observer = observer_of(progress, memory_bytes=limits.memory_bytes)
-    if limits.workers:
-        execution.prepare_worker()
+    begin_worker(observer, limits)
     registry.load_families()
     with machine.held_to(limits.cores), closing(observer):
         problem = understand(
@@ -102,8 +101,8 @@ def fit(
         asked = question(problem, source, budget=budget, limits=limits, elapsed=deadline.elapsed)
         demand_disk(problem, folder_for(out, source), limits=limits)
         with (
-            execution.RunFolder(folder_for(out, source)) as folder,
-            execution.Interruption(observer.message, is_heeded=limits.workers > 0) as interruption,
+            execution.RunFolder(folder_for(out, source), most_bytes=limits.disk_bytes) as folder,
+            execution.Interruption(observer.message) as interruption,
             closing(execution.Chronicle(observer, folder.journal, stopwatch=stopwatch)) as told,
         ):
             if folder.settle_question(asked):
@@ -138,11 +137,21 @@ def _demand_model(trials: list[Trial], folder: execution.RunFolder, *, is_interr
     return trials
 
 
+def begin_worker(observer: Observer, limits: Limits) -> None:
+    """Let a worker import what it needs while the data are read; where there is none, tell what that means."""
+    if limits.workers:
+        execution.prepare_worker()
+    else:
+        observer.message("no worker process: all is trained in this one, whose crash would end the run; memory is not watched")
+
+
 def demand_disk(problem: Problem, folder: Path, *, limits: Limits) -> None:
-    """Raises:
-    UsageError: a limit on the run folder leaves no room for what is written before the first candidate.
-    """  # fmt: skip
-    if limits.disk_bytes is not None:
+    """Of a run that is gone on with nothing is demanded: it may have only to be concluded.
+
+    Raises:
+        UsageError: a limit on the run folder leaves no room for what is written before the first candidate.
+    """
+    if limits.disk_bytes is not None and not (folder / "run.yaml").exists():
         given = making.handover(problem, units=folder, kept_bytes=0.0).n_bytes if limits.workers else 0
         execution.Guard(folder, limits).demand_disk(given)
 
@@ -387,14 +396,16 @@ def _runner(
 ) -> Iterator[execution.Runner]:
     """What runs candidates, by a worker process or in this one."""
     kept_bytes, disk_bytes = SHARE_FOR_PREPARED * guard.memory_bytes(), guard.limits.disk_bytes
-    given = making.handover(problem, units=folder.units.folder, kept_bytes=kept_bytes, disk_bytes=disk_bytes)
+    given = making.handover(problem, units=folder.units.folder, kept_bytes=kept_bytes, disk_bytes=disk_bytes, run=guard.folder)
+    handed = folder.path / execution.HANDOVER
+    to_hand_over = given.n_bytes if disk_bytes is not None and guard.limits.workers else 0
     executor: execution.Executor
     if guard.limits.workers == 0:
-        executor = making.maker(given, stopwatch=stopwatch)
+        executor = making.maker(given, stopwatch=stopwatch, is_to_end=guard.is_interrupted)
     else:
         executor = execution.Watched(
             given,
-            folder.path / execution.HANDOVER,
+            handed,
             stopwatch=stopwatch,
             log=folder.journal.append,
             memory_bytes=guard.limits.memory_bytes or math.inf,
@@ -408,6 +419,7 @@ def _runner(
             folder=folder,
             executor=executor,
             seed=problem.settings.seed,
+            lack_of_disk=lambda needed: guard.lack_of_disk(needed + (0 if handed.exists() else to_hand_over)),
             patience=lambda *asked: max(LEAST_PATIENCE_SECONDS, TIMES_ESTIMATED * estimate(*asked).seconds),
         )
 
@@ -443,7 +455,7 @@ def _search(
         memory_bytes=SHARE_OF_MEMORY * guard.memory_bytes(),
         to_conclude=partial(_seconds_to_conclude, problem, budget),
         fills_time=budget.effort is Effort.OPEN,
-        reason_to_end=lambda: runner.trouble or guard.reason_to_end(),
+        reason_to_end=lambda: runner.trouble or guard.reason_to_stop(),
     )
     tried = tuning.search(strategy, setup=setup, deadline=deadline)
     if words := tuning.estimates_in_words(tried):

@@ -32,7 +32,7 @@ from cupel.core.stopwatch import Stopwatch
 from cupel.core.storage import write_json
 from cupel.core.task import TaskKind
 from cupel.core.trial import Status, Trial
-from cupel.pipeline import demand_disk, question, search
+from cupel.pipeline import begin_worker, demand_disk, question, search
 from cupel.problem import Problem, demand_memory_for, understand
 from cupel.run import Run
 from cupel.serving import Predictor
@@ -132,13 +132,14 @@ def refit(
     if target_folder.resolve() == folder.resolve():
         raise UsageError(f"out is {str(out)!r}, the folder of the run itself; name another.")
     budget, deadline = Budget(Effort.STANDARD, limits.seconds), Deadline(limits.seconds, began=limits.began)
+    begin_worker(observer, limits)
     with machine.held_to(limits.cores), closing(observer):
         plan = _planned(folder, source, warm=warm, limits=limits, observer=observer, stopwatch=stopwatch)
         asked = question(plan.problem, source, budget=budget, limits=limits, elapsed=deadline.elapsed)
         demand_disk(plan.problem, target_folder, limits=limits)
         with (
-            execution.RunFolder(target_folder) as opened,
-            execution.Interruption(observer.message, is_heeded=limits.workers > 0, then=STOPPED) as interruption,
+            execution.RunFolder(target_folder, most_bytes=limits.disk_bytes) as opened,
+            execution.Interruption(observer.message, then=STOPPED) as interruption,
             closing(execution.Chronicle(observer, opened.journal, stopwatch=stopwatch)) as told,
         ):
             opened.settle_question({**asked, "refit": plan.origin})

@@ -192,6 +192,7 @@ def show(finished: Any) -> None:
     """Print a run's verdict, which a stranger may have written, its files, and what to do next."""
     print("\n".join(map(printable, finished.verdict.split("\n"))))
     print()
-    print(f"report    {finished.report}")
+    if finished.report.exists():
+        print(f"report    {finished.report}")
     print(f"model     {finished.artifact}")
     print(f"predict   cupel predict {finished.artifact} NEW -o predictions.csv")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -46,11 +47,17 @@ class Budget:
 
 
 class Deadline:
-    """A moment by which work must end, so many seconds after it `began` (now), on a clock that is never set back."""
+    """A moment by which work must end, so many seconds after it `began` (now), on a clock that is never set back.
 
-    def __init__(self, seconds: float | None = None, *, began: float | None = None) -> None:
+    It may come earlier: as soon as `is_called_off`.
+    """
+
+    def __init__(
+        self, seconds: float | None = None, *, began: float | None = None, is_called_off: Callable[[], bool] = lambda: False
+    ) -> None:
         self._started = time.monotonic() if began is None else began
         self._seconds = math.inf if seconds is None else seconds
+        self._is_called_off = is_called_off
 
     @property
     def elapsed(self) -> float:
@@ -60,7 +67,8 @@ class Deadline:
     @property
     def remaining(self) -> float:
         """Seconds left; infinite without a cap, negative once passed."""
-        return self._seconds - self.elapsed
+        left = self._seconds - self.elapsed
+        return min(left, 0.0) if self._is_called_off() else left
 
     @property
     def passed(self) -> bool:
@@ -69,8 +77,13 @@ class Deadline:
 
     def within(self, seconds: float) -> Deadline:
         """This deadline, or one so many seconds from now where that is earlier."""
-        return self if seconds >= self.remaining else Deadline(seconds)
+        return self if seconds >= self.remaining else Deadline(seconds, is_called_off=self._is_called_off)
 
     def minus(self, seconds: float) -> Deadline:
         """An earlier deadline, to leave time for what must still follow."""
-        return Deadline(None if math.isinf(self._seconds) else self.remaining - seconds)
+        left = None if math.isinf(self._seconds) else self.remaining - seconds
+        return Deadline(left, is_called_off=self._is_called_off)
+
+    def unless(self, is_called_off: Callable[[], bool]) -> Deadline:
+        """The same, or at once as soon as that is so."""
+        return Deadline(self._seconds, began=self._started, is_called_off=is_called_off)

@@ -9,7 +9,7 @@ from cupel.execution.handover import Handover
 from cupel.execution.interruption import Interruption
 from cupel.execution.journal import Journal
 from cupel.execution.maker import UnitMaker
-from cupel.execution.pick import KeptMember, KeptPick, keep_pick, read_pick, read_rule
+from cupel.execution.pick import PICK_FILES, KeptMember, KeptPick, keep_pick, read_pick, read_rule
 from cupel.execution.runner import Runner, Start, describe_failure
 from cupel.execution.units import UnitStore
 from cupel.execution.watched import Watched
@@ -17,6 +17,7 @@ from cupel.execution.worker import prepare_worker
 
 __all__ = [
     "HANDOVER",
+    "PICK_FILES",
     "Assignment",
     "CheckpointFolder",
     "Chronicle",

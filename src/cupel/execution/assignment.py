@@ -25,6 +25,7 @@ from cupel.core.trial import UnitResult
 Array = NDArray[Any]
 FAULT_OF_A_FAMILY = "leave the family out with --families, and tell who wrote it"
 """What to do where a family itself is at fault."""
+INTERRUPTED = "the run was interrupted while it was trained; `cupel resume` goes on with it."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

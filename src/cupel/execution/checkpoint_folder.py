@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,18 +17,24 @@ MOST_BYTES = 8 << 30
 
 @dataclass(frozen=True)
 class CheckpointFolder:
-    """Those of one piece of work: all begin with its key. `run` is the run folder, where it is not the one above."""
+    """Those of one piece of work: all begin with its key. `run` is the run folder, where it is not the one above.
+
+    `left` says how many bytes may still be written; what takes more is not kept, and would be learned again.
+    """
 
     folder: Path
     key: str
     run: Path | None = None
+    left: Callable[[], float] = lambda: math.inf
 
     def save(self, name: str, content: bytes) -> None:
-        """Keep it under this name.
+        """Keep it under this name, where there is room for it.
 
         Raises:
             StorageError: it cannot be written.
         """
+        if DIGEST_LENGTH + len(content) > self.left():
+            return
         try:
             self.folder.mkdir(exist_ok=True)  # not its parents: see UnitStore
             write_bytes(self._path(name), hashlib.sha256(content).hexdigest().encode() + content)

@@ -18,6 +18,7 @@ from cupel.core.plain_yaml import parsed_yaml, yaml_of
 from cupel.core.settings import Settings
 from cupel.core.storage import is_about, is_temporary, storage_error, write_text
 from cupel.core.untrusted import read_bytes
+from cupel.execution.guard import size_of
 from cupel.execution.journal import Journal, is_time
 from cupel.execution.units import UnitStore
 
@@ -66,14 +67,16 @@ REQUIRED = {"target": str, "settings": dict, "fingerprint": str, "version": str}
 class RunFolder:
     """An open run folder. Use as a context: one process at a time may hold it, and what cannot be written in it is told alike.
 
+    It may hold `most_bytes`, where that is given.
+
     Raises:
         RunConflictError: another process holds it.
         StorageError: it cannot be made, written, or kept from others.
         DataError: a place that is written to is a link.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, most_bytes: int | None = None) -> None:
+        self.path, self.most_bytes = path, most_bytes
         try:
             path.mkdir(parents=True, exist_ok=True)
             _refuse_links(path)
@@ -125,6 +128,18 @@ class RunFolder:
         """
         self.demand_own()
         return self.path / name
+
+    @property
+    def left(self) -> float:
+        """Bytes that may still be written, those kept for the model and its report among them; infinite without a limit."""
+        return math.inf if self.most_bytes is None else self.most_bytes - size_of(self.path)
+
+    def has_room(self, n_bytes: int, *, instead_of: Sequence[str]) -> bool:
+        """Whether so much may be written; where it may not, the files that it would have replaced make room: they are old."""
+        if n_bytes > self.left:
+            for name in instead_of:
+                (self.path / name).unlink(missing_ok=True)
+        return n_bytes <= self.left
 
     def close(self) -> None:
         """Let go of the folder."""

@@ -34,23 +34,34 @@ class Guard:
     def __init__(
         self, folder: Path, limits: Limits, *, is_interrupted: Callable[[], bool] = lambda: False, again: str = "`cupel resume`"
     ) -> None:
-        self._folder, self.limits, self.is_interrupted, self._again = folder, limits, is_interrupted, again
+        self.folder, self.limits, self.is_interrupted, self._again = folder, limits, is_interrupted, again
         self._looked = time.monotonic()
 
     def reason_to_end(self) -> str:
-        """Why the search should end now, and what to do about it, "" where it should go on."""
+        """Why nothing more should be trained, and what to do about it, "" where it should be."""
+        return self.reason_to_stop() or self.lack_of_disk()
+
+    def reason_to_stop(self) -> str:
+        """The same, but for the disk: what is there already can be taken up however full that is."""
         if self.is_interrupted():
             return f"the run was interrupted; {self._again} goes on"
-        if not self._folder.exists():
+        if not self.folder.exists():
             return f"the run folder was removed or renamed; put it back, then {self._again} goes on"
-        used = size_of(self._folder) if self.limits.disk_bytes is not None else 0
+        return ""
+
+    def lack_of_disk(self, needed: float = 0.0) -> str:
+        """Why so many more bytes cannot be written, and what to do about it, "" where they can."""
+        more = f", {needed / 1e6:,.1f} MB more are needed" if needed else ""
         most = self.limits.disk_bytes
-        if most is not None and used + LEAST_FREE_BYTES > most:
-            held = f"the run folder holds {used / 1e6:,.0f} MB, and may hold {most / 1e6:,.0f} MB"
+        used = 0 if most is None else size_of(self.folder)
+        if most is not None and used + needed + LEAST_FREE_BYTES > most:
+            held = f"the run folder holds {used / 1e6:,.0f} MB{more}, and may hold {most / 1e6:,.0f} MB"
             return f"{held}; {self._again} with more --disk goes on"
-        free = shutil.disk_usage(self._folder).free
-        if free < LEAST_FREE_BYTES:
-            return f"{free / 1e6:,.0f} MB are free on the disk of the run folder; free some space, then {self._again} goes on"
+        free = shutil.disk_usage(self.folder).free
+        if free < needed + LEAST_FREE_BYTES:
+            return (
+                f"{free / 1e6:,.0f} MB are free on the disk of the run folder{more}; free some space, then {self._again} goes on"
+            )
         return ""
 
     def is_to_end(self) -> bool:
@@ -71,7 +82,7 @@ class Guard:
         Raises:
             UsageError: the limit on the run folder leaves no room for them.
         """
-        most, held = self.limits.disk_bytes, size_of(self._folder) - size_of(self._folder / HANDOVER)
+        most, held = self.limits.disk_bytes, size_of(self.folder) - size_of(self.folder / HANDOVER)
         needed = held + handed_over + LEAST_FREE_BYTES
         if most is not None and needed > most:
             raise UsageError(

@@ -17,11 +17,11 @@ class Interruption:
     """Use as a context. Outside of the main thread, which alone gets signals, nothing is changed.
 
     `tell` is told, once, what will happen: `then`; not by the handler, which may have come amidst a line that is being written,
-    but by the first look afterwards. Where it is not heeded, signals do what they always did.
+    but by the first look afterwards.
     """
 
-    def __init__(self, tell: Callable[[str], None], *, is_heeded: bool = True, then: str = "ending with the best so far") -> None:
-        self._tell, self._is_heeded, self._then = tell, is_heeded, then
+    def __init__(self, tell: Callable[[str], None], *, then: str = "ending with the best so far") -> None:
+        self._tell, self._then = tell, then
         self._before: dict[int, Any] = {}
         self._heard = self._untold = ""
 
@@ -34,7 +34,7 @@ class Interruption:
         return bool(self._heard)
 
     def __enter__(self) -> Interruption:
-        if self._is_heeded and threading.current_thread() is threading.main_thread():
+        if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 if signal.getsignal(number) in THEIR_OWN:
                     self._before[number] = signal.signal(number, self._hear)

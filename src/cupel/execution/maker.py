@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from cupel.core.budget import Deadline
 from cupel.core.candidate import Candidate
 from cupel.core.checkpoints import Checkpoints
 from cupel.core.dataset import Dataset
-from cupel.core.errors import PassingError, TrainingError
+from cupel.core.errors import InterruptedRunError, PassingError, TrainingError
 from cupel.core.family import Family, FittedModel, FittedUnit, UnitData
 from cupel.core.feeds import feeds_of
 from cupel.core.masks import judged_predictions
@@ -26,7 +27,7 @@ from cupel.core.split import Fold, Splits
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.task import Task
 from cupel.core.trial import UnitResult
-from cupel.execution.assignment import Assignment
+from cupel.execution.assignment import INTERRUPTED, Assignment
 from cupel.execution.units import UnitFiles, UnitStore, unit_key
 
 Array = NDArray[Any]
@@ -85,7 +86,7 @@ class UnitMaker:
 
     `golden` are row indices whose predictions by the trained model are kept, to be compared with every later form of it.
     `measure` gives the milliseconds that an exported model takes for one row and for a thousand.
-    Prepared folds are kept for later candidates, up to `kept_bytes`.
+    Prepared folds are kept for later candidates, up to `kept_bytes`. What is trained ends early once `is_to_end`, where given.
     """
 
     dataset: Dataset
@@ -99,11 +100,16 @@ class UnitMaker:
     seed: int = 0
     kept_bytes: float = math.inf
     finisher: Finisher | None = None
+    is_to_end: Callable[[], bool] | None = None
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     _prepared: dict[Any, Prepared] = field(default_factory=dict)
 
     def execute(self, assignment: Assignment, *, deadline: Deadline, progress: Callable[[float], None]) -> list[UnitResult]:
         """The units, kept all at once: who shares a stack decides the last bits, so what is half done is done again whole."""
+        with self._ending_early(deadline) as until:
+            return self._made(assignment, until, progress)
+
+    def _made(self, assignment: Assignment, deadline: Deadline, progress: Callable[[float], None]) -> list[UnitResult]:
         candidate, share = assignment.candidate, assignment.share
         splits = [self.splits.folds[index] for index in assignment.folds]
         keys = [unit_key(self.dataset, self.splits, candidate=candidate, fold=f, share=share, seed=self.seed) for f in splits]
@@ -134,7 +140,25 @@ class UnitMaker:
         """What was done to fit the candidate on all rows."""
         assert self.finisher is not None, "asked only where there are more rows than these"
         self._prepared.clear()  # room for others
-        return self.finisher(assignment, folder=folder, deadline=deadline, progress=progress)
+        with self._ending_early(deadline) as until:
+            return self.finisher(assignment, folder=folder, deadline=until, progress=progress)
+
+    @contextmanager
+    def _ending_early(self, deadline: Deadline) -> Iterator[Deadline]:
+        """The deadline, called off once the run is to end; what then comes to nothing is no fault of the candidate.
+
+        Raises:
+            InterruptedRunError: there was too little to make something of.
+        """
+        if self.is_to_end is None:
+            yield deadline
+            return
+        try:
+            yield deadline.unless(self.is_to_end)
+        except TrainingError as error:
+            if not self.is_to_end():
+                raise
+            raise InterruptedRunError(INTERRUPTED) from error
 
     def close(self) -> None:
         """Forget the prepared folds."""

@@ -19,6 +19,7 @@ from cupel.core.trial import Ensemble
 from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
 
 PICK, ROWS, OUT_OF_FOLD, RULE = "pick.json", "rows.npy", "out_of_fold.npy", "rule.onnx"
+PICK_FILES = (PICK, ROWS, OUT_OF_FOLD, RULE)
 MEMBER, SAID = "member-{}", "prediction"
 """Inputs and output of the graph of the rule, each (rows, outputs)."""
 MOST_BYTES = 64 << 20

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from cupel.core.split import Fold, Splits
 from cupel.core.trial import Status, Trial, UnitResult
 from cupel.execution.assignment import FAULT_OF_A_FAMILY, Assignment, Executor
 from cupel.execution.folder import RunFolder
+from cupel.execution.guard import size_of
 from cupel.execution.journal import is_time
 from cupel.execution.units import unit_key
 
@@ -51,6 +53,11 @@ def _endless(candidate: Candidate, family: Family) -> float:
     return math.inf
 
 
+def _endless_disk(n_bytes: float) -> str:
+    del n_bytes
+    return ""
+
+
 @dataclass(frozen=True)
 class _Failure:
     """Why an earlier process of the run could not train a candidate, and how long it tried."""
@@ -64,8 +71,8 @@ class Runner:
     """Everything that is the same for all candidates of a run: what is done is taken from the folder, the rest is executed.
 
     `start` gives the weights that a unit starts from, none for one from scratch; they are part of the question that the run
-    folder answers, and so of no unit's key. `patience` is how many seconds a unit may get no further. `trouble` says why the
-    folder cannot be written any more, "" while it can.
+    folder answers, and so of no unit's key. `patience` is how many seconds a unit may get no further. `lack_of_disk` says why so
+    many bytes cannot be written, "" where they can, and `trouble` why the folder cannot be written any more, "" while it can.
 
     What has failed by its own fault is not tried again by a later process of the run, unless the journal says "retried".
     """
@@ -77,14 +84,17 @@ class Runner:
     seed: int = 0
     start: Start = _from_scratch
     patience: Patience = _endless
+    lack_of_disk: Callable[[float], str] = _endless_disk
     trouble: str = ""
     _begun: dict[tuple[str, float], list[int]] = field(default_factory=dict)
     _failed: dict[tuple[str, float], _Failure] = field(default_factory=dict)
     _too_large: set[str] = field(default_factory=set)
     _divided: set[str] = field(default_factory=set)
+    _taken: dict[str, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Read which candidates were begun and not ended when an earlier process of the run was."""
+        self.folder.units.clear_unfinished()
         known = {fold.index for fold in self.splits.folds}
         for record in self.folder.journal.read():
             if _is_of_an_assignment(record, known):
@@ -131,6 +141,8 @@ class Runner:
         if (candidate.key, share) in self._failed:
             known = self._failed[candidate.key, share]
             return replace(_ended(assignment, Status.FAILED, known.reason), lost_seconds=known.seconds)
+        if reason := self._lack_of_disk(family, len(missing)):
+            return _ended(assignment, Status.SKIPPED, f"{reason}.")
         try:
             made = self._executed(assignment, deadline=deadline, progress=progress)
         except InterruptedRunError as error:
@@ -148,6 +160,12 @@ class Runner:
             return _ended(assignment, Status.FAILED, str(error))
         new = {unit.fold: unit for unit in made}
         return self._trial(candidate, family, [kept[fold.index] or new[fold.index] for fold in folds])
+
+    def _lack_of_disk(self, family: Family, n_units: int) -> str:
+        """Why so many units have no room, by what those of their family took so far; "" where they have."""
+        self.trouble = self.trouble or self.lack_of_disk(0.0)
+        taken = self._taken.get(family.name)
+        return self.trouble or (self.lack_of_disk(n_units * median(taken)) if taken else "")
 
     def _kept(self, candidate: Candidate, fold: Fold, share: float) -> UnitResult | None:
         """A fold's unit as it was left; what is none of this fold's, as only a stranger can have made it, makes room for one."""
@@ -222,8 +240,10 @@ class Runner:
         try:
             made = self.executor.execute(assignment, deadline=deadline, progress=progress)
         except (InterruptedRunError, StorageError):
+            self.folder.units.clear_unfinished()
             raise  # no fault of the candidate: begun it stays
         except Exception as error:
+            self.folder.units.clear_unfinished()
             reason, seconds, is_memory = describe_failure(error), time.monotonic() - started, is_for_memory(error)
             own = {"too_large": is_memory, "is_own": not is_memory and is_own_fault(error)}
             self.folder.journal.append("failed", **facts, reason=reason, seconds=seconds, **own)
@@ -257,6 +277,7 @@ class Runner:
 
     def _trial(self, candidate: Candidate, family: Family, units: Sequence[UnitResult]) -> Trial:
         cut_short = any(unit.cut_short for unit in units)
+        self._taken.setdefault(family.name, []).extend(size_of(unit.folder) for unit in units)
         return Trial(
             candidate=candidate,
             is_deep=family.is_deep,

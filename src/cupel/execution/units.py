@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import math
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,8 @@ NEEDED = frozenset({*(f"{name}.npy" for name in ARRAYS), "model.onnx", "curve.js
 WEIGHTS = "weights.safetensors"
 MOST_FACTS_BYTES = 16 << 20
 MOST_BYTES = 8 << 30
+BYTES_OF_FACTS = 8_000
+"""Of a unit: its learning curve and what else is said of it, and the headers of its files."""
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError)
 
 
@@ -43,12 +47,21 @@ class UnitFiles:
     facts: Mapping[str, Any]
     weights: Mapping[str, Array]
 
+    @property
+    def n_bytes(self) -> int:
+        """About what they take of the disk."""
+        arrays = (self.rows, self.predictions, self.golden, *self.weights.values())
+        return sum(array.nbytes for array in arrays) + len(self.model) + BYTES_OF_FACTS
+
 
 class UnitStore:
-    """The `units/` folder: one subfolder per unit, named by its key, complete once `unit.json` exists."""
+    """The `units/` folder: one subfolder per unit, named by its key, complete once `unit.json` exists.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    `left` says how many bytes may still be written.
+    """
+
+    def __init__(self, folder: Path, *, left: Callable[[], float] = lambda: math.inf) -> None:
+        self.folder, self._left = folder, left
 
     def path(self, key: str) -> Path:
         """Where a unit's files are."""
@@ -57,7 +70,7 @@ class UnitStore:
     def checkpoints(self, keys: Sequence[str]) -> CheckpointFolder:
         """Where training of these units together keeps what it has come to: a folder beside this one."""
         together = hashlib.sha256("/".join(keys).encode()).hexdigest()[:24]
-        return CheckpointFolder(self.folder.with_name("checkpoints"), together)
+        return CheckpointFolder(self.folder.with_name("checkpoints"), together, left=self._left)
 
     def save(self, key: str, files: UnitFiles) -> UnitResult:
         """Write a unit."""
@@ -70,9 +83,16 @@ class UnitStore:
 
         Raises:
             StorageError: they cannot be written.
+            PassingError: they would take more than may be written.
             DataError: a place that would be written to is a link.
         """
         new = {key: files for key, files in units.items() if self.load(key) is None}
+        needed, left = sum(files.n_bytes for files in new.values()), self._left()
+        if needed > left:
+            raise PassingError(
+                f"what was trained takes {needed / 1e6:,.1f} MB, and {max(left, 0.0) / 1e6:,.1f} MB are left of what the run "
+                f"folder may hold; give more with --disk."
+            )
         try:
             facts = {key: self._write(self.path(key), files) for key, files in new.items()}
             for key, own in facts.items():
@@ -107,6 +127,12 @@ class UnitStore:
         """A finished unit, or None where there is none, it is damaged, or the deadline had cut it short."""
         found = self._found(key)
         return None if found is None or found.cut_short else found
+
+    def clear_unfinished(self) -> None:
+        """Remove what a process that was ended had begun to write; no link is followed."""
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            if path.is_dir() and not path.is_symlink() and not (path / "unit.json").is_file():
+                shutil.rmtree(path, ignore_errors=True)
 
     def discard(self, key: str) -> None:
         """Count a unit, which is there, as not finished, so that it is made anew."""

@@ -11,7 +11,7 @@ from typing import Any
 from cupel.core import processes
 from cupel.core.budget import Deadline
 from cupel.core.errors import InterruptedRunError, OutOfMemoryError, PassingError, TrainingError
-from cupel.execution.assignment import FAULT_OF_A_FAMILY
+from cupel.execution.assignment import FAULT_OF_A_FAMILY, INTERRUPTED
 from cupel.execution.worker import Worker
 
 SECONDS_TO_HANG = 60.0
@@ -59,7 +59,7 @@ class Vigil:
             TrainingError: it hangs.
         """
         if self._is_to_end():
-            raise InterruptedRunError("the run was interrupted while it was trained; `cupel resume` goes on with it.")
+            raise InterruptedRunError(INTERRUPTED)
         if math.isfinite(self._memory_bytes):
             self._weigh()
         if message is not None:

@@ -17,6 +17,7 @@ from cupel.core import processes
 from cupel.core.budget import Deadline
 from cupel.core.errors import CupelError, OutOfMemoryError, PassingError, StorageError, TrainingError, tells_of_no_memory
 from cupel.core.stopwatch import Stopwatch
+from cupel.core.storage import storage_error
 from cupel.core.trial import UnitResult
 from cupel.execution.assignment import FAULT_OF_A_FAMILY, Assignment
 from cupel.execution.handover import Handover
@@ -53,7 +54,7 @@ class Watched:
         is_to_end: Callable[[], bool] = lambda: False,
     ) -> None:
         shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
-        given.write(folder)
+        self._given = given
         self._folder, self.stopwatch, self._log, self._is_to_end = folder, stopwatch, log, is_to_end
         self._memory_bytes = memory_bytes
         self._units = UnitStore(Path(given.facts["units"]))
@@ -62,6 +63,7 @@ class Watched:
     def execute(self, assignment: Assignment, *, deadline: Deadline, progress: Callable[[float], None]) -> Sequence[UnitResult]:
         """The units, read from the run folder."""
         with self.stopwatch.stage("training"):
+            self._hand_over()
             order = {"do": "make", "assignment": assignment.to_plain(), "starts": self._written(assignment)}
             answer = self._done(assignment, order, deadline, progress)
         self.stopwatch.divide("training", answer["seconds_by_stage"])
@@ -78,9 +80,24 @@ class Watched:
         self, assignment: Assignment, folder: Path, *, deadline: Deadline, progress: Callable[[float], None]
     ) -> dict[str, Any]:
         """The final fit on all rows, made by the worker."""
+        self._hand_over()
         order = {"do": "finish", "assignment": assignment.to_plain(), "folder": str(folder.absolute())}
         done: dict[str, Any] = self._done(assignment, order, deadline, progress)["facts"]
         return done
+
+    def _hand_over(self) -> None:
+        """Write what a worker needs, once there is work: a run that has only to be concluded takes no more of the disk.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        if self._folder.exists():
+            return
+        try:
+            self._given.write(self._folder)
+        except OSError as error:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise storage_error(error, self._folder.parent) from error
 
     def _done(
         self,

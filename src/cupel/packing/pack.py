@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import io
 import json
+import math
 import os
 import platform
 import signal
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel.core.errors import InterruptedRunError, ParityError
+from cupel.core.errors import InterruptedRunError, ParityError, StorageError
 from cupel.core.modality import GraphInput
 from cupel.core.processes import STRANGERS
 from cupel.core.schema import Schema
@@ -41,6 +42,7 @@ USUAL, FASTEST, MIN_FAST_BYTES = 6, 1, 16 << 20
 MAX_RATIO = 100  # half of what loading takes for a bomb
 MIN_STORED_BYTES = 8 << 20
 MANY_NUMBERS, DIGITS = 50_000, 6
+BYTES_OF_CERTIFICATE = 2_000
 MOST_CHECKS = 5
 """So often in a row the check of a packed model may be ended by a stranger before the run is."""
 _WITH_PARENT = """
@@ -82,19 +84,29 @@ class Package:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def pack(path: Path, package: Package) -> int:
+def pack(path: Path, package: Package, *, left: float = math.inf) -> int:
     """Write the artifact and return its size in bytes; the file has its name only once a clean process has proved it.
 
+    Not more than `left` bytes are written at any time.
+
     Raises:
+        StorageError: it is larger than that.
         ParityError: reloaded in a clean process it predicts something else than the trained model, or rows influence one
             another; nothing is left behind.
         InterruptedRunError: somebody ends that process again and again.
     """
     contents = _contents(package)
+    content = _zipped(package, contents)
+    if len(content) + BYTES_OF_CERTIFICATE > left:
+        raise StorageError(
+            f"the packed model takes {len(content) / 1e6:,.2f} MB, and {max(left, 0.0) / 1e6:,.2f} MB are left of what the run "
+            f"folder may hold. What was trained is kept: the same command, or `cupel resume`, packs it with more --disk."
+        )
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
         unproved = Path(scratch) / path.name
-        write_bytes(unproved, _zipped(package, contents))
+        write_bytes(unproved, content)
         proved = _zipped(package, contents, certificate=_certificate(prove(unproved)))
+        unproved.unlink()
         write_bytes(unproved, proved)
         move(unproved, path)
     return len(proved)

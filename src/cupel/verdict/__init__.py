@@ -12,7 +12,7 @@ from cupel.verdict.judge import judge
 from cupel.verdict.leaderboard import leaderboard, leaderboard_csv
 from cupel.verdict.measures import measures
 from cupel.verdict.nested import Nested, OuterRun, nested_of
-from cupel.verdict.report import is_own_page, write_report
+from cupel.verdict.report import is_own_page, report_page, write_report
 from cupel.verdict.verdict import Contender, Margin, Score, Verdict
 from cupel.verdict.words import stage_words
 
@@ -35,6 +35,7 @@ __all__ = [
     "measures",
     "model_card",
     "nested_of",
+    "report_page",
     "stage_words",
     "telling_rows",
     "write_report",

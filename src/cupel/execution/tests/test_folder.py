@@ -204,3 +204,17 @@ def test_who_holds_a_removed_folder_writes_nothing_into_the_one_that_took_its_pl
             with pytest.raises(StorageError, match="removed or replaced"):
                 old.journal.append("finished", candidate="old")
             assert [record["candidate"] for record in new.journal.read()] == ["new"]
+
+
+def test_what_was_packed_when_a_process_was_killed_is_removed_and_the_run_goes_on(tmp_path):
+    with RunFolder(tmp_path) as folder:
+        folder.settle_question(ASKED)
+    unproved, elsewhere = tmp_path / ".model.cupel.a1b2c3_4", tmp_path / "mine"
+    for place in (unproved, elsewhere):
+        place.mkdir()
+        (place / "model.cupel").write_bytes(b"1")
+    (unproved / "linked").symlink_to(elsewhere)
+    with RunFolder(tmp_path) as folder:
+        assert folder.settle_question(ASKED)
+    assert not unproved.exists()
+    assert (elsewhere / "model.cupel").exists()

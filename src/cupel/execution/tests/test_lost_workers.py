@@ -35,6 +35,7 @@ class Stranger:
             self.comes("working")
             return {"facts": {"rows": 7}}
 
+        patch.setattr(watched, "_hand_over", lambda: None)
         patch.setattr(watched, "_settled", lambda: self.comes("settling"))
         patch.setattr(watched, "_obeyed", obeyed)
         return watched
