@@ -20,6 +20,7 @@ import polars
 import pytest
 import torch
 
+import cupel
 import packed_examples as examples
 from cupel import execution, making, pipeline, tuning
 from cupel.core import processes, registry
@@ -397,13 +398,44 @@ def table(tmp_path_factory):
     return path
 
 
+CUPEL = (sys.executable, "-m", "cupel.cli.main")
+TIMED = ("fit_seconds", "estimated_seconds", "latency_ms", "bytes")
+
+
+def fit_of(table: Path, out: Path) -> list[str]:
+    """The command line."""
+    options = ["--effort", "quick", "--folds", "3", "--families", "linear,LightGBM", "--out", str(out), "--progress", "plain"]
+    return [*CUPEL, "fit", str(table), "--target", "y", *options]
+
+
+@pytest.fixture(scope="module")
+def left_alone(table, tmp_path_factory):
+    """The run that nobody disturbs."""
+    out = tmp_path_factory.mktemp("left-alone") / "run"
+    subprocess.run(fit_of(table, out), check=True, capture_output=True)
+    return cupel.Run.open(out)
+
+
+def resumed(out: Path) -> cupel.Run:
+    """The run after `cupel resume` has gone on with it to its end."""
+    answer = subprocess.run([*CUPEL, "resume", str(out), "--progress", "none"], check=False, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert not (out / ".handover").exists()
+    assert not list((out / "checkpoints").glob("*"))
+    return cupel.Run.open(out)
+
+
+def demand_the_same(found: cupel.Run, expected: cupel.Run, table: Path) -> None:
+    """The same leaderboard but for times, and packed models that predict the same to the last bit."""
+    boards = [run.leaderboard.drop(TIMED, strict=False) for run in (found, expected)]
+    assert boards[0].equals(boards[1])
+    rows = polars.read_csv(table).drop("y")
+    assert np.array_equal(*(run.predictor.predict_proba(rows) for run in (found, expected)))
+
+
 def begun(table: Path, out: Path) -> subprocess.Popen[str]:
     """`cupel fit` until its first candidate beside the baselines is at work."""
-    options = ["--effort", "standard", "--folds", "3", "--families", "linear,MLP", "--out", str(out), "--progress", "plain"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cupel.cli.main", "fit", str(table), "--target", "y", *options],
-        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    process = subprocess.Popen(fit_of(table, out), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:
         if "linear-1:" in line:
@@ -413,9 +445,9 @@ def begun(table: Path, out: Path) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_one_signal_ends_a_run_with_the_best_so_far_and_it_can_be_resumed(table, tmp_path, number):
+def test_one_signal_ends_a_run_with_the_best_so_far_and_it_can_be_resumed(table, left_alone, tmp_path, number):
     process = begun(table, tmp_path / "run")
-    time.sleep(1)
+    time.sleep(0.2)
     process.send_signal(number)
     said, errors = process.communicate(timeout=500)
     assert process.returncode == 0, errors
@@ -423,10 +455,11 @@ def test_one_signal_ends_a_run_with_the_best_so_far_and_it_can_be_resumed(table,
     assert "interrupted" in errors
     assert (tmp_path / "run" / "model.cupel").exists()
     assert not (tmp_path / "run" / ".handover").exists()
+    demand_the_same(resumed(tmp_path / "run"), left_alone, table)
 
 
 @pytest.mark.slow
-def test_two_signals_stop_a_run_at_once(table, tmp_path):
+def test_two_signals_stop_a_run_at_once_and_it_can_be_resumed(table, left_alone, tmp_path):
     process = begun(table, tmp_path / "run")
     process.send_signal(signal.SIGINT)
     time.sleep(0.2)
@@ -435,3 +468,4 @@ def test_two_signals_stop_a_run_at_once(table, tmp_path):
     assert process.returncode == 130
     assert "goes on from there" in errors
     assert not (tmp_path / "run" / "model.cupel").exists()
+    demand_the_same(resumed(tmp_path / "run"), left_alone, table)
