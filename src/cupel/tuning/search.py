@@ -164,6 +164,8 @@ def _timed(setup: Search, proposal: Proposal, state: _State, deadline: Deadline)
 
 
 def _try(setup: Search, proposal: Proposal, state: _State, deadline: Deadline) -> Tried:
+    if fault := setup.time_model.fault(proposal.candidate, proposal.family):
+        return Tried(proposal=proposal, trial=_ended(proposal, Status.FAILED, fault), score=None)
     reason = _reason_to_skip(setup, proposal, trials=state.trials, deadline=deadline)
     if reason:
         return Tried(proposal=proposal, trial=_ended(proposal, Status.SKIPPED, reason), score=None)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cupel.core.budget import Deadline
-from cupel.core.errors import UsageError
+from cupel.core.errors import TrainingError, UsageError
 from cupel.core.family import Cost
 from cupel.core.observer import Silent
 from cupel.core.trial import Status, Trial, UnitResult
@@ -215,6 +215,8 @@ def test_the_portfolio_ends_with_its_last_preset():
         ({"trees": {"width": {"low": 0, "log": True}}}, "above 0"),
         ({"trees": {"rate": {"from": 1}}}, "cannot be read"),
         ({"trees": {"rate": "much"}}, "a number"),
+        ({"trees": {"rate": [-0.5, 0.5]}}, "0 or more"),
+        ({"trees": {"rate": [0.1, 0.2, -0.3]}}, "0 or more"),
         ({"trees": {"rate": []}}, "cannot be read"),
     ],
 )
@@ -371,6 +373,26 @@ def test_estimates_are_corrected_by_what_was_observed():
     assert model.cost(proposal.candidate, proposal.family).seconds == 2.0
     model.learn(done(proposal), proposal.family, seconds=6.0)
     assert model.cost(proposal.candidate, proposal.family).seconds == pytest.approx(6.0)
+
+
+def test_what_cannot_be_estimated_has_failed_alone_and_says_why():
+    def estimate(candidate, family):
+        if family.name == "deep":
+            raise TrainingError("only 0 of 150 training rows have no missing cell")
+        if family.name == "trees":
+            return Cost(seconds=1 / (candidate.config.width - 11), memory_bytes=1)
+        return Cost(seconds=1.0, memory_bytes=1)
+
+    for deadline in (Deadline(), Deadline(1000.0)):
+        setup = replace(setup_of(), time_model=TimeModel(estimate), fills_time=deadline.remaining < math.inf)
+        tried = search(strategy(12), setup=setup, deadline=deadline)
+        ended = {each.trial.candidate.name: each.trial for each in tried}
+        assert ended["constant-1"].status is ended["trees-1"].status is Status.DONE
+        assert (ended["deep-1"].status, ended["deep-1"].reason) == (
+            Status.FAILED,
+            "only 0 of 150 training rows have no missing cell",
+        )
+        assert (ended["trees-2"].status, ended["trees-2"].reason[:17]) == (Status.FAILED, "ZeroDivisionError")
 
 
 # Racing
