@@ -462,6 +462,29 @@ def test_how_long_earlier_ones_took_does_not_decide_who_races(estimated, races):
         assert (trials[2].status is Status.DROPPED) == races
 
 
+def test_where_splits_repeat_one_model_races_against_one():
+    generator = np.random.default_rng(0)
+    target, said = np.zeros(FOLD_ROWS), generator.normal(size=(3, FOLD_ROWS, 1))
+
+    def trial_of(*units):
+        trial = done(strategy().planned[0])
+        return replace(trial, units=units, out_of_fold=np.mean([unit.predictions for unit in units], axis=0))
+
+    def unit(fold, predictions):
+        return replace(unit_that_took(1.0), fold=fold, rows=np.arange(FOLD_ROWS), predictions=predictions)
+
+    def worse(first, second, *, rows):
+        asked.append(float(np.mean((first[:, 0] - target[rows]) ** 2) - np.mean((second[:, 0] - target[rows]) ** 2)))
+        return float(asked[-1] > 0)
+
+    asked = []
+    rival = trial_of(unit(0, said[0]), unit(5, said[1]))
+    equal = trial_of(unit(0, said[0]))
+    assert Racing(worse).chance_of_being_worse(equal, rival) == (0.0, False)
+    assert asked == [0.0]
+    assert np.mean(rival.out_of_fold**2) < np.mean(said[0] ** 2)  # the mean of two would have won
+
+
 def test_who_is_dropped_does_not_count_as_a_score():
     trials, _ = raced([1.0, 1.1, 30.0], seed=0)
     assert trials[2].out_of_fold is None
