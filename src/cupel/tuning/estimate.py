@@ -17,6 +17,7 @@ class TimeModel:
 
     The correction is the ratio of observed to predicted time: of the same family where one of its trials has finished,
     else of all finished trials together, else 1. Baselines take no part in the latter: they are done before a clock ticks.
+    What was cut short would have taken longer than it did: it counts, for its family, where that is more than was expected.
     """
 
     def __init__(self, estimate: Estimator) -> None:
@@ -50,12 +51,13 @@ class TimeModel:
             return Cost(seconds=0.0, memory_bytes=0.0)
 
     def learn(self, trial: Trial, family: Family, *, seconds: float) -> None:
-        """Take a finished trial into account; `seconds` is what all of it took."""
-        if trial.status is Status.DONE and seconds > 0:
-            predicted = self._estimated(trial.candidate, family).seconds
+        """Take a finished trial, or one that was cut short, into account; `seconds` is what all of it took."""
+        predicted, is_whole = self._estimated(trial.candidate, family).seconds, trial.status is Status.DONE
+        tells_more = trial.status is Status.CUT_SHORT and seconds > predicted * self._ratio(family.name)
+        if seconds > 0 and (is_whole or tells_more):
             self._predicted[family.name] = self._predicted.get(family.name, 0.0) + predicted
             self._observed[family.name] = self._observed.get(family.name, 0.0) + seconds
-            if not family.is_baseline:
+            if is_whole and not family.is_baseline:
                 self._total = (self._total[0] + predicted, self._total[1] + seconds)
 
     def _ratio(self, family: str) -> float:

@@ -133,7 +133,8 @@ class Sequential:
     def _costs(self, tried: Sequence[Tried], prospects: Prospects) -> dict[str, float]:
         """The seconds that another of each family that still has any would take: as its others took, else as its first would.
 
-        Without a cap they are not asked for, so that no clock decides.
+        What was cut short would have taken what was expected, or longer than it did. Without a cap they are not asked for, so
+        that no clock decides.
         """
         still_open = [family for family in self._searched if family.name not in self._exhausted]
         if math.isinf(prospects.left):
@@ -141,7 +142,9 @@ class Sequential:
         costs = {}
         for family in still_open:
             own = [
-                each.seconds for each in tried if each.proposal.family.name == family.name and each.trial.status is Status.DONE
+                each.seconds if each.trial.status is Status.DONE else max(each.seconds, each.estimated)
+                for each in tried
+                if each.proposal.family.name == family.name and each.trial.status in (Status.DONE, Status.CUT_SHORT)
             ]
             costs[family.name] = float(np.mean(own)) if own else prospects.cost(self._first(family))
         return costs

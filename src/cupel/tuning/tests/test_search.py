@@ -395,6 +395,33 @@ def test_what_cannot_be_estimated_has_failed_alone_and_says_why():
         assert (ended["trees-2"].status, ended["trees-2"].reason[:17]) == (Status.FAILED, "ZeroDivisionError")
 
 
+def test_what_was_cut_short_raises_its_familys_estimate_and_lowers_none():
+    model = TimeModel(lambda candidate, family: Cost(seconds=10.0, memory_bytes=1))
+    deep, trees = (strategy().planned[position] for position in (1, 2))
+
+    def learn(status, seconds):
+        model.learn(replace(done(deep), status=status), deep.family, seconds=seconds)
+        return [model.cost(each.candidate, each.family).seconds for each in (deep, trees)]
+
+    assert learn(Status.CUT_SHORT, 8.0) == [10.0, 10.0]
+    assert learn(Status.CUT_SHORT, 40.0) == pytest.approx([40.0, 10.0])
+    assert learn(Status.CUT_SHORT, 30.0) == pytest.approx([40.0, 10.0])
+    assert learn(Status.DONE, 20.0) == pytest.approx([30.0, 20.0])
+
+
+def test_a_family_that_is_too_dear_is_cut_short_once():
+    def run(proposal, *, deadline, **given):
+        needs = 90.0 if proposal.family.name == "dear" else 1.0
+        unit = unit_that_took(min(needs, deadline.remaining))
+        return replace(done(proposal), units=(unit,), status=Status.DONE if unit.seconds == needs else Status.CUT_SHORT)
+
+    families = [family("constant", baseline=True), family("dear", seconds=9.0), family("cheap")]
+    setup = replace(setup_of(run), time_model=TimeModel(lambda candidate, f: f.cost()), fills_time=True)
+    tried = search(strategy(20, families=families), setup=setup, deadline=Deadline(60.0))
+    assert [each.trial.status for each in tried if each.proposal.family.name == "dear"] == [Status.CUT_SHORT]
+    assert sum(each.proposal.family.name == "cheap" for each in tried) == 18
+
+
 # Racing
 
 N_FOLDS, FOLD_ROWS = 5, 40
