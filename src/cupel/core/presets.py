@@ -96,6 +96,19 @@ class Space:
         values = {name: getattr(getattr(preset, part), name) for name, part in self.parts.items()}
         return {name: value for name, value in values.items() if self.is_active(name, values)}
 
+    def holds(self, preset: Preset) -> bool:
+        """Whether the preset is a point of the space: what is searched lies within, and all else is as in the default."""
+        return self._as_default(preset) == self.default and all(
+            value in self.dimensions[name].domain for name, value in self.values_of(preset).items()
+        )
+
+    def _as_default(self, preset: Preset) -> Preset:
+        """The preset with the default's values for all that is searched."""
+        changes: dict[str, dict[str, Any]] = {part: {} for part in PARTS}
+        for name, part in self.parts.items():
+            changes[part][name] = getattr(getattr(self.default, part), name)
+        return replace(preset, **{part: replace(getattr(preset, part), **c) for part, c in changes.items() if c})
+
     def is_active(self, name: str, values: Values) -> bool:
         """Whether the dimension matters beside these values."""
         known = {other: values.get(other, dimension.default) for other, dimension in self.dimensions.items()}

@@ -322,7 +322,11 @@ def space(task: Task) -> Space:
     del task
     return Space.around(
         DEFAULT,
-        recipe={"learning_rate": Range(1e-3, 3e-2, log=True), "weight_decay": Range(1e-6, 1e-3, log=True)},
+        recipe={
+            "learning_rate": Range(1e-3, 3e-2, log=True),
+            "weight_decay": Range(1e-6, 1e-3, log=True),
+            "batch_size": Choice(256, 512, 1024),
+        },
         preparation=SEARCHED_FOR_NETWORKS,
     )
 
