@@ -115,6 +115,19 @@ class Space:
         holder = getattr(self.default, self.parts[name])
         return is_active(self.dimensions[name], {**vars_of(holder), **known})
 
+    def why_idle(self, name: str) -> str:
+        """Why the dimension matters at no point of the space, as a sentence; "" where it does at some."""
+        condition, holder = self.dimensions[name].condition, getattr(self.default, self.parts[name])
+        if condition is None:
+            return ""
+        other, now = self.dimensions.get(condition.field), getattr(holder, condition.field)
+        if any(value in other.domain if other else value == now for value in condition.values):
+            return ""
+        needed = " or ".join(map(repr, condition.values))
+        return (
+            f"{name!r} matters only where {condition.field!r} is {needed}, and it never is; choose that too, or leave this out."
+        )
+
     def at(self, point: Iterable[float]) -> dict[str, Any]:
         """The values of what is active at a point of the unit cube; the point has a coordinate for every dimension."""
         drawn = zip(self.dimensions.items(), point, strict=True)

@@ -58,11 +58,14 @@ class Ground:
         space = family.space(self.task)
         for name, wish in self.wishes.get(EVERY_FAMILY, {}).items():
             space = _as_far_as_it_fits(space, name, wish=wish) or space
-        own = next((wish for name, wish in self.wishes.items() if name.casefold() == family.name.casefold()), {})
         try:
-            return space.narrowed(own)
+            return space.narrowed(self.own_wishes(family))
         except UsageError as error:
             raise UsageError(f"the space of {family.name}: {error}") from error
+
+    def own_wishes(self, family: Family) -> Mapping[str, Any]:
+        """What is wished for this family by its name."""
+        return next((wish for name, wish in self.wishes.items() if name.casefold() == family.name.casefold()), {})
 
     def presets(self, family: Family) -> list[Preset]:
         """The family's portfolio, moved into its space."""
@@ -339,5 +342,19 @@ def _check_wishes(ground: Ground) -> None:
             raise UsageError(
                 f"{name}: {wish!r} under * fits no family; see the names and values that each knows under its own name."
             )
+    wished_spaces = {family.name: ground.space(family) for family in ground.fitting}
+    for name in ground.wishes.get(EVERY_FAMILY, {}):
+        reasons = [space.why_idle(name) for space in wished_spaces.values() if name in space.wished]
+        if reasons and all(reasons):
+            raise UsageError(f"under *: {reasons[0]}")
     for family in ground.fitting:
-        ground.space(family)
+        _demand_that_wishes_matter(family, wished_spaces[family.name], ground=ground)
+
+
+def _demand_that_wishes_matter(family: Family, space: Space, *, ground: Ground) -> None:
+    """Refuse what was wished for a family by its name and would change nothing, and what it would not do as wished."""
+    reasons = [space.why_idle(name) for name in ground.own_wishes(family)]
+    if family.refuses is not None and space.wished:
+        reasons.append(family.refuses(space, ground.task))
+    for reason in filter(None, reasons):
+        raise UsageError(f"the space of {family.name}: {reason}")

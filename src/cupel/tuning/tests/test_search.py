@@ -215,6 +215,8 @@ def test_the_portfolio_ends_with_its_last_preset():
         ({"trees": {"width": {"low": 0, "log": True}}}, "above 0"),
         ({"trees": {"rate": {"from": 1}}}, "cannot be read"),
         ({"trees": {"rate": "much"}}, "a number"),
+        ({"trees": {"fanciness": 0.5, "kind": "plain"}}, "'fanciness' matters only where 'kind' is 'fancy', and it never is"),
+        ({"*": {"fanciness": 0.5, "kind": "plain"}}, "matters only where 'kind' is 'fancy'"),
         ({"trees": {"rate": [-0.5, 0.5]}}, "0 or more"),
         ({"trees": {"rate": [0.1, 0.2, -0.3]}}, "0 or more"),
         ({"trees": {"rate": []}}, "cannot be read"),
