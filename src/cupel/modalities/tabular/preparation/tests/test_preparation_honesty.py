@@ -127,6 +127,18 @@ def test_rows_of_one_group_are_encoded_without_one_another(make_dataset):
     assert abs(np.corrcoef(encoded, target)[0, 1]) < 0.5
 
 
+def test_copies_of_a_row_are_encoded_without_one_another(make_dataset):
+    values, target = np.repeat(np.arange(100), 2), np.repeat(np.arange(100) % 2, 2)
+    dataset = one_category(values, target, task=TaskKind.BINARY, make_dataset=make_dataset, n_levels=100)
+    known = dataclasses.replace(dataset, units=np.repeat(np.arange(100), 2), row_numbers=np.arange(200))
+    apart, together = (ENCODING.fit(each, np.arange(200), seed=0).inputs.blocks["numeric"][:, 0] for each in (dataset, known))
+    assert np.corrcoef(apart, target)[0, 1] > 0.5
+    assert abs(np.corrcoef(together, target)[0, 1]) < 0.4
+    half, rows = known.at(np.arange(100, 200)), np.arange(100)
+    of_some = ENCODING.fit(known, rows + 100, seed=0).inputs.blocks["numeric"]
+    assert np.array_equal(of_some, ENCODING.fit(half, rows, seed=0).inputs.blocks["numeric"])
+
+
 def test_deleting_rows_leaves_complete_training_rows_and_predicts_for_all(make_dataset):
     dataset = make_dataset()
     columns = dict(dataset.columns) | {"empty": np.zeros(300)}
