@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,6 +24,7 @@ N_CANDIDATES = {Effort.QUICK: 10, Effort.STANDARD: 24, Effort.THOROUGH: 72, Effo
 EVERY_FAMILY = "*"
 MERIT = 0.5  # a family whose best is next in rank is drawn half as often, and so is one after each that was raced out
 LEAST_SECONDS = 1.0  # what takes less than this is as cheap as this
+MOST_REPEATS = 60  # so many draws in a row that were had before, all but the first by chance: the space has no more to give
 WITHOUT_END = Prospects()
 ETA = 3
 N_RUNGS = 3
@@ -87,6 +89,7 @@ class Sequential:
         self._firsts: dict[str, Proposal] = {}
         self._n_draws = 0
         self._exhausted: set[str] = set()
+        self._repeats: Counter[str] = Counter()
         self.planned: list[Proposal] = list(itertools.islice(self._fixed(with_portfolio), max(ground.n_candidates, 1)))
 
     def propose(self, tried: Sequence[Tried], prospects: Prospects = WITHOUT_END) -> Proposal | None:
@@ -114,9 +117,9 @@ class Sequential:
                 yield Proposal(candidate=candidate, family=families[number])
 
     def _drawn(self, tried: Sequence[Tried], prospects: Prospects) -> Proposal | None:
-        for _ in range(MAX_DRAWS):
+        while True:
             costs = self._costs(tried, prospects)
-            open_families = [family for family in self._searched if costs.get(family.name, math.inf) <= prospects.left]
+            open_families = [each for each in self._searched if each.name in costs and costs[each.name] <= prospects.left]
             if not open_families:
                 return None
             family = self._family(open_families, tried, costs=costs)
@@ -124,14 +127,21 @@ class Sequential:
             planned = next((each for each in prospects.waiting if each.family.name == family.name), None)
             if planned is not None and prospects.cost(planned) <= prospects.left:
                 return planned
-            preset = self._sampler_of(family).draw(history_of(tried, family))
-            if preset is None:
+            preset = self._another(family, tried)
+            if preset is None or self._repeats[family.name] >= MOST_REPEATS:
                 self._exhausted.add(family.name)
                 continue
             candidate = self._namer.candidate(family, preset)
+            self._repeats[family.name] = 0 if candidate is not None else self._repeats[family.name] + 1
             if candidate is not None:
                 return Proposal(candidate=candidate, family=family)
-        return None
+
+    def _another(self, family: Family, tried: Sequence[Tried]) -> Preset | None:
+        """What the sampler draws; after one that was had before, lest it goes on naming the best of a small space, any."""
+        if not self._repeats[family.name] or self._sampler == "grid":
+            return self._sampler_of(family).draw(history_of(tried, family))
+        generator = np.random.default_rng(derived_seed(self._ground.seed, "any", family.name, self._n_draws))
+        return self._ground.space(family).sample(generator)
 
     def _costs(self, tried: Sequence[Tried], prospects: Prospects) -> dict[str, float]:
         """The seconds that another of each family that still has any would take: as its others took, else as its first would.

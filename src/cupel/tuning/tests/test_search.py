@@ -11,6 +11,7 @@ from cupel.core.budget import Deadline
 from cupel.core.errors import TrainingError, UsageError
 from cupel.core.family import Cost
 from cupel.core.observer import Silent
+from cupel.core.presets import Space
 from cupel.core.trial import Status, Trial, UnitResult
 from cupel.tuning import SEARCHES, Racing, Search, TimeModel, Tried, estimates_in_words, search, strategy_named, write_study
 from cupel.tuning.tests.planted import WITH_RECIPE, Config, done, family, ground, quality
@@ -151,6 +152,17 @@ def test_learning_from_scores_finds_better_places_than_chance(name):
 def test_a_grid_ends_when_every_combination_was_tried():
     trials = run_all(strategy(1000, name="grid", families=[family("only")], wishes={"only": {"width": [1, 2], "rate": 0.5}}))
     assert len(trials) == 2 * (1 + 3)  # of width both ends (the middle is one of them), plain or fancy with 3 values
+
+
+@pytest.mark.parametrize("name", ["auto", "random", "quasi-random", "tpe"])
+def test_a_small_space_ends_when_all_of_it_was_tried(name, monkeypatch):
+    drawn, draw = [], Space.preset
+    monkeypatch.setattr(Space, "preset", lambda *given: drawn.append(1) or draw(*given))
+    small = {"only": {"width": {"options": [1, 2, 3]}, "rate": {"options": [0.1, 0.5]}, "kind": "plain"}}
+    families = [family("constant", baseline=True), family("only")]
+    trials = run_all(strategy(1000, name=name, families=families, wishes=small))
+    assert len({trial.candidate.key for trial in trials if not trial.is_baseline}) == 6
+    assert len(drawn) < 150
 
 
 def test_halving_gives_everything_to_a_few_and_a_ninth_to_many():
