@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -98,15 +98,16 @@ class Space:
 
     def holds(self, preset: Preset) -> bool:
         """Whether the preset is a point of the space: what is searched lies within, and all else is as in the default."""
-        return self._as_default(preset) == self.default and all(
+        return self.as_default(preset, self.parts) == self.default and all(
             value in self.dimensions[name].domain for name, value in self.values_of(preset).items()
         )
 
-    def _as_default(self, preset: Preset) -> Preset:
-        """The preset with the default's values for all that is searched."""
+    def as_default(self, preset: Preset, names: Collection[str]) -> Preset:
+        """The preset with the default's values for those of these that the space has."""
         changes: dict[str, dict[str, Any]] = {part: {} for part in PARTS}
         for name, part in self.parts.items():
-            changes[part][name] = getattr(getattr(self.default, part), name)
+            if name in names:
+                changes[part][name] = getattr(getattr(self.default, part), name)
         return replace(preset, **{part: replace(getattr(preset, part), **c) for part, c in changes.items() if c})
 
     def is_active(self, name: str, values: Values) -> bool:
@@ -182,6 +183,11 @@ class Space:
         return replace(
             preset, **{part: replace(getattr(preset, part), **c) if c else getattr(preset, part) for part, c in changes.items()}
         )
+
+    def without(self, names: Collection[str]) -> Space:
+        """The space in which these stay as in the default, but for what a user wished for."""
+        kept = {name: dimension for name, dimension in self.dimensions.items() if name not in names or name in self.wished}
+        return replace(self, dimensions=kept, parts={name: self.parts[name] for name in kept})
 
     def has(self, name: str) -> bool:
         """Whether a field of that name is declared in any part, so that it can be wished for."""

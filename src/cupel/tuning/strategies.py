@@ -35,7 +35,8 @@ MOST_SURVIVORS = 9  # of one bracket: who asks for more gets more brackets, and 
 class Ground:
     """What every strategy starts from. `wishes` narrow spaces: by family name, `*` for all that have such a field.
 
-    With `every_family_first` each family's first preset comes before any second, whatever their places.
+    With `every_family_first` each family's first preset comes before any second, whatever their places. What is `unfelt` makes no
+    difference to the data, and stays as it is.
     """
 
     families: Sequence[Family]
@@ -45,6 +46,7 @@ class Ground:
     seed: int
     wishes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     every_family_first: bool = False
+    unfelt: frozenset[str] = frozenset()
 
     @property
     def fitting(self) -> list[Family]:
@@ -52,11 +54,14 @@ class Ground:
         return sorted([f for f in self.families if self.task.kind in f.tasks], key=lambda family: not family.is_baseline)
 
     def space(self, family: Family) -> Space:
-        """The family's space as the user wants it.
+        """The family's space as the user wants it, without what makes no difference.
 
         Raises:
             UsageError: a wish does not fit.
         """
+        return self._whole_space(family).without(self.unfelt)
+
+    def _whole_space(self, family: Family) -> Space:
         space = family.space(self.task)
         for name, wish in self.wishes.get(EVERY_FAMILY, {}).items():
             space = _as_far_as_it_fits(space, name, wish=wish) or space
@@ -71,8 +76,9 @@ class Ground:
 
     def presets(self, family: Family) -> list[Preset]:
         """The family's portfolio, moved into its space."""
-        space = self.space(family)
-        return [space.held(preset) for preset in family.portfolio(self.task)]
+        space = self._whole_space(family)
+        unfelt = self.unfelt - space.wished
+        return [space.as_default(space.held(preset), unfelt) for preset in family.portfolio(self.task)]
 
 
 class Sequential:
