@@ -131,7 +131,8 @@ class Modality:
 
     `kinds` are the columns that it reads: what others need to know to learn from them together with its own. One that
     `reads_one_column` takes the first unless its preparations' field `column` names another. A modality that is made of others
-    says by `for_schema` what it is where these are the columns.
+    says by `for_schema` what it is where these are the columns. `unfelt(dataset)` names what may be chosen and makes no
+    difference to these rows, so that it is not searched.
     """
 
     name: str
@@ -146,3 +147,4 @@ class Modality:
     reads_one_column: bool = False
     for_schema: Callable[[Schema], Modality] | None = None
     pretrained: Callable[[Sequence[Weights]], Pretrained] | None = None
+    unfelt: Callable[[Dataset], frozenset[str]] | None = None

@@ -26,6 +26,7 @@ from cupel.core.layers import (
     emit_activation,
     generators_for,
     rising_rates,
+    why_heads_differ,
 )
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
@@ -237,6 +238,12 @@ def space(task: Task) -> Space:
     return image_space(DEFAULT, Range(1e-4, 4e-3, log=True), task=task)
 
 
+def refuses(space: Space, task: Task) -> str:
+    """Heads share the width of a token equally."""
+    del task
+    return why_heads_differ(*(space.dimensions[name].domain.spread(0) for name in ("width", "n_heads")))
+
+
 spec = Family(
     name="ViT",
     source="Dosovitskiy et al. 2020, An image is worth 16x16 words, arXiv:2010.11929; for few pictures Lee et al. 2021, "
@@ -250,5 +257,6 @@ spec = Family(
     hurries=True,
     folds_apart=True,
     trunk=TRUNK,
+    refuses=refuses,
     build=build,
 )
