@@ -8,7 +8,7 @@ from cupel.modalities.image.reading.cache import cache_file_for, cache_folder, k
 from cupel.modalities.image.reading.class_folders import read_class_folders, read_flat_folder
 from cupel.modalities.image.reading.describing import PictureProfile, describe
 from cupel.modalities.image.reading.hashing import exact_copies, near_copies
-from cupel.modalities.image.reading.idx import read_idx, read_idx_folder, read_idx_pair
+from cupel.modalities.image.reading.idx import read_idx_folder, read_idx_pair
 from cupel.modalities.image.reading.mask_files import read_masks
 from cupel.modalities.image.reading.masks import read_mask_folders
 from cupel.modalities.image.reading.paths import picture_likeness, resolved_paths
@@ -29,7 +29,6 @@ __all__ = [
     "picture_likeness",
     "read_class_folders",
     "read_flat_folder",
-    "read_idx",
     "read_idx_folder",
     "read_idx_pair",
     "read_mask_folders",

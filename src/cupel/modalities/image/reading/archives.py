@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cupel.core.errors import DataError
 from cupel.core.finding import Finding, Severity
 from cupel.core.images import Images
-from cupel.modalities.image.reading.stacks import stacked_pictures
+from cupel.core.picture_stacks import stacked_pictures
 from cupel.modalities.image.reading.table import LABEL, PICTURE, PictureTable, listed, object_array
 
 Array = NDArray[Any]

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from cupel.core.errors import DataError
-from cupel.modalities.image.reading import read_idx, read_npz, read_source
+from cupel.core.idx_files import read_idx
+from cupel.core.picture_stacks import stacked_pictures
+from cupel.modalities.image.reading import read_npz, read_source
 from cupel.modalities.image.reading.archives import PAIRS
-from cupel.modalities.image.reading.stacks import stacked_pictures
 
 GENERATOR = np.random.default_rng(0)
 GREY = GENERATOR.integers(0, 256, (5, 6, 7), np.uint8)
