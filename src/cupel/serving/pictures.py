@@ -107,7 +107,7 @@ def _picture(cell: Any, column: Column, finder: PictureFinder | None) -> NDArray
     source = _source(cell, finder)
     if source is None:
         return missing_picture(column.channels)
-    return decoded(source, n_channels=column.channels, most_pixels=WORKING_PIXELS)
+    return decoded(source, n_channels=column.channels, most_pixels=WORKING_PIXELS, scale=column.scale)
 
 
 def _source(cell: Any, finder: PictureFinder | None) -> bytes | Array | Path | None:

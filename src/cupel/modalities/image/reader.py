@@ -51,7 +51,8 @@ class PictureReader:
 
         found = read_source(Path(source))
         columns = {name: _cells(values) for name, values in found.columns.items()}
-        return Source(columns=columns, target=found.target, folder=found.folder, findings=found.findings)
+        scales = dict.fromkeys(found.pictures, found.scale)
+        return Source(columns=columns, target=found.target, folder=found.folder, findings=found.findings, scales=scales)
 
     def claims(self, cells: Array, *, folder: Path) -> bool:
         """Whether most of a few cells are pictures, or paths of some that exist.

@@ -57,12 +57,12 @@ def read_npz(path: Path) -> PictureTable:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path} cannot be read as an .npz archive ({error}). Write it anew, without objects in it.") from error
-    stack, findings = stacked_pictures(pictures, name=f"{names[0]!r} in {path}")
+    stack, scale, findings = stacked_pictures(pictures, name=f"{names[0]!r} in {path}")
     columns: dict[str, Array | Images] = {
         PICTURE: Images.of_stack(stack),
         LABEL: _labels(labels, len(stack), f"{names[1]!r} in {path}"),
     }
-    return PictureTable(columns, path.parent, findings=(*findings, *_left_out(path, names, others)))
+    return PictureTable(columns, path.parent, findings=(*findings, *_left_out(path, names, others)), scale=scale)
 
 
 def _opened(stream: IO[bytes], path: Path) -> NpzFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,14 @@ def read_idx_pair(pictures: Path, labels: Path) -> PictureTable:
     Raises:
         DataError: one of them cannot be read, or their lengths differ.
     """
-    stack, findings = stacked_pictures(read_idx(pictures), name=str(pictures))
+    stack, scale, findings = stacked_pictures(read_idx(pictures), name=str(pictures))
     classes = read_idx(labels)
     if classes.ndim != 1 or len(classes) != len(stack):
         raise DataError(
             f"{labels} has shape {classes.shape} and {pictures} holds {len(stack)} pictures; expected a label for each."
         )
     columns: dict[str, Array | Images] = {PICTURE: Images.of_stack(stack), LABEL: classes.astype(np.int64)}
-    return PictureTable(columns, pictures.parent, findings=tuple(findings))
+    return PictureTable(columns, pictures.parent, findings=tuple(findings), scale=scale)
 
 
 def pairs_in(folder: Path) -> dict[str, tuple[Path, Path]]:
@@ -70,7 +71,8 @@ def read_idx_folder(folder: Path) -> PictureTable:
         )
     table = read_idx_pair(*pairs[training[0]])
     others = [path.name for name, (path, _) in pairs.items() if name != training[0]]
-    return PictureTable(table.columns, folder, findings=(*table.findings, *_left_out(folder, pairs[training[0]][0].name, others)))
+    left_out = _left_out(folder, pairs[training[0]][0].name, others)
+    return replace(table, folder=folder, findings=(*table.findings, *left_out))
 
 
 def _left_out(folder: Path, read: str, others: list[str]) -> list[Finding]:

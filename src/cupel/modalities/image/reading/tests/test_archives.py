@@ -67,7 +67,7 @@ def test_parts_for_testing_are_left_out_and_told(tmp_path):
 )
 def test_channels_are_found_last_or_second(shape, seen):
     array = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
-    pixels, _ = stacked_pictures(array, name="array")
+    pixels, _, _ = stacked_pictures(array, name="array")
     assert pixels.shape == (5, *seen)
     assert pixels.flags.c_contiguous
     is_second = len(shape) == 4 and shape[3] != seen[2]
@@ -77,7 +77,7 @@ def test_channels_are_found_last_or_second(shape, seen):
 def test_alpha_is_laid_on_white_and_grey_in_three_channels_is_grey():
     with_alpha = np.concatenate([COLOUR, np.zeros_like(COLOUR[..., :1])], axis=3)
     assert (stacked_pictures(with_alpha, name="array")[0] == 255).all()
-    pixels, _ = stacked_pictures(np.repeat(GREY[..., None], 3, axis=3), name="array")
+    pixels, _, _ = stacked_pictures(np.repeat(GREY[..., None], 3, axis=3), name="array")
     np.testing.assert_array_equal(pixels, GREY[..., None])
 
 
@@ -96,7 +96,7 @@ def test_numbers_of_any_kind_become_levels_as_they_were_meant():
 
 def test_a_choice_of_scale_is_told():
     codes = [
-        [said.code for said in stacked_pictures(array.reshape(1, 1, -1), name="array")[1]]
+        [said.code for said in stacked_pictures(array.reshape(1, 1, -1), name="array")[2]]
         for array in (np.array([0.0, 1.0]), np.array([0.0, 200.0]), np.array([0, 3000]), np.array([0, 200]))
     ]
     assert codes == [[], ["float-levels"], ["sixteen-bit-levels"], []]
