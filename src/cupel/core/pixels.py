@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.errors import UsageError
-from cupel.core.picture_files import content_of, raw_pixels
+from cupel.core.picture_files import bands_of, beyond_memory, content_of, raw_pixels
 from cupel.core.picture_levels import Scale, eight_bits, levels_of
 from cupel.core.pillow import silent_and_strict
 
@@ -56,16 +56,24 @@ def decoded(
         raise UsageError(f"n_channels={n_channels!r} was given; a picture has 1 channel (grey) or 3 (colour).")
     if most_pixels is not None and most_pixels < 1:
         raise UsageError(f"most_pixels={most_pixels!r} was given; expected 1 or more.")
-    if isinstance(source, np.ndarray):
-        pixels = levels_of(source, scale)
-    elif isinstance(source, bytes | bytearray | memoryview):
-        pixels = eight_bits(raw_pixels(bytes(source), name=f"a picture of {len(source):,} bytes"))
-    else:
-        pixels = eight_bits(raw_pixels(content_of(Path(source)), name=str(source)))
-    coloured = pixels[:, :, None] if pixels.ndim == 2 else _on_white(pixels)
-    wanted = _with_channels(_reduced(coloured, most_pixels), n_channels)
-    is_shared = isinstance(source, np.ndarray) and np.may_share_memory(wanted, source)
-    return wanted.copy() if is_shared else np.require(wanted, requirements=["C", "W"])
+
+    def finished(numbers: Array) -> Pixels:
+        levels = eight_bits(numbers)
+        coloured = levels[:, :, None] if levels.ndim == 2 else levels
+        return _with_channels(_reduced(coloured, most_pixels), n_channels)
+
+    name = "an array" if isinstance(source, np.ndarray) else str(source)
+    try:
+        if isinstance(source, np.ndarray):
+            wanted = finished(levels_of(source, scale))
+            return wanted.copy() if np.may_share_memory(wanted, source) else np.require(wanted, requirements=["C", "W"])
+        if isinstance(source, bytes | bytearray | memoryview):
+            content, name = bytes(source), f"a picture of {len(source):,} bytes"
+        else:
+            content = content_of(Path(source))
+        return np.require(raw_pixels(content, name=name, finish=finished), requirements=["C", "W"])
+    except MemoryError as error:
+        raise beyond_memory(name) from error
 
 
 def is_grey(pixels: Pixels) -> bool:
@@ -93,14 +101,15 @@ def _with_channels(pixels: Pixels, n_channels: int | None) -> Pixels:
 
 
 def _reduced(pixels: Pixels, most_pixels: int | None) -> Pixels:
-    """Means of squares, rounded half up; at the last row and column of what is left there."""
+    """Means of squares on white, rounded half up; at the last row and column of what is left there."""
     height, width = pixels.shape[:2]
     if most_pixels is None or height * width <= most_pixels:
-        return pixels
+        return _on_white(pixels)
     step = math.isqrt((height * width - 1) // most_pixels) or 1
     while math.ceil(height / step) * math.ceil(width / step) > most_pixels:
         step += 1
-    sums = _sums_of(_sums_of(pixels, step).swapaxes(0, 1), step).swapaxes(0, 1)
+    bands = [_sums_of(_on_white(pixels[rows]), step) for rows in bands_of(height, width, step=step)]
+    sums = _sums_of(np.concatenate(bands).swapaxes(0, 1), step).swapaxes(0, 1)
     tops, lefts = np.arange(0, height, step), np.arange(0, width, step)
     counts = np.outer(np.diff(tops, append=height), np.diff(lefts, append=width))[:, :, None]
     return np.asarray((2 * sums + counts) // (2 * counts), np.uint8)
@@ -119,11 +128,14 @@ def _on_white(pixels: Pixels) -> Pixels:
     """Without the fourth channel, alpha."""
     if pixels.shape[2] != 4:
         return pixels
-    alpha = pixels[:, :, 3:].astype(np.uint16)
-    if alpha.min(initial=255) == 255:
+    if pixels[:, :, 3].min(initial=255) == 255:
         return pixels[:, :, :3]
-    mixed = pixels[:, :, :3] * alpha + 255 * (255 - alpha)  # at most 65,025
-    return ((mixed + 127) // 255).astype(np.uint8)
+    laid = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for rows in bands_of(*pixels.shape[:2]):
+        alpha = pixels[rows, :, 3:].astype(np.uint16)
+        mixed = pixels[rows, :, :3] * alpha + 255 * (255 - alpha)  # at most 65,025
+        laid[rows] = (mixed + 127) // 255
+    return laid
 
 
 def data_url(pixels: Pixels) -> str:
