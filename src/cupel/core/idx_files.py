@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import math
 import struct
 import zlib
 from pathlib import Path
@@ -12,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel.core import machine
 from cupel.core.errors import DataError
+from cupel.core.npz_files import Header, check_fits
 
 Array = NDArray[Any]
 
@@ -31,7 +32,7 @@ def read_idx(path: Path) -> Array:
     Source of the format: LeCun, Cortes and Burges, The MNIST database, http://yann.lecun.com/exdb/mnist.
 
     Raises:
-        DataError: it cannot be opened, is of another format, or its length is not what it says.
+        DataError: it cannot be opened, is of another format, takes more memory than is left, or its length is not what it says.
     """
     try:
         with path.open("rb") as raw:
@@ -47,7 +48,10 @@ def read_idx(path: Path) -> Array:
                 raise DataError(f"{path} ends within its header; get it anew.")
             shape = struct.unpack(f">{start[3]}I", sizes)
             dtype = np.dtype(_TYPES[start[2]])
-            expected = math.prod(shape) * dtype.itemsize
+            header = Header(shape, dtype)
+            if is_gzipped or path.stat().st_size > machine.usable_memory_bytes():
+                check_fits({str(path): header})
+            expected = header.n_bytes
             content = bytearray()
             while len(content) <= expected and (part := stream.read(min(_READ_BYTES, expected + 1 - len(content)))):
                 content += part

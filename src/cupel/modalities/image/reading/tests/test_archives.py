@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import pytest
 
+from cupel.core import machine, npz_files
 from cupel.core.errors import DataError
 from cupel.core.idx_files import read_idx
 from cupel.core.picture_stacks import stacked_pictures
@@ -146,6 +147,30 @@ def test_archives_are_never_unpickled_and_damaged_ones_are_named(tmp_path):
         np.save(stream, GREY)
     with pytest.raises(DataError, match="one array alone"):
         read_npz(path)
+
+
+def test_arrays_that_memory_cannot_hold_are_refused_from_their_headers(tmp_path, monkeypatch):
+    path = saved(tmp_path, images=GREY, labels=LABELS, huge=np.zeros((3, 3)))
+    monkeypatch.setattr(machine, "usable_memory_bytes", lambda: 249)
+    with pytest.raises(DataError, match=r"'images' in .* shape \(5, 6, 7\) of uint8, .* GB of memory are left"):
+        read_npz(path)
+    monkeypatch.setattr(machine, "usable_memory_bytes", lambda: 250)
+    assert read_npz(path).n_rows == 5
+    claims = struct.pack(">BBBB3I", 0, 0, 8, 3, 50_000, 1000, 1000)
+    (tmp_path / "a-idx3-ubyte.gz").write_bytes(gzip.compress(claims + bytes(1000)))
+    with pytest.raises(DataError, match=r"shape \(50000, 1000, 1000\) of uint8, 50\.0 GB"):
+        read_idx(tmp_path / "a-idx3-ubyte.gz")
+    (tmp_path / "a-idx3-ubyte").write_bytes(idx_of(GREY) + bytes(300))
+    with pytest.raises(DataError, match="holds more"):
+        read_idx(tmp_path / "a-idx3-ubyte")
+
+
+def test_only_the_arrays_that_are_read_are_unpacked(tmp_path, monkeypatch):
+    path, unpacked = saved(tmp_path, faces=GREY, who=LABELS, faces_test=GREY, note=np.zeros(9)), []
+    read_array = npz_files.npy.read_array
+    monkeypatch.setattr(npz_files.npy, "read_array", lambda *a, **o: unpacked.append(1) or read_array(*a, **o))
+    read_npz(path)
+    assert len(unpacked) == 2
 
 
 def idx_of(array, *, code=0x08, dtype=">u1"):
