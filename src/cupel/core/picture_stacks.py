@@ -30,7 +30,7 @@ def stacked_pictures(array: Array, *, name: str) -> tuple[Pixels, Scale, list[Fi
         DataError: the array has another shape, or values that pictures do not have.
     """
     if array.ndim == 4:
-        array = _channels_last(array, name)
+        array = channels_last(array, name=name)
     elif array.ndim == 3:
         array = array[..., None]
     else:
@@ -47,7 +47,12 @@ def stacked_pictures(array: Array, *, name: str) -> tuple[Pixels, Scale, list[Fi
     return np.ascontiguousarray(pixels), scale, findings
 
 
-def _channels_last(array: Array, name: str) -> Array:
+def channels_last(array: Array, *, name: str) -> Array:
+    """Pictures (N, H, W, C) or (N, C, H, W) as (N, H, W, C); where both could be, what leaves the squarer picture.
+
+    Raises:
+        DataError: neither axis can be that of channels.
+    """
     _, second, third, last = array.shape
     if last in _CHANNELS and (second not in _CHANNELS or abs(second - third) <= abs(third - last)):
         return array
