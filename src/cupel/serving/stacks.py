@@ -43,7 +43,7 @@ def stack_in(path: Path) -> Array:
         likely = named or likely
     if len(likely) != 1:
         raise DataError(
-            f"{path} holds the arrays {', '.join(list(headers)[:12])}; expected one of pictures (rows, height, width[, channels]) "
-            f"or one named as being for testing, as x_test. Give the array itself."
+            f"{path} holds the arrays {', '.join(list(headers)[:12])}; expected one of pictures (rows, height, width[, channels])"
+            f" or one named as being for testing, as x_test. Give the array itself."
         )
     return read_arrays(path, likely)[0]

@@ -116,7 +116,7 @@ def _read_once(name: str, cells: Array, *, folder: Path, progress: Callable[[flo
             raise
         return read()
     trim(file.parent, but=file)
-    return images, (*found, kept_finding(name, file))
+    return images, (*found, kept_finding(name, file, n_bytes=images.nbytes))
 
 
 def _cells(values: Array | Images) -> Array:
