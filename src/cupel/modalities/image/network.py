@@ -193,19 +193,29 @@ class ImageNetwork(Network):
 
     @torch.no_grad()
     def renew_statistics(self, blocks: Mapping[str, Tensor]) -> None:
-        """The same as of any network, by the mean over parts of the rows: all at once would not fit into memory."""
+        """The same as of any network, pooled over parts of the rows: all at once would not fit into memory.
+
+        The variance of all rows is the mean of the variances within parts and the variance of their means. Layers that do not
+        learn yet keep their statistics, as they do while training.
+        """
         self.eval()
-        layers = self.normalisations()
+        layers = [layer for layer in self.normalisations() if any(parameter.requires_grad for parameter in layer.parameters())]
         momenta = [layer.momentum for layer in layers]
         for layer in layers:
             layer.train()
-        for number, part in enumerate(self._parts(blocks), 1):
-            for layer in layers:
-                layer.momentum = 1 / number
+            layer.momentum = 1.0
+        sizes, found = [], []
+        for part in self._parts(blocks):
             self._outputs_of_one(part)
-        for layer, momentum in zip(layers, momenta, strict=True):
+            sizes.append(part[PIXELS].shape[1])
+            found.append([(layer.mean.clone(), layer.variance.clone()) for layer in layers])
+        for layer, momentum, of_parts in zip(layers, momenta, zip(*found, strict=True), strict=True):
             layer.eval()
             layer.momentum = momentum
+            means, variances = (torch.stack(each) for each in zip(*of_parts, strict=True))
+            shares = means.new_tensor(sizes).div(sum(sizes)).view(-1, 1, 1)
+            layer.mean.copy_((shares * means).sum(dim=0))
+            layer.variance.copy_((shares * (variances + (means - layer.mean).square())).sum(dim=0))
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """As of any network, divided by the rates at which parts of the encoder learn."""
