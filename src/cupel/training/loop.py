@@ -318,6 +318,6 @@ def evaluate(network: Network, stack: Stack) -> Tensor:
     network.eval()
     total = torch.zeros(network.n_models, dtype=torch.float64, device=stack.device)
     for blocks, target, real in stack.slices(ROWS_AT_ONCE):
-        losses = judged_losses(network(blocks), target)
+        losses = judged_losses(network.judged(blocks), target)
         total += torch.where(real, losses, 0.0).sum(dim=1, dtype=torch.float64)
     return total / torch.tensor(stack.sizes, device=stack.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,6 +30,11 @@ def views_of(which: str, *, augment: str) -> tuple[View, ...]:
     """The views of `VIEWS` for a network that is trained on pictures changed so; none where a picture is looked at as it is."""
     seen = views(AUGMENTATIONS[augment]) if which == "all" else ()
     return seen if len(seen) > 1 else ()
+
+
+def n_views_of(config: Any) -> int:
+    """How often a network of this config looks at each picture that it predicts for."""
+    return max(1, len(views_of(config.views, augment=config.augment)))
 
 
 class Changes:

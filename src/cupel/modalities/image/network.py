@@ -98,7 +98,7 @@ class ImageNetwork(Network):
 
     `augment` names what happens to the pictures of a training batch before anything else (see `AUGMENTATIONS`). `scaling` is
     given where what pixels are normalised by is known. With `views` a picture is looked at in each of them, but
-    while training, and answers are their weighted mean.
+    in training and where its epochs are judged, and answers are their weighted mean.
     """
 
     def __init__(
@@ -171,6 +171,10 @@ class ImageNetwork(Network):
         if torch.is_grad_enabled():
             return self._outputs(blocks)
         return torch.cat([self._outputs(part) for part in self._parts(blocks)], dim=2)
+
+    def judged(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model 1 batch output"]:
+        """Of one view."""
+        return torch.cat([self._outputs_of_one(part) for part in self._parts(blocks)], dim=2)
 
     def _outputs(self, blocks: Mapping[str, Tensor]) -> Tensor:
         if self.training or not self._views:

@@ -82,7 +82,13 @@ class JoinedNetworks(Network):
 
     def forward(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model 1 batch output"]:
         """Logits or values."""
-        said = [part(blocks_of_part(blocks, place)) for place, part in enumerate(self.networks)]
+        return self._joined([part(blocks_of_part(blocks, place)) for place, part in enumerate(self.networks)])
+
+    def judged(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model 1 batch output"]:
+        """By what the parts are judged by."""
+        return self._joined([part.judged(blocks_of_part(blocks, place)) for place, part in enumerate(self.networks)])
+
+    def _joined(self, said: Sequence[Tensor]) -> Tensor:
         features = torch.cat([each[:, 0, :, self._n_outputs :] for each in said], dim=-1)  # (M, B, part * feature)
         together: Tensor = self.output(self.hidden(features))[:, None]
         return together + torch.stack([each[..., : self._n_outputs] for each in said]).sum(dim=0)

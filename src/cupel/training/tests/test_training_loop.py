@@ -18,7 +18,18 @@ from cupel.core.labels import filled
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task
 from cupel.training import crew, environment
-from cupel.training.tests.making_units import BINARY, MULTICLASS, REGRESSION, REMEMBERING, SEVERAL, TASKS, TINY, Config, unit_of
+from cupel.training.tests.making_units import (
+    BINARY,
+    JUDGED,
+    MULTICLASS,
+    REGRESSION,
+    REMEMBERING,
+    SEVERAL,
+    TASKS,
+    TINY,
+    Config,
+    unit_of,
+)
 
 QUICK = Recipe(learning_rate=0.01, batch_size=64, epochs=12)
 
@@ -202,6 +213,15 @@ def test_what_a_network_counts_while_training_is_kept_from_its_best_epoch() -> N
     n_steps = QUICK.pace(256).n_steps
     assert result.best_epoch is not None
     assert result.weights["n_steps"] == (result.best_epoch + 1) * n_steps
+
+
+def test_epochs_are_compared_by_what_a_network_is_judged_by() -> None:
+    (usual,), (other,) = (
+        training.fit(family, [unit_of(BINARY)], config=Config(), recipe=QUICK, task=BINARY, threads=1)
+        for family in (TINY, JUDGED)
+    )
+    assert usual.best_epoch
+    assert other.best_epoch == 0, "all epochs are alike where all is judged to be zero"
 
 
 def test_a_loss_that_is_not_finite_names_fold_and_epoch() -> None:

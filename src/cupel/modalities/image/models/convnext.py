@@ -33,7 +33,7 @@ from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import ROW_KINDS, Task
-from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, views_of
+from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, n_views_of, views_of
 from cupel.modalities.image.network import PIXELS, TRUNK, Encoder, ImageNetwork, LinearHead, size_of_pictures
 from cupel.modalities.image.work import Work, convolution_work, image_cost, image_preset, image_space, linear_work, total
 
@@ -201,7 +201,8 @@ def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None,
             works.append(convolution_work((stages[number - 1][0], width), HALVING_PATCH, before=stages[number - 1][1]))
         works += [_block_work(width, config, maps=maps)] * config.depth
     works.append(linear_work((stages[-1][0], task.n_outputs)))
-    return image_cost(n_train, recipe, work=total(works), picture_values=n_channels * size[0] * size[1])
+    n_values = n_channels * size[0] * size[1]
+    return image_cost(n_train, recipe, work=total(works), picture_values=n_values, n_views=n_views_of(config))
 
 
 def _block_work(width: int, config: Config, *, maps: tuple[int, int]) -> Work:

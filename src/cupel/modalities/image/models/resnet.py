@@ -28,7 +28,7 @@ from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import ROW_KINDS, Task
-from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, views_of
+from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, n_views_of, views_of
 from cupel.modalities.image.growing import cost_of_growing
 from cupel.modalities.image.network import PIXELS, TRUNK, Encoder, ImageNetwork, LinearHead, size_of_pictures
 from cupel.modalities.image.work import Work, convolution_work, image_cost, image_preset, image_space, linear_work, total
@@ -224,7 +224,7 @@ def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None,
     plans = plans_of(config, size)
     stem = convolution_work((n_channels, config.width), stem_of(size), before=size)
     work = total([stem, *[plan.work for plan in plans], linear_work((plans[-1].sizes[1], task.n_outputs))])
-    whole = image_cost(n_train, recipe, work=work, picture_values=n_channels * size[0] * size[1])
+    whole = image_cost(n_train, recipe, work=work, picture_values=n_channels * size[0] * size[1], n_views=n_views_of(config))
     return cost_of_growing(whole, config.first_side, size=size)
 
 

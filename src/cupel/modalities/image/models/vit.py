@@ -31,7 +31,7 @@ from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import ROW_KINDS, Task
-from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, views_of
+from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, n_views_of, views_of
 from cupel.modalities.image.network import PIXELS, TRUNK, Encoder, ImageNetwork, LinearHead, size_of_pictures
 from cupel.modalities.image.patches import ConvolvedPatches, PatchStem, ShiftedPatches, StemPlan, stem_plan
 from cupel.modalities.image.work import Work, image_cost, image_preset, image_space, linear_work, total
@@ -206,7 +206,7 @@ def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None,
     blocks = [*(linear_work(sizes, n_places=n_tokens) for sizes in layers), looked] * config.depth
     work = total([plan.work, *blocks, linear_work((width, task.n_outputs))])
     n_values = shape.widths[PIXELS] * plan.before[0] * plan.before[1]
-    return image_cost(n_train, recipe, work=work, picture_values=n_values)
+    return image_cost(n_train, recipe, work=work, picture_values=n_values, n_views=n_views_of(config))
 
 
 RECIPE = Recipe(

@@ -11,7 +11,7 @@ from cupel.core.inputs import InputShape
 from cupel.core.layers import MapBatchNorm
 from cupel.core.task import Task, TaskKind
 from cupel.modalities.image import network as module
-from cupel.modalities.image.augmenting import views_of
+from cupel.modalities.image.augmenting import n_views_of, views_of
 from cupel.modalities.image.models import airbench
 from cupel.modalities.image.network import ImageNetwork
 
@@ -167,9 +167,21 @@ def test_with_all_views_a_picture_is_looked_at_as_training_has_changed_it() -> N
     assert torch.allclose(several(blocks)[:, 0], expected, atol=1e-5)
     mirrored = {"pixels": blocks["pixels"].flip(4)}
     assert not torch.allclose(several.head(several.features(blocks)), several.head(several.features(mirrored)), atol=1e-4)
+    with torch.no_grad():
+        plain = several.head(several.features(blocks))
+        assert torch.allclose(several.judged(blocks)[:, 0], plain, atol=1e-5), "epochs are compared by one look"
     several.train()
     with torch.no_grad():
         assert several(blocks).shape == (2, 1, 8, 2)
+
+
+def test_further_views_cost_what_they_take() -> None:
+    one, several = (
+        airbench.cost(1000, SHAPE, airbench.Config(augment="objects", views=views), None, TASK).seconds
+        for views in ("one", "all")
+    )
+    assert one < several < 1.5 * one
+    assert n_views_of(airbench.Config(augment="none", views="all")) == 1
 
 
 def test_there_are_no_other_views_where_training_changes_nothing() -> None:
