@@ -148,7 +148,7 @@ def _in_mode(picture: Image.Image, mode: str) -> Array:
         return np.asarray(picture.convert(mode))
     numbers = np.empty((picture.height, picture.width, len(mode))[: 2 if len(mode) == 1 else 3], np.uint8)
     for rows in bands:
-        numbers[rows] = picture.crop((0, rows.start, picture.width, rows.stop)).convert(mode)
+        numbers[rows] = np.asarray(picture.crop((0, rows.start, picture.width, rows.stop)).convert(mode))
     return numbers
 
 

@@ -114,6 +114,7 @@ class Loop:
         for number in range(begun.number if begun else 0, n_epochs):
             if begun is None and self._cycles.begins(number):
                 self._begin_cycle()
+            self._network.set_epoch(number)
             self._network.set_progress(self._hurried(number / n_epochs))
             epoch, begun = begun or self._begin(number), None
             train_losses = self._taught(epoch)

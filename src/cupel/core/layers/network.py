@@ -106,6 +106,9 @@ class Network(nn.Module):
     def set_progress(self, fraction: float) -> None:
         """Told before every epoch how much of training is done, 0 to 1, for what is scheduled inside the network (dropout)."""
 
+    def set_epoch(self, number: int) -> None:
+        """Told before every epoch which one it is, from 0, for what takes turns."""
+
     def normalisations(self) -> list[BatchNorm | MapBatchNorm]:
         """Layers whose statistics run along while training."""
         return [module for module in self.modules() if isinstance(module, BatchNorm | MapBatchNorm)]

@@ -20,7 +20,7 @@ from cupel.core.layers import (
     PooledDropout,
     add_member_axis,
 )
-from cupel.modalities.image.augmentation.views import View
+from cupel.modalities.image.augmentation import NONE, Augmentation, View
 from cupel.modalities.image.augmenting import Changes
 from cupel.modalities.image.growing import Growing
 
@@ -96,7 +96,7 @@ class LinearHead(Head):
 class ImageNetwork(Network):
     """Pixels, an encoder, a head.
 
-    `augment` names what happens to the pictures of a training batch before anything else (see `AUGMENTATIONS`). `scaling` is
+    `augment` is what happens to the pictures of a training batch before anything else. `scaling` is
     given where what pixels are normalised by is known. With `views` a picture is looked at in each of them, but
     in training and where its epochs are judged, and answers are their weighted mean.
     """
@@ -108,14 +108,14 @@ class ImageNetwork(Network):
         *,
         head: Head,
         seeds: Sequence[int],
-        augment: str = "none",
+        augment: Augmentation = NONE,
         views: Sequence[View] = (),
         scaling: PixelScaling | None = None,
     ) -> None:
         super().__init__()
         self._views = tuple(views)
         self._growing = Growing(1.0)
-        self._changes = None if augment == "none" else Changes(augment, seeds)
+        self._changes = None if augment == NONE else Changes(augment, seeds)
         self.n_models = len(seeds)
         self.scaling = PixelScaling(shape.widths[PIXELS], n_models=self.n_models) if scaling is None else scaling
         self.encoder = encoder
@@ -140,6 +140,16 @@ class ImageNetwork(Network):
         self._growing.set_progress(fraction)
         if self._changes is not None:
             self._changes.progress = fraction
+
+    def set_epoch(self, number: int) -> None:
+        """Tell who changes the pictures."""
+        if self._changes is not None:
+            self._changes.epoch = number
+
+    def set_rows(self, rows: Tensor) -> None:
+        """Tell who changes the pictures."""
+        if self._changes is not None:
+            self._changes.rows = rows
 
     def changed(
         self, blocks: Mapping[str, Tensor], target: Shaped[Tensor, "model batch ..."], *, n_outputs: int

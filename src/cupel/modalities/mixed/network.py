@@ -64,6 +64,16 @@ class JoinedNetworks(Network):
         for part in self.networks:
             part.set_progress(fraction)
 
+    def set_epoch(self, number: int) -> None:
+        """Tell the parts."""
+        for part in self.networks:
+            part.set_epoch(number)
+
+    def set_rows(self, rows: Tensor) -> None:
+        """Tell the parts."""
+        for part in self.networks:
+            part.set_rows(rows)
+
     def changed(
         self, blocks: Mapping[str, Tensor], target: Shaped[Tensor, "model batch ..."], *, n_outputs: int
     ) -> tuple[dict[str, Tensor], Shaped[Tensor, "model batch ..."]]:

@@ -12,10 +12,19 @@ from cupel.core.inputs import InputShape
 from cupel.core.layers import Network, PooledDropout, generators_for
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
-from cupel.core.space import Choice, Range
+from cupel.core.space import Choice, Range, When
 from cupel.core.task import ROW_KINDS, Task
 from cupel.learners import lightgbm, linear
-from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, n_views_of, views_of
+from cupel.modalities.image.augmenting import (
+    AUGMENTATIONS,
+    CHANGING,
+    STRONGEST,
+    VIEWS,
+    WEAKEST,
+    augmentation_of,
+    n_views_of,
+    views_of,
+)
 from cupel.modalities.image.backbones import heads
 from cupel.modalities.image.backbones.backbone import Backbone
 from cupel.modalities.image.backbones.preparations import AsFeatures, AsItsPixels
@@ -42,6 +51,7 @@ class TunedConfig:
     rate_decay: Annotated[float, Range(0.3, 1.0)] = 0.65
     dropout: Annotated[float, Range(0.0, 0.5)] = 0.1
     augment: Annotated[str, Choice(*AUGMENTATIONS)] = "shift"
+    strength: Annotated[float, Range(WEAKEST, STRONGEST, log=True), When("augment", *CHANGING)] = 1.0
     views: Annotated[str, Choice(*VIEWS)] = "one"
 
 
@@ -172,7 +182,7 @@ def _tuned_network(
         encoder,
         head=LinearHead((encoder.width, n_outputs), generators_for(seeds), dropout=dropout),
         seeds=seeds,
-        augment=config.augment,
+        augment=augmentation_of(config),
         views=views_of(config.views, augment=config.augment),
         scaling=scaling,
     )
