@@ -279,6 +279,18 @@ def test_threads_and_denormals_are_as_they_were_afterwards() -> None:
     assert float(torch.tensor(1e-38) * 1e-3) > 0
 
 
+def test_products_and_convolutions_use_matrix_units_where_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    def precisions() -> tuple[str, str]:
+        return torch.get_float32_matmul_precision(), torch.backends.mkldnn.conv.fp32_precision
+
+    before = precisions()
+    for has_unit, within in ((True, ("medium", "bf16")), (False, before)):
+        monkeypatch.setattr(environment, "_has_matrix_unit", lambda has_unit=has_unit: has_unit)
+        with environment.settled(1):
+            assert precisions() == within
+        assert precisions() == before
+
+
 def test_a_device_that_is_not_there_is_told() -> None:
     assert environment.choose_device("cpu") == "cpu"
     with pytest.raises(UsageError, match="choose auto, cpu or cuda"):
