@@ -8,7 +8,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,8 +101,7 @@ def raw_pixels(content: bytes, *, name: str, indexed: bool = False, finish: Call
         try:
             with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
                 _check_size(picture, name)
-                if picture.width * picture.height > LARGE_PIXELS:
-                    held.enter_context(_one_large)
+                held.enter_context(_its_turn(picture))
                 numbers = _turned(_labels_of(picture) if indexed else _numbers_of(picture), _orientation(picture))
                 picture.close()  # its pixels too, before they are finished
         except PictureError:
@@ -116,6 +115,10 @@ def raw_pixels(content: bytes, *, name: str, indexed: bool = False, finish: Call
         except _DAMAGE as error:
             raise _damaged(error, name) from error
         return numbers if finish is None else finish(numbers)
+
+
+def _its_turn(picture: Image.Image) -> AbstractContextManager[Any]:
+    return _one_large if picture.width * picture.height > LARGE_PIXELS else nullcontext()
 
 
 def _check_size(picture: Image.Image, name: str) -> None:

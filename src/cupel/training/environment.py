@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import torch
 
@@ -43,7 +44,7 @@ def load_optimisers() -> None:
 def settled(threads: int) -> Iterator[None]:
     """PyTorch with this many threads within an operation, and fast matrix units in use; afterwards as it was."""
     threads_before, precision_before = torch.get_num_threads(), torch.get_float32_matmul_precision()
-    convolutions = torch.backends.mkldnn.conv  # which the precision of products says nothing of
+    convolutions: Any = torch.backends.mkldnn.conv  # type: ignore[attr-defined]  # a property of what stands for the module
     convolutions_before = convolutions.fp32_precision
     keep_freed_memory()
     torch.set_num_threads(threads)
