@@ -13,6 +13,7 @@ from cupel.core.dataset import Dataset
 from cupel.core.family import Family
 from cupel.core.finding import Finding
 from cupel.core.masks import Masks
+from cupel.core.picture_levels import Scale
 from cupel.core.schema import Column, ColumnKind, Schema
 from cupel.core.task import TaskKind
 
@@ -40,12 +41,16 @@ class GraphInput:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Source:
-    """What a source that is no table holds: raw columns of equal length; `target` is the one to predict, where that is plain."""
+    """What a source that is no table holds: raw columns of equal length; `target` is the one to predict, where that is plain.
+
+    `scales` says of columns of pictures what the numbers meant in the arrays that they were made of.
+    """
 
     columns: Mapping[str, Array]
     target: str | None
     folder: Path
     findings: tuple[Finding, ...] = ()
+    scales: Mapping[str, Scale] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
