@@ -42,7 +42,7 @@ FAR_WIDER = 2.5
 SURE = 1.96
 FEWEST_ALIKE = 20
 N_TRUE_SCORES, N_LAIRD_STEPS = 60, 100
-LEAST_VARIANCE, LEAST_FIT = 1e-3, 1e-300
+LEAST_VARIANCE, LEAST_FIT, LEAST_SPREAD = 1e-3, 1e-300, 1e-12
 Choose = Callable[[Array], int]
 """`choose(scores)`: the position of the candidate that is taken when these are the scores, larger being better."""
 
@@ -166,7 +166,8 @@ class Comparison:
         is luck. Likely are the scores themselves, except in the first tie group (`likely_scores`): around the scores as they
         are, the luck among equals would be counted too low by a third, as each has had some of it already. How good the chosen
         one is among its like is not sure either, and that is in the interval. Where the rule took another than the best, draws in
-        which it does so count alone, and else the others: what is best has more luck than what is not.
+        which it does so count alone, and else the others: what is best has more luck than what is not. A candidate
+        that strays far less than those that were tried beside it, as a constant does, has hardly any luck.
 
         A candidate whose score strays far more than the leader's is tied with it however bad it looks, and would win many of
         the draws by luck that the leader never had: such take no part.
@@ -179,7 +180,9 @@ class Comparison:
         shown, chosen = likely[:, None] + self.deviations, choose(self.scores)
         places = np.array([choose(scores) for scores in shown.T])
         drawn = np.arange(len(places))
-        strayed, reached = self.deviations[places, drawn], self._reach[places, drawn]
+        spreads = np.maximum(self.deviations.std(axis=1), LEAST_SPREAD)
+        own = np.minimum(1.0, FAR_WIDER * spreads[chosen] / spreads[places])
+        strayed, reached = own * self.deviations[places, drawn], own * self._reach[places, drawn]
         is_like = (places == shown.argmax(axis=0)) == (chosen == int(np.argmax(self.scores)))
         mean = float(strayed[is_like].mean() if is_like.sum() >= FEWEST_ALIKE else strayed.mean())
         spread = float(reached.std())

@@ -60,6 +60,14 @@ def test_the_luck_of_choosing_among_candidates_that_know_nothing_is_taken_off() 
     assert abs(np.mean(errors)) < 0.25 * np.mean(naive)
 
 
+def test_a_constant_has_no_luck_however_many_were_tried_beside_it() -> None:
+    deviations = np.vstack([np.zeros(300), np.random.default_rng(0).normal(0, 0.03, (20, 300))])
+    comparison = Comparison(np.array([0.5, *np.full(20, 0.46)]), deviations)
+    luck = comparison.luck(best)
+    assert best(comparison.scores) == 0
+    assert (luck.estimate, luck.low, luck.high) == pytest.approx((0, 0, 0), abs=1e-6)
+
+
 def test_it_agrees_with_judging_on_the_rows_left_out() -> None:
     target = labels(300, 7)
     candidates = [guesses(target, 0.2 + 0.02 * number, number) for number in range(15)]
