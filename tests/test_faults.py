@@ -241,7 +241,7 @@ def test_a_folder_that_cannot_be_written_any_more_ends_the_search_and_blames_no_
 def test_a_search_of_which_all_is_compared_says_that_its_folder_cannot_be_written(problem, tmp_path, monkeypatch):
     true = making.maker
     full = StorageError("the disk is full")
-    monkeypatch.setattr(making, "maker", lambda given, stopwatch: Failing(true(given, stopwatch=stopwatch), full))
+    monkeypatch.setattr(making, "maker", lambda given, **how: Failing(true(given, **how), full))
     family = next(family for family in problem.families if family.is_baseline)
     candidate = tuning.Namer("tabular").candidate(family, family.portfolio(problem.task)[0])
     strategy = tuning.Given((tuning.Proposal(candidate=candidate, family=family),))
