@@ -1,5 +1,7 @@
 """A candidate run on some folds, or with a share of the rows, and then on all."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -158,3 +160,11 @@ def test_prepared_folds_are_kept_as_far_as_memory_is_given_and_change_nothing(pr
             assert len(runner.executor._prepared) == n_kept
     assert np.array_equal(found[0], found[1])
     assert np.array_equal(found[0], found[2])
+
+
+def test_what_makes_units_knows_which_rows_are_copies():
+    x, z = np.repeat(np.random.default_rng(0).normal(size=(2, 100)), 2, axis=1)
+    columns = {"x": x, "z": z, "y": np.where(x > 0, "yes", "no")}
+    problem = understand(columns, "y", settings=Settings(n_folds=3), seconds=1.0)
+    maker = making.maker(making.handover(problem, units=Path("units"), kept_bytes=0.0), stopwatch=Stopwatch())
+    assert maker.dataset.units is problem.splits.units is not None

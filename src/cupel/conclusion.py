@@ -194,7 +194,7 @@ def _chosen(problem: Problem, usable: Sequence[Trial], deadline: Deadline) -> tu
     score, rows = scorer(problem), problem.splits.covered
     predictions = [trial.out_of_fold for trial in usable if trial.out_of_fold is not None]
     best = usable[int(np.argmax([score(prediction[rows], rows) for prediction in predictions]))]
-    method, evidence = ensembling.method_named(problem.settings.ensemble), _evidence(problem, predictions)
+    method, evidence = ensembling.method_named(problem.settings.ensemble), _evidence(problem, predictions, usable)
     taught_by = _affordable_rows(evidence, rows, method=method, seconds=SHARE_TO_CHOOSE * deadline.remaining)
     ensemble = ensembling.combine(usable, evidence, rows=rows, method=method, taught_by=taught_by)
     select = ensembling.selector(evidence, method=method, max_rows=MAX_SELECTION_ROWS)
@@ -223,7 +223,7 @@ def predictions_of_leader(problem: Problem, trials: Sequence[Trial]) -> Array:
     judged = predictions[0].copy()
     if len(predictions) > 1:
         method = ensembling.method_named(problem.settings.ensemble)
-        judged[rows] = ensembling.cross_fitted(method.choose, _evidence(problem, predictions), rows=rows)
+        judged[rows] = ensembling.cross_fitted(method.choose, _evidence(problem, predictions, usable), rows=rows)
     leader = replace(ensembling.single(usable[0]), out_of_fold=judged)
     return trust.calibrated(problem, leader, score=scorer(problem))[0].out_of_fold
 
@@ -239,7 +239,7 @@ def _affordable_corrections(select: verdict.Select, rows: Array, deadline: Deadl
     return int(np.clip(affordable, MIN_CORRECTIONS, verdict.N_CORRECTIONS))
 
 
-def _evidence(problem: Problem, predictions: Sequence[Array]) -> ensembling.Evidence:
+def _evidence(problem: Problem, predictions: Sequence[Array], trials: Sequence[Trial]) -> ensembling.Evidence:
     seed = problem.settings.seed
     return ensembling.Evidence(
         predictions=predictions,
@@ -248,6 +248,7 @@ def _evidence(problem: Problem, predictions: Sequence[Array]) -> ensembling.Evid
         parts=ensembling.parts_of(problem.splits, problem.dataset.n_samples, seed=seed),
         form=problem.task.form,
         seed=seed,
+        families=tuple(trial.candidate.family for trial in trials),
     )
 
 

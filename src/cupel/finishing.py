@@ -69,7 +69,7 @@ def fitted(
     whole = Whole.from_json(given.facts["whole"])
     assert dataset.task is not None, "a run's dataset has a task"
     seed, candidate = int(given.facts["seed"]), assignment.candidate
-    prepared = candidate.preparation.fit(dataset, np.arange(dataset.n_samples), seed=seed)
+    prepared = candidate.preparation.fit(replace(dataset, units=given.splits.units), np.arange(dataset.n_samples), seed=seed)
     key, seconds = key_of(dataset, candidate.key, seed=seed), deadline.remaining
     checkpoints = execution.CheckpointFolder(folder / ROWS, key, run=folder.parent)
     left = partial(execution.bytes_left, folder.parent, given.facts["disk_bytes"])

@@ -63,7 +63,7 @@ def maker(given: execution.Handover, *, stopwatch: Stopwatch, is_to_end: Callabl
     """
     from cupel import training  # PyTorch with it: a run whose worker trains never waits for that
 
-    dataset, facts = given.dataset, given.facts
+    dataset, facts = replace(given.dataset, units=given.splits.units), given.facts
     if facts["cache"] is not None:
         cache = Cache(Path(facts["cache"]["folder"]), Deadline(facts["cache"]["seconds"]))
         dataset = replace(dataset, cache=cache)

@@ -481,6 +481,7 @@ def _ground(problem: Problem, effort: Effort) -> tuning.Ground:
         seed=problem.settings.seed,
         wishes=problem.settings.space,
         every_family_first=bool(problem.settings.families),
+        unfelt=problem.modality.unfelt(problem.dataset) if problem.modality.unfelt is not None else frozenset(),
     )
 
 

@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the verb takes."""
     parser.add_argument("model", metavar="MODEL", help="the model.cupel file")
     parser.add_argument(
-        "source", metavar="FILE", help="the rows: CSV, Parquet, or anything that `fit` reads; a picture, or a folder of them"
+        "source",
+        metavar="FILE",
+        help="the rows: CSV, Parquet, or anything that `fit` reads; pictures, a folder or archive of them",
     )
     parser.add_argument(
         "-o",
@@ -108,9 +110,7 @@ def _masks(predictor: Predictor, arguments: argparse.Namespace) -> int:
 
 def _of_table(predictor: Predictor, arguments: argparse.Namespace) -> dict[str, Any]:
     """Columns that are kept, and predictions, a row for each row of the file."""
-    from cupel.data.files import read_columns
-
-    rows = read_columns(arguments.source, query=arguments.query, sheet=arguments.sheet)
+    rows = _columns(predictor, arguments)
     kept = _kept(arguments.keep, rows)
     with _progress(len(next(iter(rows.values()), ())), "rows") as progress:
         predicted = predictor.predict_columns(
@@ -126,6 +126,20 @@ def _of_table(predictor: Predictor, arguments: argparse.Namespace) -> dict[str, 
     if taken:
         raise UsageError(f"--keep {taken[0]!r}: the predictions have a column of that name; rename it in the rows.")
     return {**{name: rows[name] for name in kept}, **predicted}
+
+
+def _columns(predictor: Predictor, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The columns of a table, or that of pictures which an archive holds."""
+    from cupel.data.files import read_columns
+    from cupel.serving.pictures import stack_of
+    from cupel.serving.stacks import is_stack_source, stack_in
+
+    if predictor.pictures is None or not is_stack_source(arguments.source):
+        return read_columns(arguments.source, query=arguments.query, sheet=arguments.sheet)
+    for option in ("query", "sheet"):
+        if getattr(arguments, option) is not None:
+            raise UsageError(f"--{option} is for tables, and {arguments.source} holds pictures; leave it out.")
+    return {predictor.pictures.name: stack_of(stack_in(Path(arguments.source)))}
 
 
 def _without_probabilities(columns: Mapping[str, Any]) -> dict[str, Any]:

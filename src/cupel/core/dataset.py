@@ -36,7 +36,8 @@ class Dataset:
     and cells: the same data read from CSV or Parquet have the same fingerprint. `row_numbers` are the positions in the
     source (rows without a target were left out). `findings` are those made while reading. `names` maps columns whose cells
     came from files to object arrays of the files' names, None where there is none. `cache` is where what is dear to compute of
-    the rows may be kept.
+    the rows may be kept. Rows that share a number in `units` (see `Splits.units`) say little more than one of them: what is
+    learned of one and shown to another of them has given an answer away. None where nobody has said.
     """
 
     schema: Schema
@@ -49,6 +50,7 @@ class Dataset:
     source: str = ""
     names: Mapping[str, Array] = field(default_factory=dict)
     cache: Cache | None = None
+    units: Array | None = None
 
     @property
     def n_samples(self) -> int:
@@ -102,6 +104,7 @@ class Dataset:
             row_numbers=self.row_numbers[rows] if len(self.row_numbers) else self.row_numbers,
             names={name: files[rows] for name, files in self.names.items()},
             cache=None,
+            units=None if self.units is None else self.units[rows],
         )
 
     def name_of(self, row: int) -> str:

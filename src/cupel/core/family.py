@@ -108,6 +108,8 @@ class Family:
     them; empty where nothing can. `fit_stored` learns from rows that are not in memory at once, for families that train
     themselves; None where it cannot. One that `remembers` builds networks that look their training rows up to predict. To one
     that `only_stops_by_them` its stop rows say when training ends, and teach nothing; of networks that is known.
+    `refuses(space, task)` says, as a sentence, why points of a space that a user has narrowed or extended cannot be had as they
+    are; "" where all can.
     """
 
     name: str
@@ -126,6 +128,7 @@ class Family:
     remembers: bool = False
     only_stops_by_them: bool = False
     trunk: tuple[str, ...] = ()
+    refuses: Callable[[Space, Task], str] | None = None
     fit_stored: FitStored | None = None
     fit: FitFunction | None = None
     build: BuildFunction | None = None

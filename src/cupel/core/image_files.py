@@ -28,7 +28,8 @@ KEY_BYTES = 32
 class ImagesWriter:
     """Writes pictures into a file as they come, so that memory holds one at a time; a context manager.
 
-    The file has its name once all is on the disk; if anything is raised within, it is never there. `key`, 32 bytes, may say
+    The file has its name once all is on the disk; if anything is raised within, it is never there. Only its owner may read it,
+    whoever may read the pictures themselves. `key`, 32 bytes, may say
     what the pictures were made of, so that `open_images` can tell whether they are still the right ones. Without `n_channels`
     it is 3 if any picture has 3.
 
@@ -78,7 +79,6 @@ class ImagesWriter:
                 if kind is None:
                     self._finish()
             if kind is None:
-                os.chmod(self._temporary, 0o644)
                 move(self._temporary, self.path)
         except OSError as failure:
             if kind is None:

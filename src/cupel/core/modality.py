@@ -13,6 +13,7 @@ from cupel.core.dataset import Dataset
 from cupel.core.family import Family
 from cupel.core.finding import Finding
 from cupel.core.masks import Masks
+from cupel.core.picture_levels import Scale
 from cupel.core.schema import Column, ColumnKind, Schema
 from cupel.core.task import TaskKind
 
@@ -40,12 +41,16 @@ class GraphInput:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Source:
-    """What a source that is no table holds: raw columns of equal length; `target` is the one to predict, where that is plain."""
+    """What a source that is no table holds: raw columns of equal length; `target` is the one to predict, where that is plain.
+
+    `scales` says of columns of pictures what the numbers meant in the arrays that they were made of.
+    """
 
     columns: Mapping[str, Array]
     target: str | None
     folder: Path
     findings: tuple[Finding, ...] = ()
+    scales: Mapping[str, Scale] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -131,7 +136,8 @@ class Modality:
 
     `kinds` are the columns that it reads: what others need to know to learn from them together with its own. One that
     `reads_one_column` takes the first unless its preparations' field `column` names another. A modality that is made of others
-    says by `for_schema` what it is where these are the columns.
+    says by `for_schema` what it is where these are the columns. `unfelt(dataset)` names what may be chosen and makes no
+    difference to these rows, so that it is not searched.
     """
 
     name: str
@@ -146,3 +152,4 @@ class Modality:
     reads_one_column: bool = False
     for_schema: Callable[[Schema], Modality] | None = None
     pretrained: Callable[[Sequence[Weights]], Pretrained] | None = None
+    unfelt: Callable[[Dataset], frozenset[str]] | None = None

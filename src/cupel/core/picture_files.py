@@ -6,7 +6,10 @@ import io
 import math
 import stat
 import struct
+import threading
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +28,8 @@ Array = NDArray[Any]
 
 MOST_PIXELS = 100_000_000
 MOST_BYTES = 1_000_000_000
+LARGE_PIXELS = 10_000_000
+BAND_PIXELS = 1 << 20
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
 READABLE = "JPEG, PNG, WebP, GIF, TIFF or BMP"
 
@@ -54,6 +59,7 @@ _HEAD_BYTES = 1 << 18
 """Of a file, in which cameras write who they are; what stands further on is not looked for."""
 _MAKE, _MODEL, _EXIF, _TAKEN, _CHANGED = 0x010F, 0x0110, 0x8769, 0x9003, 0x0132
 _LONGEST_NAME = 80
+_one_large = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -87,34 +93,47 @@ def content_of(path: Path) -> bytes:
         ) from error
 
 
-def raw_pixels(content: bytes, *, name: str, indexed: bool = False) -> Array:
-    """The first frame of a picture, turned as its EXIF says.
+def raw_pixels(content: bytes, *, name: str, indexed: bool = False, finish: Callable[[Array], Array] | None = None) -> Array:
+    """The first frame of a picture, turned as its EXIF says, and what `finish` makes of it.
 
     Gives uint8 (H, W), (H, W, 3) or (H, W, 4), the last with alpha; uint16 (H, W) of 16-bit grey; or uint8 (H, W) of 32-bit
     grey, whose own finite range was stretched over 0 to 255. Where labels are read, `indexed`, a palette's indices (H, W) are
     given as they are, as are 32-bit whole numbers, and transparency is not looked at. `name` is what messages call it. Of a JPEG
     whose end is missing but for a marker of its end, which some tools put there, nothing tells that it is not whole.
 
+    Of pictures of more than `LARGE_PIXELS` one is decoded and finished at a time, however many threads read: each takes up to
+    eight bytes a pixel meanwhile.
+
     Raises:
-        PictureError: there are no bytes, they are no picture of `FORMATS`, damaged, cut off, or of more than `MOST_PIXELS`.
+        PictureError: there are no bytes, they are no picture of `FORMATS`, damaged, cut off, of more than `MOST_PIXELS`, or too
+            large for the memory that is left.
     """
     if not content:
         raise PictureError(f"{name} has no bytes; expected a picture. Was its download interrupted?", fault="empty")
-    with silent_and_strict():
+    with silent_and_strict(), ExitStack() as held:
         from PIL import Image, UnidentifiedImageError
 
         try:
             with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
                 _check_size(picture, name)
-                return _turned(_labels_of(picture) if indexed else _numbers_of(picture), _orientation(picture))
+                held.enter_context(_its_turn(picture))
+                numbers = _turned(_labels_of(picture) if indexed else _numbers_of(picture), _orientation(picture))
+                picture.close()  # its pixels too, before they are finished
         except PictureError:
             raise
+        except MemoryError as error:
+            raise beyond_memory(name) from error
         except UnidentifiedImageError as error:
             raise _unidentified(content, name) from error
         except Image.DecompressionBombError as error:
             raise _too_large(name, "too many") from error
         except _DAMAGE as error:
             raise _damaged(error, name) from error
+        return numbers if finish is None else finish(numbers)
+
+
+def _its_turn(picture: Image.Image) -> AbstractContextManager[Any]:
+    return _one_large if picture.width * picture.height > LARGE_PIXELS else nullcontext()
 
 
 def _check_size(picture: Image.Image, name: str) -> None:
@@ -132,12 +151,29 @@ def _numbers_of(picture: Image.Image) -> Array:
     elif picture.mode.startswith("I;16"):
         numbers = np.asarray(picture).astype(np.uint16)
     elif picture.has_transparency_data:
-        numbers = np.asarray(picture.convert("RGBA"))
+        numbers = _in_mode(picture, "RGBA")
     elif picture.mode in ("1", "L"):
-        numbers = np.asarray(picture.convert("L"))
+        numbers = _in_mode(picture, "L")
     else:
-        numbers = np.asarray(picture.convert("RGB"))
+        numbers = _in_mode(picture, "RGB")
     return numbers
+
+
+def _in_mode(picture: Image.Image, mode: str) -> Array:
+    """The numbers of a picture in another mode; of a large one a band of rows at a time, so that few copies exist at once."""
+    bands = list(bands_of(picture.height, picture.width))
+    if len(bands) == 1:
+        return np.asarray(picture.convert(mode))
+    numbers = np.empty((picture.height, picture.width, len(mode))[: 2 if len(mode) == 1 else 3], np.uint8)
+    for rows in bands:
+        numbers[rows] = np.asarray(picture.crop((0, rows.start, picture.width, rows.stop)).convert(mode))
+    return numbers
+
+
+def bands_of(height: int, width: int, *, step: int = 1) -> Iterator[slice]:
+    """Rows of a picture by and by, about `BAND_PIXELS` in each band, all but the last of a multiple of `step` rows."""
+    n_rows = step * max(1, BAND_PIXELS // max(1, width * step))
+    return (slice(first, min(first + n_rows, height)) for first in range(0, height, n_rows))
 
 
 def _labels_of(picture: Image.Image) -> Array:
@@ -230,20 +266,31 @@ def _turned(pixels: Array, orientation: int) -> Array:
 
 def _stretched(values: Array) -> Array:
     """Least to greatest finite value as 0 to 255; all 0 where they are equal or none is finite. What is not a number is 0."""
-    halves = values.astype(np.float64) / 2  # the difference of halves cannot overflow
-    is_finite = np.isfinite(halves)
-    low = halves.min(initial=np.inf, where=is_finite)
-    high = halves.max(initial=-np.inf, where=is_finite)
-    if low >= high:
-        return np.zeros(values.shape, np.uint8)
-    shares = (np.clip(np.where(np.isnan(halves), low, halves), low, high) - low) / (high - low)
-    return np.asarray(np.rint(shares * 255), np.uint8)
+    bands, low, high = list(bands_of(*values.shape)), np.inf, -np.inf
+    levels = np.zeros(values.shape, np.uint8)
+    for rows in bands:
+        halves = values[rows].astype(np.float64) / 2  # the difference of halves cannot overflow
+        is_finite = np.isfinite(halves)
+        low = min(low, halves.min(initial=np.inf, where=is_finite))
+        high = max(high, halves.max(initial=-np.inf, where=is_finite))
+    for rows in bands if low < high else ():
+        halves = values[rows].astype(np.float64) / 2
+        shares = (np.clip(np.where(np.isnan(halves), low, halves), low, high) - low) / (high - low)
+        levels[rows] = np.rint(shares * 255)
+    return levels
 
 
 def _too_large(name: str, size: str) -> PictureError:
     return PictureError(
         f"{name} has {size} pixels; pictures of up to {MOST_PIXELS:,} are read. Make it smaller, or cut it into tiles.",
         fault="too-large",
+    )
+
+
+def beyond_memory(name: str) -> PictureError:
+    """What to raise where memory does not suffice."""
+    return PictureError(
+        f"{name} takes more memory than is left. Make it smaller, cut it into tiles, or leave more memory.", fault="too-large"
     )
 
 

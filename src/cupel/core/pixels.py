@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel.core.errors import PictureError, UsageError
-from cupel.core.picture_files import content_of, raw_pixels
+from cupel.core.errors import UsageError
+from cupel.core.picture_files import bands_of, beyond_memory, content_of, raw_pixels
+from cupel.core.picture_levels import Scale, eight_bits, levels_of
 from cupel.core.pillow import silent_and_strict
 
 Array = NDArray[Any]
@@ -26,13 +27,20 @@ _LUMA = (19595, 38470, 7471)  # of 65,536
 _PROBED_PIXELS = 32
 
 
-def decoded(source: bytes | Path | str | Array, *, n_channels: int | None = None, most_pixels: int | None = None) -> Pixels:
+def decoded(
+    source: bytes | Path | str | Array,
+    *,
+    n_channels: int | None = None,
+    most_pixels: int | None = None,
+    scale: Scale = Scale.OF_TYPE,
+) -> Pixels:
     """A picture as uint8, shape (height, width, channels); channels are red, green, blue, or one of grey.
 
     `source` is the content of a file, a path, or an array. Of a file the first frame is read, upright as its EXIF says.
     16-bit grey is divided by 257, so that 65,535 becomes 255; of 32-bit grey the picture's own range is stretched over 0 to
     255. What is transparent is laid on white. An array has shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), the fourth
-    channel being alpha, and is of uint8, uint16 (0 to 65,535), bool, or floats from 0 to 1.
+    channel being alpha, and is of uint8, uint16 (0 to 65,535), bool, or floats from 0 to 1, unless `scale` says what else its
+    numbers are.
 
     `n_channels` 3 repeats grey; 1 weighs colours by 0.299, 0.587 and 0.114 (ITU-R BT.601). None gives 1 where red, green and
     blue are equal in every pixel, else 3. The array is contiguous, and not the caller's own.
@@ -48,16 +56,24 @@ def decoded(source: bytes | Path | str | Array, *, n_channels: int | None = None
         raise UsageError(f"n_channels={n_channels!r} was given; a picture has 1 channel (grey) or 3 (colour).")
     if most_pixels is not None and most_pixels < 1:
         raise UsageError(f"most_pixels={most_pixels!r} was given; expected 1 or more.")
-    if isinstance(source, np.ndarray):
-        pixels = _of_array(source)
-    elif isinstance(source, bytes | bytearray | memoryview):
-        pixels = _bytes_from(raw_pixels(bytes(source), name=f"a picture of {len(source):,} bytes"))
-    else:
-        pixels = _bytes_from(raw_pixels(content_of(Path(source)), name=str(source)))
-    coloured = pixels[:, :, None] if pixels.ndim == 2 else _on_white(pixels)
-    wanted = _with_channels(_reduced(coloured, most_pixels), n_channels)
-    is_shared = isinstance(source, np.ndarray) and np.may_share_memory(wanted, source)
-    return wanted.copy() if is_shared else np.require(wanted, requirements=["C", "W"])
+
+    def finished(numbers: Array) -> Pixels:
+        levels = eight_bits(numbers)
+        coloured = levels[:, :, None] if levels.ndim == 2 else levels
+        return _with_channels(_reduced(coloured, most_pixels), n_channels)
+
+    name = "an array" if isinstance(source, np.ndarray) else str(source)
+    try:
+        if isinstance(source, np.ndarray):
+            wanted = finished(levels_of(source, scale))
+            return wanted.copy() if np.may_share_memory(wanted, source) else np.require(wanted, requirements=["C", "W"])
+        if isinstance(source, bytes | bytearray | memoryview):
+            content, name = bytes(source), f"a picture of {len(source):,} bytes"
+        else:
+            content = content_of(Path(source))
+        return np.require(raw_pixels(content, name=name, finish=finished), requirements=["C", "W"])
+    except MemoryError as error:
+        raise beyond_memory(name) from error
 
 
 def is_grey(pixels: Pixels) -> bool:
@@ -85,14 +101,15 @@ def _with_channels(pixels: Pixels, n_channels: int | None) -> Pixels:
 
 
 def _reduced(pixels: Pixels, most_pixels: int | None) -> Pixels:
-    """Means of squares, rounded half up; at the last row and column of what is left there."""
+    """Means of squares on white, rounded half up; at the last row and column of what is left there."""
     height, width = pixels.shape[:2]
     if most_pixels is None or height * width <= most_pixels:
-        return pixels
+        return _on_white(pixels)
     step = math.isqrt((height * width - 1) // most_pixels) or 1
     while math.ceil(height / step) * math.ceil(width / step) > most_pixels:
         step += 1
-    sums = _sums_of(_sums_of(pixels, step).swapaxes(0, 1), step).swapaxes(0, 1)
+    bands = [_sums_of(_on_white(pixels[rows]), step) for rows in bands_of(height, width, step=step)]
+    sums = _sums_of(np.concatenate(bands).swapaxes(0, 1), step).swapaxes(0, 1)
     tops, lefts = np.arange(0, height, step), np.arange(0, width, step)
     counts = np.outer(np.diff(tops, append=height), np.diff(lefts, append=width))[:, :, None]
     return np.asarray((2 * sums + counts) // (2 * counts), np.uint8)
@@ -111,47 +128,14 @@ def _on_white(pixels: Pixels) -> Pixels:
     """Without the fourth channel, alpha."""
     if pixels.shape[2] != 4:
         return pixels
-    alpha = pixels[:, :, 3:].astype(np.uint16)
-    if alpha.min(initial=255) == 255:
+    if pixels[:, :, 3].min(initial=255) == 255:
         return pixels[:, :, :3]
-    mixed = pixels[:, :, :3] * alpha + 255 * (255 - alpha)  # at most 65,025
-    return ((mixed + 127) // 255).astype(np.uint8)
-
-
-def _bytes_from(numbers: Array) -> Pixels:
-    """uint8 as it is; uint16 with its whole range scaled to that of uint8, to the nearest."""
-    if numbers.dtype.itemsize == 2:
-        return ((numbers.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return numbers
-
-
-def _of_array(array: Array) -> Pixels:
-    """uint8 (H, W) or (H, W, 1 | 3 | 4)."""
-    shape = " x ".join(map(str, array.shape))
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
-        raise PictureError(
-            f"an array of shape {shape} is no picture; expected (height, width) or (height, width, channels) "
-            f"with 1, 3 or 4 channels in the last place.",
-            fault="unusable",
-        )
-    if 0 in array.shape:
-        raise PictureError(f"an array of shape {shape} has no pixels; leave it out, or mark it as missing.", fault="empty")
-    if array.dtype.kind == "u" and array.dtype.itemsize <= 2:
-        return _bytes_from(array)
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * np.uint8(255)
-    if array.dtype.kind != "f":
-        raise PictureError(
-            f"an array of {array.dtype} is no picture; expected uint8, uint16, bool, or floats from 0 to 1. Convert it.",
-            fault="unusable",
-        )
-    low, high = float(array.min()), float(array.max())
-    if not (low >= 0 and high <= 1):  # also where either is not a number
-        raise PictureError(
-            f"an array of floats holds values from {low:.4g} to {high:.4g}; expected 0 to 1. Scale it, or give uint8.",
-            fault="unusable",
-        )
-    return np.rint(array.astype(np.float64) * 255).astype(np.uint8)
+    laid = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for rows in bands_of(*pixels.shape[:2]):
+        alpha = pixels[rows, :, 3:].astype(np.uint16)
+        mixed = pixels[rows, :, :3] * alpha + 255 * (255 - alpha)  # at most 65,025
+        laid[rows] = (mixed + 127) // 255
+    return laid
 
 
 def data_url(pixels: Pixels) -> str:

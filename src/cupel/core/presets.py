@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -96,11 +96,38 @@ class Space:
         values = {name: getattr(getattr(preset, part), name) for name, part in self.parts.items()}
         return {name: value for name, value in values.items() if self.is_active(name, values)}
 
+    def holds(self, preset: Preset) -> bool:
+        """Whether the preset is a point of the space: what is searched lies within, and all else is as in the default."""
+        return self.as_default(preset, self.parts) == self.default and all(
+            value in self.dimensions[name].domain for name, value in self.values_of(preset).items()
+        )
+
+    def as_default(self, preset: Preset, names: Collection[str]) -> Preset:
+        """The preset with the default's values for those of these that the space has."""
+        changes: dict[str, dict[str, Any]] = {part: {} for part in PARTS}
+        for name, part in self.parts.items():
+            if name in names:
+                changes[part][name] = getattr(getattr(self.default, part), name)
+        return replace(preset, **{part: replace(getattr(preset, part), **c) for part, c in changes.items() if c})
+
     def is_active(self, name: str, values: Values) -> bool:
         """Whether the dimension matters beside these values."""
         known = {other: values.get(other, dimension.default) for other, dimension in self.dimensions.items()}
         holder = getattr(self.default, self.parts[name])
         return is_active(self.dimensions[name], {**vars_of(holder), **known})
+
+    def why_idle(self, name: str) -> str:
+        """Why the dimension matters at no point of the space, as a sentence; "" where it does at some."""
+        condition, holder = self.dimensions[name].condition, getattr(self.default, self.parts[name])
+        if condition is None:
+            return ""
+        other, now = self.dimensions.get(condition.field), getattr(holder, condition.field)
+        if any(value in other.domain if other else value == now for value in condition.values):
+            return ""
+        needed = " or ".join(map(repr, condition.values))
+        return (
+            f"{name!r} matters only where {condition.field!r} is {needed}, and it never is; choose that too, or leave this out."
+        )
 
     def at(self, point: Iterable[float]) -> dict[str, Any]:
         """The values of what is active at a point of the unit cube; the point has a coordinate for every dimension."""
@@ -156,6 +183,11 @@ class Space:
         return replace(
             preset, **{part: replace(getattr(preset, part), **c) if c else getattr(preset, part) for part, c in changes.items()}
         )
+
+    def without(self, names: Collection[str]) -> Space:
+        """The space in which these stay as in the default, but for what a user wished for."""
+        kept = {name: dimension for name, dimension in self.dimensions.items() if name not in names or name in self.wished}
+        return replace(self, dimensions=kept, parts={name: self.parts[name] for name in kept})
 
     def has(self, name: str) -> bool:
         """Whether a field of that name is declared in any part, so that it can be wished for."""

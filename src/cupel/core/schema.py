@@ -9,6 +9,7 @@ from typing import Any
 
 from cupel.core.errors import ArtifactError, DataError
 from cupel.core.mending import NO_MENDING, Mending
+from cupel.core.picture_levels import Scale
 from cupel.core.restoring import restored
 
 
@@ -39,7 +40,7 @@ class Column:
     `datetime_format` is a strptime format, or "" for ISO 8601. `decimal` is the decimal mark of numbers written
     as text, "." or ",". `low` and `high` are the range seen. `had_unreadable` says that training held cells that are not of
     the kind and were read as missing; so are those of later rows. `mending` is what is corrected in its cells, now and later.
-    Pictures have `channels`: 1 is grey, 3 is colour.
+    Pictures have `channels`: 1 is grey, 3 is colour; `scale` says what the numbers of arrays mean.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Column:
     had_unreadable: bool = False
     channels: int = 0
     mending: Mending = NO_MENDING
+    scale: Scale = Scale.OF_TYPE
 
     @property
     def is_feature(self) -> bool:
@@ -115,11 +117,13 @@ class Schema:
         return replace(self, columns=tuple(new.get(c.name, c) for c in self.columns))
 
     def to_json(self) -> dict[str, Any]:
-        """A plain structure for `json.dumps`; `from_json` reads it back. What is read as it stands says nothing of mending."""
+        """A plain structure for `json.dumps`; `from_json` reads it back. What is as usual in mending and scale is not said."""
         plain = asdict(self)
         for column, described in zip(self.columns, plain["columns"], strict=True):
             if not column.mending:
                 del described["mending"]
+            if column.scale is Scale.OF_TYPE:
+                del described["scale"]
         return plain
 
     @classmethod

@@ -181,3 +181,25 @@ def check(config: Any) -> None:
                 f"{type(config).__qualname__}.{dimension.name} is {value!r}; expected {dimension.domain}. "
                 f"Choose a value within it."
             )
+
+
+def check_kinds(config: Any) -> None:
+    """Raise unless every field is of its kind: numbers may lie beyond their declared range, as a user may extend it, not below 0.
+
+    Raises:
+        UsageError: names the field, its value and its range.
+    """
+    for dimension in space_of(type(config)):
+        value, domain = getattr(config, dimension.name), dimension.domain
+        fits = _is_of_kind(value, domain, dimension.kind) if isinstance(domain, Range) else value in domain
+        if not fits:
+            raise UsageError(
+                f"{type(config).__qualname__}.{dimension.name} is {value!r}; expected {domain}, or a number of its kind beyond. "
+                f"Choose such a value."
+            )
+
+
+def _is_of_kind(value: Any, domain: Range, kind: type) -> bool:
+    """A finite number, whole where the field is, not below 0, and above it where the range is."""
+    is_number = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and value >= 0 and (value > 0 or domain.low <= 0)

@@ -17,6 +17,14 @@ def wished_domain(dimension: Dimension, wish: Any) -> Range | Choice:
     Raises:
         UsageError: the wish cannot be read, or its values are of another kind.
     """
+    domain = _read(dimension, wish)
+    known, lowest = dimension.domain, min(_numbers_of(domain), default=0.0)
+    if isinstance(known, Range) and lowest < 0 <= known.low:
+        raise UsageError(f"{lowest!r} is no value for {dimension.name!r}; expected a number of 0 or more.")
+    return domain
+
+
+def _read(dimension: Dimension, wish: Any) -> Range | Choice:
     name = dimension.name
     if isinstance(wish, Mapping):
         return _of_mapping(name, wish, dimension)
@@ -59,6 +67,10 @@ def _options(name: str, options: Any, dimension: Dimension) -> Choice:
             expected = "a number" if _is_numeric(known) else f"one of {', '.join(map(str, known.spread(0)))}"
             raise UsageError(f"{option!r} is no value for {name!r}; expected {expected}.")
     return Choice(*[dimension.cast(option) if isinstance(known, Range) else option for option in options])
+
+
+def _numbers_of(domain: Range | Choice) -> list[float]:
+    return [value for value in domain.spread(2) if _is_number(value)]
 
 
 def _is_numeric(domain: Range | Choice) -> bool:

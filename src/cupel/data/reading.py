@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import repeat
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -103,7 +102,7 @@ def dataset_of(
     target = None if goal is None else goal.task.target
     kept = np.arange(table.n_rows) if goal is None else np.flatnonzero(goal.is_present)
     raw = {name: values if len(kept) == table.n_rows else values[kept] for name, values in table.columns.items()}
-    special = _special(raw, wanted, readers, folder=table.folder, but=(target, group, time), progress=progress)
+    special = _special(table, raw, wanted, readers, but=(target, group, time), progress=progress)
     special |= _kept_masks(goal, kept)
     plain = {name: values for name, values in raw.items() if name not in special}
     typed = {
@@ -134,11 +133,11 @@ def dataset_of(
 
 
 def _special(
+    table: RawTable,
     raw: Mapping[str, Array],
     wanted: Mapping[str, ColumnKind],
     readers: Sequence[Reader],
     *,
-    folder: Path,
     but: Sequence[str | None],
     progress: Callable[[float], None],
 ) -> dict[str, ReadColumn]:
@@ -147,13 +146,15 @@ def _special(
     def is_for(reader: Reader, name: str) -> bool:
         if name in wanted:
             return wanted[name] is reader.kind
-        return raw[name].dtype == object and reader.claims(raw[name], folder=folder)
+        return raw[name].dtype == object and reader.claims(raw[name], folder=table.folder)
 
     found = {}
     for name in (name for name in raw if name not in but):
         reader = next((reader for reader in readers if is_for(reader, name)), None)
         if reader is not None:
-            found[name] = reader.decode(name, raw[name], folder=folder, progress=progress)
+            read = reader.decode(name, raw[name], folder=table.folder, progress=progress)
+            scale = table.scales.get(name, read.column.scale)
+            found[name] = replace(read, column=replace(read.column, scale=scale))
     return found
 
 

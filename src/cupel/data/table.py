@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cupel.core.decoding import is_nan
 from cupel.core.errors import DataError
 from cupel.core.finding import Finding, Severity
+from cupel.core.picture_levels import Scale
 
 Array = NDArray[Any]
 
@@ -28,6 +29,7 @@ class RawTable:
     An array is of numbers, booleans or moments (datetime64), or an object array of str and None. `repeated` are the
     column names that stood more than once in the header. `source` describes where it came from, without passwords; `folder` is
     where relative paths in cells begin. `target` is the column to predict where the source itself says.
+    `scales` says of columns of pictures what the numbers meant in the arrays that they were made of.
     """
 
     columns: Mapping[str, Array]
@@ -36,6 +38,7 @@ class RawTable:
     repeated: frozenset[str] = field(default_factory=frozenset)
     folder: Path = Path()
     target: str | None = None
+    scales: Mapping[str, Scale] = field(default_factory=dict)
 
     @property
     def n_rows(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +30,9 @@ MEMBER_LIMITS = ((500, 5), (2500, 8))
 MAX_MEMBERS = 15
 """With fewer rows than the first number at most the second may take part; in steps like AutoGluon's learned rule (100 rows, 4
 models; 500, 8; 2,500, 15), with five below 500 rows."""
+SHARE_OF_A_FAMILY = 1 / 3
+"""Of the places: a search draws dozens of the family that did best, near-copies of one another, and a mean gains by what errs in
+other ways. What no other family claims goes to whoever is next."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,7 +40,8 @@ class Evidence:
     """Out-of-fold predictions of all candidates, each of shape (samples, outputs), and how they are judged.
 
     `target` are as `form` says, one (or one row of labels, or of points of a mask) per sample. `parts` number the samples: a
-    cross-fitted prediction of a row comes from a combination that saw no row of its part.
+    cross-fitted prediction of a row comes from a combination that saw no row of its part. `families` name what each candidate is
+    one of; empty where that is not known, and then each is one of its own.
     """
 
     predictions: Sequence[Array]
@@ -44,6 +50,7 @@ class Evidence:
     parts: NDArray[np.int64]
     form: Form
     seed: int = 0
+    families: Sequence[str] = ()
 
     def at(self, rows: Rows) -> list[Array]:
         """Every candidate's predictions for those rows."""
@@ -55,9 +62,19 @@ class Evidence:
         return np.where(np.isfinite(found), found, -np.inf)
 
     def admitted(self, rows: Rows) -> list[int]:
-        """Positions of the few candidates that are best on their own, best first: on few rows every further one fits noise."""
+        """Positions of the few candidates that are best on their own, best first: on few rows every further one fits noise.
+
+        Of one family no more than its share, as long as there are others.
+        """
         limit = next((most for below, most in MEMBER_LIMITS if len(rows) < below), MAX_MEMBERS)
-        return [int(position) for position in np.argsort(-self.scores(rows), kind="stable")[:limit]]
+        ranked = [int(position) for position in np.argsort(-self.scores(rows), kind="stable")]
+        families, counts = self.families or range(len(ranked)), Counter[object]()
+        within, beyond = list[int](), list[int]()
+        for position in ranked:
+            counts[families[position]] += 1
+            is_within = counts[families[position]] <= math.ceil(SHARE_OF_A_FAMILY * limit)
+            (within if is_within else beyond).append(position)
+        return sorted([*within, *beyond][:limit], key=ranked.index)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

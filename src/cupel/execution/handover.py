@@ -20,8 +20,8 @@ Array = NDArray[Any]
 FACTS = "facts.json"
 LAYOUT_BYTES = 16
 """What it takes to say where a text or picture begins."""
-LEFT_OUT = ("findings", "cache")
-"""Fields of a dataset that no unit depends on, or that are another process's own."""
+LEFT_OUT = ("findings", "cache", "units")
+"""Fields of a dataset that no unit depends on, that are another process's own, or that the splits bring."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

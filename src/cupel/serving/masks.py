@@ -45,6 +45,8 @@ def painted(indices: NDArray[np.uint8] | None, classes: tuple[str, ...]) -> Arra
 
 def own_size(picture: Array, cell: Any, *, folder: Path | None) -> tuple[int, int]:
     """Height and width of a picture as it came, `picture` being what was read of it, perhaps reduced."""
+    if isinstance(cell, np.ndarray):
+        return cell.shape[0], cell.shape[1]
     if picture.shape[0] * picture.shape[1] < SURELY_WHOLE:
         return picture.shape[0], picture.shape[1]
     whole = whole_picture(cell, folder=folder)

@@ -15,6 +15,7 @@ from cupel.core.errors import DataError, PictureError
 from cupel.core.picture_files import READABLE
 from cupel.core.picture_folders import find_pictures, has_picture_suffix
 from cupel.core.picture_paths import PictureFinder
+from cupel.core.picture_stacks import channels_last
 from cupel.core.pixels import WORKING_PIXELS, decoded, missing_picture
 from cupel.core.schema import Column
 
@@ -48,16 +49,18 @@ def files_in(source: str | Path) -> list[Path]:
 
 
 def stack_of(array: Array) -> Array:
-    """Pictures of one array (rows, height, width[, channels]) as cells.
+    """Pictures of one array (rows, height, width[, channels]) as cells; channels may come second, as in training.
 
     Raises:
-        DataError: it is more likely to be one picture.
+        DataError: it is more likely to be one picture, or no pictures.
     """
     if array.ndim == 2 or (array.ndim == 3 and array.shape[2] in _CHANNELS):
         raise DataError(
             f"an array of shape {array.shape} was given; expected (rows, height, width) or (rows, height, width, channels). "
             f"For one picture write array[None]; for a stack of grey ones as narrow as that array[..., None]."
         )
+    if array.ndim == 4:
+        array = channels_last(array, name="the array")
     cells = np.empty(len(array), dtype=object)
     for row, picture in enumerate(array):
         cells[row] = picture
@@ -107,7 +110,7 @@ def _picture(cell: Any, column: Column, finder: PictureFinder | None) -> NDArray
     source = _source(cell, finder)
     if source is None:
         return missing_picture(column.channels)
-    return decoded(source, n_channels=column.channels, most_pixels=WORKING_PIXELS)
+    return decoded(source, n_channels=column.channels, most_pixels=WORKING_PIXELS, scale=column.scale)
 
 
 def _source(cell: Any, finder: PictureFinder | None) -> bytes | Array | Path | None:

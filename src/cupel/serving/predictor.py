@@ -43,7 +43,8 @@ class Predictor:
 
     Rows may be a path, a pandas or polars frame, an Arrow table, a dict of columns, a list of dicts, one dict, or a
     NumPy matrix with the columns of `feature_names` in their order. A model of pictures alone also takes a picture file, a folder
-    of them, or an array (rows, height, width[, channels]). `notes` tells what was odd in the last rows given.
+    of them, an array (rows, height, width[, channels]), or an .npz archive or idx file of such. `notes` tells what was odd in
+    the last rows given.
 
     ```python
     predictor = cupel.load("model.cupel")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cupel.core.errors import DataError
 from cupel.serving.pictures import files_in, is_picture_source, stack_of
+from cupel.serving.stacks import is_stack_source, stack_in
 
 Array = NDArray[Any]
 
@@ -34,7 +35,8 @@ def rows_of(source: Any, names: Sequence[str], *, pictures: str | None = None) -
 
     `source` is a path, a frame or Arrow table, a dict of columns, a list of dicts, one dict, or a NumPy matrix whose columns
     are `names` in this order. A key that only some of the dicts have is a missing cell in the others. Where all that is needed
-    is the column `pictures`, it may also be a picture file, a folder of them, or an array (rows, height, width[, channels]);
+    is the column `pictures`, it may also be a picture file, a folder of them, an .npz archive or idx file that holds an array, or
+    such an array (rows, height, width[, channels]);
     and such an array may be a dict's column.
 
     Raises:
@@ -43,6 +45,8 @@ def rows_of(source: Any, names: Sequence[str], *, pictures: str | None = None) -
     if pictures is not None and is_picture_source(source):
         files = files_in(source)
         return Rows({pictures: _objects(list(map(str, files)))}, len(files))
+    if pictures is not None and is_stack_source(source):
+        source = stack_in(Path(source))
     if pictures is not None and isinstance(source, np.ndarray) and source.dtype != object:
         return Rows({pictures: stack_of(source)}, len(source))
     if isinstance(source, Mapping):

@@ -114,6 +114,7 @@ class Loop:
         for number in range(begun.number if begun else 0, n_epochs):
             if begun is None and self._cycles.begins(number):
                 self._begin_cycle()
+            self._network.set_epoch(number)
             self._network.set_progress(self._hurried(number / n_epochs))
             epoch, begun = begun or self._begin(number), None
             train_losses = self._taught(epoch)
@@ -318,6 +319,6 @@ def evaluate(network: Network, stack: Stack) -> Tensor:
     network.eval()
     total = torch.zeros(network.n_models, dtype=torch.float64, device=stack.device)
     for blocks, target, real in stack.slices(ROWS_AT_ONCE):
-        losses = judged_losses(network(blocks), target)
+        losses = judged_losses(network.judged(blocks), target)
         total += torch.where(real, losses, 0.0).sum(dim=1, dtype=torch.float64)
     return total / torch.tensor(stack.sizes, device=stack.device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cupel.core.candidate import Candidate
+from cupel.core.errors import CupelError
 from cupel.core.family import Cost, Family
 from cupel.core.trial import Status, Trial
 
@@ -16,6 +17,7 @@ class TimeModel:
 
     The correction is the ratio of observed to predicted time: of the same family where one of its trials has finished,
     else of all finished trials together, else 1. Baselines take no part in the latter: they are done before a clock ticks.
+    What was cut short would have taken longer than it did: it counts, for its family, where that is more than was expected.
     """
 
     def __init__(self, estimate: Estimator) -> None:
@@ -23,23 +25,39 @@ class TimeModel:
         self._predicted: dict[str, float] = {}
         self._observed: dict[str, float] = {}
         self._total = (0.0, 0.0)
+        self._faults: dict[str, str] = {}
 
     def cost(self, candidate: Candidate, family: Family) -> Cost:
         """Corrected cost of all units of the candidate."""
-        cost = self._estimate(candidate, family)
+        cost = self._estimated(candidate, family)
         return Cost(seconds=cost.seconds * self._ratio(family.name), memory_bytes=cost.memory_bytes)
 
     def uncorrected(self, candidate: Candidate, family: Family) -> Cost:
         """The family's own estimate: the same on any machine, whatever its clock has shown."""
-        return self._estimate(candidate, family)
+        return self._estimated(candidate, family)
+
+    def fault(self, candidate: Candidate, family: Family) -> str:
+        """Why the candidate cannot be estimated, as it then cannot be trained; "" where it can."""
+        self._estimated(candidate, family)
+        return self._faults.get(candidate.key, "")
+
+    def _estimated(self, candidate: Candidate, family: Family) -> Cost:
+        """The family's own estimate; nothing where it has none, so that the candidate's turn comes, and what is wrong is told."""
+        try:
+            return self._estimate(candidate, family)
+        except Exception as error:  # noqa: BLE001 preparing a few rows or a size out of bounds: one candidate's fault, not the run's
+            told = str(error) if isinstance(error, CupelError) else f"{type(error).__name__}: {error}"
+            self._faults[candidate.key] = told
+            return Cost(seconds=0.0, memory_bytes=0.0)
 
     def learn(self, trial: Trial, family: Family, *, seconds: float) -> None:
-        """Take a finished trial into account; `seconds` is what all of it took."""
-        if trial.status is Status.DONE and seconds > 0:
-            predicted = self._estimate(trial.candidate, family).seconds
+        """Take a finished trial, or one that was cut short, into account; `seconds` is what all of it took."""
+        predicted, is_whole = self._estimated(trial.candidate, family).seconds, trial.status is Status.DONE
+        tells_more = trial.status is Status.CUT_SHORT and seconds > predicted * self._ratio(family.name)
+        if seconds > 0 and (is_whole or tells_more):
             self._predicted[family.name] = self._predicted.get(family.name, 0.0) + predicted
             self._observed[family.name] = self._observed.get(family.name, 0.0) + seconds
-            if not family.is_baseline:
+            if is_whole and not family.is_baseline:
                 self._total = (self._total[0] + predicted, self._total[1] + seconds)
 
     def _ratio(self, family: str) -> float:

@@ -45,11 +45,21 @@ class Racing:
     def chance_of_being_worse(self, trial: Trial, best: Trial) -> tuple[float, bool]:
         """The probability that the trial is worse than the best on the rows that it predicted, and whether to drop it."""
         assert trial.out_of_fold is not None, "only what predicts can race"
-        assert best.out_of_fold is not None, "the best has predictions"
-        seen = np.isfinite(trial.out_of_fold).all(axis=1) & np.isfinite(best.out_of_fold).all(axis=1)
+        theirs = _of_the_same_folds(best, trial)
+        seen = np.isfinite(trial.out_of_fold).all(axis=1) & np.isfinite(theirs).all(axis=1)
         rows = np.flatnonzero(seen)
-        chance = self.worse(trial.out_of_fold[rows], best.out_of_fold[rows], rows=rows)
+        chance = self.worse(trial.out_of_fold[rows], theirs[rows], rows=rows)
         if chance < self.clearly:
             return chance, False
-        mixed = SHARE_IN_MIXTURE * trial.out_of_fold[rows] + (1 - SHARE_IN_MIXTURE) * best.out_of_fold[rows]
-        return chance, self.worse(mixed, best.out_of_fold[rows], rows=rows) >= 0.5
+        mixed = SHARE_IN_MIXTURE * trial.out_of_fold[rows] + (1 - SHARE_IN_MIXTURE) * theirs[rows]
+        return chance, self.worse(mixed, theirs[rows], rows=rows) >= 0.5
+
+
+def _of_the_same_folds(best: Trial, trial: Trial) -> Array:
+    """What the best says by its models of the trial's folds alone: where splits repeat, its out-of-fold mean is of several."""
+    assert best.out_of_fold is not None, "the best has predictions"
+    folds, said = {unit.fold for unit in trial.units}, best.out_of_fold.copy()
+    for unit in best.units:
+        if unit.fold in folds:
+            said[unit.rows] = unit.predictions
+    return said

@@ -177,9 +177,9 @@ def frozen(space: Space, preset: Preset, *, score: float | None) -> optuna.trial
     """A finished trial as Optuna keeps it; None where the preset lies outside of the space."""
     import optuna
 
-    values = space.values_of(preset)
-    if any(value not in space.dimensions[name].domain for name, value in values.items()):
+    if not space.holds(preset):
         return None
+    values = space.values_of(preset)
     distributions = {name: distribution(space.dimensions[name]) for name in values}
     return optuna.trial.create_trial(
         params={name: _stored(value, space.dimensions[name]) for name, value in values.items()},

@@ -157,13 +157,15 @@ def _timed(setup: Search, proposal: Proposal, state: _State, deadline: Deadline)
     seconds = max(tried.trial.fit_seconds, time.monotonic() - started)
     if tried.trial.status is Status.DROPPED:
         estimated /= setup.n_folds
-    elif tried.trial.status is Status.DONE and not proposal.is_screening:
+    elif tried.trial.status in (Status.DONE, Status.CUT_SHORT) and not proposal.is_screening:
         setup.time_model.learn(tried.trial, proposal.family, seconds=seconds)
     setup.log("timed", candidate=proposal.candidate.name, estimated=estimated, seconds=seconds)
     return replace(tried, trial=replace(tried.trial, estimated_seconds=estimated), estimated=estimated, seconds=seconds)
 
 
 def _try(setup: Search, proposal: Proposal, state: _State, deadline: Deadline) -> Tried:
+    if fault := setup.time_model.fault(proposal.candidate, proposal.family):
+        return Tried(proposal=proposal, trial=_ended(proposal, Status.FAILED, fault), score=None)
     reason = _reason_to_skip(setup, proposal, trials=state.trials, deadline=deadline)
     if reason:
         return Tried(proposal=proposal, trial=_ended(proposal, Status.SKIPPED, reason), score=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,6 +24,7 @@ N_CANDIDATES = {Effort.QUICK: 10, Effort.STANDARD: 24, Effort.THOROUGH: 72, Effo
 EVERY_FAMILY = "*"
 MERIT = 0.5  # a family whose best is next in rank is drawn half as often, and so is one after each that was raced out
 LEAST_SECONDS = 1.0  # what takes less than this is as cheap as this
+MOST_REPEATS = 60  # so many draws in a row that were had before, all but the first by chance: the space has no more to give
 WITHOUT_END = Prospects()
 ETA = 3
 N_RUNGS = 3
@@ -33,7 +35,8 @@ MOST_SURVIVORS = 9  # of one bracket: who asks for more gets more brackets, and 
 class Ground:
     """What every strategy starts from. `wishes` narrow spaces: by family name, `*` for all that have such a field.
 
-    With `every_family_first` each family's first preset comes before any second, whatever their places.
+    With `every_family_first` each family's first preset comes before any second, whatever their places. What is `unfelt` makes no
+    difference to the data, and stays as it is.
     """
 
     families: Sequence[Family]
@@ -43,6 +46,7 @@ class Ground:
     seed: int
     wishes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     every_family_first: bool = False
+    unfelt: frozenset[str] = frozenset()
 
     @property
     def fitting(self) -> list[Family]:
@@ -50,24 +54,31 @@ class Ground:
         return sorted([f for f in self.families if self.task.kind in f.tasks], key=lambda family: not family.is_baseline)
 
     def space(self, family: Family) -> Space:
-        """The family's space as the user wants it.
+        """The family's space as the user wants it, without what makes no difference.
 
         Raises:
             UsageError: a wish does not fit.
         """
+        return self._whole_space(family).without(self.unfelt)
+
+    def _whole_space(self, family: Family) -> Space:
         space = family.space(self.task)
         for name, wish in self.wishes.get(EVERY_FAMILY, {}).items():
             space = _as_far_as_it_fits(space, name, wish=wish) or space
-        own = next((wish for name, wish in self.wishes.items() if name.casefold() == family.name.casefold()), {})
         try:
-            return space.narrowed(own)
+            return space.narrowed(self.own_wishes(family))
         except UsageError as error:
             raise UsageError(f"the space of {family.name}: {error}") from error
 
+    def own_wishes(self, family: Family) -> Mapping[str, Any]:
+        """What is wished for this family by its name."""
+        return next((wish for name, wish in self.wishes.items() if name.casefold() == family.name.casefold()), {})
+
     def presets(self, family: Family) -> list[Preset]:
         """The family's portfolio, moved into its space."""
-        space = self.space(family)
-        return [space.held(preset) for preset in family.portfolio(self.task)]
+        space = self._whole_space(family)
+        unfelt = self.unfelt - space.wished
+        return [space.as_default(space.held(preset), unfelt) for preset in family.portfolio(self.task)]
 
 
 class Sequential:
@@ -84,6 +95,7 @@ class Sequential:
         self._firsts: dict[str, Proposal] = {}
         self._n_draws = 0
         self._exhausted: set[str] = set()
+        self._repeats: Counter[str] = Counter()
         self.planned: list[Proposal] = list(itertools.islice(self._fixed(with_portfolio), max(ground.n_candidates, 1)))
 
     def propose(self, tried: Sequence[Tried], prospects: Prospects = WITHOUT_END) -> Proposal | None:
@@ -111,9 +123,9 @@ class Sequential:
                 yield Proposal(candidate=candidate, family=families[number])
 
     def _drawn(self, tried: Sequence[Tried], prospects: Prospects) -> Proposal | None:
-        for _ in range(MAX_DRAWS):
+        while True:
             costs = self._costs(tried, prospects)
-            open_families = [family for family in self._searched if costs.get(family.name, math.inf) <= prospects.left]
+            open_families = [each for each in self._searched if each.name in costs and costs[each.name] <= prospects.left]
             if not open_families:
                 return None
             family = self._family(open_families, tried, costs=costs)
@@ -121,19 +133,27 @@ class Sequential:
             planned = next((each for each in prospects.waiting if each.family.name == family.name), None)
             if planned is not None and prospects.cost(planned) <= prospects.left:
                 return planned
-            preset = self._sampler_of(family).draw(history_of(tried, family))
-            if preset is None:
+            preset = self._another(family, tried)
+            if preset is None or self._repeats[family.name] >= MOST_REPEATS:
                 self._exhausted.add(family.name)
                 continue
             candidate = self._namer.candidate(family, preset)
+            self._repeats[family.name] = 0 if candidate is not None else self._repeats[family.name] + 1
             if candidate is not None:
                 return Proposal(candidate=candidate, family=family)
-        return None
+
+    def _another(self, family: Family, tried: Sequence[Tried]) -> Preset | None:
+        """What the sampler draws; after one that was had before, lest it goes on naming the best of a small space, any."""
+        if not self._repeats[family.name] or self._sampler == "grid":
+            return self._sampler_of(family).draw(history_of(tried, family))
+        generator = np.random.default_rng(derived_seed(self._ground.seed, "any", family.name, self._n_draws))
+        return self._ground.space(family).sample(generator)
 
     def _costs(self, tried: Sequence[Tried], prospects: Prospects) -> dict[str, float]:
         """The seconds that another of each family that still has any would take: as its others took, else as its first would.
 
-        Without a cap they are not asked for, so that no clock decides.
+        What was cut short would have taken what was expected, or longer than it did. Without a cap they are not asked for, so
+        that no clock decides.
         """
         still_open = [family for family in self._searched if family.name not in self._exhausted]
         if math.isinf(prospects.left):
@@ -141,7 +161,9 @@ class Sequential:
         costs = {}
         for family in still_open:
             own = [
-                each.seconds for each in tried if each.proposal.family.name == family.name and each.trial.status is Status.DONE
+                each.seconds if each.trial.status is Status.DONE else max(each.seconds, each.estimated)
+                for each in tried
+                if each.proposal.family.name == family.name and each.trial.status in (Status.DONE, Status.CUT_SHORT)
             ]
             costs[family.name] = float(np.mean(own)) if own else prospects.cost(self._first(family))
         return costs
@@ -336,5 +358,19 @@ def _check_wishes(ground: Ground) -> None:
             raise UsageError(
                 f"{name}: {wish!r} under * fits no family; see the names and values that each knows under its own name."
             )
+    wished_spaces = {family.name: ground.space(family) for family in ground.fitting}
+    for name in ground.wishes.get(EVERY_FAMILY, {}):
+        reasons = [space.why_idle(name) for space in wished_spaces.values() if name in space.wished]
+        if reasons and all(reasons):
+            raise UsageError(f"under *: {reasons[0]}")
     for family in ground.fitting:
-        ground.space(family)
+        _demand_that_wishes_matter(family, wished_spaces[family.name], ground=ground)
+
+
+def _demand_that_wishes_matter(family: Family, space: Space, *, ground: Ground) -> None:
+    """Refuse what was wished for a family by its name and would change nothing, and what it would not do as wished."""
+    reasons = [space.why_idle(name) for name in ground.own_wishes(family)]
+    if family.refuses is not None and space.wished:
+        reasons.append(family.refuses(space, ground.task))
+    for reason in filter(None, reasons):
+        raise UsageError(f"the space of {family.name}: {reason}")

@@ -42,6 +42,23 @@ def bench_of(modality: str, family: str, kind: TaskKind) -> Bench:
     return bench_for(registry.family_named(named, family), kind, dataset=example_for(named, kind))
 
 
+OUTSIDE = {
+    "Airbench": {2},  # by gradients, at rates that the default's optimiser cannot take
+    " + ": {1},  # other parts, of which a joint space keeps the first preset's
+}
+
+
+@pytest.mark.parametrize("modality", registry.modalities(), ids=lambda modality: modality.name)
+def test_presets_are_points_of_their_familys_space(modality: Modality) -> None:
+    for kind in sorted({kind for family in modality.families() for kind in family.tasks}):
+        task = example_for(modality, kind).task
+        assert task is not None, "an example has a task"
+        for family in [family for family in modality.families() if kind in family.tasks]:
+            space, presets = family.space(task), family.portfolio(task)
+            outside = {number for number, preset in enumerate(presets) if not space.holds(preset)}
+            assert outside <= OUTSIDE.get(family.name, OUTSIDE[" + "] if " + " in family.name else set()), family.name
+
+
 def by_name(check: Callable[..., Any]) -> str:
     return check.__name__
 

@@ -1,8 +1,10 @@
 """`cupel predict` with picture files and folders of them."""
 
 import csv
+import gzip
 import json
 import os
+import struct
 
 import numpy as np
 import polars
@@ -12,6 +14,7 @@ import packed_examples
 import packed_pictures as examples
 from cupel.cli.main import main
 from cupel.core.uncertainty import Coverage, Distribution, Silence, Uncertainty
+from cupel.serving import load
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +165,34 @@ def test_a_model_of_pictures_refuses_a_table_without_them(model, tmp_path, capsy
 def test_checking_a_model_of_pictures_answers(model, capsys):
     assert main(["check", model]) == 0
     assert os.path.basename(model) in capsys.readouterr().out
+
+
+STACK = np.stack([examples.picture(level, seed=level) for level in (10, 200, 90)])
+
+
+def idx_of(stack):
+    return struct.pack(f">BBBB{stack.ndim}I", 0, 0, 8, stack.ndim, *stack.shape) + stack.tobytes()
+
+
+@pytest.mark.parametrize("name", ["test.npz", "both.npz", "second.npz", "t10k-images-idx4-ubyte.gz", "t10k-images-idx4-ubyte"])
+def test_archives_of_pictures_are_predicted(model, tmp_path, name):
+    labels = np.zeros(3)
+    np.savez(tmp_path / "test.npz", photos=STACK, y=labels)
+    np.savez(tmp_path / "both.npz", x_train=STACK[::-1], y_train=labels, x_test=STACK, y_test=labels)
+    np.savez(tmp_path / "second.npz", x=np.moveaxis(STACK, 3, 1))
+    (tmp_path / "t10k-images-idx4-ubyte").write_bytes(idx_of(STACK))
+    (tmp_path / "t10k-images-idx4-ubyte.gz").write_bytes(gzip.compress(idx_of(STACK)))
+    assert main(["predict", model, str(tmp_path / name), "-o", str(tmp_path / "out.csv")]) == 0
+    found = read(tmp_path / "out.csv")
+    assert list(found[0]) == ["prediction", "probability_bright", "probability_dark"]
+    np.testing.assert_allclose(probabilities(found), examples.predicted(list(STACK)), atol=1e-6)
+    np.testing.assert_allclose(load(model).predict_proba(tmp_path / name), examples.predicted(list(STACK)), atol=1e-6)
+
+
+def test_an_archive_in_which_nothing_tells_what_is_meant_is_refused(model, tmp_path, capsys):
+    np.savez(tmp_path / "a.npz", one=STACK, two=STACK)
+    assert main(["predict", model, str(tmp_path / "a.npz")]) == 2
+    assert "holds the arrays one, two; expected one of pictures" in capsys.readouterr().err
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx_of(np.zeros(3, np.uint8)))
+    assert main(["predict", model, str(tmp_path / "t10k-labels-idx1-ubyte")]) == 2
+    assert "Is it the file of labels?" in capsys.readouterr().err

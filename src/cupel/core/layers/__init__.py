@@ -28,7 +28,7 @@ from cupel.core.layers.numeric import LinearEmbedding, PeriodicEmbedding, Period
 from cupel.core.layers.pixels import PixelScaling
 from cupel.core.layers.scaling import MemberScale, Scale
 from cupel.core.layers.squeeze import SqueezeExcite
-from cupel.core.layers.transformer import Attention, GatedFeedForward, TransformerBlock
+from cupel.core.layers.transformer import Attention, GatedFeedForward, TransformerBlock, why_heads_differ
 from cupel.core.layers.whitening import PatchWhitening
 
 __all__ = [
@@ -75,4 +75,5 @@ __all__ = [
     "joined",
     "rising_rates",
     "unfolded",
+    "why_heads_differ",
 ]

@@ -98,8 +98,16 @@ class Network(nn.Module):
         named = self.named_parameters()
         return [parameter for name, parameter in named if parameter.ndim >= 3 and not name.endswith(NO_MATRICES)]
 
+    def judged(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model member batch output"]:
+        """What epochs are compared by: what is predicted, or, where that takes several looks at each row, by one of them."""
+        outputs: Tensor = self(blocks)
+        return outputs
+
     def set_progress(self, fraction: float) -> None:
         """Told before every epoch how much of training is done, 0 to 1, for what is scheduled inside the network (dropout)."""
+
+    def set_epoch(self, number: int) -> None:
+        """Told before every epoch which one it is, from 0, for what takes turns."""
 
     def normalisations(self) -> list[BatchNorm | MapBatchNorm]:
         """Layers whose statistics run along while training."""

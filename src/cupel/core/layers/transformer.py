@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,12 @@ from cupel.core.layers.linear import Linear
 from cupel.core.layers.normalisation import LayerNorm
 
 NEVER = -1e9
+
+
+def why_heads_differ(widths: Sequence[Any], heads: Sequence[Any]) -> str:
+    """Why heads cannot share a width equally, as a sentence; "" where each of these numbers can share each of these widths."""
+    odd = next(((width, n_heads) for width in widths for n_heads in heads if width % n_heads), None)
+    return "" if odd is None else f"{odd[1]} heads cannot share a width of {odd[0]}; choose widths that every n_heads divides."
 
 
 class Attention(nn.Module):

@@ -169,7 +169,7 @@ def test_a_file_is_whole_or_absent(tmp_path):
     assert open_images(path).fingerprint == before.fingerprint
     written(path, pictures(seed=1))
     assert before.fingerprint == Images.of(pictures()).fingerprint  # what was mapped outlives the file's name
-    assert path.stat().st_mode & 0o777 == 0o644
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_file_is_the_same_each_time(tmp_path):

@@ -135,6 +135,33 @@ def test_few_rows_admit_few_members(n, most):
     assert len(evidence.admitted(rows_of(evidence))) == most
 
 
+@pytest.mark.parametrize(("n", "share", "most"), [(400, 2, 5), (1000, 3, 8), (3000, 5, 15)])
+def test_near_copies_of_one_family_do_not_shut_others_out(n, share, most):
+    evidence = evidence_of("regression", n=n, noises=(1.0,) * 40 + (2.0,) * 20)
+    rows, families = rows_of(evidence), ("trees",) * 40 + tuple(f"network {number}" for number in range(20))
+    admitted = replace(evidence, families=families).admitted(rows)
+    assert [families[position] for position in admitted].count("trees") == share
+    assert len(admitted) == most
+    assert (np.diff(evidence.scores(rows)[admitted]) <= 0).all()
+    assert admitted[0] == int(np.argmax(evidence.scores(rows)))
+    alone = replace(evidence, families=("trees",) * 59 + ("network",)).admitted(rows)
+    assert len(alone) == most
+    assert 59 in alone
+    assert replace(evidence, families=("trees",) * 60).admitted(rows) == evidence.admitted(rows)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_that_errs_otherwise_joins_what_trees_have_filled(kind):
+    evidence = evidence_of(kind, n=1000, noises=(1.0, 1.02))
+    generator = np.random.default_rng(0)
+    trees, network = evidence.predictions
+    copies = [np.clip(trees + 1e-4 * generator.normal(size=trees.shape), 1e-6, None) for _ in range(30)]
+    many = replace(evidence, predictions=[*copies, network])
+    assert 30 not in METHODS["greedy"].choose(many, rows_of(many)).positions
+    known = replace(many, families=("trees",) * 30 + ("network",))
+    assert 30 in METHODS["greedy"].choose(known, rows_of(known)).positions
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_rows_outside_the_given_ones_do_not_matter(name):
     evidence, rows = evidence_of("binary", n=300), np.arange(150)

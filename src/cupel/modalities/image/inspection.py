@@ -18,8 +18,8 @@ from cupel.core.modality import Inspection
 from cupel.modalities.image.findings import findings_of
 from cupel.modalities.image.mask_findings import mask_findings
 from cupel.modalities.image.reading.batches import equal_sized, grey_levels
-from cupel.modalities.image.reading.describing import BLANK_DEVIATION
 from cupel.modalities.image.reading.hashing import SIDE, digests, near_copies, numbered, thumbnails
+from cupel.modalities.image.reading.sharpness import sharpness
 
 Array = NDArray[Any]
 
@@ -42,16 +42,18 @@ PARTS = {
 }
 PART_EDGES = (0, 11, 21)
 """Where the rows, and the columns, of parts begin in a thumbnail."""
+BLANK_DEVIATION = 1.0
+CHANNELS = {1: ("grey",), 3: ("red", "green", "blue")}
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
     """A column of pictures looked through; arrays have an entry for each row, NaN or 0 where the picture is missing.
 
-    `sizes` are height and width. `brightness` and `contrast` are mean and deviation of grey levels, 0 to 255. `colours` are how
-    far the channels of a pixel lie apart on average, and how much more red than blue there is. `parts` are grey levels of three
-    by three parts, less the mean. Rows that equal another to the last pixel share a number in `copies`, those that look the same
-    share one in `near`.
+    `sizes` are height and width. `brightness` and `contrast` are mean and deviation of grey levels, 0 to 255; `levels` and
+    `squares` the means of each channel's levels and of their squares. `colours` are how far the channels of a pixel lie apart on
+    average, and how much more red than blue there is. `parts` are grey levels of three by three parts, less the mean. Rows that
+    equal another to the last pixel share a number in `copies`, those that look the same share one in `near`.
     """
 
     dataset: Dataset
@@ -61,6 +63,9 @@ class Seen:
     contrast: Float64[Array, " row"]
     colours: Float64[Array, "row 2"]
     parts: Float64[Array, "row 3 3"]
+    sharpness: Float64[Array, " row"]
+    levels: Float64[Array, "row channel"]
+    squares: Float64[Array, "row channel"]
     copies: Int64[Array, " row"]
     near: Int64[Array, " row"]
 
@@ -112,25 +117,41 @@ def look_through(dataset: Dataset, column: str) -> Seen:
     """All that findings rest on."""
     pictures, n_rows = dataset.columns[column], dataset.n_samples
     sizes = np.zeros((n_rows, 2), np.int64)
-    brightness, contrast = (np.full(n_rows, np.nan) for _ in range(2))
+    n_channels = dataset.schema[column].channels or None
+    brightness, contrast, sharp = (np.full(n_rows, np.nan) for _ in range(3))
     colours = np.full((n_rows, 2), np.nan)
+    levels, squares = (np.full((n_rows, n_channels or 1), np.nan) for _ in range(2))
     small: list[Array] = []
     found: list[bytes | None] = []
     for start in range(0, n_rows, PICTURES_AT_ONCE):
-        images = Images.of(
-            pictures[start : start + PICTURES_AT_ONCE].tolist(), n_channels=dataset.schema[column].channels or None
-        )
+        images = Images.of(pictures[start : start + PICTURES_AT_ONCE].tolist(), n_channels=n_channels)
         sizes[start : start + len(images)] = images.sizes
         for rows, pixels in equal_sized(images):
             grey = grey_levels(pixels)
             brightness[start + rows] = grey.mean(axis=(1, 2), dtype=np.float64)
             contrast[start + rows] = grey.std(axis=(1, 2), dtype=np.float64)
             colours[start + rows] = _colours(pixels)
+            sharp[start + rows] = sharpness(grey)
+            values = pixels.astype(np.float32)
+            levels[start + rows] = values.mean(axis=(1, 2), dtype=np.float64)
+            squares[start + rows] = np.square(values, out=values).mean(axis=(1, 2), dtype=np.float64)
         small.append(thumbnails(images))
         found += digests(images)
     every = np.concatenate(small)
-    levels = (brightness, contrast, colours, _parts(every))
-    return Seen(dataset, column, sizes, *levels, numbered(found), near_copies(every))
+    return Seen(
+        dataset=dataset,
+        column=column,
+        sizes=sizes,
+        brightness=brightness,
+        contrast=contrast,
+        colours=colours,
+        parts=_parts(every),
+        sharpness=sharp,
+        levels=levels,
+        squares=squares,
+        copies=numbered(found),
+        near=near_copies(every),
+    )
 
 
 def _colours(pixels: UInt8[Array, "picture height width channel"]) -> Float64[Array, "picture 2"]:
@@ -158,6 +179,9 @@ def _facts(seen: Seen) -> list[tuple[str, str]]:
     contrast = float(np.median(seen.contrast[present]))
     facts.append(("sizes", _sizes_words(seen.sizes[present])))
     facts.append(("brightness", f"{spread[0]:.0f} to {spread[2]:.0f} of 255, median {spread[1]:.0f}; contrast {contrast:.0f}"))
+    facts.append(("channels", _channels_words(seen)))
+    least, middle, most = np.quantile(seen.sharpness[present], [0.0, 0.5, 1.0])
+    facts.append(("sharpness", f"{least:,.0f} to {most:,.0f}, median {middle:,.0f}; the least are blurred or plain"))
     n_equal, n_alike = _n_shared(seen.copies[present & ~seen.is_blank]), _n_shared(seen.near)
     facts.append(("copies", f"{n_equal:,} pictures equal another, {n_alike:,} equal or resemble one"))
     facts.append(("blank", f"{int(seen.is_blank.sum()):,}"))
@@ -165,6 +189,15 @@ def _facts(seen: Seen) -> list[tuple[str, str]]:
     if task is not None and task.grid:
         facts.append(("masks", f"{len(task.classes)} classes of pixels, learned at {task.grid[1]} x {task.grid[0]}"))
     return facts
+
+
+def _channels_words(seen: Seen) -> str:
+    """As in "red 120 ± 60, green 110 ± 55, blue 90 ± 50 of 255": each picture weighs alike, however large."""
+    levels, squares = (each[seen.is_present].mean(axis=0) for each in (seen.levels, seen.squares))
+    deviations = np.sqrt(np.maximum(squares - levels**2, 0))
+    names = CHANNELS[len(levels)]
+    shown = [f"{name} {mean:.0f} ± {spread:.0f}" for name, mean, spread in zip(names, levels, deviations, strict=True)]
+    return f"{', '.join(shown)} of 255"
 
 
 def _sizes_words(sizes: Int64[Array, "row 2"]) -> str:

@@ -20,7 +20,7 @@ from cupel.core.layers import (
     PooledDropout,
     add_member_axis,
 )
-from cupel.modalities.image.augmentation.views import View
+from cupel.modalities.image.augmentation import NONE, Augmentation, View
 from cupel.modalities.image.augmenting import Changes
 from cupel.modalities.image.growing import Growing
 
@@ -96,9 +96,9 @@ class LinearHead(Head):
 class ImageNetwork(Network):
     """Pixels, an encoder, a head.
 
-    `augment` names what happens to the pictures of a training batch before anything else (see `AUGMENTATIONS`). `scaling` is
+    `augment` is what happens to the pictures of a training batch before anything else. `scaling` is
     given where what pixels are normalised by is known. With `views` a picture is looked at in each of them, but
-    while training, and answers are their weighted mean.
+    in training and where its epochs are judged, and answers are their weighted mean.
     """
 
     def __init__(
@@ -108,14 +108,14 @@ class ImageNetwork(Network):
         *,
         head: Head,
         seeds: Sequence[int],
-        augment: str = "none",
+        augment: Augmentation = NONE,
         views: Sequence[View] = (),
         scaling: PixelScaling | None = None,
     ) -> None:
         super().__init__()
         self._views = tuple(views)
         self._growing = Growing(1.0)
-        self._changes = None if augment == "none" else Changes(augment, seeds)
+        self._changes = None if augment == NONE else Changes(augment, seeds)
         self.n_models = len(seeds)
         self.scaling = PixelScaling(shape.widths[PIXELS], n_models=self.n_models) if scaling is None else scaling
         self.encoder = encoder
@@ -140,6 +140,16 @@ class ImageNetwork(Network):
         self._growing.set_progress(fraction)
         if self._changes is not None:
             self._changes.progress = fraction
+
+    def set_epoch(self, number: int) -> None:
+        """Tell who changes the pictures."""
+        if self._changes is not None:
+            self._changes.epoch = number
+
+    def set_rows(self, rows: Tensor) -> None:
+        """Tell who changes the pictures."""
+        if self._changes is not None:
+            self._changes.rows = rows
 
     def changed(
         self, blocks: Mapping[str, Tensor], target: Shaped[Tensor, "model batch ..."], *, n_outputs: int
@@ -172,6 +182,10 @@ class ImageNetwork(Network):
             return self._outputs(blocks)
         return torch.cat([self._outputs(part) for part in self._parts(blocks)], dim=2)
 
+    def judged(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model 1 batch output"]:
+        """Of one view."""
+        return torch.cat([self._outputs_of_one(part) for part in self._parts(blocks)], dim=2)
+
     def _outputs(self, blocks: Mapping[str, Tensor]) -> Tensor:
         if self.training or not self._views:
             return self._outputs_of_one(blocks)
@@ -193,19 +207,29 @@ class ImageNetwork(Network):
 
     @torch.no_grad()
     def renew_statistics(self, blocks: Mapping[str, Tensor]) -> None:
-        """The same as of any network, by the mean over parts of the rows: all at once would not fit into memory."""
+        """The same as of any network, pooled over parts of the rows: all at once would not fit into memory.
+
+        The variance of all rows is the mean of the variances within parts and the variance of their means. Layers that do not
+        learn yet keep their statistics, as they do while training.
+        """
         self.eval()
-        layers = self.normalisations()
+        layers = [layer for layer in self.normalisations() if any(parameter.requires_grad for parameter in layer.parameters())]
         momenta = [layer.momentum for layer in layers]
         for layer in layers:
             layer.train()
-        for number, part in enumerate(self._parts(blocks), 1):
-            for layer in layers:
-                layer.momentum = 1 / number
+            layer.momentum = 1.0
+        sizes, found = [], []
+        for part in self._parts(blocks):
             self._outputs_of_one(part)
-        for layer, momentum in zip(layers, momenta, strict=True):
+            sizes.append(part[PIXELS].shape[1])
+            found.append([(layer.mean.clone(), layer.variance.clone()) for layer in layers])
+        for layer, momentum, of_parts in zip(layers, momenta, zip(*found, strict=True), strict=True):
             layer.eval()
             layer.momentum = momentum
+            means, variances = (torch.stack(each) for each in zip(*of_parts, strict=True))
+            shares = means.new_tensor(sizes).div(sum(sizes)).view(-1, 1, 1)
+            layer.mean.copy_((shares * means).sum(dim=0))
+            layer.variance.copy_((shares * (variances + (means - layer.mean).square())).sum(dim=0))
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """As of any network, divided by the rates at which parts of the encoder learn."""

@@ -51,7 +51,8 @@ class PictureReader:
 
         found = read_source(Path(source))
         columns = {name: _cells(values) for name, values in found.columns.items()}
-        return Source(columns=columns, target=found.target, folder=found.folder, findings=found.findings)
+        scales = dict.fromkeys(found.pictures, found.scale)
+        return Source(columns=columns, target=found.target, folder=found.folder, findings=found.findings, scales=scales)
 
     def claims(self, cells: Array, *, folder: Path) -> bool:
         """Whether most of a few cells are pictures, or paths of some that exist.
@@ -115,7 +116,7 @@ def _read_once(name: str, cells: Array, *, folder: Path, progress: Callable[[flo
             raise
         return read()
     trim(file.parent, but=file)
-    return images, (*found, kept_finding(name, file))
+    return images, (*found, kept_finding(name, file, n_bytes=images.nbytes))
 
 
 def _cells(values: Array | Images) -> Array:

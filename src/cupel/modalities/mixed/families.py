@@ -12,7 +12,7 @@ from functools import partial
 
 from cupel.core.family import Family
 from cupel.core.presets import Preset, Space
-from cupel.core.space import space_of
+from cupel.core.space import Choice, Range, space_of
 from cupel.core.task import Task
 from cupel.modalities.mixed.joint import joint_families
 from cupel.modalities.mixed.parts import Part
@@ -89,7 +89,10 @@ def _in_common(offered: Sequence[Sequence[Family]]) -> list[Family]:
 
 
 def _side_by_side(same: Sequence[Family]) -> Family:
-    """With the config of each part's first preset; nothing of the preparations is searched."""
+    """With the config of each part's first preset; of what the first part does not search, theirs are the choices.
+
+    Nothing of the preparations is searched.
+    """
 
     def portfolio(task: Task) -> Sequence[Preset]:
         presets = [family.portfolio(task)[0] for family in same]
@@ -99,8 +102,11 @@ def _side_by_side(same: Sequence[Family]) -> Family:
     def space(task: Task) -> Space:
         own = same[0].space(task)
         searched = {name: own.dimensions[name].domain for name, part in own.parts.items() if part == "config"}
-        declared = (dimension.name for dimension in space_of(same[0].config))
-        return Space.around(portfolio(task)[0], config={name: searched.get(name) for name in declared})
+        presets, config = portfolio(task), dict[str, Range | Choice | None](searched)
+        for name in (dimension.name for dimension in space_of(same[0].config) if dimension.name not in searched):
+            values = dict.fromkeys(getattr(preset.config, name) for preset in presets)
+            config[name] = Choice(*values) if len(values) > 1 else None
+        return Space.around(presets[0], config=config)
 
     tasks = frozenset.intersection(*(family.tasks for family in same))
     return replace(same[0], tasks=tasks, portfolio=portfolio, space=space)

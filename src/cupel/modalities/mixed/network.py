@@ -64,6 +64,16 @@ class JoinedNetworks(Network):
         for part in self.networks:
             part.set_progress(fraction)
 
+    def set_epoch(self, number: int) -> None:
+        """Tell the parts."""
+        for part in self.networks:
+            part.set_epoch(number)
+
+    def set_rows(self, rows: Tensor) -> None:
+        """Tell the parts."""
+        for part in self.networks:
+            part.set_rows(rows)
+
     def changed(
         self, blocks: Mapping[str, Tensor], target: Shaped[Tensor, "model batch ..."], *, n_outputs: int
     ) -> tuple[dict[str, Tensor], Shaped[Tensor, "model batch ..."]]:
@@ -82,7 +92,13 @@ class JoinedNetworks(Network):
 
     def forward(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model 1 batch output"]:
         """Logits or values."""
-        said = [part(blocks_of_part(blocks, place)) for place, part in enumerate(self.networks)]
+        return self._joined([part(blocks_of_part(blocks, place)) for place, part in enumerate(self.networks)])
+
+    def judged(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model 1 batch output"]:
+        """By what the parts are judged by."""
+        return self._joined([part.judged(blocks_of_part(blocks, place)) for place, part in enumerate(self.networks)])
+
+    def _joined(self, said: Sequence[Tensor]) -> Tensor:
         features = torch.cat([each[:, 0, :, self._n_outputs :] for each in said], dim=-1)  # (M, B, part * feature)
         together: Tensor = self.output(self.hidden(features))[:, None]
         return together + torch.stack([each[..., : self._n_outputs] for each in said]).sum(dim=0)

@@ -9,6 +9,7 @@ from cupel.core.modality import GraphInput, Modality
 from cupel.core.schema import ColumnKind, Schema
 from cupel.modalities.tabular.models import families
 from cupel.modalities.tabular.preparation.fitting import CATEGORY_INPUT, NUMBER_INPUT
+from cupel.modalities.tabular.preparation.missing import is_present
 
 
 def recognises(schema: Schema) -> float:
@@ -52,11 +53,22 @@ def _carries_nothing(dataset: Dataset, name: str, kind: ColumnKind) -> bool:
     return bool((values == values[0]).all())
 
 
+def unfelt(dataset: Dataset) -> frozenset[str]:
+    """How categories are prepared where there are none, and missing numbers where none is missing."""
+    schema, names = dataset.schema, set[str]()
+    if not schema.category_features:
+        names |= {"categories", "one_hot_limit", "above_limit", "min_level_count", "category_width"}
+    if all(is_present(dataset.columns[column.name]).all() for column in schema.numeric_features):
+        names |= {"missing", "indicators"}
+    return frozenset(names)
+
+
 modality = Modality(
     name="tabular",
     recognises=recognises,
     families=families,
     graph_inputs=graph_inputs,
     unusable=unusable,
+    unfelt=unfelt,
     kinds=frozenset({ColumnKind.NUMBER, ColumnKind.BOOLEAN, ColumnKind.DATETIME, ColumnKind.CATEGORY}),
 )

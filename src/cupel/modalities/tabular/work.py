@@ -45,14 +45,15 @@ def _share_of_epochs(recipe: Recipe) -> float:
     return surely + (1 - surely) * SHARE_OF_EPOCHS
 
 
-def network_space(default: Preset, rates: Range) -> Space:
-    """Everything of the config, learning rates in this range, weight decay, schedule and preparation."""
+def network_space(default: Preset, rates: Range, *, averages: Choice | None = None) -> Space:
+    """Everything of the config, learning rates in this range, weight decay, schedule, averages of weights, and preparation."""
     return Space.around(
         default,
         recipe={
             "learning_rate": rates,
             "weight_decay": Range(1e-6, 1e-2, log=True),
             "schedule": Choice("constant", "cosine"),
+            **({} if averages is None else {"ema": averages}),
         },
         preparation=SEARCHED_FOR_NETWORKS,
     )

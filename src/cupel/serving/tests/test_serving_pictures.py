@@ -1,6 +1,7 @@
 """Pictures as rows bring them, well and ill meant."""
 
 import base64
+import json
 import os
 
 import numpy as np
@@ -8,11 +9,14 @@ import polars
 import pytest
 
 import packed_pictures as examples
-from cupel import packing
+from cupel import data, packing
+from cupel.core import registry
 from cupel.core.errors import DataError, ParityError
+from cupel.core.picture_levels import Scale
 from cupel.core.pixels import WORKING_PIXELS, data_url, decoded
-from cupel.core.schema import Column, ColumnKind
+from cupel.core.schema import Column, ColumnKind, Schema
 from cupel.serving import load
+from cupel.serving.masks import own_size
 from cupel.serving.pictures import files_in, is_picture_source, pictures_of, stack_of
 
 COLOUR = Column(name="photo", kind=ColumnKind.IMAGE, channels=3)
@@ -266,3 +270,38 @@ def test_a_model_of_pictures_says_so(predictor):
 def test_an_artifact_whose_pictures_have_strange_channels_is_refused(tmp_path, channels):
     with pytest.raises(ParityError, match="reads columns of another kind"):
         packing.pack(tmp_path / "x.cupel", examples.package(schema=examples.schema(channels=channels)))
+
+
+@pytest.mark.parametrize(
+    ("stack", "scale"),
+    [
+        (np.arange(0, 240, 5, dtype=np.uint16), "levels"),
+        (np.arange(0, 240, 5, dtype=np.int64), "levels"),
+        (np.arange(0, 240, 5, dtype=np.float32), "float levels"),
+        (np.arange(48, dtype=np.int32) * 1000, "sixteen bits"),
+        (np.arange(48, dtype=np.uint8), ""),
+        (np.arange(48) / 47, ""),
+    ],
+    ids=["uint16", "int64", "float32", "int32", "uint8", "shares"],
+)
+def test_arrays_mean_at_prediction_what_they_meant_in_training(tmp_path, stack, scale):
+    stack = stack.reshape(8, 3, 2)
+    np.savez(tmp_path / "a.npz", images=stack, labels=np.arange(8) % 2)
+    dataset = data.read(tmp_path / "a.npz", readers=registry.readers())
+    schema = Schema.from_json(json.loads(json.dumps(dataset.schema.to_json())))
+    assert schema["picture"].scale == scale
+    served, n_unreadable = pictures_of(schema["picture"], stack_of(stack), folder=None, first_row=1)
+    assert n_unreadable == 0
+    for trained, given in zip(dataset.columns["picture"], served[:, 0], strict=True):
+        np.testing.assert_array_equal(trained, given)
+
+
+def test_an_array_beyond_what_its_column_held_is_refused():
+    column = Column(name="photo", kind=ColumnKind.IMAGE, channels=1, scale=Scale.LEVELS)
+    with pytest.raises(DataError, match="from 0 to 256; expected 0 to 255"):
+        read(np.array([[0, 256]], np.uint16), column=column)
+    assert read(np.array([[0, 255]], np.uint16), column=column).max() == 255
+
+
+def test_a_mask_of_an_array_has_its_size_whatever_its_numbers_mean():
+    assert own_size(np.zeros((400, 400, 1), np.uint8), np.zeros((800, 800), np.int64), folder=None) == (800, 800)

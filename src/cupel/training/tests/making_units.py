@@ -112,6 +112,13 @@ class Remembering(Tiny):
         return super().forward(blocks)
 
 
+class Judged(Tiny):
+    """Its epochs are all compared by the same answers."""
+
+    def judged(self, blocks: Mapping[str, Tensor]) -> Tensor:
+        return torch.zeros_like(self(blocks))
+
+
 class Normalised(Tiny):
     """Normalises over the batch behind its hidden layer; without dropout statistics can be worked out by hand."""
 
@@ -132,6 +139,10 @@ class Normalised(Tiny):
 
 def _build_normalised(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seeds: Sequence[int]) -> Network:
     return Normalised(shape, config, n_outputs=n_outputs, seeds=seeds)
+
+
+def _build_judged(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seeds: Sequence[int]) -> Network:
+    return Judged(shape, config, n_outputs=n_outputs, seeds=seeds)
 
 
 def _build_remembering(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seeds: Sequence[int]) -> Network:
@@ -166,5 +177,6 @@ TINY = Family(
     build=_build,
 )
 REMEMBERING = replace(TINY, name="Remembering", build=_build_remembering)
+JUDGED = replace(TINY, name="Judged", build=_build_judged)
 NORMALISED = replace(TINY, name="Normalised", build=_build_normalised)
 SEVERAL = replace(TINY, name="Several", build=_build_several)

@@ -18,7 +18,18 @@ from cupel.core.labels import filled
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task
 from cupel.training import crew, environment
-from cupel.training.tests.making_units import BINARY, MULTICLASS, REGRESSION, REMEMBERING, SEVERAL, TASKS, TINY, Config, unit_of
+from cupel.training.tests.making_units import (
+    BINARY,
+    JUDGED,
+    MULTICLASS,
+    REGRESSION,
+    REMEMBERING,
+    SEVERAL,
+    TASKS,
+    TINY,
+    Config,
+    unit_of,
+)
 
 QUICK = Recipe(learning_rate=0.01, batch_size=64, epochs=12)
 
@@ -204,6 +215,15 @@ def test_what_a_network_counts_while_training_is_kept_from_its_best_epoch() -> N
     assert result.weights["n_steps"] == (result.best_epoch + 1) * n_steps
 
 
+def test_epochs_are_compared_by_what_a_network_is_judged_by() -> None:
+    (usual,), (other,) = (
+        training.fit(family, [unit_of(BINARY)], config=Config(), recipe=QUICK, task=BINARY, threads=1)
+        for family in (TINY, JUDGED)
+    )
+    assert usual.best_epoch
+    assert other.best_epoch == 0, "all epochs are alike where all is judged to be zero"
+
+
 def test_a_loss_that_is_not_finite_names_fold_and_epoch() -> None:
     units = [unit_of(REGRESSION, fold=fold) for fold in (3, 4)]
     with pytest.raises(TrainingError, match=r"fold 4 is not finite in epoch \d"):
@@ -257,6 +277,18 @@ def test_threads_and_denormals_are_as_they_were_afterwards() -> None:
     fitted([unit_of(BINARY)], BINARY, threads=2)
     assert (torch.get_num_threads(), torch.get_float32_matmul_precision()) == before
     assert float(torch.tensor(1e-38) * 1e-3) > 0
+
+
+def test_products_and_convolutions_use_matrix_units_where_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    def precisions() -> tuple[str, str]:
+        return torch.get_float32_matmul_precision(), torch.backends.mkldnn.conv.fp32_precision
+
+    before = precisions()
+    for has_unit, within in ((True, ("medium", "bf16")), (False, before)):
+        monkeypatch.setattr(environment, "_has_matrix_unit", lambda has_unit=has_unit: has_unit)
+        with environment.settled(1):
+            assert precisions() == within
+        assert precisions() == before
 
 
 def test_a_device_that_is_not_there_is_told() -> None:

@@ -1,17 +1,20 @@
 """Families and runs made for tests of the search: no data, a score that is a function of the config."""
 
+import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 
 from cupel.core.family import Cost, Family
+from cupel.core.observer import Silent
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
 from cupel.core.space import Choice, Range, When
 from cupel.core.task import ROW_KINDS, Task, TaskKind
-from cupel.core.trial import Status, Trial
-from cupel.tuning import Ground
+from cupel.core.trial import Status, Trial, UnitResult
+from cupel.tuning import Ground, Search, TimeModel, strategy_named
 
 TASK = Task(kind=TaskKind.REGRESSION, target="y", metric="rmse")
 
@@ -63,3 +66,27 @@ def done(proposal, *, n_folds=None, deadline=None, progress=None):
         status=Status.DONE,
         out_of_fold=np.full((1, 1), quality(proposal.candidate.config)),
     )
+
+
+def strategy(n_candidates=8, seed=0, name="auto", **given):
+    return strategy_named(name, ground(n_candidates, seed=seed, **given))
+
+
+def setup_of(run=done, *, seconds=1.0, racing=None, n_folds=1, score=None, log=None, memory_bytes=math.inf):
+    return Search(
+        run=run,
+        score=score or (lambda trial: float(trial.out_of_fold[0, 0])),
+        show=str,
+        sure=lambda trial: "0 to 1",
+        n_folds=n_folds,
+        time_model=TimeModel(lambda candidate, family: Cost(seconds=seconds, memory_bytes=family.cost().memory_bytes)),
+        observer=Silent(),
+        racing=racing,
+        log=log or (lambda *_, **__: None),
+        memory_bytes=memory_bytes,
+    )
+
+
+def unit_that_took(seconds):
+    rows, predictions = np.arange(1), np.zeros((1, 1))
+    return UnitResult(key="", fold=0, rows=rows, predictions=predictions, seconds=seconds, folder=Path())

@@ -8,35 +8,16 @@ import numpy as np
 import pytest
 
 from cupel.core.budget import Deadline
-from cupel.core.errors import UsageError
+from cupel.core.errors import TrainingError, UsageError
 from cupel.core.family import Cost
-from cupel.core.observer import Silent
-from cupel.core.trial import Status, Trial, UnitResult
-from cupel.tuning import SEARCHES, Racing, Search, TimeModel, Tried, estimates_in_words, search, strategy_named, write_study
-from cupel.tuning.tests.planted import WITH_RECIPE, Config, done, family, ground, quality
+from cupel.core.presets import Space
+from cupel.core.trial import Status
+from cupel.tuning import SEARCHES, Racing, TimeModel, Tried, estimates_in_words, search, strategy_named, write_study
+from cupel.tuning.tests.planted import WITH_RECIPE, Config, done, family, ground, quality, setup_of, strategy, unit_that_took
 
 GP_IS_SLOW = pytest.param("gp", marks=pytest.mark.slow)
 ALL_SEARCHES = [GP_IS_SLOW if name == "gp" else name for name in SEARCHES]
 DRAWING_SEARCHES = [GP_IS_SLOW if name == "gp" else name for name in ("auto", "grid", "random", "quasi-random", "tpe", "gp")]
-
-
-def strategy(n_candidates=8, seed=0, name="auto", **given):
-    return strategy_named(name, ground(n_candidates, seed=seed, **given))
-
-
-def setup_of(run=done, *, seconds=1.0, racing=None, n_folds=1, score=None, log=None, memory_bytes=math.inf):
-    return Search(
-        run=run,
-        score=score or (lambda trial: float(trial.out_of_fold[0, 0])),
-        show=str,
-        sure=lambda trial: "0 to 1",
-        n_folds=n_folds,
-        time_model=TimeModel(lambda candidate, family: Cost(seconds=seconds, memory_bytes=family.cost().memory_bytes)),
-        observer=Silent(),
-        racing=racing,
-        log=log or (lambda *_, **__: None),
-        memory_bytes=memory_bytes,
-    )
 
 
 def run_all(strategy, *, run=done, deadline=None, seconds=1.0):
@@ -153,6 +134,17 @@ def test_a_grid_ends_when_every_combination_was_tried():
     assert len(trials) == 2 * (1 + 3)  # of width both ends (the middle is one of them), plain or fancy with 3 values
 
 
+@pytest.mark.parametrize("name", ["auto", "random", "quasi-random", "tpe"])
+def test_a_small_space_ends_when_all_of_it_was_tried(name, monkeypatch):
+    drawn, draw = [], Space.preset
+    monkeypatch.setattr(Space, "preset", lambda *given: drawn.append(1) or draw(*given))
+    small = {"only": {"width": {"options": [1, 2, 3]}, "rate": {"options": [0.1, 0.5]}, "kind": "plain"}}
+    families = [family("constant", baseline=True), family("only")]
+    trials = run_all(strategy(1000, name=name, families=families, wishes=small))
+    assert len({trial.candidate.key for trial in trials if not trial.is_baseline}) == 6
+    assert len(drawn) < 150
+
+
 def test_halving_gives_everything_to_a_few_and_a_ninth_to_many():
     chosen = strategy(4, name="halving-epochs", families=WITH_RECIPE)
     trials = run_all(chosen, run=done)
@@ -215,6 +207,10 @@ def test_the_portfolio_ends_with_its_last_preset():
         ({"trees": {"width": {"low": 0, "log": True}}}, "above 0"),
         ({"trees": {"rate": {"from": 1}}}, "cannot be read"),
         ({"trees": {"rate": "much"}}, "a number"),
+        ({"trees": {"fanciness": 0.5, "kind": "plain"}}, "'fanciness' matters only where 'kind' is 'fancy', and it never is"),
+        ({"*": {"fanciness": 0.5, "kind": "plain"}}, "matters only where 'kind' is 'fancy'"),
+        ({"trees": {"rate": [-0.5, 0.5]}}, "0 or more"),
+        ({"trees": {"rate": [0.1, 0.2, -0.3]}}, "0 or more"),
         ({"trees": {"rate": []}}, "cannot be read"),
     ],
 )
@@ -373,76 +369,51 @@ def test_estimates_are_corrected_by_what_was_observed():
     assert model.cost(proposal.candidate, proposal.family).seconds == pytest.approx(6.0)
 
 
-# Racing
+def test_what_cannot_be_estimated_has_failed_alone_and_says_why():
+    def estimate(candidate, family):
+        if family.name == "deep":
+            raise TrainingError("only 0 of 150 training rows have no missing cell")
+        if family.name == "trees":
+            return Cost(seconds=1 / (candidate.config.width - 11), memory_bytes=1)
+        return Cost(seconds=1.0, memory_bytes=1)
 
-N_FOLDS, FOLD_ROWS = 5, 40
-
-
-def unit_that_took(seconds):
-    rows, predictions = np.arange(1), np.zeros((1, 1))
-    return UnitResult(key="", fold=0, rows=rows, predictions=predictions, seconds=seconds, folder=Path())
-
-
-def raced(qualities, *, seed, clearly=0.95, estimated=10.0, took=None, min_seconds=0.0):
-    """Statuses of candidates whose squared errors have these means, on five folds of 40 rows."""
-    generator = np.random.default_rng(seed)
-    n_rows = N_FOLDS * FOLD_ROWS
-    target, shared = np.zeros(n_rows), generator.normal(size=n_rows)
-    errors = [np.sqrt(q) * (0.7 * shared + 0.7 * generator.normal(size=n_rows)) for q in qualities]
-    chosen = strategy(len(qualities), families=[family(f"f{i}") for i in range(len(qualities))])
-    order = {proposal.candidate.name: number for number, proposal in enumerate(chosen.planned)}
-
-    def run(proposal, *, n_folds, **given):
-        predictions = errors[order[proposal.candidate.name]][:, None].copy()
-        if n_folds:
-            predictions[n_folds * FOLD_ROWS :] = np.nan
-        trial = Trial(candidate=proposal.candidate, is_deep=False, is_baseline=False, status=Status.DONE, out_of_fold=predictions)
-        return trial if took is None else replace(trial, units=(unit_that_took(took),))
-
-    def worse(first, second, *, rows):
-        from cupel.evaluation import paired_difference
-
-        return paired_difference("rmse", target[rows], first, second, n_resamples=100).probability_worse
-
-    def score(trial):
-        return -float(np.sqrt(np.nanmean(trial.out_of_fold**2)))
-
-    logged = []
-    setup = setup_of(
-        run,
-        seconds=estimated,
-        racing=Racing(worse, clearly, min_seconds=min_seconds),
-        n_folds=N_FOLDS,
-        score=score,
-        log=lambda *a, **k: logged.append(k),
-    )
-    return [each.trial for each in search(chosen, setup=setup, deadline=Deadline())], logged
+    for deadline in (Deadline(), Deadline(1000.0)):
+        setup = replace(setup_of(), time_model=TimeModel(estimate), fills_time=deadline.remaining < math.inf)
+        tried = search(strategy(12), setup=setup, deadline=deadline)
+        ended = {each.trial.candidate.name: each.trial for each in tried}
+        assert ended["constant-1"].status is ended["trees-1"].status is Status.DONE
+        assert (ended["deep-1"].status, ended["deep-1"].reason) == (
+            Status.FAILED,
+            "only 0 of 150 training rows have no missing cell",
+        )
+        assert (ended["trees-2"].status, ended["trees-2"].reason[:17]) == (Status.FAILED, "ZeroDivisionError")
 
 
-@pytest.mark.slow
-def test_racing_drops_the_true_best_in_less_than_5_percent_of_200_seeds():
-    dropped = sum(raced([1.3, 1.2, 1.5, 1.0, 1.4], seed=seed)[0][3].status is Status.DROPPED for seed in range(200))
-    assert dropped <= 10
+def test_what_was_cut_short_raises_its_familys_estimate_and_lowers_none():
+    model = TimeModel(lambda candidate, family: Cost(seconds=10.0, memory_bytes=1))
+    deep, trees = (strategy().planned[position] for position in (1, 2))
+
+    def learn(status, seconds):
+        model.learn(replace(done(deep), status=status), deep.family, seconds=seconds)
+        return [model.cost(each.candidate, each.family).seconds for each in (deep, trees)]
+
+    assert learn(Status.CUT_SHORT, 8.0) == [10.0, 10.0]
+    assert learn(Status.CUT_SHORT, 40.0) == pytest.approx([40.0, 10.0])
+    assert learn(Status.CUT_SHORT, 30.0) == pytest.approx([40.0, 10.0])
+    assert learn(Status.DONE, 20.0) == pytest.approx([30.0, 20.0])
 
 
-def test_racing_drops_the_hopeless_after_one_fold_and_says_at_what_probability():
-    trials, logged = raced([1.0, 1.1, 30.0, 1.05], seed=0)
-    assert [trial.status for trial in trials] == [Status.DONE, Status.DONE, Status.DROPPED, Status.DONE]
-    assert "probability" in trials[2].reason
-    assert not trials[2].is_usable
-    assert {entry["candidate"]: entry["dropped"] for entry in logged if "dropped" in entry} == {"f2-1": True, "f3-1": False}
+def test_a_family_that_is_too_dear_is_cut_short_once():
+    def run(proposal, *, deadline, **given):
+        needs = 90.0 if proposal.family.name == "dear" else 1.0
+        unit = unit_that_took(min(needs, deadline.remaining))
+        return replace(done(proposal), units=(unit,), status=Status.DONE if unit.seconds == needs else Status.CUT_SHORT)
 
-
-@pytest.mark.parametrize(("estimated", "races"), [(0.5, False), (2.0, True)])
-def test_how_long_earlier_ones_took_does_not_decide_who_races(estimated, races):
-    for took in (0.01, 100.0):
-        trials, _ = raced([1.0, 1.1, 30.0], seed=0, estimated=estimated, took=took, min_seconds=1.0)
-        assert (trials[2].status is Status.DROPPED) == races
-
-
-def test_who_is_dropped_does_not_count_as_a_score():
-    trials, _ = raced([1.0, 1.1, 30.0], seed=0)
-    assert trials[2].out_of_fold is None
+    families = [family("constant", baseline=True), family("dear", seconds=9.0), family("cheap")]
+    setup = replace(setup_of(run), time_model=TimeModel(lambda candidate, f: f.cost()), fills_time=True)
+    tried = search(strategy(20, families=families), setup=setup, deadline=Deadline(60.0))
+    assert [each.trial.status for each in tried if each.proposal.family.name == "dear"] == [Status.CUT_SHORT]
+    assert sum(each.proposal.family.name == "cheap" for each in tried) == 18
 
 
 def test_the_study_can_be_read_back(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from cupel.core.trial import Status
 from cupel.tuning import Tried
-from cupel.tuning.samplers import sampler_named
+from cupel.tuning.samplers import frozen, sampler_named
 from cupel.tuning.strategies import strategy_named
 from cupel.tuning.tests.planted import FAMILIES, done, family, ground
 from cupel.tuning.turns import HURRIED_SHARE, LARGEST_SHARE, Turns
@@ -109,6 +109,16 @@ def test_a_family_whose_draws_are_raced_out_is_drawn_ever_more_seldom():
     _, welcome = walk(families, scores=scores)
     _, dropped = walk(families, scores=scores, raced_out={"near"})
     assert seconds_on(dropped, "near") < seconds_on(welcome, "near") / 3
+
+
+def test_a_preset_outside_of_the_space_teaches_a_sampler_nothing_about_the_default():
+    space = ground().space(FAMILIES[0])
+    inside = space.preset({"width": 20, "rate": 0.9})
+    narrow = replace(space, dimensions={"rate": space.dimensions["rate"]}, parts={"rate": "config"})
+    assert (space.holds(inside), narrow.holds(inside)) == (True, False)
+    assert frozen(space, inside, score=1.0).params == {"width": 20, "rate": 0.9, "kind": "plain"}
+    assert frozen(narrow, inside, score=1.0) is None
+    assert frozen(narrow, narrow.preset({"rate": 0.9}), score=1.0).params == {"rate": 0.9}
 
 
 def test_where_candidates_were_raced_out_less_is_drawn():

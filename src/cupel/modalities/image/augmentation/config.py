@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
-from cupel.core.space import Choice, Range, When
+from cupel.core.space import Choice, Range, When, space_of
 from cupel.modalities.image.augmentation.policies import Policy, RandAugment, TrivialAugment
+
+STRENGTHS = (
+    *("translate", "rotate", "scale", "shear", "brightness", "contrast", "saturation"),
+    *("blur", "cutout", "erase", "magnitude"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +56,11 @@ class Augmentation:
     def adjusts_colour(self) -> bool:
         """Whether brightness, contrast or saturation change."""
         return bool(self.brightness or self.contrast or self.saturation)
+
+    def times(self, factor: float) -> Augmentation:
+        """Every change so many times as strong, but no stronger than is allowed; flips, mixing and the end of training stay."""
+        tops = {each.name: each.domain.high for each in space_of(type(self)) if isinstance(each.domain, Range)}
+        return replace(self, **{name: min(getattr(self, name) * factor, tops[name]) for name in STRENGTHS})
 
     def chosen_policy(self) -> Policy | None:
         """The policy, if there is one."""

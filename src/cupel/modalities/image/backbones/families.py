@@ -12,15 +12,25 @@ from cupel.core.inputs import InputShape
 from cupel.core.layers import Network, PooledDropout, generators_for
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
-from cupel.core.space import Choice, Range
+from cupel.core.space import Choice, Range, When
 from cupel.core.task import ROW_KINDS, Task
 from cupel.learners import lightgbm, linear
-from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, views_of
+from cupel.modalities.image.augmenting import (
+    AUGMENTATIONS,
+    CHANGING,
+    STRONGEST,
+    VIEWS,
+    WEAKEST,
+    augmentation_of,
+    n_views_of,
+    views_of,
+)
 from cupel.modalities.image.backbones import heads
 from cupel.modalities.image.backbones.backbone import Backbone
 from cupel.modalities.image.backbones.preparations import AsFeatures, AsItsPixels
 from cupel.modalities.image.backbones.transferred import TransferredEncoder
 from cupel.modalities.image.network import PIXELS, ImageNetwork, LinearHead
+from cupel.modalities.image.work import SHARE_PREDICTED
 
 SHARE_OF_FOLD = 0.3
 """Features are computed once and serve all folds: what of it an estimate puts down to each."""
@@ -41,6 +51,7 @@ class TunedConfig:
     rate_decay: Annotated[float, Range(0.3, 1.0)] = 0.65
     dropout: Annotated[float, Range(0.0, 0.5)] = 0.1
     augment: Annotated[str, Choice(*AUGMENTATIONS)] = "shift"
+    strength: Annotated[float, Range(WEAKEST, STRONGEST, log=True), When("augment", *CHANGING)] = 1.0
     views: Annotated[str, Choice(*VIEWS)] = "one"
 
 
@@ -131,8 +142,10 @@ def _tuned(backbone: Backbone) -> Family:
         return _tuned_network(backbone, shape, n_outputs=n_outputs, config=config, seeds=seeds)
 
     def cost(n_train: int, shape: InputShape, config: TunedConfig, recipe: Recipe | None, task: Task) -> Cost:
-        del config, task
-        return _cost_of_tuning(backbone, n_train, shape=shape, recipe=recipe or TUNED_RECIPE)
+        del task
+        learning = _cost_of_tuning(backbone, n_train, shape=shape, recipe=recipe or TUNED_RECIPE)
+        further_views = (n_views_of(config) - 1) * SHARE_PREDICTED * n_train
+        return replace(learning, seconds=learning.seconds + backbone.seconds * further_views)
 
     return Family(
         name=f"tuned:{backbone.name}",
@@ -169,7 +182,7 @@ def _tuned_network(
         encoder,
         head=LinearHead((encoder.width, n_outputs), generators_for(seeds), dropout=dropout),
         seeds=seeds,
-        augment=config.augment,
+        augment=augmentation_of(config),
         views=views_of(config.views, augment=config.augment),
         scaling=scaling,
     )

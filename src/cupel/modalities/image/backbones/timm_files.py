@@ -153,7 +153,9 @@ class TimmTrunk:
 class TimmEncoder(Encoder):
     """A network of another library as an encoder: as many sets of its weights as there are models, each named as there.
 
-    The network itself is only the form that sets of weights are put into.
+    The network itself is only the form that sets of weights are put into. Statistics of its batch normalisations stay those that
+    its weights came with: they are of far more pictures than there are here, and so they belong to averages of weights and to
+    parts that do not learn yet as well.
     """
 
     def __init__(self, network: nn.Module, *, n_models: int, size: tuple[int, int], n_channels: int) -> None:
@@ -175,6 +177,9 @@ class TimmEncoder(Encoder):
     def forward(self, maps: Float[Tensor, "row side height width"]) -> Float[Tensor, "model row feature"]:
         """Features of each model's pictures."""
         form = self._form[0].train(self.training)
+        for module in form.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
         pictures = unfolded_maps(maps, n_channels=self._n_channels)
         found = [torch.func.functional_call(form, self.tensors_of(m), own.contiguous()) for m, own in enumerate(pictures)]
         return torch.stack(found)

@@ -29,9 +29,18 @@ from cupel.core.layers import (
 )
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
-from cupel.core.space import Choice, Range
+from cupel.core.space import Choice, Range, When
 from cupel.core.task import ROW_KINDS, Task
-from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, views_of
+from cupel.modalities.image.augmenting import (
+    AUGMENTATIONS,
+    CHANGING,
+    STRONGEST,
+    VIEWS,
+    WEAKEST,
+    augmentation_of,
+    n_views_of,
+    views_of,
+)
 from cupel.modalities.image.growing import cost_of_growing
 from cupel.modalities.image.network import PIXELS, TRUNK, Encoder, ImageNetwork, LinearHead, size_of_pictures
 from cupel.modalities.image.work import Work, convolution_work, image_cost, image_preset, image_space, linear_work, total
@@ -69,6 +78,7 @@ class Config:
     activation: Annotated[str, Choice("gelu", "relu", "silu")] = "gelu"
     dropout: Annotated[float, Range(0.0, 0.5)] = 0.0
     augment: Annotated[str, Choice(*AUGMENTATIONS)] = "shift"
+    strength: Annotated[float, Range(WEAKEST, STRONGEST, log=True), When("augment", *CHANGING)] = 1.0
     views: Annotated[str, Choice(*VIEWS)] = "one"
     first_side: Annotated[float, Choice(1.0, 0.75, 0.5)] = 1.0
     bias_rate: float = 1.0
@@ -226,7 +236,7 @@ def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seed
     dropout = PooledDropout(config.dropout, seeds=seeds)
     head = LinearHead((encoder.width, n_outputs), generators, dropout=dropout, factor=HEAD_FACTOR)
     views = views_of(config.views, augment=config.augment)
-    network = ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=config.augment, views=views)
+    network = ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=augmentation_of(config), views=views)
     return network.grow_from(config.first_side)
 
 
@@ -237,7 +247,7 @@ def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None,
     stem = convolution_work((n_channels, plans[0].sizes[0]), window, before=size)
     head = linear_work((plans[-1].sizes[1], task.n_outputs))
     work = total([Work(products=stem.products / 3, values=stem.values, layers=1), *[plan.work for plan in plans], head])
-    whole = image_cost(n_train, recipe, work=work, picture_values=n_channels * size[0] * size[1])
+    whole = image_cost(n_train, recipe, work=work, picture_values=n_channels * size[0] * size[1], n_views=n_views_of(config))
     return cost_of_growing(whole, config.first_side, size=size)
 
 

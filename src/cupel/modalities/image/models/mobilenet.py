@@ -26,9 +26,18 @@ from cupel.core.layers import (
 )
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
-from cupel.core.space import Choice, Range
+from cupel.core.space import Choice, Range, When
 from cupel.core.task import ROW_KINDS, Task
-from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, views_of
+from cupel.modalities.image.augmenting import (
+    AUGMENTATIONS,
+    CHANGING,
+    STRONGEST,
+    VIEWS,
+    WEAKEST,
+    augmentation_of,
+    n_views_of,
+    views_of,
+)
 from cupel.modalities.image.network import PIXELS, TRUNK, Encoder, ImageNetwork, LinearHead, size_of_pictures
 from cupel.modalities.image.work import Work, convolution_work, image_cost, image_preset, image_space, linear_work, total
 
@@ -56,6 +65,7 @@ class Config:
     activation: Annotated[str, Choice("relu", "silu")] = "relu"
     dropout: Annotated[float, Range(0.0, 0.5)] = 0.1
     augment: Annotated[str, Choice(*AUGMENTATIONS)] = "shift"
+    strength: Annotated[float, Range(WEAKEST, STRONGEST, log=True), When("augment", *CHANGING)] = 1.0
     views: Annotated[str, Choice(*VIEWS)] = "one"
 
 
@@ -198,7 +208,7 @@ def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seed
     encoder = MobileNet(size, config, n_channels=shape.widths[PIXELS], generators=generators)
     head = LinearHead((encoder.width, n_outputs), generators, dropout=PooledDropout(config.dropout, seeds=seeds))
     views = views_of(config.views, augment=config.augment)
-    return ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=config.augment, views=views)
+    return ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=augmentation_of(config), views=views)
 
 
 def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None, task: Task) -> Cost:
@@ -209,7 +219,7 @@ def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None,
     width = LAST_FACTOR * plans[-1].n_out
     last = convolution_work((plans[-1].n_out, width), POINT, before=plans[-1].after)
     work = total([stem, *[plan.work for plan in plans], last, linear_work((width, task.n_outputs))])
-    return image_cost(n_train, recipe, work=work, picture_values=n_channels * size[0] * size[1])
+    return image_cost(n_train, recipe, work=work, picture_values=n_channels * size[0] * size[1], n_views=n_views_of(config))
 
 
 RECIPE = Recipe(

@@ -26,9 +26,18 @@ from cupel.core.layers import (
 )
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
-from cupel.core.space import Choice, Range
+from cupel.core.space import Choice, Range, When
 from cupel.core.task import ROW_KINDS, Task
-from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, views_of
+from cupel.modalities.image.augmenting import (
+    AUGMENTATIONS,
+    CHANGING,
+    STRONGEST,
+    VIEWS,
+    WEAKEST,
+    augmentation_of,
+    n_views_of,
+    views_of,
+)
 from cupel.modalities.image.growing import cost_of_growing
 from cupel.modalities.image.network import PIXELS, TRUNK, Encoder, ImageNetwork, LinearHead, size_of_pictures
 from cupel.modalities.image.work import Work, convolution_work, image_cost, image_preset, image_space, linear_work, total
@@ -55,6 +64,7 @@ class Config:
     n_stages: Annotated[int, Range(2, 4)] = 3
     dropout: Annotated[float, Range(0.0, 0.5)] = 0.0
     augment: Annotated[str, Choice(*AUGMENTATIONS)] = "shift"
+    strength: Annotated[float, Range(WEAKEST, STRONGEST, log=True), When("augment", *CHANGING)] = 1.0
     views: Annotated[str, Choice(*VIEWS)] = "one"
     first_side: Annotated[float, Choice(1.0, 0.75, 0.5)] = 1.0
 
@@ -214,7 +224,7 @@ def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seed
     encoder = ResNet(size, config, n_channels=shape.widths[PIXELS], generators=generators)
     head = LinearHead((encoder.width, n_outputs), generators, dropout=PooledDropout(config.dropout, seeds=seeds))
     views = views_of(config.views, augment=config.augment)
-    network = ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=config.augment, views=views)
+    network = ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=augmentation_of(config), views=views)
     return network.grow_from(config.first_side)
 
 
@@ -224,7 +234,7 @@ def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None,
     plans = plans_of(config, size)
     stem = convolution_work((n_channels, config.width), stem_of(size), before=size)
     work = total([stem, *[plan.work for plan in plans], linear_work((plans[-1].sizes[1], task.n_outputs))])
-    whole = image_cost(n_train, recipe, work=work, picture_values=n_channels * size[0] * size[1])
+    whole = image_cost(n_train, recipe, work=work, picture_values=n_channels * size[0] * size[1], n_views=n_views_of(config))
     return cost_of_growing(whole, config.first_side, size=size)
 
 

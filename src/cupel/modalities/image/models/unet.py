@@ -19,8 +19,9 @@ from cupel.core.inputs import InputShape
 from cupel.core.layers import HALVING, Convolution, Network, NormedConvolution, Window, emit_largest, generators_for, joined
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
-from cupel.core.space import Choice, Range
+from cupel.core.space import Choice, Range, When
 from cupel.core.task import Task, TaskKind
+from cupel.modalities.image.augmenting import STRONGEST, WEAKEST, augmentation_of
 from cupel.modalities.image.network import PIXELS, Encoder, Head, ImageNetwork, size_of_pictures
 from cupel.modalities.image.preparation import OnGrid
 from cupel.modalities.image.work import Work, convolution_work, image_cost, total
@@ -35,12 +36,13 @@ WINDOW = Window()
 class Config:
     """`depth` times the maps are halved and widened, from `width` channels on, and then brought back.
 
-    `augment` is what happens to pictures and masks while training (`AUGMENTATIONS`).
+    `augment` is what happens to pictures and masks while training (`AUGMENTATIONS`), so many times as strong as `strength` says.
     """
 
     width: Annotated[int, Range(8, 64, log=True)] = 16
     depth: Annotated[int, Range(1, 4)] = 3
     augment: Annotated[str, Choice("none", "upright", "turned")] = "upright"
+    strength: Annotated[float, Range(WEAKEST, STRONGEST, log=True), When("augment", "upright", "turned")] = 1.0
 
     @property
     def widths(self) -> list[int]:
@@ -191,7 +193,7 @@ def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seed
     generators = generators_for(seeds)
     encoder = UNet(size, config, n_channels=shape.widths[PIXELS], generators=generators)
     head = MaskHead((encoder.width, len(task.classes)), generators)
-    return ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=config.augment)
+    return ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=augmentation_of(config))
 
 
 def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None, task: Task) -> Cost:

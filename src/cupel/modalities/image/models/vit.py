@@ -26,12 +26,22 @@ from cupel.core.layers import (
     emit_activation,
     generators_for,
     rising_rates,
+    why_heads_differ,
 )
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
-from cupel.core.space import Choice, Range
+from cupel.core.space import Choice, Range, When
 from cupel.core.task import ROW_KINDS, Task
-from cupel.modalities.image.augmenting import AUGMENTATIONS, VIEWS, views_of
+from cupel.modalities.image.augmenting import (
+    AUGMENTATIONS,
+    CHANGING,
+    STRONGEST,
+    VIEWS,
+    WEAKEST,
+    augmentation_of,
+    n_views_of,
+    views_of,
+)
 from cupel.modalities.image.network import PIXELS, TRUNK, Encoder, ImageNetwork, LinearHead, size_of_pictures
 from cupel.modalities.image.patches import ConvolvedPatches, PatchStem, ShiftedPatches, StemPlan, stem_plan
 from cupel.modalities.image.work import Work, image_cost, image_preset, image_space, linear_work, total
@@ -59,6 +69,7 @@ class Config:
     stochastic_depth: Annotated[float, Range(0.0, 0.3)] = 0.05
     dropout: Annotated[float, Range(0.0, 0.3)] = 0.0
     augment: Annotated[str, Choice(*AUGMENTATIONS)] = "shift"
+    strength: Annotated[float, Range(WEAKEST, STRONGEST, log=True), When("augment", *CHANGING)] = 1.0
     views: Annotated[str, Choice(*VIEWS)] = "one"
 
     @property
@@ -187,7 +198,7 @@ def build(shape: InputShape, *, n_outputs: int, task: Task, config: Config, seed
     encoder = VisionTransformer(plan, config, generators=generators, seeds=seeds)
     head = LinearHead((encoder.width, n_outputs), generators, dropout=PooledDropout(config.dropout, seeds=seeds))
     views = views_of(config.views, augment=config.augment)
-    return ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=config.augment, views=views)
+    return ImageNetwork(shape, encoder, head=head, seeds=seeds, augment=augmentation_of(config), views=views)
 
 
 def _stem(shape: InputShape, config: Config) -> StemPlan:
@@ -206,7 +217,7 @@ def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None,
     blocks = [*(linear_work(sizes, n_places=n_tokens) for sizes in layers), looked] * config.depth
     work = total([plan.work, *blocks, linear_work((width, task.n_outputs))])
     n_values = shape.widths[PIXELS] * plan.before[0] * plan.before[1]
-    return image_cost(n_train, recipe, work=work, picture_values=n_values)
+    return image_cost(n_train, recipe, work=work, picture_values=n_values, n_views=n_views_of(config))
 
 
 RECIPE = Recipe(
@@ -237,6 +248,12 @@ def space(task: Task) -> Space:
     return image_space(DEFAULT, Range(1e-4, 4e-3, log=True), task=task)
 
 
+def refuses(space: Space, task: Task) -> str:
+    """Heads share the width of a token equally."""
+    del task
+    return why_heads_differ(*(space.dimensions[name].domain.spread(0) for name in ("width", "n_heads")))
+
+
 spec = Family(
     name="ViT",
     source="Dosovitskiy et al. 2020, An image is worth 16x16 words, arXiv:2010.11929; for few pictures Lee et al. 2021, "
@@ -250,5 +267,6 @@ spec = Family(
     hurries=True,
     folds_apart=True,
     trunk=TRUNK,
+    refuses=refuses,
     build=build,
 )

@@ -1,27 +1,25 @@
 """From folders, archives and columns of paths to decoded pictures, and what is wrong with them.
 
-`read_source` gives a table, `read_pictures` decodes a column of it, and `describe` looks through the outcome.
+`read_source` gives a table, and `read_pictures` decodes a column of it.
 """
 
 from cupel.modalities.image.reading.archives import read_npz
 from cupel.modalities.image.reading.cache import cache_file_for, cache_folder, kept_finding, trim
 from cupel.modalities.image.reading.class_folders import read_class_folders, read_flat_folder
-from cupel.modalities.image.reading.describing import PictureProfile, describe
 from cupel.modalities.image.reading.hashing import exact_copies, near_copies
-from cupel.modalities.image.reading.idx import read_idx, read_idx_folder, read_idx_pair
+from cupel.modalities.image.reading.idx import read_idx_folder, read_idx_pair
 from cupel.modalities.image.reading.mask_files import read_masks
 from cupel.modalities.image.reading.masks import read_mask_folders
 from cupel.modalities.image.reading.paths import picture_likeness, resolved_paths
 from cupel.modalities.image.reading.pictures import read_pictures
+from cupel.modalities.image.reading.sharpness import sharpness
 from cupel.modalities.image.reading.sources import is_source_of_pictures, read_source
 from cupel.modalities.image.reading.table import PictureTable
 
 __all__ = [
-    "PictureProfile",
     "PictureTable",
     "cache_file_for",
     "cache_folder",
-    "describe",
     "exact_copies",
     "is_source_of_pictures",
     "kept_finding",
@@ -29,7 +27,6 @@ __all__ = [
     "picture_likeness",
     "read_class_folders",
     "read_flat_folder",
-    "read_idx",
     "read_idx_folder",
     "read_idx_pair",
     "read_mask_folders",
@@ -38,5 +35,6 @@ __all__ = [
     "read_pictures",
     "read_source",
     "resolved_paths",
+    "sharpness",
     "trim",
 ]

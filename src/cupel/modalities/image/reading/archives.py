@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-import zipfile
-import zlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from cupel.core.errors import DataError
 from cupel.core.finding import Finding, Severity
 from cupel.core.images import Images
-from cupel.modalities.image.reading.stacks import stacked_pictures
+from cupel.core.npz_files import Header, headers_of, read_arrays
+from cupel.core.picture_stacks import stacked_pictures
 from cupel.modalities.image.reading.table import LABEL, PICTURE, PictureTable, listed, object_array
 
 Array = NDArray[Any]
@@ -46,46 +45,34 @@ def read_npz(path: Path) -> PictureTable:
     shape. Arrays named as being for test or validation are left out. Labels are (N,), (N, 1), or one-hot (N, classes).
 
     Raises:
-        DataError: it cannot be read, needs pickle, or no such pair is in it.
+        DataError: it cannot be read, needs pickle or more memory than is left, or no such pair is in it.
     """
-    try:
-        with path.open("rb") as stream, _opened(stream, path) as archive:
-            names = _names(archive, path)
-            pictures, labels = archive[names[0]], archive[names[1]]
-            others = [name for name in archive.files if name not in names]
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, KeyError, MemoryError, NotImplementedError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path} cannot be read as an .npz archive ({error}). Write it anew, without objects in it.") from error
-    stack, findings = stacked_pictures(pictures, name=f"{names[0]!r} in {path}")
+    headers = headers_of(path)
+    names = _names(headers, path)
+    pictures, labels = read_arrays(path, names)
+    others = [name for name in headers if name not in names]
+    stack, scale, findings = stacked_pictures(pictures, name=f"{names[0]!r} in {path}")
     columns: dict[str, Array | Images] = {
         PICTURE: Images.of_stack(stack),
         LABEL: _labels(labels, len(stack), f"{names[1]!r} in {path}"),
     }
-    return PictureTable(columns, path.parent, findings=(*findings, *_left_out(path, names, others)))
+    return PictureTable(columns, path.parent, findings=(*findings, *_left_out(path, names, others)), scale=scale)
 
 
-def _opened(stream: IO[bytes], path: Path) -> NpzFile:
-    archive = np.load(stream, allow_pickle=False)
-    if not isinstance(archive, NpzFile):
-        raise DataError(f"{path} holds one array alone; expected an .npz with pictures and labels.")
-    return archive
-
-
-def _names(archive: NpzFile, path: Path) -> tuple[str, str]:
-    known = {name.lower(): name for name in archive.files}
+def _names(headers: Mapping[str, Header], path: Path) -> tuple[str, str]:
+    known = {name.lower(): name for name in headers}
     for pictures, labels in PAIRS:
         if pictures in known and labels in known:
             return known[pictures], known[labels]
-    candidates = [name for name in archive.files if not _HELD_OUT.intersection(re.findall("[a-z]+", name.lower()))]
-    shapes = {name: archive[name].shape for name in candidates}
+    candidates = [name for name in headers if not _HELD_OUT.intersection(re.findall("[a-z]+", name.lower()))]
+    shapes = {name: headers[name].shape for name in candidates}
     pictures_like = [name for name, shape in shapes.items() if len(shape) in (3, 4)]
     if len(pictures_like) == 1:
         labels_like = [name for name, shape in shapes.items() if len(shape) == 1 and shape[0] == shapes[pictures_like[0]][0]]
         if len(labels_like) == 1:
             return pictures_like[0], labels_like[0]
     pairs = ", ".join(f"{pictures} and {labels}" for pictures, labels in PAIRS)
-    raise DataError(f"{path} holds the arrays {listed(archive.files, most=12)}; expected pictures and labels, named {pairs}.")
+    raise DataError(f"{path} holds the arrays {listed(list(headers), most=12)}; expected pictures and labels, named {pairs}.")
 
 
 def _labels(array: Array, n_pictures: int, name: str) -> Array:

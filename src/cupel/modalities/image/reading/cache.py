@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ SHARE_OF_DISK = 0.5
 MOST_BYTES = 20 << 30
 """All that is kept together: at most so much, and at most half of what the disk has left beside it."""
 LARGEST_PICTURE = 3 * WORKING_PIXELS
+SECONDS_UNTIL_ABANDONED = 24 * 3600
 
 
 def cache_file_for(cells: Sequence[Any] | Array, *, folder: Path) -> Path | None:
@@ -57,10 +60,13 @@ def cache_folder() -> Path | None:
 def trim(kept: Path, *, but: Path, most_bytes: int = MOST_BYTES) -> None:
     """Remove what was used longest ago until the rest is small enough; `but`, just used, stays in any case.
 
-    Who has a removed file mapped goes on reading it.
+    Who has a removed file mapped goes on reading it. What was begun and not gone on with for `SECONDS_UNTIL_ABANDONED` is removed
+    first: who wrote it was killed. Others may be trimming too.
     """
-    os.utime(but)
-    files = [(status.st_mtime_ns, status.st_size, path) for path in kept.glob(f"*{SUFFIX}") for status in [path.stat()]]
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(but)
+    _sweep(kept)
+    files = [(status.st_mtime_ns, status.st_size, path) for path, status in _seen(kept, f"*{SUFFIX}")]
     total = sum(size for _, size, _ in files)
     allowed = min(most_bytes, SHARE_OF_DISK * (shutil.disk_usage(kept).free + total))
     for _, size, path in sorted(files):
@@ -71,13 +77,26 @@ def trim(kept: Path, *, but: Path, most_bytes: int = MOST_BYTES) -> None:
             total -= size
 
 
-def kept_finding(column: str, path: Path) -> Finding:
+def _sweep(kept: Path) -> None:
+    for path, status in _seen(kept, f".*{SUFFIX}.*"):
+        if time.time() - status.st_mtime > SECONDS_UNTIL_ABANDONED:
+            path.unlink(missing_ok=True)
+
+
+def _seen(kept: Path, pattern: str) -> Iterator[tuple[Path, os.stat_result]]:
+    """Files and what is known of them; those that vanish meanwhile are none."""
+    for path in kept.glob(pattern):
+        with contextlib.suppress(FileNotFoundError):
+            yield path, path.stat()
+
+
+def kept_finding(column: str, path: Path, *, n_bytes: int) -> Finding:
     """Where the decoded pictures are, and that they may go."""
     return Finding(
         code="decoded-pictures-kept",
         severity=Severity.NOTE,
         where=column,
-        what=f"The decoded pictures, {path.stat().st_size / 1e6:,.0f} MB, are kept in {path}, so that they are decoded once.",
+        what=f"The decoded pictures, {n_bytes / 1e6:,.0f} MB, are kept in {path}, so that they are decoded once.",
         action=f"They are read from there. The file may be deleted at any time; {VARIABLE} names another folder, or none.",
     )
 
@@ -107,7 +126,8 @@ def _size_of(path: Path) -> int:
 
 def _can_write(kept: Path) -> bool:
     try:
-        kept.mkdir(parents=True, exist_ok=True)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.mkdir(mode=0o700, exist_ok=True)
     except OSError:
         return False
     return os.access(kept, os.W_OK)

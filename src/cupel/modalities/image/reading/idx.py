@@ -1,11 +1,8 @@
-"""The idx format, in which MNIST and its successors come: one array to a file."""
+"""Pictures and labels in pairs of idx files, as MNIST and its successors come."""
 
 from __future__ import annotations
 
-import gzip
-import math
-import struct
-import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,54 +11,13 @@ from numpy.typing import NDArray
 
 from cupel.core.errors import DataError
 from cupel.core.finding import Finding, Severity
+from cupel.core.idx_files import is_idx_name, read_idx
 from cupel.core.images import Images
 from cupel.core.picture_folders import entries_of
-from cupel.modalities.image.reading.stacks import stacked_pictures
+from cupel.core.picture_stacks import stacked_pictures
 from cupel.modalities.image.reading.table import LABEL, PICTURE, PictureTable, listed
 
 Array = NDArray[Any]
-
-_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_READ_BYTES = 1 << 24
-
-
-def is_idx_name(name: str) -> bool:
-    """Whether a file name is one that idx files bear."""
-    return "-idx" in name or ".idx" in name or name.removesuffix(".gz").endswith("-ubyte")
-
-
-def read_idx(path: Path) -> Array:
-    """The array of an idx file, gzipped or not.
-
-    Source of the format: LeCun, Cortes and Burges, The MNIST database, http://yann.lecun.com/exdb/mnist.
-
-    Raises:
-        DataError: it cannot be opened, is of another format, or its length is not what it says.
-    """
-    try:
-        with path.open("rb") as raw:
-            is_gzipped = raw.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rb") if is_gzipped else path.open("rb") as stream:
-            start = stream.read(4)
-            if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _TYPES or not start[3]:
-                raise DataError(
-                    f"{path} is no idx file: it begins with {start.hex(' ')}; expected 00 00, a type and a number of axes."
-                )
-            sizes = stream.read(4 * start[3])
-            if len(sizes) < 4 * start[3]:
-                raise DataError(f"{path} ends within its header; get it anew.")
-            shape = struct.unpack(f">{start[3]}I", sizes)
-            dtype = np.dtype(_TYPES[start[2]])
-            expected = math.prod(shape) * dtype.itemsize
-            content = bytearray()
-            while len(content) <= expected and (part := stream.read(min(_READ_BYTES, expected + 1 - len(content)))):
-                content += part
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read ({error}); check the path, or get it anew.") from error
-    if len(content) != expected:
-        how = "more" if len(content) > expected else f"{len(content):,}"
-        raise DataError(f"{path} says that {expected:,} bytes follow its header, and holds {how}; get it anew.")
-    return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
 def read_idx_pair(pictures: Path, labels: Path) -> PictureTable:
@@ -70,14 +26,14 @@ def read_idx_pair(pictures: Path, labels: Path) -> PictureTable:
     Raises:
         DataError: one of them cannot be read, or their lengths differ.
     """
-    stack, findings = stacked_pictures(read_idx(pictures), name=str(pictures))
+    stack, scale, findings = stacked_pictures(read_idx(pictures), name=str(pictures))
     classes = read_idx(labels)
     if classes.ndim != 1 or len(classes) != len(stack):
         raise DataError(
             f"{labels} has shape {classes.shape} and {pictures} holds {len(stack)} pictures; expected a label for each."
         )
     columns: dict[str, Array | Images] = {PICTURE: Images.of_stack(stack), LABEL: classes.astype(np.int64)}
-    return PictureTable(columns, pictures.parent, findings=tuple(findings))
+    return PictureTable(columns, pictures.parent, findings=tuple(findings), scale=scale)
 
 
 def pairs_in(folder: Path) -> dict[str, tuple[Path, Path]]:
@@ -115,7 +71,8 @@ def read_idx_folder(folder: Path) -> PictureTable:
         )
     table = read_idx_pair(*pairs[training[0]])
     others = [path.name for name, (path, _) in pairs.items() if name != training[0]]
-    return PictureTable(table.columns, folder, findings=(*table.findings, *_left_out(folder, pairs[training[0]][0].name, others)))
+    left_out = _left_out(folder, pairs[training[0]][0].name, others)
+    return replace(table, folder=folder, findings=(*table.findings, *left_out))
 
 
 def _left_out(folder: Path, read: str, others: list[str]) -> list[Finding]:

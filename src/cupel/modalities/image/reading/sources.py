@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from cupel.core.errors import DataError
+from cupel.core.idx_files import is_idx_name
 from cupel.modalities.image.reading.archives import read_npz
 from cupel.modalities.image.reading.class_folders import read_class_folders
-from cupel.modalities.image.reading.idx import is_idx_name, pairs_in, read_idx_folder, read_idx_pair
+from cupel.modalities.image.reading.idx import pairs_in, read_idx_folder, read_idx_pair
 from cupel.modalities.image.reading.masks import holds_masks, read_mask_folders
 from cupel.modalities.image.reading.table import PictureTable
 

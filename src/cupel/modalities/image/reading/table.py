@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cupel.core.finding import Finding
 from cupel.core.images import Images
+from cupel.core.picture_levels import Scale
 
 Array = NDArray[Any]
 
@@ -26,7 +27,7 @@ class PictureTable:
 
     The columns `pictures` hold an object array of paths relative to `folder`, which `read_pictures` decodes, or `Images`
     where the source held pixels. `target` names the column to predict: labels, or masks (a column of pictures too); None
-    where nothing says.
+    where nothing says. `scale` is what the numbers of the arrays meant that pictures were made of.
     """
 
     columns: Mapping[str, Array | Images]
@@ -34,6 +35,7 @@ class PictureTable:
     pictures: tuple[str, ...] = (PICTURE,)
     target: str | None = LABEL
     findings: tuple[Finding, ...] = ()
+    scale: Scale = Scale.OF_TYPE
 
     @property
     def n_rows(self) -> int:

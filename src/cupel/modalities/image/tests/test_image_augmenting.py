@@ -9,8 +9,8 @@ import torch
 
 from cupel.core.inputs import InputShape
 from cupel.core.task import Task, TaskKind
-from cupel.modalities.image.augmentation import Augmentation
-from cupel.modalities.image.augmenting import AUGMENTATIONS, Changes
+from cupel.modalities.image.augmentation import Augmentation, Augmenter
+from cupel.modalities.image.augmenting import AUGMENTATIONS, STRONGEST, WEAKEST, Changes
 from cupel.modalities.image.models.airbench import Config, build
 
 TASK = Task(kind=TaskKind.MULTICLASS, target="y", metric="log_loss", classes=("a", "b", "c"))
@@ -23,8 +23,12 @@ def batch(*, n_models: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
     return pixels, torch.tensor([[0, 1, 2, 1, 0]]).expand(n_models, -1)
 
 
-def network(name: str, seeds: Sequence[int] = (3, 4)) -> torch.nn.Module:
-    return build(SHAPE, n_outputs=3, task=TASK, config=Config(width=16, growth=1.0, augment=name), seeds=seeds)
+def network(name: str, seeds: Sequence[int] = (3, 4), *, strength: float = 1.0) -> torch.nn.Module:
+    built = build(
+        SHAPE, n_outputs=3, task=TASK, config=Config(width=16, growth=1.0, augment=name, strength=strength), seeds=seeds
+    )
+    built.set_rows(torch.arange(5).expand(len(seeds), -1))
+    return built
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
@@ -62,9 +66,8 @@ def test_changes_go_on_where_they_were_when_models_leave() -> None:
     assert torch.equal(leaving.changed({"pixels": pixels[:1]}, target[:1], n_outputs=3)[0]["pixels"][0], expected)
 
 
-def test_mixed_classes_become_probabilities_and_values_stay_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(AUGMENTATIONS, "mixing", Augmentation(mixup=1.0))  # type: ignore[misc]
-    changes = Changes("mixing", [0, 1])
+def test_mixed_classes_become_probabilities_and_values_stay_values() -> None:
+    changes = Changes(Augmentation(mixup=1.0), [0, 1])
     assert changes.mixes
     pixels, target = batch()
     pictures, probabilities = changes.mixed(changes.changed(pixels), target, n_classes=3)
@@ -74,3 +77,35 @@ def test_mixed_classes_become_probabilities_and_values_stay_values(monkeypatch: 
     assert ((probabilities > 0).sum(dim=-1) > 1).any()
     values = torch.tensor([[0.0, 1.0, 2.0, 3.0, 4.0]]).expand(2, -1)
     assert changes.mixed(changes.changed(pixels), values, n_classes=0)[1].shape == (2, 5)
+
+
+def test_pictures_are_mirrored_every_other_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(AUGMENTATIONS, "cut", Augmentation(flip="alternating"))  # type: ignore[misc]
+    pixels, target = batch()
+    one = network("cut")
+    seen = []
+    for epoch in range(3):
+        one.set_epoch(epoch)
+        seen.append(one.changed({"pixels": pixels}, target, n_outputs=3)[0]["pixels"])
+    assert torch.equal(seen[1], seen[0].flip(4))
+    assert torch.equal(seen[2], seen[0])
+    is_as_it_was = (seen[0] == pixels / 255).flatten(2).all(dim=2)
+    assert is_as_it_was.any()
+    assert not is_as_it_was.all()
+    one.set_rows(torch.tensor([[1, 0, 2, 3, 4]]).expand(2, -1))
+    exchanged = one.changed({"pixels": pixels[:, [1, 0, 2, 3, 4]]}, target, n_outputs=3)[0]["pixels"]
+    assert torch.equal(exchanged, seen[2][:, [1, 0, 2, 3, 4]]), "turns belong to pictures, not to places in the batch"
+
+
+def test_strength_multiplies_every_change_within_what_is_allowed() -> None:
+    pixels, target = batch()
+    usual, weaker = (
+        network("rand", strength=s).changed({"pixels": pixels}, target, n_outputs=3)[0]["pixels"] for s in (1.0, 0.5)
+    )
+    assert not torch.equal(usual, weaker)
+    changed = Augmentation(translate=0.2, rotate=10, mixup=0.4, flip="both", settle=0.2).times(2.0)
+    assert changed == Augmentation(translate=0.3, rotate=20, mixup=0.4, flip="both", settle=0.2, magnitude=18.0)
+    for preset in AUGMENTATIONS.values():
+        assert preset.times(1.0) == preset
+        for factor in (WEAKEST, STRONGEST):
+            Augmenter(preset.times(factor))

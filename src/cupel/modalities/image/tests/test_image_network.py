@@ -11,7 +11,7 @@ from cupel.core.inputs import InputShape
 from cupel.core.layers import MapBatchNorm
 from cupel.core.task import Task, TaskKind
 from cupel.modalities.image import network as module
-from cupel.modalities.image.augmenting import views_of
+from cupel.modalities.image.augmenting import n_views_of, views_of
 from cupel.modalities.image.models import airbench
 from cupel.modalities.image.network import ImageNetwork
 
@@ -70,16 +70,27 @@ def test_a_few_at_a_time_are_what_all_at_once_are(monkeypatch: pytest.MonkeyPatc
 
 
 def test_renewed_statistics_are_those_of_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    one, blocks = network(), pictures(n_rows=12)
+    one, blocks = network(), pictures(n_rows=10)
+    blocks["pixels"] = blocks["pixels"] // 2 + 12 * torch.arange(10, dtype=torch.uint8).view(-1, 1, 1, 1)  # brighter and brighter
     first = one.encoder.groups[0].layers[0].norm
     one.renew_statistics(blocks)
     whole = [first.mean.clone(), first.variance.clone()]
     monkeypatch.setattr(module, "MOST_PIXELS_AT_ONCE", 144 * 4)
     one.renew_statistics(blocks)
     assert torch.allclose(first.mean, whole[0], atol=1e-5)
-    assert torch.allclose(first.variance, whole[1], rtol=0.2)
+    assert torch.allclose(first.variance, whole[1], rtol=0.02)
     assert not one.training
     assert {layer.momentum for layer in one.normalisations()} == {0.4}
+
+
+def test_what_does_not_learn_keeps_its_statistics_when_they_are_renewed() -> None:
+    one, blocks = network(), pictures(n_rows=10)
+    frozen, learning = (group.layers[0].norm for group in list(one.encoder.groups)[:2])
+    frozen.bias.requires_grad_(False)
+    before = [layer.mean.clone() for layer in (frozen, learning)]
+    one.renew_statistics(blocks)
+    assert torch.equal(frozen.mean, before[0])
+    assert not torch.equal(learning.mean, before[1])
 
 
 def test_biases_of_normalisations_learn_faster_and_nothing_is_lost() -> None:
@@ -156,9 +167,21 @@ def test_with_all_views_a_picture_is_looked_at_as_training_has_changed_it() -> N
     assert torch.allclose(several(blocks)[:, 0], expected, atol=1e-5)
     mirrored = {"pixels": blocks["pixels"].flip(4)}
     assert not torch.allclose(several.head(several.features(blocks)), several.head(several.features(mirrored)), atol=1e-4)
+    with torch.no_grad():
+        plain = several.head(several.features(blocks))
+        assert torch.allclose(several.judged(blocks)[:, 0], plain, atol=1e-5), "epochs are compared by one look"
     several.train()
     with torch.no_grad():
         assert several(blocks).shape == (2, 1, 8, 2)
+
+
+def test_further_views_cost_what_they_take() -> None:
+    one, several = (
+        airbench.cost(1000, SHAPE, airbench.Config(augment="objects", views=views), None, TASK).seconds
+        for views in ("one", "all")
+    )
+    assert one < several < 1.5 * one
+    assert n_views_of(airbench.Config(augment="none", views="all")) == 1
 
 
 def test_there_are_no_other_views_where_training_changes_nothing() -> None:

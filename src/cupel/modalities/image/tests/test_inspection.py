@@ -63,6 +63,15 @@ def test_clean_pictures_have_no_findings_and_no_twins() -> None:
     assert dict(inspection.facts)["pictures"] == "60, coloured"
 
 
+def test_channels_and_sharpness_are_told() -> None:
+    red = np.zeros((4, 6, 3), np.uint8)
+    red[:2, :, 0] = 255
+    bright, dark = np.full((8, 3, 3), 255, np.uint8), np.zeros((4, 6, 3), np.uint8)
+    facts = dict(inspect(make_dataset([dark, bright, red, None, red])).facts)
+    assert facts["channels"] == "red 128 ± 128, green 64 ± 110, blue 64 ± 110 of 255", "each counts alike, though one is larger"
+    assert facts["sharpness"] == "0 to 5,813, median 2,907; the least are blurred or plain"
+
+
 def test_blank_pictures_are_named() -> None:
     blank = np.full((40, 40, 3), 7, np.uint8)
     found, inspection = found_in(make_dataset(many(50, blank, blank), ["cat", "dog"] * 26))

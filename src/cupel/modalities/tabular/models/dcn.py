@@ -115,7 +115,7 @@ def portfolio(task: Task) -> Sequence[Preset]:
 def space(task: Task) -> Space:
     """The paper's space, narrowed to what a processor can train."""
     del task
-    return network_space(DEFAULT, Range(3e-4, 5e-3, log=True))
+    return network_space(DEFAULT, Range(3e-4, 5e-3, log=True), averages=Choice(0.0, 0.99, 0.999))
 
 
 spec = Family(

@@ -167,8 +167,24 @@ def _prior(target: NDArray[Any], task: Task) -> tuple[NDArray[np.float64], NDArr
 
 
 def _n_leaves(config: Config, task: Task) -> int:
+    return min(config.max_leaves, _most_leaves(config.n_trees, task))
+
+
+def _most_leaves(n_trees: int, task: Task) -> int:
     n_values = 1 if task.is_classification and task.n_outputs == 2 else task.n_outputs
-    return max(2, min(config.max_leaves, MAX_LEAF_VALUES // (config.n_trees * n_values)))
+    return max(2, MAX_LEAF_VALUES // (n_trees * n_values))
+
+
+def refuses(space: Space, task: Task) -> str:
+    """Leaves that were asked for are not made fewer because there are many trees or classes."""
+    leaves, n_trees = (round(max(space.dimensions[name].domain.spread(2))) for name in ("max_leaves", "n_trees"))
+    most = _most_leaves(n_trees, task)
+    if "max_leaves" not in space.wished or leaves <= most:
+        return ""
+    return (
+        f"{leaves} max_leaves are more than a packed model may hold: of {n_trees} trees with {task.n_outputs} outputs each has "
+        f"at most {most}; choose fewer, or fewer n_trees."
+    )
 
 
 def cost(n_train: int, shape: InputShape, config: Any, recipe: Recipe | None, task: Task) -> Cost:
@@ -206,5 +222,6 @@ spec = Family(
     portfolio=portfolio,
     space=space,
     cost=cost,
+    refuses=refuses,
     fit=fit,
 )

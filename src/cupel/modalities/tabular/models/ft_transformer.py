@@ -27,6 +27,7 @@ from cupel.core.layers import (
     TransformerBlock,
     add_member_axis,
     generators_for,
+    why_heads_differ,
 )
 from cupel.core.presets import Preset, Space
 from cupel.core.recipe import Recipe
@@ -213,6 +214,12 @@ def space(task: Task) -> Space:
     return network_space(DEFAULT, Range(1e-4, 3e-3, log=True))
 
 
+def refuses(space: Space, task: Task) -> str:
+    """Heads share the width of a token equally."""
+    del task
+    return why_heads_differ(*(space.dimensions[name].domain.spread(0) for name in ("width", "n_heads")))
+
+
 spec = Family(
     name="FT-Transformer",
     source="Gorishniy et al. 2021, Revisiting deep learning models for tabular data, arXiv:2106.11959.",
@@ -222,5 +229,6 @@ spec = Family(
     space=space,
     cost=cost,
     is_deep=True,
+    refuses=refuses,
     build=build,
 )

@@ -311,11 +311,11 @@ def portfolio(task: Task) -> Sequence[Preset]:
 
 
 def space(task: Task) -> Space:
-    """Everything but the number of stages and the patience; gradients of values have one order only."""
-    fixed = {"n_stages": None, "patience": None}
+    """Everything, numbers of stages and patience as in the presets; gradients of values have one order only."""
+    config: dict[str, Choice | None] = {"n_stages": Choice(30, 60), "patience": Choice(6, 10)}
     if not task.is_classification:
-        fixed["order"] = None
-    return Space.around(PRESETS[0], config=fixed, preparation=SEARCHED_FOR_NETWORKS)
+        config["order"] = None
+    return Space.around(PRESETS[0], config=config, preparation=SEARCHED_FOR_NETWORKS)
 
 
 spec = Family(

@@ -31,8 +31,9 @@ PREPARATION = TabularPreparation(
 """Normal scores: a distance must not be one column's outlier; many-valued categories as one number, not many columns."""
 
 NEIGHBOURS = (1, 2, 4, 8, 16, 32, 64, 128)
+FEWEST_ROWS, MOST_ROWS = 50, 2000
 MAX_CELLS = 400_000
-"""Stored numbers of one fold: 1.6 MB in the packed model."""
+"""Stored numbers of one fold, where nobody asks for more rows: 1.6 MB in the packed model."""
 MAX_STOP_ROWS = 1000
 N_CHUNK = 512
 LEAST_RADIUS = 1e-6
@@ -42,9 +43,12 @@ PRIOR_WEIGHT = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """`weighting` says whether columns are stretched by how much of the target each explains; "choose" asks the stop rows."""
+    """`weighting` says whether columns are stretched by how much of the target each explains; "choose" asks the stop rows.
 
-    max_rows: Annotated[int, Range(500, 4000, log=True)] = 2000
+    `max_rows` 0 stores up to 2,000, fewer where rows are so wide that these would be more than 400,000 numbers.
+    """
+
+    max_rows: Annotated[int, Range(0, 4000)] = 0
     weighting: Annotated[str, Choice("choose", "plain", "explained")] = "choose"
 
 
@@ -201,7 +205,7 @@ def _some(n_rows: int, most: int, generator: np.random.Generator) -> NDArray[np.
 
 
 def _n_rows(config: Config, width: int) -> int:
-    return max(50, min(config.max_rows, MAX_CELLS // max(width, 1)))
+    return config.max_rows or max(FEWEST_ROWS, min(MOST_ROWS, MAX_CELLS // max(width, 1)))
 
 
 def cost(n_train: int, shape: InputShape, config: Any, recipe: Recipe | None, task: Task) -> Cost:

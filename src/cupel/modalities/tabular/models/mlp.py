@@ -99,7 +99,7 @@ def space(task: Task) -> Space:
             "momentum": Range(0.5, 0.99),
             "schedule": Choice("constant", "cosine", "one-cycle", "plateau"),
             "label_smoothing": Range(0.0, 0.1),
-            "gradient_clip": Range(0.5, 5.0, log=True),
+            "gradient_clip": Choice(0.0, 0.5, 1.0, 2.0, 5.0),
             "ema": Choice(0.0, 0.99, 0.999),
         },
         preparation=SEARCHED_FOR_NETWORKS,

@@ -34,7 +34,7 @@ SMALLEST_SQUARE, SMALLEST_SHARE = 1e-6, 1e-7
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """`n_sampled` training rows are voters in a step of training; at prediction all are, up to 12,000.
+    """`n_sampled` training rows, or all where they are fewer, are voters in a step of training; at prediction all, up to 12,000.
 
     With `n_blocks` 0 the embedded row is mapped linearly. A packed model holds `width` float32 numbers per voter: 12,000 of
     width 64 are 3 MB a fold.
@@ -123,7 +123,7 @@ class ModernNca(Network):
 
     Source: Ye, Yin, Zhan, Chao 2024, arXiv:2407.03257, sections 3 and 4: Euclidean distance, embedded numbers, and voters drawn
     anew for every step, never the row itself. Departures: numbers are embedded as in RealMLP (PBLD), blocks have no batch
-    normalisation, voters are drawn with replacement from all training rows.
+    normalisation, voters are drawn with replacement where there are more than are wanted.
     """
 
     def __init__(self, shape: InputShape, config: Config, *, n_outputs: int, task: Task, seeds: Sequence[int]) -> None:
@@ -186,16 +186,24 @@ class ModernNca(Network):
         return x
 
     def _voted_in_training(self, x: Tensor) -> Tensor:
-        """By `n_sampled` voters drawn per model, (M, B, output)."""
-        shape = (self._config.n_sampled,)
-        sizes = self.voters.sizes.tolist()
-        drawn = [torch.randint(n, shape, generator=g) for n, g in zip(sizes, self._generators, strict=True)]
-        blocks, target, rows = self.voters.at(torch.stack(drawn).to(x.device))
+        """By `n_sampled` voters drawn per model, or by all of them where they are no more, (M, B, output)."""
+        drawn = self._drawn()
+        blocks, target, rows = self.voters.at(drawn.clamp_min(0).to(x.device))
         squares = _squares(x, self._encoded(blocks))
+        squares = squares.masked_fill((drawn < 0).to(x.device)[:, None, :], torch.inf)
         if self._rows is not None:
             squares = squares.masked_fill(self._rows.to(x.device)[:, :, None] == rows[:, None, :], torch.inf)
             self._rows = None
         return torch.bmm(_weights(squares), self._answers(target))
+
+    def _drawn(self) -> Int[Tensor, "model voter"]:
+        """Places of the voters of a step; -1 fills up where another model has more."""
+        most, sizes = self._config.n_sampled, self.voters.sizes.tolist()
+        drawn = torch.full((len(sizes), min(max(sizes), most)), -1, dtype=torch.int64)
+        for model, (size, generator) in enumerate(zip(sizes, self._generators, strict=True)):
+            places = torch.arange(size) if size <= most else torch.randint(size, (most,), generator=generator)
+            drawn[model, : len(places)] = places
+        return drawn
 
     def _voted(self, x: Tensor) -> Tensor:
         """By all voters, a few rows at a time, (M, B, output); products in float64: distances are small differences."""
@@ -283,9 +291,10 @@ def cost(n_train: int, shape: InputShape, config: Config, recipe: Recipe | None,
     width_in = n_numeric * config.numeric_width + others
     encoder = width_in * config.width + 2 * config.n_blocks * config.width * config.block_width
     batch_size = (recipe or Recipe()).pace(n_train).batch_size
-    encoded = 1 + config.n_sampled / batch_size
+    n_voters = min(config.n_sampled, n_train)
+    encoded = 1 + n_voters / batch_size
     # A stop row for every seven training rows; forward alone is a third of the work, float64 twice.
-    looked_up = config.n_sampled + min(n_train, MOST_CANDIDATES) * 2 / (3 * 7)
+    looked_up = n_voters + min(n_train, MOST_CANDIDATES) * 2 / (3 * 7)
     n_weights = round(encoder * encoded + looked_up * (config.width + task.n_outputs))
     n_embedded = width_in + 2 * n_numeric * config.n_frequencies + config.width * (1 + config.n_blocks)
     # At evaluation all voters are encoded at once; without gradients, so that half as much of each stays.
@@ -322,7 +331,11 @@ def space(task: Task) -> Space:
     del task
     return Space.around(
         DEFAULT,
-        recipe={"learning_rate": Range(1e-3, 3e-2, log=True), "weight_decay": Range(1e-6, 1e-3, log=True)},
+        recipe={
+            "learning_rate": Range(1e-3, 3e-2, log=True),
+            "weight_decay": Range(1e-6, 1e-3, log=True),
+            "batch_size": Choice(256, 512, 1024),
+        },
         preparation=SEARCHED_FOR_NETWORKS,
     )
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cupel.core.dataset import Dataset
 from cupel.core.preparation import Prepared, Rows
-from cupel.core.space import Choice, Range, When, check
+from cupel.core.space import Choice, Range, When, check_kinds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +41,12 @@ class TabularPreparation:
         """Learn from the given training rows, and from nothing else, of a dataset whose task is set.
 
         Raises:
-            UsageError: a choice is not within its range.
+            UsageError: a choice is none that there is, or of another kind.
             TrainingError: deleting rows leaves too few, or no row of some class.
         """
         from cupel.modalities.tabular.preparation.fitting import fit_preparation
 
-        check(self)
+        check_kinds(self)
         return fit_preparation(self, dataset, rows, seed=seed)
 
 

@@ -88,13 +88,16 @@ def _fit_lookup(
     elif not can_encode(task):
         lookup = frequency_ranks_and_shares(columns, indices, sizes)
     else:
-        folds = inner_folds(len(rows), _groups(dataset, rows), seed=seed)
+        folds = inner_folds(len(rows), _units(dataset, rows), seed=seed)
         outcomes = outcomes_of(task, target[rows])
         return fit_target_encoding(columns, indices, sizes, outcomes=outcomes, folds=folds)
     return lookup, lookup.apply(indices)
 
 
-def _groups(dataset: Dataset, rows: Rows) -> NDArray[np.generic] | None:
+def _units(dataset: Dataset, rows: Rows) -> NDArray[np.generic] | None:
+    """What of the rows is of one thing: as the splits know it, copies among it; else by the groups that the schema names."""
+    if dataset.units is not None:
+        return np.asarray(dataset.units[rows])
     if dataset.schema.group is None:
         return None
     values: NDArray[np.generic] = dataset.columns[dataset.schema.group][rows]

@@ -37,7 +37,7 @@ def outcomes_of(task: Task, target: NDArray[np.generic]) -> Matrix:
 
 
 def inner_folds(n_rows: int, groups: NDArray[np.generic] | None, *, seed: int) -> Indices:
-    """A random fold for each training row; rows of one group share theirs."""
+    """A random fold for each training row; rows of one group, or copies of one another, share theirs."""
     members = np.arange(n_rows) if groups is None else np.unique(groups, return_inverse=True)[1]
     n_members = int(members.max()) + 1 if n_rows else 0
     folds = np.arange(n_members, dtype=np.int64) % max(1, min(N_INNER_FOLDS, n_members))

@@ -7,7 +7,9 @@ import pytest
 from cupel.core import registry
 from cupel.core.dataset import Dataset
 from cupel.core.schema import Column, ColumnKind, Schema
+from cupel.core.task import Task, TaskKind
 from cupel.modalities.tabular import modality
+from cupel.tuning import Ground
 
 
 def schema_of(*kinds, target="y"):
@@ -28,6 +30,32 @@ def test_a_graph_reads_numbers_and_texts_in_schema_order_and_no_empty_input():
     assert (categories.name, categories.kind, categories.columns) == ("category", "strings", ("category_0",))
     assert [graph_input.name for graph_input in modality.graph_inputs(schema_of(ColumnKind.NUMBER))] == ["number"]
     assert [graph_input.name for graph_input in modality.graph_inputs(schema_of(ColumnKind.CATEGORY))] == ["category"]
+
+
+def test_what_a_table_cannot_feel_is_not_searched_but_where_it_is_wished_for():
+    columns = {"a": np.arange(4.0), "g": np.array([0.0, np.nan, 1.0, 2.0]), "c": np.zeros(4, np.int32), "y": np.arange(4.0)}
+    kinds = {"a": ColumnKind.NUMBER, "g": ColumnKind.NUMBER, "c": ColumnKind.CATEGORY, "y": ColumnKind.NUMBER}
+
+    def unfelt_of(*names):
+        schema = Schema(tuple(Column(name=name, kind=kinds[name], levels=("l",)) for name in names), target="y")
+        return modality.unfelt(Dataset(schema=schema, columns={name: columns[name] for name in names}, fingerprint=""))
+
+    def searched(unfelt, **wishes):
+        task = Task(kind=TaskKind.REGRESSION, target="y", metric="rmse")
+        named = {name: registry.family_named(modality, name) for name in ("LightGBM", "MLP")}
+        ground = Ground(
+            families=list(named.values()), task=task, modality="m", n_candidates=9, seed=0, wishes=wishes, unfelt=unfelt
+        )
+        assert all(ground.space(family).holds(preset) for family in named.values() for preset in ground.presets(family))
+        return set(ground.space(named["MLP"]).dimensions)
+
+    of_categories = {"one_hot_limit", "above_limit", "min_level_count", "category_width"}
+    assert unfelt_of("a", "g", "c", "y") == frozenset()
+    whole = searched(frozenset())
+    assert whole >= {"missing", *of_categories}
+    assert searched(unfelt_of("g", "y")) == whole - of_categories
+    assert searched(unfelt_of("a", "c", "y")) == whole - {"missing"}
+    assert "missing" in searched(unfelt_of("a", "y"), MLP={"missing": "mean"})
 
 
 def test_looking_at_tables_imports_no_training_library():

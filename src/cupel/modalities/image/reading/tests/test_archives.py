@@ -6,10 +6,12 @@ import struct
 import numpy as np
 import pytest
 
+from cupel.core import machine, npz_files
 from cupel.core.errors import DataError
-from cupel.modalities.image.reading import read_idx, read_npz, read_source
+from cupel.core.idx_files import read_idx
+from cupel.core.picture_stacks import stacked_pictures
+from cupel.modalities.image.reading import read_npz, read_source
 from cupel.modalities.image.reading.archives import PAIRS
-from cupel.modalities.image.reading.stacks import stacked_pictures
 
 GENERATOR = np.random.default_rng(0)
 GREY = GENERATOR.integers(0, 256, (5, 6, 7), np.uint8)
@@ -66,7 +68,7 @@ def test_parts_for_testing_are_left_out_and_told(tmp_path):
 )
 def test_channels_are_found_last_or_second(shape, seen):
     array = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
-    pixels, _ = stacked_pictures(array, name="array")
+    pixels, _, _ = stacked_pictures(array, name="array")
     assert pixels.shape == (5, *seen)
     assert pixels.flags.c_contiguous
     is_second = len(shape) == 4 and shape[3] != seen[2]
@@ -76,7 +78,7 @@ def test_channels_are_found_last_or_second(shape, seen):
 def test_alpha_is_laid_on_white_and_grey_in_three_channels_is_grey():
     with_alpha = np.concatenate([COLOUR, np.zeros_like(COLOUR[..., :1])], axis=3)
     assert (stacked_pictures(with_alpha, name="array")[0] == 255).all()
-    pixels, _ = stacked_pictures(np.repeat(GREY[..., None], 3, axis=3), name="array")
+    pixels, _, _ = stacked_pictures(np.repeat(GREY[..., None], 3, axis=3), name="array")
     np.testing.assert_array_equal(pixels, GREY[..., None])
 
 
@@ -95,7 +97,7 @@ def test_numbers_of_any_kind_become_levels_as_they_were_meant():
 
 def test_a_choice_of_scale_is_told():
     codes = [
-        [said.code for said in stacked_pictures(array.reshape(1, 1, -1), name="array")[1]]
+        [said.code for said in stacked_pictures(array.reshape(1, 1, -1), name="array")[2]]
         for array in (np.array([0.0, 1.0]), np.array([0.0, 200.0]), np.array([0, 3000]), np.array([0, 200]))
     ]
     assert codes == [[], ["float-levels"], ["sixteen-bit-levels"], []]
@@ -145,6 +147,30 @@ def test_archives_are_never_unpickled_and_damaged_ones_are_named(tmp_path):
         np.save(stream, GREY)
     with pytest.raises(DataError, match="one array alone"):
         read_npz(path)
+
+
+def test_arrays_that_memory_cannot_hold_are_refused_from_their_headers(tmp_path, monkeypatch):
+    path = saved(tmp_path, images=GREY, labels=LABELS, huge=np.zeros((3, 3)))
+    monkeypatch.setattr(machine, "usable_memory_bytes", lambda: 249)
+    with pytest.raises(DataError, match=r"'images' in .* shape \(5, 6, 7\) of uint8, .* GB of memory are left"):
+        read_npz(path)
+    monkeypatch.setattr(machine, "usable_memory_bytes", lambda: 250)
+    assert read_npz(path).n_rows == 5
+    claims = struct.pack(">BBBB3I", 0, 0, 8, 3, 50_000, 1000, 1000)
+    (tmp_path / "a-idx3-ubyte.gz").write_bytes(gzip.compress(claims + bytes(1000)))
+    with pytest.raises(DataError, match=r"shape \(50000, 1000, 1000\) of uint8, 50\.0 GB"):
+        read_idx(tmp_path / "a-idx3-ubyte.gz")
+    (tmp_path / "a-idx3-ubyte").write_bytes(idx_of(GREY) + bytes(300))
+    with pytest.raises(DataError, match="holds more"):
+        read_idx(tmp_path / "a-idx3-ubyte")
+
+
+def test_only_the_arrays_that_are_read_are_unpacked(tmp_path, monkeypatch):
+    path, unpacked = saved(tmp_path, faces=GREY, who=LABELS, faces_test=GREY, note=np.zeros(9)), []
+    read_array = npz_files.npy.read_array
+    monkeypatch.setattr(npz_files.npy, "read_array", lambda *a, **o: unpacked.append(1) or read_array(*a, **o))
+    read_npz(path)
+    assert len(unpacked) == 2
 
 
 def idx_of(array, *, code=0x08, dtype=">u1"):

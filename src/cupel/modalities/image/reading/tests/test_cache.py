@@ -122,6 +122,37 @@ def test_what_was_used_longest_ago_makes_room(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["oldest.images", "other.txt"]
 
 
+def test_what_is_kept_is_read_by_its_owner_alone(kept: Path, tmp_path: Path) -> None:
+    decoded(cells_in(tmp_path / "photos"), tmp_path / "photos")
+    assert kept.stat().st_mode & 0o777 == 0o700
+    assert [path.stat().st_mode & 0o777 for path in kept.iterdir()] == [0o600]
+
+
+def test_what_a_killed_run_left_is_removed_and_what_another_writes_is_not(tmp_path: Path) -> None:
+    for name in ("new.images", ".new.images.a1b2c3d4", ".old.images.a1b2c3d4", ".old.txt"):
+        (tmp_path / name).write_bytes(bytes(100))
+        if "old" in name:
+            os.utime(tmp_path / name, (0, 0))
+    trim(tmp_path, but=tmp_path / "new.images")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".new.images.a1b2c3d4", ".old.txt", "new.images"]
+
+
+def test_what_another_run_removes_meanwhile_is_no_fault(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = Path.glob
+
+    def vanishing(folder: Path, pattern: str) -> list[Path]:
+        found = list(usual(folder, pattern))
+        for path in found:
+            path.unlink()
+        return found
+
+    monkeypatch.setattr(Path, "glob", vanishing)
+    values, codes = decoded(cells_in(tmp_path / "photos"), tmp_path / "photos")
+    assert codes == ["decoded-pictures-kept"]
+    assert values[0].shape == (5, 7, 3)
+    trim(kept, but=kept / "gone.images")
+
+
 def test_a_disk_that_does_not_take_them_leaves_them_to_memory(
     kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cupel.core.errors import DataError
-from cupel.modalities.image.reading import describe, read_pictures, read_source
+from cupel.modalities.image.reading import exact_copies, near_copies, read_pictures, read_source
+from cupel.modalities.image.reading.hashing import thumbnails
 
 pytestmark = pytest.mark.real
 
@@ -18,6 +19,10 @@ def source(name):
     if not (FOLDER / name).exists():
         pytest.skip(f"{name} is not in {FOLDER}")
     return FOLDER / name
+
+
+def n_shared(numbers):
+    return int((np.bincount(numbers)[numbers] > 1).sum())
 
 
 def test_flowers_are_photographs_of_which_some_stand_there_twice():
@@ -32,11 +37,10 @@ def test_flowers_are_photographs_of_which_some_stand_there_twice():
     }
     images, findings = read_pictures(table.columns["picture"], folder=table.folder)
     assert [said.code for said in findings] == ["grey-among-colour"]
-    profile = describe(images)
-    assert profile.sizes == ((128, 128, 4317),)
-    assert (profile.n_missing, profile.n_channels, int(profile.is_blank.sum())) == (0, 3, 0)
-    assert profile.n_copied == 12
-    assert profile.n_nearly_copied == 26  # looked at one by one: all are the same photograph
+    assert np.unique(images.shapes[:, :2], axis=0).tolist() == [[128, 128]]
+    assert images.n_channels == 3
+    assert n_shared(exact_copies(images)) == 12
+    assert n_shared(near_copies(thumbnails(images))) == 26  # looked at one by one: all are the same photograph
 
 
 def test_fashion_mnist_is_read_with_the_moments_that_everybody_knows():
@@ -44,10 +48,9 @@ def test_fashion_mnist_is_read_with_the_moments_that_everybody_knows():
     images = table.columns["picture"]
     assert images.stacked().shape == (60000, 28, 28, 1)
     assert np.bincount(table.columns["label"]).tolist() == [6000] * 10
-    profile = describe(images, np.arange(0, 60000, 6))
-    assert profile.channel_means[0] == pytest.approx(0.2860, abs=0.002)
-    assert profile.channel_deviations[0] == pytest.approx(0.3530, abs=0.002)
-    assert profile.n_nearly_copied < 100
+    assert images.stacked().mean() / 255 == pytest.approx(0.2860, abs=0.002)
+    assert images.stacked().std() / 255 == pytest.approx(0.3530, abs=0.002)
+    assert n_shared(near_copies(thumbnails(images[np.arange(0, 60000, 6)]))) < 100
 
 
 def test_membranes_are_pairs_of_pictures_and_masks():

@@ -238,7 +238,14 @@ def test_neighbours_are_found_by_the_columns_that_explain_the_target():
 
 def test_stored_rows_are_bounded():
     unit, _ = unit_for(TASKS[0], n=12_000)
-    assert len(fitted(knn.spec, TASKS[0], unit).model.rows) == knn.Config().max_rows
+    assert len(fitted(knn.spec, TASKS[0], unit).model.rows) == knn.MOST_ROWS
+
+
+def test_as_many_rows_are_stored_as_are_asked_for_however_wide_they_are(monkeypatch):
+    unit, _ = unit_for(TASKS[0], n=600)
+    monkeypatch.setattr(knn, "MAX_CELLS", 600)
+    assert len(fitted(knn.spec, TASKS[0], unit).model.rows) == 600 // 6
+    assert len(fitted(knn.spec, TASKS[0], unit, max_rows=200).model.rows) == 200
 
 
 class Kept:

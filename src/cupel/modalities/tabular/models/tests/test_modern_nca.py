@@ -39,6 +39,21 @@ def test_a_row_finds_itself_at_prediction_and_never_in_training() -> None:
     assert all(bool((others[m].detach()[:, None] - target[m]).abs().min(dim=1).values.max() < 0.5) for m in range(2))
 
 
+def test_where_rows_are_few_all_vote_once_and_cost_no_more() -> None:
+    network, blocks, target = shown()
+    rows = torch.arange(N_ROWS).expand(2, -1)
+    network.train().set_rows(rows)
+    found = network(blocks)[:, 0, :, 0].detach()
+    points = network._encoded(blocks).detach().double()  # type: ignore[operator]
+    for model, size in enumerate(SIZES):
+        distances = torch.cdist(points[model], points[model, :size])
+        distances[range(size), range(size)] = torch.inf
+        expected = torch.softmax(-distances, dim=1) @ target[model, :size].double()
+        assert torch.allclose(found[model].double(), expected, atol=1e-3)
+    costs = [modern_nca.cost(200, SHAPE, Config(n_sampled=n), None, REGRESSION) for n in (512, 2048)]
+    assert costs[0] == costs[1]
+
+
 def test_rows_that_only_fill_up_a_shorter_fold_do_not_vote() -> None:
     network, blocks, target = shown()
     before = network.eval()(blocks)[0]

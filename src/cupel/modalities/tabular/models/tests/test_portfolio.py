@@ -5,11 +5,12 @@ import pytest
 
 from cupel.core import registry
 from cupel.core.budget import Effort
+from cupel.core.errors import UsageError
 from cupel.core.presets import PARTS, Preset
 from cupel.core.space import space_of
 from cupel.core.task import Task, TaskKind
 from cupel.modalities.tabular.models.portfolio import preset_of, presets
-from cupel.tuning import N_CANDIDATES
+from cupel.tuning import N_CANDIDATES, Ground, strategy_named
 
 TASKS = {
     "classification": Task(kind=TaskKind.BINARY, target="y", metric="roc_auc", classes=("a", "b")),
@@ -52,6 +53,28 @@ def test_the_classical_bar_comes_first_and_deep_ones_within_the_smallest_effort(
     n_baselines = sum(family.is_baseline for family in FAMILIES.values())
     assert families[0].name == "LightGBM"
     assert len({family.name for family in families[: N_CANDIDATES[Effort.QUICK] - n_baselines] if family.is_deep}) >= 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "wishes", "words"),
+    [
+        ("regression", {"FT-Transformer": {"width": 100}}, "8 heads cannot share a width of 100"),
+        ("regression", {"FT-Transformer": {"width": 100, "n_heads": [4, 5]}}, None),
+        ("regression", {"FT-Transformer": {"one_hot_limit": 5}}, "'one_hot_limit' matters only where 'categories' is 'one-hot'"),
+        ("regression", {"RealMLP": {"momentum": 0.5}}, "'momentum' matters only where 'optimizer' is"),
+        ("regression", {"*": {"one_hot_limit": 5}}, None),
+        ("regression", {"ExtraTrees": {"max_leaves": 9000}}, "of 100 trees with 1 outputs each has at most 4000"),
+        ("regression", {"ExtraTrees": {"max_leaves": 9000, "n_trees": 40}}, None),
+        ("classification", {"ExtraTrees": {"max_leaves": [64, 1024]}}, None),
+    ],
+)
+def test_a_wish_is_met_or_refused_before_anything_runs(kind, wishes, words):
+    ground = Ground(families=list(FAMILIES.values()), task=TASKS[kind], modality="tabular", n_candidates=8, seed=0, wishes=wishes)
+    if words is None:
+        strategy_named("auto", ground)
+        return
+    with pytest.raises(UsageError, match=words):
+        strategy_named("auto", ground)
 
 
 def test_who_earned_no_place_keeps_its_default():

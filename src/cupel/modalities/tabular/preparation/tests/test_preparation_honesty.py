@@ -5,9 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+from cupel.core import registry
 from cupel.core.errors import TrainingError, UsageError
+from cupel.core.inputs import InputShape
 from cupel.core.schema import Column, ColumnKind, Schema
+from cupel.core.space import Range
 from cupel.core.task import TaskKind
+from cupel.modalities.tabular import modality
 from cupel.modalities.tabular.preparation import FOR_LINEAR, FOR_NETWORKS, FOR_REALMLP, FOR_TREES, TabularPreparation
 
 TRAIN = np.arange(0, 300, 2)
@@ -123,6 +127,18 @@ def test_rows_of_one_group_are_encoded_without_one_another(make_dataset):
     assert abs(np.corrcoef(encoded, target)[0, 1]) < 0.5
 
 
+def test_copies_of_a_row_are_encoded_without_one_another(make_dataset):
+    values, target = np.repeat(np.arange(100), 2), np.repeat(np.arange(100) % 2, 2)
+    dataset = one_category(values, target, task=TaskKind.BINARY, make_dataset=make_dataset, n_levels=100)
+    known = dataclasses.replace(dataset, units=np.repeat(np.arange(100), 2), row_numbers=np.arange(200))
+    apart, together = (ENCODING.fit(each, np.arange(200), seed=0).inputs.blocks["numeric"][:, 0] for each in (dataset, known))
+    assert np.corrcoef(apart, target)[0, 1] > 0.5
+    assert abs(np.corrcoef(together, target)[0, 1]) < 0.4
+    half, rows = known.at(np.arange(100, 200)), np.arange(100)
+    of_some = ENCODING.fit(known, rows + 100, seed=0).inputs.blocks["numeric"]
+    assert np.array_equal(of_some, ENCODING.fit(half, rows, seed=0).inputs.blocks["numeric"])
+
+
 def test_deleting_rows_leaves_complete_training_rows_and_predicts_for_all(make_dataset):
     dataset = make_dataset()
     columns = dict(dataset.columns) | {"empty": np.zeros(300)}
@@ -140,9 +156,42 @@ def test_deleting_rows_that_leaves_none_says_so(make_dataset):
         TabularPreparation(missing="drop-rows").fit(make_dataset(), TRAIN, seed=0)
 
 
-def test_a_choice_outside_of_its_range_is_refused(make_dataset):
-    with pytest.raises(UsageError, match="scaling is 'logarithmic'"):
-        TabularPreparation(scaling="logarithmic").fit(make_dataset(), TRAIN, seed=0)
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"scaling": "logarithmic"}, "scaling is 'logarithmic'"),
+        ({"min_level_count": -3}, "min_level_count is -3"),
+        ({"min_level_count": 2.5}, "min_level_count is 2.5"),
+        ({"keep": 0.0}, "keep is 0.0"),
+        ({"keep": float("nan")}, "keep is nan"),
+    ],
+)
+def test_a_choice_of_another_kind_is_refused(make_dataset, wrong, named):
+    with pytest.raises(UsageError, match=named):
+        TabularPreparation(**wrong).fit(make_dataset(), TRAIN, seed=0)
+
+
+@pytest.mark.parametrize("family", [family.name for family in modality.families()])
+def test_every_range_that_is_searched_can_be_extended(family, make_dataset):
+    dataset = make_dataset(120, task=TaskKind.BINARY)
+    family, task, shapes = registry.family_named(modality, family), dataset.task, {}
+    space = family.space(task)
+    ranges = {name: dimension for name, dimension in space.dimensions.items() if isinstance(dimension.domain, Range)}
+    assert ranges or family.name in ("constant", "kNN")
+    for name, dimension in ranges.items():
+        wider = space.narrowed({name: {"low": dimension.domain.low, "high": 3 * dimension.domain.high}})
+        condition = dimension.condition
+        beside = {} if condition is None or condition.field not in space.dimensions else {condition.field: condition.values[0]}
+        values = {name: 3 * dimension.domain.high, **beside}
+        if not wider.is_active(name, values):
+            continue
+        preset = wider.preset(values)
+        assert getattr(getattr(preset, space.parts[name]), name) == pytest.approx(values[name])
+        if preset.preparation not in shapes:
+            prepared = preset.preparation.fit(dataset, np.arange(0, 120, 2), seed=0)
+            shapes[preset.preparation] = InputShape.covering([prepared.inputs])
+        cost = family.cost(60, shapes[preset.preparation], preset.config, preset.recipe, task)
+        assert np.isfinite([cost.seconds, cost.memory_bytes]).all()
 
 
 def test_folds_give_codes_of_equal_width(make_dataset):
