@@ -146,11 +146,9 @@ def begin_worker(observer: Observer, limits: Limits) -> None:
 
 
 def demand_disk(problem: Problem, folder: Path, *, limits: Limits) -> None:
-    """Of a run that is gone on with nothing is demanded: it may have only to be concluded.
-
-    Raises:
-        UsageError: a limit on the run folder leaves no room for what is written before the first candidate.
-    """
+    """Raises:
+    UsageError: a limit on a new run's folder leaves no room for what is written before the first candidate.
+    """  # fmt: skip
     if limits.disk_bytes is not None and not (folder / "run.yaml").exists():
         given = making.handover(problem, units=folder, kept_bytes=0.0).n_bytes if limits.workers else 0
         execution.Guard(folder, limits).demand_disk(given)
