@@ -280,7 +280,8 @@ def _publish(
         importance=importance,
         class_overlaps=() if masks is None else masks.classes,
     )
-    board, kept = verdict.leaderboard_csv(judged.leaderboard), _bytes_to_tell(judged)
+    board = verdict.leaderboard_csv(judged.leaderboard)
+    kept = BYTES_OF_WORDS + len(board) + len(json.dumps(finite(judged.to_json()), indent=1))  # what is written last
     with stopwatch.stage("packing"):
         package = _package(problem, folder, replace(proven, verdict=judged), final=final)
         n_bytes = packing.pack(folder.place("model.cupel"), package, left=folder.left - kept)
@@ -302,11 +303,6 @@ def _publish(
     write_json(folder.path / "verdict.json", {**judged.completed(spent=spent).to_json(), MODEL: run.digest})
     folder.journal.append("concluded", pick=pick.name, **execution.noted(spent))
     return run
-
-
-def _bytes_to_tell(judged: verdict.Verdict) -> int:
-    """About what verdict and leaderboard take of the disk, which are written last and never left out."""
-    return BYTES_OF_WORDS + len(json.dumps(finite(judged.to_json()), indent=1)) + len(verdict.leaderboard_csv(judged.leaderboard))
 
 
 def _with_pick(

@@ -1,6 +1,6 @@
 """Says what won, by how much and how sure; as words, JSON and a page to look at.
 
-`judge` weighs the trials, `write_report` draws the page, `model_card` describes the packed model.
+`judge` weighs the trials, `report_page` draws the page, `model_card` describes the packed model.
 """
 
 from cupel.verdict.card import model_card
@@ -12,7 +12,7 @@ from cupel.verdict.judge import judge
 from cupel.verdict.leaderboard import leaderboard, leaderboard_csv
 from cupel.verdict.measures import measures
 from cupel.verdict.nested import Nested, OuterRun, nested_of
-from cupel.verdict.report import is_own_page, report_page, write_report
+from cupel.verdict.report import is_own_page, report_page
 from cupel.verdict.verdict import Contender, Margin, Score, Verdict
 from cupel.verdict.words import stage_words
 
@@ -38,5 +38,4 @@ __all__ = [
     "report_page",
     "stage_words",
     "telling_rows",
-    "write_report",
 ]

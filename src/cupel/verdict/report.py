@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
-from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -17,7 +16,6 @@ from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError
 from cupel.core.form import Form
 from cupel.core.profile import Profile
-from cupel.core.storage import write_text
 from cupel.core.trial import Ensemble, Trial
 from cupel.verdict.candidates import configs_section, cost_section, curves_section, leaderboard_section, opening
 from cupel.verdict.evidence import predictions_section
@@ -35,26 +33,6 @@ END_OF_RULES = '<meta name="viewport"'
 """What follows, in the page's head, on what a browser may do."""
 
 
-def write_report(
-    path: str | Path,
-    verdict: Verdict,
-    *,
-    trials: Sequence[Trial],
-    pick: Ensemble,
-    dataset: Dataset,
-    profile: Profile,
-    exhibits: Exhibits | None = None,
-) -> Path:
-    """Write the report file and return its path. `pick` holds the predictions that its pictures show.
-
-    Raises:
-        DataError: the dataset has no target.
-    """
-    target = Path(path)
-    write_text(target, report_page(verdict, trials=trials, pick=pick, dataset=dataset, profile=profile, exhibits=exhibits))
-    return target
-
-
 def report_page(
     verdict: Verdict,
     *,
@@ -64,7 +42,11 @@ def report_page(
     profile: Profile,
     exhibits: Exhibits | None = None,
 ) -> str:
-    """The report as HTML text."""
+    """The report as HTML text. `pick` holds the predictions that its pictures show.
+
+    Raises:
+        DataError: the dataset has no target.
+    """
     exhibits = exhibits or Exhibits()
     if dataset.target is None:
         raise DataError("a dataset without a target was to be reported on; expected one read with target=.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from cupel.core.schema import Column, ColumnKind, Schema
 from cupel.core.task import ROW_KINDS, TaskKind
 from cupel.core.thumbnails import Thumbnails
 from cupel.evaluation import Occlusion
-from cupel.verdict import Exhibits, judge, measures, telling_rows, write_report
+from cupel.verdict import Exhibits, judge, measures, report_page, telling_rows
 from cupel.verdict.examples import behind_cells
 from cupel.verdict.mistakes import attention_section, mistakes_section
 from cupel.verdict.tests.test_verdict_report import HOSTILE, page_of, parsed, single
@@ -49,13 +48,12 @@ def example(kind: TaskKind = TaskKind.MULTICLASS, *, n_rows: int = 200, n_classe
     return dataset, trials, picked, verdict, Exhibits(thumbnails=Thumbnails.of(dataset), occlusions=occlusions)
 
 
-def written(tmp_path: Path, found: Any) -> str:
+def written(found: Any) -> str:
     dataset, trials, picked, verdict, exhibits = found
     from cupel.verdict.tests.verdict_examples import make_profile
 
     tabular = make_dataset(verdict.task.kind, n_rows=dataset.n_samples)
-    path = write_report(
-        tmp_path / "report.html",
+    return report_page(
         verdict,
         trials=trials,
         pick=picked,
@@ -63,7 +61,6 @@ def written(tmp_path: Path, found: Any) -> str:
         profile=make_profile(tabular),
         exhibits=exhibits,
     )
-    return path.read_text(encoding="utf-8")
 
 
 def block(page: str, name: str) -> Any:
@@ -73,9 +70,9 @@ def block(page: str, name: str) -> Any:
 
 
 @pytest.mark.parametrize("kind", sorted(ROW_KINDS))
-def test_the_page_shows_pictures_and_needs_nothing_else(kind: TaskKind, tmp_path: Path) -> None:
+def test_the_page_shows_pictures_and_needs_nothing_else(kind: TaskKind) -> None:
     found = example(kind)
-    page = written(tmp_path, found)
+    page = written(found)
     elements = parsed(page)
     sources = [attributes["src"] for tag, attributes in elements.found if tag == "img"]
     sources += [attributes["href"] for tag, attributes in elements.found if tag == "image"]
@@ -104,7 +101,7 @@ def test_the_pictures_behind_a_cell_are_of_its_rows() -> None:
         assert 1 <= len(behind[f"{truth},{said}"]) <= 8
 
 
-def test_rows_are_named_rightly_where_some_were_not_judged(tmp_path: Path) -> None:
+def test_rows_are_named_rightly_where_some_were_not_judged() -> None:
     dataset, trials, picked, verdict, exhibits = example()
     out_of_fold = picked.out_of_fold.copy()
     out_of_fold[:40] = np.nan
@@ -112,7 +109,7 @@ def test_rows_are_named_rightly_where_some_were_not_judged(tmp_path: Path) -> No
     out_of_fold[wrong] = 1e-6
     out_of_fold[wrong, (dataset.target[wrong] + 1) % 4] = 1 - 3e-6
     picked = dataclasses.replace(picked, out_of_fold=out_of_fold)
-    page = written(tmp_path, (dataset, trials, picked, verdict, exhibits))
+    page = written((dataset, trials, picked, verdict, exhibits))
     assert block(page, "labels")[0]["name"] == "folder/0057.png"
     first = page.index("Sure and wrong")
     assert page.index("folder/0057.png", first) < page.index("folder/01", first)
@@ -131,11 +128,11 @@ def test_a_planted_wrong_label_heads_the_list() -> None:
     assert section.data["labels"][0]["suggested"] == verdict.task.classes[dataset.target[123]]
 
 
-def test_hostile_file_and_class_names_stay_text(tmp_path: Path) -> None:
+def test_hostile_file_and_class_names_stay_text() -> None:
     found = example(classes=(f"a{HOSTILE}", f"b{HOSTILE}", "c"), n_classes=3)
     dataset = with_pictures(found[0], names=[f'"><script>alert({row})</script>' for row in range(found[0].n_samples)])
     exhibits = dataclasses.replace(found[4], thumbnails=Thumbnails.of(dataset))
-    page = written(tmp_path, (dataset, *found[1:4], exhibits))
+    page = written((dataset, *found[1:4], exhibits))
     elements = parsed(page)
     runnable = [a for tag, a in elements.found if tag == "script" and a.get("type") != "application/json"]
     assert len(runnable) == 1
@@ -143,28 +140,28 @@ def test_hostile_file_and_class_names_stay_text(tmp_path: Path) -> None:
     assert all((a["src"] or "").startswith("data:image/") for tag, a in elements.found if tag == "img")
 
 
-def test_large_noisy_pictures_of_many_classes_stay_under_three_megabytes(tmp_path: Path) -> None:
-    page = written(tmp_path, example(n_rows=800, n_classes=20, side=90))
+def test_large_noisy_pictures_of_many_classes_stay_under_three_megabytes() -> None:
+    page = written(example(n_rows=800, n_classes=20, side=90))
     assert len(page.encode()) < 3_000_000
 
 
-def test_missing_pictures_are_passed_over(tmp_path: Path) -> None:
+def test_missing_pictures_are_passed_over() -> None:
     found = example()
     dataset = with_pictures(found[0], missing=tuple(range(0, 200, 2)))
     exhibits = dataclasses.replace(found[4], thumbnails=Thumbnails.of(dataset))
-    page = written(tmp_path, (dataset, *found[1:4], exhibits))
+    page = written((dataset, *found[1:4], exhibits))
     parsed(page)
     shown = [item["name"] for items in block(page, "examples").values() for item in items]
     assert shown
     assert all(int(name[-5]) % 2 for name in shown)
 
 
-def test_tables_have_neither_section_nor_examples(tmp_path: Path) -> None:
+def test_tables_have_neither_section_nor_examples() -> None:
     dataset = make_dataset(TaskKind.MULTICLASS, n_rows=100, n_classes=3)
     splits = make_splits(dataset)
     trials = make_trials(dataset, splits, n_candidates=3)
     verdict = judge(trials, None, dataset=dataset, splits=splits, findings=(), select=lambda rows: np.eye(2)[1])
-    page = page_of(tmp_path, (dataset, trials, single(trials[1]), verdict))
+    page = page_of((dataset, trials, single(trials[1]), verdict))
     assert 'data-examples"' not in page.replace('getElementById("data-examples")', "")
     assert 'id="mistakes"' not in page
     assert "Class by class" in page

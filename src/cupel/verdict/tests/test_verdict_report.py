@@ -10,7 +10,6 @@ import json
 import re
 import time
 from html.parser import HTMLParser
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +19,7 @@ import pytest
 from cupel.core.stopwatch import Spent
 from cupel.core.task import ROW_KINDS, TaskKind
 from cupel.core.trial import Ensemble, Status
-from cupel.verdict import Exhibits, is_own_page, judge, leaderboard_csv, measures, model_card, write_report
+from cupel.verdict import Exhibits, is_own_page, judge, leaderboard_csv, measures, model_card, report_page
 from cupel.verdict.leaderboard import COLUMNS
 from cupel.verdict.materials import method_section
 from cupel.verdict.tests.verdict_examples import (
@@ -57,10 +56,9 @@ def example(kind: TaskKind, *, n_rows: int = 200, n_candidates: int = 6, n_class
     return dataset, trials, ensemble, verdict.completed(spent=Spent(seconds=12.0, n_parts=1), importance=drops)
 
 
-def page_of(tmp_path: Path, found: Any, **options: Any) -> str:
+def page_of(found: Any, **options: Any) -> str:
     dataset, trials, ensemble, verdict = found
-    path = write_report(
-        tmp_path / "report.html",
+    return report_page(
         verdict,
         trials=trials,
         pick=ensemble,
@@ -68,7 +66,6 @@ def page_of(tmp_path: Path, found: Any, **options: Any) -> str:
         profile=make_profile(dataset),
         **options,
     )
-    return path.read_text(encoding="utf-8")
 
 
 class Elements(HTMLParser):
@@ -107,9 +104,9 @@ def parsed(page: str) -> Elements:
 
 
 @pytest.mark.parametrize("kind", sorted(ROW_KINDS))
-def test_the_page_is_whole_and_needs_nothing_else(kind: TaskKind, tmp_path: Path) -> None:
+def test_the_page_is_whole_and_needs_nothing_else(kind: TaskKind) -> None:
     exhibits = Exhibits(timeline=[(1.0, "a", 0.6), (2.0, "b", 0.7), (4.0, "c", 0.65)])
-    page = page_of(tmp_path, example(kind), exhibits=exhibits)
+    page = page_of(example(kind), exhibits=exhibits)
     elements = parsed(page)
     for _, attributes in elements.found:
         assert "src" not in attributes
@@ -125,8 +122,8 @@ def test_the_page_is_whole_and_needs_nothing_else(kind: TaskKind, tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", sorted(ROW_KINDS))
-def test_each_picture_has_its_numbers_in_the_page(kind: TaskKind, tmp_path: Path) -> None:
-    elements = parsed(page_of(tmp_path, example(kind)))
+def test_each_picture_has_its_numbers_in_the_page(kind: TaskKind) -> None:
+    elements = parsed(page_of(example(kind)))
     ids = [a["id"] for tag, a in elements.found if tag == "script" and a.get("type") == "application/json"]
     blocks = dict(zip(ids, [json.loads(text) for text in elements.scripts[: len(ids)]], strict=True))
     assert {"data-leaderboard", "data-importance", "data-columns", "data-verdict", "data-learning"} <= set(blocks)
@@ -136,10 +133,10 @@ def test_each_picture_has_its_numbers_in_the_page(kind: TaskKind, tmp_path: Path
     assert ("data-threshold" in blocks) == (kind is TaskKind.BINARY)
 
 
-def test_answers_by_a_threshold_are_shown_by_it(tmp_path: Path) -> None:
+def test_answers_by_a_threshold_are_shown_by_it() -> None:
     dataset, trials, ensemble, verdict = example(TaskKind.BINARY)
     promises = {**verdict.promises, "decision": {"threshold": 0.3, "is_learned": True}, "shown_threshold": 0.1}
-    often = page_of(tmp_path, (dataset, trials, ensemble, dataclasses.replace(verdict, promises=promises)))
+    often = page_of((dataset, trials, ensemble, dataclasses.replace(verdict, promises=promises)))
     elements = parsed(often)
     ids = [a["id"] for tag, a in elements.found if tag == "script" and a.get("type") == "application/json"]
     blocks = dict(zip(ids, [json.loads(text) for text in elements.scripts[: len(ids)]], strict=True))
@@ -152,19 +149,19 @@ def test_answers_by_a_threshold_are_shown_by_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("is_learned", [False, True])
-def test_a_threshold_that_was_learned_from_the_rows_that_judge_it_is_told(tmp_path: Path, *, is_learned: bool) -> None:
+def test_a_threshold_that_was_learned_from_the_rows_that_judge_it_is_told(*, is_learned: bool) -> None:
     dataset, trials, ensemble, verdict = example(TaskKind.BINARY)
     promises = {"decision": {"threshold": 0.1, "is_learned": is_learned}, "shown_threshold": 0.1}
     told = dataclasses.replace(verdict, promises=promises)
-    for shown in (page_of(tmp_path, (dataset, trials, ensemble, told)), model_card(told, dataset)):
+    for shown in (page_of((dataset, trials, ensemble, told)), model_card(told, dataset)):
         assert "Answers are yes above a probability of 0.1000." in shown
         assert ("learned from the same rows" in shown) == is_learned
         assert "What is packed was fitted" not in shown
     assert "Answers are yes" not in model_card(verdict, dataset)
 
 
-def test_the_policy_allows_this_style_and_script_alone(tmp_path: Path) -> None:
-    page = page_of(tmp_path, example(TaskKind.BINARY))
+def test_the_policy_allows_this_style_and_script_alone() -> None:
+    page = page_of(example(TaskKind.BINARY))
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
     assert policy is not None
     assert "unsafe" not in policy[1]
@@ -176,7 +173,7 @@ def test_the_policy_allows_this_style_and_script_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(ROW_KINDS))
-def test_hostile_names_and_values_stay_text(kind: TaskKind, tmp_path: Path) -> None:
+def test_hostile_names_and_values_stay_text(kind: TaskKind) -> None:
     classes = () if kind is TaskKind.REGRESSION else (f"a{HOSTILE}", f"b{HOSTILE}", "c")[: 2 if kind is TaskKind.BINARY else 3]
     dataset, trials, ensemble, verdict = example(kind, name=HOSTILE, classes=classes)
     finding = dataclasses.replace(make_findings()[0], where=HOSTILE, what=HOSTILE, action=HOSTILE)
@@ -186,7 +183,7 @@ def test_hostile_names_and_values_stay_text(kind: TaskKind, tmp_path: Path) -> N
     ]
     rows = tuple({**row, "name": HOSTILE, "reason": HOSTILE} if row["score"] is None else row for row in verdict.leaderboard)
     verdict = dataclasses.replace(verdict, findings=(finding,), leaderboard=rows, splits={"scheme": HOSTILE, "reason": HOSTILE})
-    elements = parsed(page_of(tmp_path, (dataset, named, ensemble, verdict)))
+    elements = parsed(page_of((dataset, named, ensemble, verdict)))
     assert not [tag for tag, _ in elements.found if tag == "img"]
     runnable = [a for tag, a in elements.found if tag == "script" and a.get("type") != "application/json"]
     assert len(runnable) == 1
@@ -195,33 +192,33 @@ def test_hostile_names_and_values_stay_text(kind: TaskKind, tmp_path: Path) -> N
     assert "<img" not in card
 
 
-def test_a_run_in_which_all_but_the_constant_failed_still_gives_a_page(tmp_path: Path) -> None:
+def test_a_run_in_which_all_but_the_constant_failed_still_gives_a_page() -> None:
     dataset = make_dataset(TaskKind.BINARY, n_rows=100)
     splits = make_splits(dataset)
     trials = [make_trial("constant", "constant", constant_predictions(dataset), splits), failed_trial("net", "mlp")]
     verdict = judge(trials, None, dataset=dataset, splits=splits, findings=(), select=lambda rows: np.array([1.0]))
-    page = page_of(tmp_path, (dataset, trials, single(trials[0]), verdict))
+    page = page_of((dataset, trials, single(trials[0]), verdict))
     parsed(page)
     assert "Nothing here predicts" in page
     assert "it ran out of memory" in page
 
 
 @pytest.mark.parametrize("kind", sorted(ROW_KINDS))
-def test_a_holdout_with_rows_without_predictions_is_reported(kind: TaskKind, tmp_path: Path) -> None:
+def test_a_holdout_with_rows_without_predictions_is_reported(kind: TaskKind) -> None:
     dataset = make_dataset(kind, n_rows=150, n_classes=3)
     splits = make_splits(dataset, holdout=True)
     trials = make_trials(dataset, splits, n_candidates=4)
     verdict = judge(trials, None, dataset=dataset, splits=splits, findings=(), select=lambda rows: np.eye(3)[1])
     picked = single(next(trial for trial in trials if trial.candidate.name == verdict.pick.name))
     verdict = dataclasses.replace(verdict, **measures(picked.out_of_fold, dataset=dataset, splits=splits))
-    parsed(page_of(tmp_path, (dataset, trials, picked, verdict)))
+    parsed(page_of((dataset, trials, picked, verdict)))
 
 
-def test_many_classes_are_drawn(tmp_path: Path) -> None:
-    parsed(page_of(tmp_path, example(TaskKind.MULTICLASS, n_rows=400, n_classes=40)))
+def test_many_classes_are_drawn() -> None:
+    parsed(page_of(example(TaskKind.MULTICLASS, n_rows=400, n_classes=40)))
 
 
-def test_a_hundred_candidates_stay_under_one_and_a_half_megabytes(tmp_path: Path) -> None:
+def test_a_hundred_candidates_stay_under_one_and_a_half_megabytes() -> None:
     dataset, trials, ensemble, verdict = example(TaskKind.BINARY)
     copies = [
         dataclasses.replace(t, candidate=dataclasses.replace(t.candidate, name=f"{t.candidate.name} {n}"))
@@ -230,16 +227,16 @@ def test_a_hundred_candidates_stay_under_one_and_a_half_megabytes(tmp_path: Path
     ]
     rows = [{**verdict.leaderboard[0], "name": trial.candidate.name} for trial in copies]
     verdict = dataclasses.replace(verdict, leaderboard=tuple(rows), n_candidates=100)
-    page = page_of(tmp_path, (dataset, copies, ensemble, verdict))
+    page = page_of((dataset, copies, ensemble, verdict))
     assert len(page.encode()) < 1_500_000
 
 
-def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:
-    pages = [page_of(tmp_path, (d, t, e, dataclasses.replace(v, machine={}))) for d, t, e, v in [example(TaskKind.BINARY)] * 2]
+def test_the_same_run_gives_the_same_page() -> None:
+    pages = [page_of((d, t, e, dataclasses.replace(v, machine={}))) for d, t, e, v in [example(TaskKind.BINARY)] * 2]
     assert pages[0] == pages[1]
 
 
-def test_who_gave_no_score_is_told_with_reason_remedy_and_cost(tmp_path: Path) -> None:
+def test_who_gave_no_score_is_told_with_reason_remedy_and_cost() -> None:
     dataset, trials, ensemble, _ = example(TaskKind.BINARY)
     failed = dataclasses.replace(trials[-1], lost_seconds=83.0)
     reason = "it needs about 200 s and 9 s were left; give the run more time with --time."
@@ -253,7 +250,7 @@ def test_who_gave_no_score_is_told_with_reason_remedy_and_cost(tmp_path: Path) -
         select=always(trials, ensemble),
         leader=ensemble,
     )
-    board = page_of(tmp_path, (dataset, trials, ensemble, verdict)).partition('id="leaderboard"')[2].partition("</section>")[0]
+    board = page_of((dataset, trials, ensemble, verdict)).partition('id="leaderboard"')[2].partition("</section>")[0]
     gone = [re.sub(r"<[^>]+>", " ", line).split() for line in re.findall(r'<tr class="gone">.*?</tr>', board)]
     assert " ".join(gone[0]).endswith(f"failed {failed.reason} 1 min 23 s")
     assert " ".join(gone[1]).endswith(f"skipped {reason} 0 of about 3 min 20 s")
@@ -262,9 +259,9 @@ def test_who_gave_no_score_is_told_with_reason_remedy_and_cost(tmp_path: Path) -
     assert (read["late"]["fit_seconds"], read["late"]["estimated_seconds"]) == ("0.0", "200.0")
 
 
-def test_every_line_of_the_leaderboard_is_as_wide_as_its_head(tmp_path: Path) -> None:
+def test_every_line_of_the_leaderboard_is_as_wide_as_its_head() -> None:
     """Else sorting by a column finds no cell there."""
-    board = page_of(tmp_path, example(TaskKind.BINARY)).partition('id="leaderboard"')[2].partition("</section>")[0]
+    board = page_of(example(TaskKind.BINARY)).partition('id="leaderboard"')[2].partition("</section>")[0]
     spans = [
         sum(int(span or 1) for span in re.findall(r'<t[dh](?: colspan="(\d+)"|[ >])', line))
         for line in re.findall(r"<tr.*?</tr>", board)
@@ -306,13 +303,13 @@ def test_the_card_has_its_headings_and_leaves_to_people_what_only_they_know(kind
 
 
 @pytest.mark.slow
-def test_twenty_candidates_on_twenty_thousand_rows_stay_under_fifteen_processor_seconds(tmp_path: Path) -> None:
+def test_twenty_candidates_on_twenty_thousand_rows_stay_under_fifteen_processor_seconds() -> None:
     started = time.process_time()  # others on the same cores slow this down too
-    page_of(tmp_path, example(TaskKind.BINARY, n_rows=20_000, n_candidates=20))
+    page_of(example(TaskKind.BINARY, n_rows=20_000, n_candidates=20))
     assert time.process_time() - started < 15
 
 
-def test_judged_rows_of_a_single_class_give_a_page_without_the_metric(tmp_path: Path) -> None:
+def test_judged_rows_of_a_single_class_give_a_page_without_the_metric() -> None:
     dataset = make_dataset(TaskKind.BINARY, n_rows=100)
     assert dataset.target is not None
     dataset = dataclasses.replace(dataset, target=np.where(np.arange(100) % 5 == 0, 0, dataset.target))
@@ -321,7 +318,7 @@ def test_judged_rows_of_a_single_class_give_a_page_without_the_metric(tmp_path: 
     verdict = judge(trials, None, dataset=dataset, splits=splits, findings=(), select=lambda rows: np.eye(3)[1])
     assert verdict.to_json()["pick"]["score"]["estimate"] is None
     picked = next(trial for trial in trials if trial.candidate.name == verdict.pick.name)
-    parsed(page_of(tmp_path, (dataset, trials, single(picked), verdict)))
+    parsed(page_of((dataset, trials, single(picked), verdict)))
     assert "–" in str(verdict)
 
 
