@@ -18,6 +18,7 @@ from cupel import all_rows, conclusion, data, execution, finishing, making, pack
 from cupel.cli import look
 from cupel.cli.look_terminal import show
 from cupel.core.budget import Deadline
+from cupel.core.candidate import Candidate
 from cupel.core.errors import DataError, InterruptedRunError, ParityError, ShortOfDiskError, TrainingError, UsageError
 from cupel.core.feeds import feeds_of
 from cupel.core.limits import Limits
@@ -351,6 +352,9 @@ def test_a_newer_final_fit_that_does_not_come_to_its_end_leaves_the_one_before_i
     facts = finished(asked(table), tmp_path)
     refusal_of(table, tmp_path, error)
     assert all_rows._facts(tmp_path / all_rows.FOLDER)["sha256"] == facts["sha256"]
+    model = (tmp_path / all_rows.FOLDER / "model.onnx").read_bytes()
+    words = all_rows.settled(asked(table), tmp_path, model=model).promises["words"]
+    assert any("did not come to its end" in sentence and str(error) in sentence for sentence in words)
 
 
 @pytest.mark.parametrize("ended_at", ["", "shutil.rmtree", "move"])
@@ -418,7 +422,7 @@ def refusal_of(table: Path, run: Path, error: BaseException) -> dict[str, Any]:
         (folder / "rows").mkdir(parents=True)
         raise error
 
-    candidate = SimpleNamespace(key="another", name="LightGBM-1")
+    candidate = SimpleNamespace(key="another", name="LightGBM-1", recipe=None)
     proposal = SimpleNamespace(family=SimpleNamespace(learns_in_pieces=True), candidate=candidate)
     tried = SimpleNamespace(score=1.0, trial=SimpleNamespace(status=Status.DONE, candidate=candidate), proposal=proposal)
     with RunFolder(run) as folder:
@@ -427,6 +431,32 @@ def refusal_of(table: Path, run: Path, error: BaseException) -> dict[str, Any]:
         all_rows.fit_final(problem, [tried], runner=runner, deadline=Deadline())  # type: ignore[list-item]
     told: dict[str, Any] = json.loads((run / all_rows.FOLDER / "refused.json").read_text())
     return told
+
+
+def test_where_memory_does_not_do_batches_are_smaller_and_what_was_fitted_so_is_kept(table: Path, tmp_path: Path) -> None:
+    problem, asked_for = asked(table, families=["MLP"]), list[Candidate]()
+    family = next(family for family in problem.families if not family.is_baseline)
+    preset = family.portfolio(problem.task)[0]
+    how = {"config": preset.config, "preparation": preset.preparation, "recipe": replace(preset.recipe, batch_size=128)}
+    candidate = Candidate(name="MLP-1", modality=problem.modality.name, family="MLP", **how)
+
+    def finish(assignment: Assignment, folder: Path, **how: Any) -> dict[str, Any]:
+        asked_for.append(assignment.candidate)
+        if len(asked_for) == 1:
+            raise MemoryError("80 GB")
+        facts = finished(problem, tmp_path)
+        key = finishing.key_of(problem.dataset, assignment.candidate.key, seed=problem.settings.seed)
+        (folder.parent / all_rows.FOLDER / finishing.FACTS).write_text(json.dumps({**facts, "key": key}))
+        return facts
+
+    trial = SimpleNamespace(status=Status.DONE, candidate=candidate)
+    tried = SimpleNamespace(score=1.0, trial=trial, proposal=SimpleNamespace(family=family, candidate=candidate))
+    for _ in range(2):
+        with RunFolder(tmp_path) as folder:
+            runner = Runner(problem.dataset, problem.splits, folder, SimpleNamespace(finish=finish))
+            all_rows.fit_final(problem, [tried], runner=runner, deadline=Deadline())  # type: ignore[list-item]
+    assert [given.recipe.batch_size for given in asked_for if given.recipe] == [128, 32]
+    assert not (tmp_path / all_rows.FOLDER / "refused.json").exists()
 
 
 def test_a_refit_of_what_saw_all_rows_is_refused(tmp_path: Path) -> None:

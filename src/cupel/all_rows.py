@@ -95,8 +95,9 @@ def fit_final(
         return
     candidate = chosen.trial.candidate  # the proposed one, or that with smaller batches
     _take_up(folder)
-    known, key = _facts(folder), key_of(problem.dataset, candidate.key, seed=problem.settings.seed)
-    if known.get("key") == key and not _is_renewed(known, deadline):
+    known, either = _facts(folder), (candidate, runner.smaller_of(candidate))
+    keys = [key_of(problem.dataset, each.key, seed=problem.settings.seed) for each in either if each is not None]
+    if known.get("key") in keys and not _is_renewed(known, deadline):
         shutil.rmtree(prepared, ignore_errors=True)  # of a fit that is not asked for any more
         return
     assignment = execution.Assignment(candidate=candidate, family=chosen.proposal.family, folds=())
@@ -199,6 +200,8 @@ def settled(problem: Problem, folder: Path, *, model: bytes, seconds: float = ma
         f"{shown[0]}: the final fit {what}. The better of the two was chosen on these rows, which flatters it a little.",
         f"{'These rows also taught what is promised of answers. ' if is_kept else ''}All else here is of the search.",
     ]
+    if (kept / REFUSED).exists():
+        sentences.append(f"A fit that was begun later, for more time, did not come to its end: {_reason(kept)}.")
     promises = {"rows": told, "words": sentences}
     if not is_kept:
         return Final(model=model, promises=promises)

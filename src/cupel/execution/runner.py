@@ -201,14 +201,19 @@ class Runner:
         return replace(trial, reason="; ".join(part for part in (told, trial.reason) if part))
 
     def _with_smaller_batches(self, candidate: Candidate, share: float) -> Candidate | None:
-        """The candidate with a quarter of its batch, once; None where it has none, or they are small already."""
+        """The candidate with a quarter of its batch, once."""
+        smaller = None if candidate.key in self._divided else self.smaller_of(candidate, share=share)
+        if smaller is not None:
+            self._divided.add(smaller.key)
+        return smaller
+
+    def smaller_of(self, candidate: Candidate, *, share: float = 1.0) -> Candidate | None:
+        """The candidate with a quarter of its batch; None where it has none, or they are small already."""
         n_rows = max(1, round(share * len(self.splits.folds[0].train)))
         batch_size = 0 if candidate.recipe is None else candidate.recipe.pace(n_rows).batch_size
-        if candidate.recipe is None or batch_size < SMALLEST_TO_DIVIDE or candidate.key in self._divided:
+        if candidate.recipe is None or batch_size < SMALLEST_TO_DIVIDE:
             return None
-        smaller = replace(candidate, recipe=replace(candidate.recipe, batch_size=batch_size // DIVISOR))
-        self._divided.add(smaller.key)
-        return smaller
+        return replace(candidate, recipe=replace(candidate.recipe, batch_size=batch_size // DIVISOR))
 
     def _assigned(self, candidate: Candidate, family: Family, missing: Sequence[int], share: float) -> Assignment:
         chosen = self._together(candidate, missing, share)
@@ -260,7 +265,7 @@ class Runner:
         self.folder.units.checkpoints(keys).clear()
 
     def finish(self, assignment: Assignment, place: Path, *, deadline: Deadline, progress: Callable[[float], None]) -> None:
-        """Fit a candidate on all rows, in the folder `place`.
+        """Fit a candidate on all rows, in the folder `place`; with smaller batches where memory did not do.
 
         Raises:
             InterruptedRunError: the run was ended meanwhile.
@@ -272,8 +277,13 @@ class Runner:
         except InterruptedRunError:
             raise
         except Exception as error:
-            raise TrainingError(str(error) if isinstance(error, CupelError) else describe_failure(error)) from error
-        self.folder.journal.append("final fit finished", **made)
+            smaller = self._with_smaller_batches(assignment.candidate, 1.0) if is_for_memory(error) else None
+            if smaller is None:
+                raise TrainingError(str(error) if isinstance(error, CupelError) else describe_failure(error)) from error
+            self.folder.journal.append("final fit too large", candidate=assignment.candidate.name)
+            self.finish(replace(assignment, candidate=smaller), place, deadline=deadline, progress=progress)
+        else:
+            self.folder.journal.append("final fit finished", **made)
 
     def _trial(self, candidate: Candidate, family: Family, units: Sequence[UnitResult]) -> Trial:
         cut_short = any(unit.cut_short for unit in units)

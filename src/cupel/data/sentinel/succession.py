@@ -14,6 +14,7 @@ from cupel.core.dataset import Dataset
 from cupel.core.finding import Finding, Severity
 from cupel.core.fix import Fix, FixKind
 from cupel.core.schema import ColumnKind
+from cupel.core.task import Task
 from cupel.data.association import average_ranks
 from cupel.data.duplicates import find_duplicates
 
@@ -31,10 +32,14 @@ MAX_DATES = 10
 
 @dataclass(frozen=True)
 class Succession:
-    """How alike successive targets are: 0 by chance, 1 where they are sorted; `deviations` from chance in standard errors."""
+    """How alike successive targets are: 0 by chance, 1 where they are sorted; `deviations` from chance in standard errors.
+
+    `is_sorted` where rows of each class stand together, as those of a folder per class do, or values rise or fall.
+    """
 
     strength: float
     deviations: float
+    is_sorted: bool = False
 
     @property
     def is_telling(self) -> bool:
@@ -95,7 +100,14 @@ def succession_of(dataset: Dataset, rows: Array) -> Succession:
         return Succession(0.0, 0.0)
     alike = np.array([float((answers[lag:] * answers[:-lag]).sum()) / total for lag in range(1, N_LAGS + 1)])
     deviations = max(alike[0] * math.sqrt(len(rows)), float(alike.sum()) * math.sqrt(len(rows) / N_LAGS))
-    return Succession(float(max(alike[0], alike.mean())), deviations)
+    return Succession(float(max(alike[0], alike.mean())), deviations, _is_sorted(target, dataset.task))
+
+
+def _is_sorted(target: Array, task: Task) -> bool:
+    if task.is_classification:
+        return int((target[1:] != target[:-1]).sum()) == len(np.unique(target)) - 1
+    steps = np.diff(target)
+    return bool((steps >= 0).all() or (steps <= 0).all())
 
 
 def _in_time(name: str, succession: Succession) -> Finding:
@@ -114,7 +126,7 @@ def _in_time(name: str, succession: Succession) -> Finding:
 
 
 def _in_file(succession: Succession) -> Finding:
-    if succession.strength >= SORTED:
+    if succession.is_sorted or succession.strength >= SORTED:
         return Finding(
             code="sorted-by-target",
             severity=Severity.NOTE,

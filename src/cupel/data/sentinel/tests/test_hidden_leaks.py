@@ -118,6 +118,15 @@ def test_rows_in_an_order_that_tells_are_found_and_sorted_ones_are_called_so():
         assert code in found({name: cells[order] for name, cells in columns.items()})
 
 
+def test_classes_that_stand_together_are_sorted_rows_however_few_of_each_there_are():
+    columns = honest(n_classes=12)
+    order = np.argsort(columns["y"], kind="stable")
+    together = order[np.unique(columns["y"][order], return_index=True)[1][:, None] + np.arange(6)].ravel()
+    findings = found({name: cells[together] for name, cells in columns.items()})
+    assert "sorted-by-target" in findings
+    assert "row-order" not in findings
+
+
 def test_targets_that_drift_with_a_date_ask_for_an_order():
     columns = honest()
     generator = np.random.default_rng(3)
