@@ -339,6 +339,7 @@ def _exhibits(
         occlusions=occlusions,
         masks=masks,
         units=problem.splits.units,
+        stretch=evaluation.STRETCH if problem.splits.teach_one_another else 1.0,
     )
 
 

@@ -39,16 +39,20 @@ class ClassScore:
         return 2 * self.n_right / whole if whole else math.nan
 
 
-def class_scores(matrix: Int[Array, "klass klass"], *, worth: Sequence[tuple[float, float]] | None = None) -> list[ClassScore]:
+def class_scores(
+    matrix: Int[Array, "klass klass"], *, worth: Sequence[tuple[float, float]] | None = None, stretch: float = 1.0
+) -> list[ClassScore]:
     """A score for each class of a confusion matrix, rows being true and columns said classes.
 
     `worth` says for each class how many independent rows its own are worth, and those said to be of it (`worth_of_classes`).
+    With a `stretch` intervals reach about so many times as far.
     """
     found = []
     for klass in range(len(matrix)):
         n_rows, n_said, n_right = int(matrix[klass].sum()), int(matrix[:, klass].sum()), int(matrix[klass, klass])
         own, said = (None, None) if worth is None else worth[klass]
-        recall, precision = share_interval(n_right, n_rows, worth=own), share_interval(n_right, n_said, worth=said)
+        recall = share_interval(n_right, n_rows, worth=own, stretch=stretch)
+        precision = share_interval(n_right, n_said, worth=said, stretch=stretch)
         found.append(ClassScore(n_rows=n_rows, n_said=n_said, n_right=n_right, recall=recall, precision=precision))
     return found
 
@@ -67,16 +71,17 @@ def worth_of_classes(
     return found
 
 
-def share_interval(n_part: int, n_whole: int, *, worth: float | None = None) -> Interval:
+def share_interval(n_part: int, n_whole: int, *, worth: float | None = None, stretch: float = 1.0) -> Interval:
     """A share with its 95% interval, which is never empty nor beyond 0 and 1; NaN of nothing.
 
-    `worth` is how many independent rows the whole is worth, where that are fewer.
+    `worth` is how many independent rows the whole is worth, where that are fewer. With a `stretch` it is that of so many fewer
+    rows that it reaches about so many times as far.
 
     Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
     """
     if n_whole == 0:
         return Interval(math.nan, math.nan, math.nan)
-    share, squared, n_worth = n_part / n_whole, NORMAL_975**2, worth or n_whole
+    share, squared, n_worth = n_part / n_whole, NORMAL_975**2, (worth or n_whole) / stretch**2
     middle = (share + squared / (2 * n_worth)) / (1 + squared / n_worth)
     half = NORMAL_975 * math.sqrt(share * (1 - share) / n_worth + squared / (4 * n_worth**2)) / (1 + squared / n_worth)
     low, high = np.clip([middle - half, middle + half], 0.0, 1.0).tolist()

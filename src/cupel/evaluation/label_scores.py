@@ -48,10 +48,11 @@ def label_scores(
     groups: Shaped[Array, " sample"] | None = None,
     parts: Shaped[Array, "sample way"] | None = None,
     seed: int = 0,
+    stretch: float = 1.0,
 ) -> list[LabelScore]:
     """A score for each label, over the rows where it is known; intervals are of rows, or of whole groups.
 
-    `parts` as for `Metric.within`.
+    `parts` as for `Metric.within`, `stretch` as for `interval`.
     """
     n_rows, n_labels = target.shape
     n_resamples = int(np.clip(MAX_DRAWN // max(n_rows * n_labels, 1), FEWEST_RESAMPLES, MOST_RESAMPLES))
@@ -66,10 +67,8 @@ def label_scores(
         if 0 < truth.sum() < len(truth):
             both = np.stack([1 - given, given], axis=1)
             within = None if parts is None else parts[rows]
-            ranks = [
-                interval(METRICS[name].within(within), truth, both, groups=own, seed=seed, n_resamples=n_resamples)
-                for name in ("roc_auc", "pr_auc")
-            ]
+            how: dict[str, Any] = {"groups": own, "seed": seed, "n_resamples": n_resamples, "stretch": stretch}
+            ranks = [interval(METRICS[name].within(within), truth, both, **how) for name in ("roc_auc", "pr_auc")]
         (right_absent, wrong_present), (missed, hit) = matrix.tolist()
         found.append(
             LabelScore(
@@ -77,7 +76,7 @@ def label_scores(
                 n_holds=int(truth.sum()),
                 roc_auc=ranks[0],
                 pr_auc=ranks[1],
-                said=class_scores(matrix, worth=worth)[1],
+                said=class_scores(matrix, worth=worth, stretch=stretch)[1],
                 matrix=((right_absent, wrong_present), (missed, hit)),
             )
         )

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from cupel.core.masks import VOID, on_grid
-from cupel.evaluation.intervals import Interval
+from cupel.evaluation.intervals import Interval, interval_of, reaching
 from cupel.evaluation.mask_scores import class_overlap, overlap
 from cupel.evaluation.resampling import Resamples
 
@@ -59,17 +59,17 @@ def whole_masks(
     classes: Sequence[str],
     groups: Array | None = None,
     seconds: float,
-    seed: int = 0,
+    stretch: float = 1.0,
 ) -> WholeMasks | None:
     """Every row's mask compared with what `predict` says of it, in an order drawn by chance, as long as there is time.
 
-    `truth` holds masks (height, width, 1) of class indices. Intervals are of 95 %, over pictures or whole groups. None where
-    there was no time for a single one.
+    `truth` holds masks (height, width, 1) of class indices. Intervals are of 95 %, over pictures or whole groups, `stretch` times
+    as far. None where there was no time for a single one.
     """
     until = time.monotonic() + seconds
     judged: list[int] = []
     counts: list[Array] = []
-    for row in np.random.default_rng(seed).permutation(rows).tolist():
+    for row in np.random.default_rng(0).permutation(rows).tolist():
         if time.monotonic() > until:
             break
         judged.append(row)
@@ -78,13 +78,13 @@ def whole_masks(
         return None
     order = np.argsort(judged)
     found, every = np.array(judged, np.int64)[order], np.stack(counts)[order]
-    resamples = Resamples.draw(len(found), groups=None if groups is None else groups[found], seed=seed, n_resamples=N_RESAMPLES)
+    resamples = Resamples.draw(len(found), groups=None if groups is None else groups[found], n_resamples=N_RESAMPLES)
     weights = np.concatenate(list(resamples.batches()))
     resampled = np.tensordot(weights, every, axes=1)
     return WholeMasks(
         rows=found,
         counts=every,
-        classes=tuple(_of_class(klass, name, every, resampled) for klass, name in enumerate(classes)),
+        classes=tuple(_of_class(klass, name, every, resampled, stretch=stretch) for klass, name in enumerate(classes)),
         shown=_shown(found, every, predict),
     )
 
@@ -96,13 +96,14 @@ def _counts(truth: Labels, said: Labels, n_classes: int) -> Array:
     return np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes).astype(np.float64)
 
 
-def _of_class(klass: int, name: str, counts: Array, resampled: Array) -> ClassOverlap:
+def _of_class(klass: int, name: str, counts: Array, resampled: Array, *, stretch: float) -> ClassOverlap:
     total = counts.sum(axis=0)
     n_pixels = max(float(total.sum()), 1.0)
     found = {}
     for kind in ("dice", "iou"):
-        low, high = np.quantile(class_overlap(kind)(resampled)[:, klass], [0.025, 0.975])
-        found[kind] = Interval(float(class_overlap(kind)(total[None])[0, klass]), float(low), float(high))
+        estimate, scores = float(class_overlap(kind)(total[None])[0, klass]), class_overlap(kind)(resampled)[:, klass]
+        reached = interval_of(*reaching(estimate, scores, stretch=stretch))
+        found[kind] = Interval(estimate, max(reached.low, 0.0), min(reached.high, 1.0))
     shares = float(total[klass].sum() / n_pixels), float(total[:, klass].sum() / n_pixels)
     return ClassOverlap(name=name, dice=found["dice"], iou=found["iou"], share=shares[0], share_said=shares[1])
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from cupel import evaluation
 from cupel.core.form import Form
 from cupel.core.task import Task, TaskKind
-from cupel.core.thumbnails import Thumbnails
 from cupel.verdict import answers, words
 from cupel.verdict.examples import behind_cells
+from cupel.verdict.exhibits import Exhibits
 from cupel.verdict.measures import answers_of
 from cupel.verdict.pictures import cut
 from cupel.verdict.section import Section, cell, figure, paragraph, table
@@ -37,14 +37,13 @@ def predictions_section(
     predictions: Array,
     *,
     rows: Array,
-    thumbnails: Thumbnails | None = None,
-    groups: Array | None = None,
+    exhibits: Exhibits,
     yes_from: float | None = None,
 ) -> Section:
     """Pictures for the kind of task. `predictions` (rows, outputs) are finite, `target` are class indices or values.
 
-    `rows` are those of the dataset; where they have pictures, some stand behind each cell of the confusion matrix.
-    `groups` count once in intervals. The answer is yes above `yes_from` where that is given, else the most probable class.
+    `rows` are those of the dataset; where they have pictures, some stand behind each cell of the confusion matrix. The answer
+    is yes above `yes_from` where that is given, else the most probable class.
     """
     if task.form is Form.VALUES:
         return _regression(target.astype(np.float64), predictions[:, 0])
@@ -58,11 +57,13 @@ def predictions_section(
         if is_binary
         else _multiclass(task, target, predictions, matrix=drawn)
     )
+    groups, thumbnails = None if exhibits.units is None else exhibits.units[rows], exhibits.thumbnails
     worth = evaluation.worth_of_classes(target, said, groups=groups, n_classes=len(task.classes))
+    scores = evaluation.class_scores(matrix, worth=worth, stretch=exhibits.stretch)
     data = dict(section.data)
     if thumbnails is not None and len(task.classes) <= MAX_MATRIX:
         data["examples"] = behind_cells(task, target, predictions, chosen=said, rows=rows, thumbnails=thumbnails)
-    return replace(section, html=section.html + _class_by_class(task, matrix, worth=worth), data=data)
+    return replace(section, html=section.html + _class_by_class(task, scores), data=data)
 
 
 def _binary(task: Task, target: Array, predictions: Array, *, matrix: _Matrix, yes_from: float | None) -> Section:
@@ -181,9 +182,8 @@ def _matrix(task: Task, matrix: Array, *, yes_from: float | None) -> _Matrix:
     return _Matrix({"classes": task.classes, "matrix": matrix}, picture, tells)
 
 
-def _class_by_class(task: Task, matrix: Array, *, worth: Sequence[tuple[float, float]] | None) -> str:
+def _class_by_class(task: Task, scores: Sequence[evaluation.ClassScore]) -> str:
     """Recall, precision and F1 of each class, the worst first."""
-    scores = evaluation.class_scores(matrix, worth=worth)
     order = sorted(range(len(scores)), key=lambda klass: (math.isnan(scores[klass].f1), scores[klass].f1))
     lines = []
     for klass in order[:MAX_CLASSES]:

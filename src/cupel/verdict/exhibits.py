@@ -23,7 +23,7 @@ class Exhibits:
     """How the search went, and, where rows have pictures, these and which parts of some the pick's answers rest on.
 
     `masks` are how every pixel was judged, where that was asked. Rows of one number in `units`, over all of the dataset, count
-    once in intervals.
+    once in intervals, which reach `stretch` times as far.
     """
 
     timeline: Timeline = ()
@@ -31,3 +31,4 @@ class Exhibits:
     occlusions: Sequence[Occlusion] = ()
     masks: WholeMasks | None = None
     units: NDArray[np.int64] | None = None
+    stretch: float = 1.0

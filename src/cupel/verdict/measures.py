@@ -63,7 +63,8 @@ def measures(said: Array, *, dataset: Dataset, splits: Splits, yes_from: float |
         found[metric.name] = score_of(interval, metric)
     labels: tuple[evaluation.LabelScore, ...] = ()
     if decided is not None:
-        labels = tuple(evaluation.label_scores(target, given, decided, groups=groups, parts=parts, seed=SEED))
+        how: dict[str, Any] = {"groups": groups, "parts": parts, "seed": SEED, "stretch": stretch}
+        labels = tuple(evaluation.label_scores(target, given, decided, **how))
     return {"metrics": found, "labels": labels}
 
 

@@ -17,6 +17,7 @@ from cupel.verdict.drawings import Drawing
 from cupel.verdict.examples import MAX_CLASS, gallery, picture, said_words, share_words
 from cupel.verdict.exhibits import Exhibits
 from cupel.verdict.label_evidence import label_mistakes_section
+from cupel.verdict.measures import answers_of
 from cupel.verdict.pictures import cut
 from cupel.verdict.section import Section, paragraph
 
@@ -29,11 +30,11 @@ FAINTEST = 0.02
 
 
 def mistakes_section(
-    task: Task, target: Array, predictions: Array, *, rows: Array, thumbnails: Thumbnails | None
+    task: Task, target: Array, predictions: Array, *, rows: Array, thumbnails: Thumbnails | None, yes_from: float | None = None
 ) -> Section | None:
     """The surest mistakes, and the labels that are likely wrong; for numbers the farthest off. None where rows have no pictures.
 
-    `target` and `predictions` are of the given rows of the dataset.
+    `target` and `predictions` are of the given rows of the dataset. The answer is yes above `yes_from` where that is given.
     """
     if thumbnails is None:
         return None
@@ -45,7 +46,7 @@ def mistakes_section(
     target = target.astype(np.int64)
     suspects = evaluation.likely_wrong_labels(target, np.clip(predictions, 0.0, 1.0))
     parts = [
-        _sure_mistakes(task, target, predictions, rows=rows, thumbnails=thumbnails),
+        _sure_mistakes(task, target, predictions, rows=rows, thumbnails=thumbnails, yes_from=yes_from),
         _doubtful_labels(task, target, predictions, rows=rows, thumbnails=thumbnails, suspects=suspects),
     ]
     listed = [
@@ -63,16 +64,20 @@ def mistakes_section(
     return Section(anchor="mistakes", title="Where it errs, or the labels do", html=html, data={"labels": listed})
 
 
-def _sure_mistakes(task: Task, target: Array, predictions: Array, *, rows: Array, thumbnails: Thumbnails) -> str:
-    chosen, sure = predictions.argmax(axis=1), predictions.max(axis=1)
+def _sure_mistakes(
+    task: Task, target: Array, predictions: Array, *, rows: Array, thumbnails: Thumbnails, yes_from: float | None
+) -> str:
+    chosen = answers_of(predictions, yes_from).argmax(axis=1)
+    sure = np.take_along_axis(predictions, chosen[:, None], axis=1)[:, 0]
     wrong = np.flatnonzero(chosen != target)
     order = wrong[np.argsort(-sure[wrong], kind="stable")][:N_MISTAKES]
     head = "<h3>Sure and wrong</h3>"
     if not len(order):
         return head + paragraph("No row that was judged is answered wrongly.", "tells")
     tells = (
-        f"{words.count_words(len(wrong), 'row')} of {len(target):,} are answered wrongly; the surest of these first, each judged "
-        "by models that had not seen it. What they have in common is what to photograph more of."
+        f"{words.count_words(len(wrong), 'row')} of {len(target):,} {'is' if len(wrong) == 1 else 'are'} answered wrongly; "
+        "the surest of these first, each judged by models that had not seen it. What they have in common is what "
+        "to photograph more of."
     )
     items = [
         _shown(place, rows=rows, thumbnails=thumbnails, lines=_lines(task, predictions[place], target[place], chosen[place]))

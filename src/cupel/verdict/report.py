@@ -55,7 +55,7 @@ def report_page(
         answers = [masks_section(dataset, exhibits.masks, thumbnails=exhibits.thumbnails)]
     else:
         target, given = dataset.target[rows], pick.out_of_fold[rows]
-        groups = None if exhibits.units is None else exhibits.units[rows]
+        yes_from = verdict.promises.get("shown_threshold")
         answers = [
             labels_section(verdict, target, given)
             if verdict.task.form is Form.LABELS
@@ -64,11 +64,10 @@ def report_page(
                 target,
                 given,
                 rows=rows,
-                thumbnails=exhibits.thumbnails,
-                groups=groups,
-                yes_from=verdict.promises.get("shown_threshold"),
+                exhibits=exhibits,
+                yes_from=yes_from,
             ),
-            mistakes_section(verdict.task, target, given, rows=rows, thumbnails=exhibits.thumbnails),
+            mistakes_section(verdict.task, target, given, rows=rows, thumbnails=exhibits.thumbnails, yes_from=yes_from),
             attention_section(verdict.task, dataset.target, exhibits=exhibits),
         ]
     found = [

@@ -40,6 +40,14 @@ def test_intervals_agree_with_wilson_and_stay_within_shares() -> None:
         assert 0 <= found.low <= found.estimate <= found.high <= 1
 
 
+def test_stretched_intervals_reach_so_many_times_as_far() -> None:
+    plain, stretched = share_interval(300, 1000), share_interval(300, 1000, stretch=1.3)
+    assert stretched.estimate == plain.estimate
+    assert (stretched.high - stretched.low) / (plain.high - plain.low) == pytest.approx(1.3, abs=0.01)
+    matrix = np.array([[300, 700], [200, 800]])
+    assert class_scores(matrix, stretch=1.3)[0].recall == stretched
+
+
 def test_copies_make_no_class_surer() -> None:
     generator = np.random.default_rng(0)
     target, said = generator.integers(0, 3, 150), generator.integers(0, 3, 150)

@@ -85,6 +85,11 @@ def test_whole_masks_are_judged_in_their_own_sizes_class_by_class() -> None:
     assert one.dice.estimate == pytest.approx(2 * (n_true - n_missed) / (2 * n_true - n_missed))
     assert one.iou.estimate == pytest.approx((n_true - n_missed) / n_true)
     assert one.iou.low < one.iou.estimate < one.iou.high
+    wider = evaluation.whole_masks(np.arange(8), predict, truth=truth, classes=("0", "1"), seconds=60.0, stretch=1.3)
+    assert wider is not None
+    stretched = wider.classes[1].iou
+    assert (stretched.high - stretched.low) / (one.iou.high - one.iou.low) == pytest.approx(1.3)
+    assert wider.classes[1].dice.high <= 1
     assert one.share == pytest.approx(0.5)
     assert next(row for row, _, _ in found.shown["worst"]) in (6, 7)
     assert {row for row, _, _ in found.shown["best"]} <= {0, 1, 2, 3}

@@ -139,6 +139,11 @@ def test_each_label_has_its_own_scores_and_company() -> None:
     assert (first.n_known, first.n_holds) == (200, int(np.nansum(target[:, 0])))
     assert first.roc_auc.estimate == pytest.approx(reference.roc_auc_score(target[100:, 0], given[100:, 0]))
     assert first.roc_auc.low < first.roc_auc.estimate < first.roc_auc.high
+    wider = label_scores(target, given, said, stretch=1.3)[0]
+    for name in ("roc_auc", "pr_auc"):
+        plain, stretched = getattr(first, name), getattr(wider, name)
+        assert (stretched.high - stretched.low) / (plain.high - plain.low) == pytest.approx(1.3, abs=1e-9)
+    assert wider.said.recall.low < first.said.recall.low
     assert np.array_equal(first.matrix, reference.confusion_matrix(target[100:, 0], said[100:, 0]))
     assert first.said.f1 == pytest.approx(reference.f1_score(target[100:, 0], said[100:, 0]))
     parts = np.random.default_rng(1).integers(0, 3, (len(target), 1))

@@ -128,6 +128,19 @@ def test_a_planted_wrong_label_heads_the_list() -> None:
     assert section.data["labels"][0]["suggested"] == verdict.task.classes[dataset.target[123]]
 
 
+def test_mistakes_are_those_of_the_answers_that_are_given() -> None:
+    dataset, _, _, _, exhibits = example(n_rows=400, n_classes=2, kind=TaskKind.BINARY)
+    target, said = np.zeros(400, np.int64), np.full(400, 0.1)
+    said[7] = 0.3
+    how = {"rows": np.arange(400), "thumbnails": exhibits.thumbnails}
+    told = [
+        mistakes_section(dataset.task, target, np.stack([1 - said, said], axis=1), **how, yes_from=yes_from)
+        for yes_from in (None, 0.2)
+    ]
+    assert "No row that was judged is answered wrongly" in told[0].html
+    assert "1 row of 400 is answered wrongly" in told[1].html
+
+
 def test_hostile_file_and_class_names_stay_text() -> None:
     found = example(classes=(f"a{HOSTILE}", f"b{HOSTILE}", "c"), n_classes=3)
     dataset = with_pictures(found[0], names=[f'"><script>alert({row})</script>' for row in range(found[0].n_samples)])
