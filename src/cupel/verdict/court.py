@@ -108,17 +108,16 @@ class Court:
         families = [trial.candidate.family.casefold() for trial in self.trials]
         return families.index(CONSTANT) if CONSTANT in families else None
 
-    def paired(self, first: Array, second: Array, *, is_constant: bool = False) -> evaluation.Difference:
+    def paired(self, first: Array, second: Array) -> evaluation.Difference:
         """How much better the first is on the same rows; positive is better.
 
-        Where the second is a constant, it reaches as far as the score of the first at least.
+        It reaches beyond what drawn rows show as scores do: what one sample taught strays apart in two models as in one.
         """
         n_resamples = affordable_resamples(len(self.rows), 2)
         found = evaluation.paired_difference(
             self.metric, self.target, self.seen(first), self.seen(second), groups=self.groups, seed=SEED, n_resamples=n_resamples
         )
-        widening = self.comparison.widening
-        return found.stretched(max(evaluation.STRETCH, widening) if is_constant and self.is_mutual else widening)
+        return found.stretched(max(evaluation.STRETCH, self.comparison.widening) if self.is_mutual else 1.0)
 
     def best_of(self, trials: Sequence[Trial]) -> Trial | None:
         """The one with the best plain score, the first of equals; None of none."""

@@ -237,8 +237,7 @@ def _margin(court: Court, ours: Contender, predictions: NDArray[Any], other: Con
     """A paired margin, moved by what the corrections took off, so that it agrees with the scores shown."""
     if other is None or other.name == ours.name:
         return None
-    is_constant = other.family.casefold() == CONSTANT
-    found = court.paired(predictions, predictions_by(other.name, court), is_constant=is_constant)
+    found = court.paired(predictions, predictions_by(other.name, court))
     shift = court.sign * ((ours.score.estimate - ours.measured) - (other.score.estimate - other.measured))
     estimate, low, high = (float(end) + shift for end in (found.estimate, found.low, found.high))
     return Margin(against=other.name, estimate=estimate, low=low, high=high)

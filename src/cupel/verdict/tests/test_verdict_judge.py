@@ -425,10 +425,26 @@ def test_scores_of_folds_that_taught_one_another_have_wider_intervals(holdout: b
     assert court.standing(name).half_width == pytest.approx(own.half_width, rel=0.15)
     told = measures(found[name], dataset=dataset, splits=splits)["metrics"]
     assert told["roc_auc"].half_width == pytest.approx(own.half_width, rel=0.15)
-    over_constant = court.paired(found[name], found["constant"], is_constant=True)
-    assert over_constant.high - over_constant.low == pytest.approx(2 * own.half_width, rel=0.1)
+    reach = max(factor, court.comparison.widening)
     margin = court.paired(found[name], found["constant"])
-    assert margin.high - margin.low == pytest.approx(court.comparison.widening * 2 * own.half_width / factor, rel=0.1)
+    assert margin.high - margin.low == pytest.approx(reach * 2 * own.half_width / factor, rel=0.1)
+
+
+@pytest.mark.parametrize(("holdout", "factor"), [(False, evaluation.STRETCH), (True, 1.0)])
+def test_margins_of_models_that_find_something_reach_as_far_as_scores(*, holdout: bool, factor: float) -> None:
+    dataset = make_dataset(TaskKind.BINARY, n_rows=1000)
+    splits = make_splits(dataset, holdout=holdout)
+    found = {f"net {k}": predictions(dataset, skill=0.5 + 0.1 * k, seed=k) for k in range(2)} | {
+        "constant": constant_predictions(dataset)
+    }
+    trials = [make_trial(name, name.split()[0], said, splits) for name, said in found.items()]
+    court = open_court(trials, dataset=dataset, splits=splits)
+    assert court.comparison.widening < 1.15
+    first, second = (court.seen(found[f"net {k}"]) for k in range(2))
+    plain = evaluation.paired_difference(court.metric, court.target, first, second, n_resamples=1000)
+    margin = court.paired(found["net 0"], found["net 1"])
+    assert margin.high - margin.low == pytest.approx(factor * (plain.high - plain.low), rel=0.02)
+    assert margin.p_value >= plain.p_value
 
 
 def test_parts_of_the_folds_are_what_ranks_are_compared_within() -> None:
