@@ -454,6 +454,7 @@ def _search(
         to_conclude=partial(_seconds_to_conclude, problem, budget),
         fills_time=budget.effort is Effort.OPEN,
         reason_to_end=lambda: runner.trouble or guard.reason_to_stop(),
+        is_kept=lambda proposal, n_folds: runner.is_kept(proposal.candidate, n_folds=n_folds, share=proposal.share),
     )
     tried = tuning.search(strategy, setup=setup, deadline=deadline)
     if words := tuning.estimates_in_words(tried):

@@ -91,6 +91,8 @@ class Runner:
     _too_large: set[str] = field(default_factory=set)
     _divided: set[str] = field(default_factory=set)
     _taken: dict[str, list[int]] = field(default_factory=dict)
+    _at_hand: dict[str, UnitResult] = field(default_factory=dict)
+    _is_kept: dict[tuple[str, int | None, float], bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Read which candidates were begun and not ended when an earlier process of the run was."""
@@ -115,6 +117,28 @@ class Runner:
     def unit_key(self, candidate: Candidate, fold: Fold, *, share: float = 1.0) -> str:
         """What decides a unit's result, and names its folder."""
         return unit_key(self.dataset, self.splits, candidate=candidate, fold=fold, share=share, seed=self.seed)
+
+    def is_kept(self, candidate: Candidate, *, n_folds: int | None = None, share: float = 1.0) -> bool:
+        """Whether `run` has nothing to train: all of it is in the run folder, or why it failed in an earlier process.
+
+        It may be asked again and again: what was looked at is not read anew, neither here nor by `run`.
+        """
+        asked = candidate.key, n_folds, share
+        if asked not in self._is_kept:
+            smaller = self.smaller_of(candidate, share=share) if candidate.key in self._too_large else None
+            either = [candidate] if smaller is None else [candidate, smaller]
+            self._is_kept[asked] = any(self._has(each, n_folds, share) for each in either)
+        return self._is_kept[asked]
+
+    def _has(self, candidate: Candidate, n_folds: int | None, share: float) -> bool:
+        if (candidate.key, share) in self._failed:
+            return True
+        for fold in self.splits.folds[:n_folds]:
+            unit = self._kept(candidate, fold, share)
+            if unit is None:
+                return False
+            self._at_hand[unit.key] = unit
+        return True
 
     def run(
         self,
@@ -170,6 +194,8 @@ class Runner:
     def _kept(self, candidate: Candidate, fold: Fold, share: float) -> UnitResult | None:
         """A fold's unit as it was left; what is none of this fold's, as only a stranger can have made it, makes room for one."""
         key = self.unit_key(candidate, fold, share=share)
+        if key in self._at_hand:
+            return self._at_hand.pop(key)
         unit = self.folder.units.load(key)
         if unit is None or self._is_of(unit, fold):
             return unit
