@@ -177,11 +177,10 @@ def _searched_within(
     budget: Budget,
     guard: execution.Guard,
 ) -> list[Trial]:
-    """What the same search as that of the whole run tries on the rows of an outer fold's run."""
-    own, stopwatch = replace(budget, seconds=seconds), Stopwatch()
+    """What the same search as that of the whole run tries on the rows of an outer fold's run; raises as `search`."""
+    own, until, stopwatch = replace(budget, seconds=seconds), Deadline(seconds), Stopwatch()
     strategy = tuning.strategy_named(problem.settings.search, _ground(problem, own.effort))
-    with stopwatch.stage("searching"), _runner(problem, folder, guard, stopwatch=stopwatch) as runner:
-        tried = _search(problem, runner, strategy, guard, budget=own, deadline=Deadline(seconds), observer=observer)
+    tried = search(problem, folder, strategy, budget=own, deadline=until, observer=observer, stopwatch=stopwatch, guard=guard)
     return [each.trial for each in tried]
 
 
