@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import resource
+import time
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +21,7 @@ from cupel.core.errors import InterruptedRunError, OutOfMemoryError, RunConflict
 from cupel.core.limits import Limits
 from cupel.core.observer import Silent
 from cupel.core.settings import Settings
-from cupel.core.stopwatch import Stopwatch
+from cupel.core.stopwatch import Spent, Stopwatch
 from cupel.core.trial import Status
 from cupel.execution import Guard, guard, vigil
 from cupel.problem import Problem, understand
@@ -168,26 +170,38 @@ def test_caps_that_a_stranger_wrote_are_passed_over(strange):
 
 
 @pytest.mark.parametrize(
-    ("asked", "events", "left"),
+    ("asked", "notes", "left"),
     [
-        ({"seconds": 600.0, "began": 1000.0}, [("started", 900.0), ("finished", 1250.0)], 350.0),
-        ({"seconds": 600.0, "began": 1000.0}, [("started", 1100.0), ("finished", 1595.0)], 30.0),
-        ({"seconds": 10.0, "began": 1000.0}, [("started", 1100.0)], 10.0),
-        ({"seconds": 600.0, "began": 1000.0}, [("started", 1100.0), ("concluded", 1500.0)], 600.0),
-        ({"seconds": 600.0, "began": 1000.0}, [("concluded", 900.0)], 600.0),
-        ({"seconds": 600.0}, [("started", 1100.0)], 600.0),
-        ({"seconds": None, "began": 1000.0}, [("started", 1100.0)], None),
-        ({"seconds": math.nan, "began": "soon"}, [], None),
+        ({"seconds": 600.0, "part": 2}, [("worked", 1, 100.0), ("stage", 2, 105.0), ("worked", 2, 350.0)], 350.0),
+        ({"seconds": 600.0, "part": 1}, [("worked", 1, 595.0)], 30.0),
+        ({"seconds": 10.0, "part": 1}, [("stage", 1, 9.0)], 10.0),
+        ({"seconds": 600.0, "part": 1}, [("stage", 1, 100.0), ("concluded", 1, 500.0), ("worked", 1, 501.0)], 600.0),
+        ({"seconds": 600.0, "part": 2}, [("concluded", 1, 500.0), ("stage", 2, 510.0)], 590.0),
+        ({"seconds": 600.0, "part": 2}, [("worked", 1, 500.0)], 600.0),
+        ({"seconds": 600.0, "part": "x"}, [("worked", 1, 500.0)], 600.0),
+        ({"seconds": 600.0}, [("worked", 1, 500.0)], 600.0),
+        ({"seconds": None, "part": 1}, [("worked", 1, 100.0)], None),
+        ({"seconds": math.nan, "part": 1}, [], None),
     ],
 )
-def test_what_is_left_of_a_runs_time_is_told_by_its_journal(tmp_path, monkeypatch, asked, events, left):
-    from cupel.execution import journal
-
+def test_what_is_left_of_a_runs_time_is_told_by_the_notes_of_its_last_process(tmp_path, asked, notes, left):
     log = execution.Journal(tmp_path / "journal" / "journal.jsonl")
-    for event, moment in events:
-        monkeypatch.setattr(journal.time, "time", lambda moment=moment: moment)
-        log.append(event)
+    for event, n_parts, seconds in notes:
+        log.append(event, **execution.noted(Spent(n_parts=n_parts, seconds=seconds)))
     assert execution.seconds_left(tmp_path, asked) == left
+
+
+def test_a_clock_that_is_set_changes_nothing_of_what_is_left(tmp_path, monkeypatch):
+    clocks = {"monotonic": 5_000.0, "time": 1_800_000_000.0}
+    for name in clocks:
+        monkeypatch.setattr(time, name, lambda name=name: clocks[name])
+    for seconds, change in ((100.0, 3600.0), (200.0, -3600.0)):
+        stopwatch = Stopwatch()
+        with kept(tmp_path) as folder, closing(execution.Chronicle(Silent(), folder.journal, stopwatch=stopwatch)) as told:
+            told.stage("training candidates")
+            clocks["monotonic"] += seconds
+            clocks["time"] += seconds + change
+        assert execution.seconds_left(tmp_path, execution.read_run(tmp_path)) == 600.0 - seconds
 
 
 # --- data that have changed

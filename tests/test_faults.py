@@ -68,14 +68,18 @@ def runner_with(folder, problem, error, **given):
     return execution.Runner(dataset=problem.dataset, splits=problem.splits, folder=folder, executor=executor)
 
 
-def run(runner, name, *, n_folds=None, **recipe):
-    modality = registry.modality_named("tabular")
-    family = registry.family_named(modality, name)
+def candidate_of(runner, name, **recipe):
+    family = registry.family_named(registry.modality_named("tabular"), name)
     preset = family.portfolio(runner.dataset.task)[0]
     changed = None if preset.recipe is None else replace(preset.recipe, **recipe)
     candidate = Candidate(
         name=f"{name}-1", modality="tabular", family=name, config=preset.config, preparation=preset.preparation, recipe=changed
     )
+    return candidate, family
+
+
+def run(runner, name, *, n_folds=None, **recipe):
+    candidate, family = candidate_of(runner, name, **recipe)
     return runner.run(candidate, family, deadline=Deadline(), progress=lambda fraction: None, n_folds=n_folds)
 
 
@@ -96,7 +100,9 @@ def test_a_resumed_run_knows_that_its_batches_were_too_large(problem, tmp_path):
     for _ in range(2):
         with execution.RunFolder(tmp_path) as folder:
             runner = runner_with(folder, problem, OutOfMemoryError("too much"), largest_batch=32)
+            is_kept = runner.is_kept(candidate_of(runner, "MLP", batch_size=128, epochs=2)[0])
             found.append(run(runner, "MLP", batch_size=128, epochs=2))
+    assert is_kept
     assert runner.executor.batches == []
     assert np.array_equal(found[0].out_of_fold, found[1].out_of_fold)
 
@@ -125,7 +131,10 @@ def test_what_failed_by_its_own_fault_is_not_tried_again_until_that_is_asked_for
     def tried(error):
         with execution.RunFolder(tmp_path) as folder:
             runner = runner_with(folder, problem, error)
-            return run(runner, "LightGBM"), len(runner.executor.batches)
+            is_known = runner.is_kept(candidate_of(runner, "LightGBM")[0])
+            trial = run(runner, "LightGBM")
+            assert is_known == (not runner.executor.batches)
+            return trial, len(runner.executor.batches)
 
     assert tried(PassingError("there was no time"))[1] == 1
     first, n_tried = tried(ZeroDivisionError("a family that raises"))

@@ -459,6 +459,33 @@ def test_where_memory_does_not_do_batches_are_smaller_and_what_was_fitted_so_is_
     assert not (tmp_path / all_rows.FOLDER / "refused.json").exists()
 
 
+def test_a_later_process_knows_that_batches_were_too_large_for_all_rows(table: Path, tmp_path: Path) -> None:
+    problem, asked_for = asked(table, families=["MLP"]), list[int]()
+    family = next(family for family in problem.families if not family.is_baseline)
+    preset = family.portfolio(problem.task)[0]
+    how = {"config": preset.config, "preparation": preset.preparation, "recipe": replace(preset.recipe, batch_size=128)}
+    candidate = Candidate(name="MLP-1", modality=problem.modality.name, family="MLP", **how)
+
+    def finish(assignment: Assignment, folder: Path, **how: Any) -> dict[str, Any]:
+        recipe = assignment.candidate.recipe
+        asked_for.append(recipe.batch_size if recipe else 0)
+        raise MemoryError("80 GB") if asked_for[-1] > 32 else InterruptedRunError("it was ended meanwhile")
+
+    def process() -> list[int]:
+        asked_for.clear()
+        with RunFolder(tmp_path) as folder:
+            runner = Runner(problem.dataset, problem.splits, folder, SimpleNamespace(finish=finish))
+            given = Assignment(candidate=candidate, family=family, folds=())
+            with pytest.raises(InterruptedRunError):
+                runner.finish(given, tmp_path / "next", deadline=Deadline(), progress=lambda _: None)
+        return list(asked_for)
+
+    assert [process(), process()] == [[128, 32], [32]]
+    with RunFolder(tmp_path) as folder:
+        folder.journal.append("retried")
+    assert process() == [128, 32]
+
+
 def test_a_refit_of_what_saw_all_rows_is_refused(tmp_path: Path) -> None:
     for is_packed in (False, True):
         facts = {"words": "", "metric": "rmse", "higher_is_better": False, "fingerprint": "", "pick": {}}

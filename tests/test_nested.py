@@ -18,11 +18,11 @@ from cupel.cli.asking import add_nested, with_nested
 from cupel.cli.main import main
 from cupel.cli.plan import nested_words
 from cupel.core.budget import Budget, Deadline, Effort
-from cupel.core.errors import UsageError
+from cupel.core.errors import StorageError, UsageError
 from cupel.core.limits import Limits
 from cupel.core.observer import Silent
 from cupel.core.settings import Settings
-from cupel.execution import Guard, Journal, RunFolder
+from cupel.execution import Guard, Journal, RunFolder, UnitMaker
 from cupel.nesting import Nesting
 from cupel.problem import Problem, outer_parts, understand
 
@@ -162,6 +162,29 @@ def test_an_interrupted_run_goes_on_and_repeats_no_finished_outer_fold(tmp_path:
     assert [run.number for run in found.runs] == [1, 2, 3]
     assert judged_from_outside(problem, tmp_path, counted) == found
     assert begun == ["1", "2", "2", "3"]
+
+
+def test_an_outer_fold_whose_folder_could_not_be_written_meanwhile_is_not_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute, made = UnitMaker.execute, list[int]()
+
+    def failing(self: Any, assignment: Any, **how: Any) -> Any:
+        made.append(len(made))
+        if len(made) == 2:
+            raise StorageError("the disk was full for a moment; `cupel resume` goes on.")
+        return execute(self, assignment, **how)
+
+    monkeypatch.setattr(UnitMaker, "execute", failing)
+    problem = understand(plain(), "y", settings=QUICK)
+    first = judged_from_outside(problem, tmp_path)
+    assert first is not None
+    assert [run.number for run in first.runs] == [2, 3]
+    assert first.missing == "The others are missing: the disk was full for a moment; `cupel resume` goes on."
+    again = judged_from_outside(problem, tmp_path)
+    assert again is not None
+    assert {run.n_candidates for run in again.runs} == {first.runs[0].n_candidates}
+    assert [run.number for run in again.runs] == [1, 2, 3]
 
 
 def seconds_of(folds: Nesting) -> float:

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cupel import execution, making
+from cupel import execution, making, pipeline, tuning
 from cupel.core import registry
-from cupel.core.budget import Deadline
+from cupel.core.budget import Budget, Deadline, Effort
 from cupel.core.candidate import Candidate
+from cupel.core.limits import Limits
+from cupel.core.observer import Silent
 from cupel.core.settings import Settings
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.trial import Status
@@ -168,3 +170,35 @@ def test_what_makes_units_knows_which_rows_are_copies():
     problem = understand(columns, "y", settings=Settings(n_folds=3), seconds=1.0)
     maker = making.maker(making.handover(problem, units=Path("units"), kept_bytes=0.0), stopwatch=Stopwatch())
     assert maker.dataset.units is problem.splits.units is not None
+
+
+def test_what_is_kept_is_known_and_read_once(problem, tmp_path, monkeypatch):
+    candidate, family = candidate_of(problem, "linear")
+    with execution.RunFolder(tmp_path) as folder:
+        runner = runner_in(folder, problem)
+        assert not runner.is_kept(candidate)
+        run(runner, candidate, family, n_folds=1)
+        later = runner_in(folder, problem)
+        assert [later.is_kept(candidate, n_folds=n_folds) for n_folds in (1, None)] == [True, False]
+        whole = run(runner, candidate, family)
+        later, read, load = runner_in(folder, problem), [], folder.units.load
+        monkeypatch.setattr(folder.units, "load", lambda key: read.append(key) or load(key))
+        assert [later.is_kept(candidate, n_folds=n_folds) for n_folds in (1, None, None)] == [True] * 3
+        assert not later.is_kept(candidate, n_folds=1, share=0.5)
+        assert np.array_equal(run(later, candidate, family).out_of_fold, whole.out_of_fold)
+    assert len(read) == 3 + 1
+
+
+def test_a_search_that_has_no_time_left_takes_up_what_an_earlier_one_has_trained(problem, tmp_path):
+    proposals = []
+    for name in ("constant", "linear", "LightGBM"):
+        candidate, family = candidate_of(problem, name)
+        proposals.append(tuning.Proposal(candidate=candidate, family=family))
+    found = []
+    for planned, seconds in ((proposals[:2], None), (proposals, 0.0)):
+        how = {"observer": Silent(), "stopwatch": Stopwatch(), "guard": execution.Guard(tmp_path, Limits(workers=0))}
+        how |= {"budget": Budget(Effort.STANDARD, seconds), "deadline": Deadline(seconds)}
+        with execution.RunFolder(tmp_path) as folder:
+            found.append([each.trial for each in pipeline.search(problem, folder, tuning.Given(tuple(planned)), **how)])
+    assert [trial.status for trial in found[1]] == [Status.DONE, Status.DONE, Status.SKIPPED]
+    assert np.array_equal(found[1][1].out_of_fold, found[0][1].out_of_fold)

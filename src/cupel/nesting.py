@@ -17,7 +17,7 @@ from cupel import evaluation, execution, unsealing, verdict
 from cupel.conclusion import packed_model, proven
 from cupel.core.budget import Budget, Deadline, Effort
 from cupel.core.cache import Cache
-from cupel.core.errors import NoModelError
+from cupel.core.errors import NoModelError, StorageError
 from cupel.core.observer import Observer
 from cupel.core.restoring import restored
 from cupel.core.split import Splits
@@ -37,7 +37,10 @@ FEWEST_SECONDS = 30.0
 MOST_FACTS_BYTES, MOST_PREDICTION_BYTES = 1 << 20, 8 << 30
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)
 Conduct = Callable[[Problem, execution.RunFolder, float | None, Observer], Sequence[Trial]]
-"""`conduct(problem, folder, seconds, observer)`: everything that a search of so many seconds (None: no cap) tried."""
+"""`conduct(problem, folder, seconds, observer)`: everything that a search of so many seconds (None: no cap) tried.
+
+It raises a StorageError where some of it could not be tried, since the folder could not be written.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -160,7 +163,10 @@ class Nesting:
         started, deadline = time.monotonic(), Deadline(None if math.isinf(seconds) else seconds)
         with execution.RunFolder(self.place(fold)) as folder:
             inner = replace(self.problem, splits=fold.splits, findings=()).kept_in(Cache(folder.path / "cache", deadline))
-            trials = conduct(inner, folder, None if math.isinf(seconds) else seconds, observer)
+            try:
+                trials = conduct(inner, folder, None if math.isinf(seconds) else seconds, observer)
+            except StorageError as error:
+                return str(error)
             if reason := end():
                 return reason
             try:

@@ -8,7 +8,6 @@ from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from time import time as now
 from typing import Any
 
 import numpy as np
@@ -98,7 +97,7 @@ def fit(
         )
         ground = _ground(problem, budget.effort)
         strategy = tuning.strategy_named(problem.settings.search, ground)  # one that cannot be is refused before a folder is made
-        asked = question(problem, source, budget=budget, limits=limits, elapsed=deadline.elapsed)
+        asked = question(problem, source, budget=budget, limits=limits)
         demand_disk(problem, folder_for(out, source), limits=limits)
         with (
             execution.RunFolder(folder_for(out, source), most_bytes=limits.disk_bytes) as folder,
@@ -177,11 +176,10 @@ def _searched_within(
     budget: Budget,
     guard: execution.Guard,
 ) -> list[Trial]:
-    """What the same search as that of the whole run tries on the rows of an outer fold's run."""
-    own, stopwatch = replace(budget, seconds=seconds), Stopwatch()
+    """What the same search as that of the whole run tries on the rows of an outer fold's run; raises as `search`."""
+    own, until, stopwatch = replace(budget, seconds=seconds), Deadline(seconds), Stopwatch()
     strategy = tuning.strategy_named(problem.settings.search, _ground(problem, own.effort))
-    with stopwatch.stage("searching"), _runner(problem, folder, guard, stopwatch=stopwatch) as runner:
-        tried = _search(problem, runner, strategy, guard, budget=own, deadline=Deadline(seconds), observer=observer)
+    tried = search(problem, folder, strategy, budget=own, deadline=until, observer=observer, stopwatch=stopwatch, guard=guard)
     return [each.trial for each in tried]
 
 
@@ -267,10 +265,8 @@ def memory_for_candidates() -> float:
     return SHARE_OF_MEMORY * machine.usable_memory_bytes()
 
 
-def question(
-    problem: Problem, source: Any, *, budget: Budget, limits: Limits | None = None, elapsed: float = 0.0
-) -> dict[str, Any]:
-    """Everything needed to repeat a run or to go on with it, for `run.yaml`; `elapsed` are the seconds it has taken so far."""
+def question(problem: Problem, source: Any, *, budget: Budget, limits: Limits | None = None) -> dict[str, Any]:
+    """Everything needed to repeat a run or to go on with it, for `run.yaml`."""
     return {
         "target": problem.task.target,
         "source": data.to_be_kept(str(source)) if isinstance(source, str | Path) else None,
@@ -280,7 +276,6 @@ def question(
         "task": {**problem.task.to_json(), "kind": problem.task.kind.value, "classes": list(problem.task.classes)},
         "effort": budget.effort.value,
         "seconds": budget.seconds,
-        "began": round(now() - elapsed, 3),
         "limits": (limits or Limits()).to_plain(),
         "weights": [weights.to_json() for weights in problem.weights],
         "version": __version__,
@@ -454,6 +449,7 @@ def _search(
         to_conclude=partial(_seconds_to_conclude, problem, budget),
         fills_time=budget.effort is Effort.OPEN,
         reason_to_end=lambda: runner.trouble or guard.reason_to_stop(),
+        is_kept=lambda proposal, n_folds: runner.is_kept(proposal.candidate, n_folds=n_folds, share=proposal.share),
     )
     tried = tuning.search(strategy, setup=setup, deadline=deadline)
     if words := tuning.estimates_in_words(tried):

@@ -135,7 +135,7 @@ def refit(
     begin_worker(observer, limits)
     with machine.held_to(limits.cores), closing(observer):
         plan = _planned(folder, source, warm=warm, limits=limits, observer=observer, stopwatch=stopwatch)
-        asked = question(plan.problem, source, budget=budget, limits=limits, elapsed=deadline.elapsed)
+        asked = question(plan.problem, source, budget=budget, limits=limits)
         demand_disk(plan.problem, target_folder, limits=limits)
         with (
             execution.RunFolder(target_folder, most_bytes=limits.disk_bytes) as opened,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -80,11 +80,18 @@ def noted(spent: Spent) -> dict[str, Any]:
     return {"n_parts": spent.n_parts, "seconds": spent.seconds, "seconds_by_stage": dict(spent.by_stage)}
 
 
+def notes(records: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Spent]]:
+    """The events with which a time was kept, oldest first, and what processes of the run had taken by then."""
+    for record in records:
+        n_parts, by_stage, seconds = record.get("n_parts"), record.get("seconds_by_stage"), record.get("seconds")
+        if type(n_parts) is int and 0 < n_parts < MOST_SECONDS and isinstance(by_stage, dict) and is_time(seconds):
+            known = {name: own for name, own in by_stage.items() if is_time(own)}
+            yield record["event"], Spent(n_parts=n_parts, seconds=seconds, by_stage=known)
+
+
 def spent_before(journal: Journal) -> Spent:
     """What processes of the run had taken by the last note of it; nothing where there is none."""
     last = Spent()
-    for record in journal.read():
-        n_parts, by_stage, seconds = record.get("n_parts"), record.get("seconds_by_stage"), record.get("seconds")
-        if type(n_parts) is int and 0 < n_parts < MOST_SECONDS and isinstance(by_stage, dict) and is_time(seconds):
-            last = Spent(n_parts=n_parts, seconds=seconds, by_stage={k: v for k, v in by_stage.items() if is_time(v)})
+    for _, spent in notes(journal.read()):
+        last = spent
     return last

@@ -18,6 +18,7 @@ from cupel.core.plain_yaml import parsed_yaml, yaml_of
 from cupel.core.settings import Settings
 from cupel.core.storage import is_about, is_temporary, storage_error, write_text
 from cupel.core.untrusted import read_bytes
+from cupel.execution.chronicle import notes, spent_before
 from cupel.execution.guard import size_of
 from cupel.execution.journal import Journal, is_time
 from cupel.execution.units import UnitStore
@@ -148,6 +149,8 @@ class RunFolder:
     def settle_question(self, asked: Mapping[str, Any]) -> bool:
         """Write `run.yaml`, or compare with the one that is there; returns whether this goes on with an earlier run.
 
+        Of how many processes this one is the last is said there too: notes in the journal tell how long it has worked.
+
         Raises:
             RunConflictError: the folder answers another question; the fields that differ are named.
         """
@@ -158,7 +161,7 @@ class RunFolder:
             if differing:
                 raise RunConflictError(_conflict(self.path, known, asked, differing))
         resumed = path.exists()
-        write_text(path, yaml_of(dict(asked)))
+        write_text(path, yaml_of({**asked, "part": spent_before(self.journal).n_parts + 1}))
         return resumed
 
     def _hold(self) -> None:
@@ -225,30 +228,25 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def seconds_left(folder: Path, asked: Mapping[str, Any]) -> float | None:
-    """What the last process that was at a run left of its time; None without a cap.
+    """What the last process that was at a run left of its time, by the notes of it; None without a cap.
 
     All of it where that process concluded, or it is not known what it used; always enough to conclude.
 
     Raises:
         DataError: the journal cannot be read.
     """
-    seconds, began = asked.get("seconds"), asked.get("began")
+    seconds, part = asked.get("seconds"), asked.get("part")
     if not is_time(seconds) or seconds == 0:
         return None
-    if not is_time(began):
-        return float(seconds)
-    path = folder / "journal" / "journal.jsonl"
-    records = Journal(path).read() if path.exists() else ()
-    own = [record for record in records if _moment(record) >= began and record["event"] != "retried"]
-    if not own or any(record["event"] == "concluded" for record in own):
-        return float(seconds)
-    used = max(_moment(own[-1]) - began, 0.0)
+    path, before, used = folder / "journal" / "journal.jsonl", 0.0, 0.0
+    for event, spent in notes(Journal(path).read() if path.exists() else ()):
+        if spent.n_parts != part:
+            before = spent.seconds
+        elif event == "concluded":
+            return float(seconds)
+        else:
+            used = max(spent.seconds - before, 0.0)
     return max(seconds - used, min(float(seconds), SECONDS_TO_CONCLUDE))
-
-
-def _moment(record: Mapping[str, Any]) -> float:
-    moment = record.get("time")
-    return float(moment) if is_time(moment) else -math.inf
 
 
 def _binding(asked: Mapping[str, Any], name: str) -> Any:

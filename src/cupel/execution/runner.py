@@ -37,6 +37,8 @@ from cupel.execution.units import unit_key
 Array = NDArray[Any]
 SMALLEST_TO_DIVIDE, DIVISOR = 64, 4
 """Batches of fewer rows are not what takes memory."""
+TOO_LARGE_TO_FINISH = "final fit too large"
+"""The journal's word for it."""
 
 
 Start = Callable[[Candidate, Fold], Mapping[str, Array]]
@@ -89,8 +91,11 @@ class Runner:
     _begun: dict[tuple[str, float], list[int]] = field(default_factory=dict)
     _failed: dict[tuple[str, float], _Failure] = field(default_factory=dict)
     _too_large: set[str] = field(default_factory=set)
+    _too_large_to_finish: set[str] = field(default_factory=set)
     _divided: set[str] = field(default_factory=set)
     _taken: dict[str, list[int]] = field(default_factory=dict)
+    _at_hand: dict[str, UnitResult] = field(default_factory=dict)
+    _is_kept: dict[tuple[str, int | None, float], bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Read which candidates were begun and not ended when an earlier process of the run was."""
@@ -108,13 +113,38 @@ class Runner:
                 reason, seconds = record.get("reason"), record.get("seconds")
                 if record.get("is_own") is True and isinstance(reason, str) and is_time(seconds):
                     self._failed[begun] = _Failure(reason, seconds)
+            elif record["event"] == TOO_LARGE_TO_FINISH and isinstance(record.get("key"), str):
+                self._too_large_to_finish.add(record["key"])
             elif record["event"] == "retried":
                 self._failed.clear()
                 self._too_large.clear()
+                self._too_large_to_finish.clear()
 
     def unit_key(self, candidate: Candidate, fold: Fold, *, share: float = 1.0) -> str:
         """What decides a unit's result, and names its folder."""
         return unit_key(self.dataset, self.splits, candidate=candidate, fold=fold, share=share, seed=self.seed)
+
+    def is_kept(self, candidate: Candidate, *, n_folds: int | None = None, share: float = 1.0) -> bool:
+        """Whether `run` has nothing to train: all of it is in the run folder, or why it failed in an earlier process.
+
+        It may be asked again and again: what was looked at is not read anew, neither here nor by `run`.
+        """
+        asked = candidate.key, n_folds, share
+        if asked not in self._is_kept:
+            smaller = self.smaller_of(candidate, share=share) if candidate.key in self._too_large else None
+            either = [candidate] if smaller is None else [candidate, smaller]
+            self._is_kept[asked] = any(self._has(each, n_folds, share) for each in either)
+        return self._is_kept[asked]
+
+    def _has(self, candidate: Candidate, n_folds: int | None, share: float) -> bool:
+        if (candidate.key, share) in self._failed:
+            return True
+        for fold in self.splits.folds[:n_folds]:
+            unit = self._kept(candidate, fold, share)
+            if unit is None:
+                return False
+            self._at_hand[unit.key] = unit
+        return True
 
     def run(
         self,
@@ -170,6 +200,8 @@ class Runner:
     def _kept(self, candidate: Candidate, fold: Fold, share: float) -> UnitResult | None:
         """A fold's unit as it was left; what is none of this fold's, as only a stranger can have made it, makes room for one."""
         key = self.unit_key(candidate, fold, share=share)
+        if key in self._at_hand:
+            return self._at_hand.pop(key)
         unit = self.folder.units.load(key)
         if unit is None or self._is_of(unit, fold):
             return unit
@@ -271,16 +303,19 @@ class Runner:
             InterruptedRunError: the run was ended meanwhile.
             TrainingError: it could not be, whatever the reason.
         """
-        self.folder.journal.append("final fit started", candidate=assignment.candidate.name)
+        candidate = assignment.candidate
+        if candidate.key in self._too_large_to_finish and (smaller := self._with_smaller_batches(candidate, 1.0)) is not None:
+            return self.finish(replace(assignment, candidate=smaller), place, deadline=deadline, progress=progress)
+        self.folder.journal.append("final fit started", candidate=candidate.name)
         try:
             made = self.executor.finish(assignment, place, deadline=deadline, progress=progress)
         except InterruptedRunError:
             raise
         except Exception as error:
-            smaller = self._with_smaller_batches(assignment.candidate, 1.0) if is_for_memory(error) else None
+            smaller = self._with_smaller_batches(candidate, 1.0) if is_for_memory(error) else None
             if smaller is None:
                 raise TrainingError(str(error) if isinstance(error, CupelError) else describe_failure(error)) from error
-            self.folder.journal.append("final fit too large", candidate=assignment.candidate.name)
+            self.folder.journal.append(TOO_LARGE_TO_FINISH, candidate=candidate.name, key=candidate.key)
             self.finish(replace(assignment, candidate=smaller), place, deadline=deadline, progress=progress)
         else:
             self.folder.journal.append("final fit finished", **made)

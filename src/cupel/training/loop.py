@@ -91,12 +91,15 @@ class Loop:
         """Train until every model has stopped, the epochs are done, or time is up; fills `outcomes` and `best`.
 
         Models whose schedule followed the clock count as cut short: with more time they would be others. From a checkpoint it
-        goes on as if it had never stopped, to the last bit.
+        goes on as if it had never stopped, to the last bit; where its schedule had to hurry it hurries on, and begins anew where
+        time has no end any more.
 
         Raises:
             TrainingError: a loss is not finite, or time was up before the first step.
         """
         kept = self._keeper.load()
+        if kept is not None and kept[1].get("hurried") is not None and not self._watch.has_end:
+            kept = None
         begun = None if kept is None else self._restored(*kept)
         if begun is None or begun.number < self._pace.n_epochs:
             self._run(begun)
@@ -185,7 +188,7 @@ class Loop:
             self._stepper.step(losses.sum() + extra, factor=rate)
             epoch.total += losses.detach()
             epoch.step = step + 1
-            if self._keeper.is_due and not self._watch.is_behind:
+            if self._keeper.is_due:
                 epoch.seconds, looked = epoch.seconds + time.monotonic() - looked, time.monotonic()
                 self._write_down(epoch)
         epoch.seconds += time.monotonic() - looked
@@ -285,6 +288,7 @@ class Loop:
             parts["network"] = dict(self._network.state_dict()), {}
             parts["epoch"] = {"rows": epoch.rows, "total": epoch.total}, {"step": epoch.step, "seconds": epoch.seconds}
             facts["places"] = self._places
+            facts["hurried"] = self._watch.reached if self._watch.is_behind else None
         tensors = {f"{part}:{name}": tensor for part, (own, _) in parts.items() for name, tensor in own.items()}
         self._keeper.save(tensors, facts | {part: own for part, (_, own) in parts.items()})
 
@@ -301,6 +305,8 @@ class Loop:
         if facts["number"] == self._pace.n_epochs:
             nothing = torch.empty(0, dtype=torch.int64)
             return Epoch(number=facts["number"], rows=nothing, total=nothing)
+        if facts["hurried"] is not None:
+            self._watch.go_on_from(facts["hurried"])
         if facts["places"] != self._places:
             self._go_on_with(facts["places"])
         for name, tensor in self._network.state_dict().items():

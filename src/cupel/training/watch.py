@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 
@@ -18,7 +19,7 @@ IN_HAND = 0.05
 class Watch:
     """Says when a loop must end: at the deadline, or because it was called off. Also how far the loop is.
 
-    `is_behind` once its schedule had to follow the clock.
+    `is_behind` once its schedule had to follow the clock; `reached` is how far it has come so, from 0 to 1.
     """
 
     def __init__(self, deadline: Deadline, *, report: Callable[[float], None] | None = None) -> None:
@@ -26,6 +27,7 @@ class Watch:
         self._report = report
         self._called_off = threading.Event()
         self.is_behind = False
+        self.reached = self._reached_before = 0.0
         self._begun = deadline.elapsed
         self.fraction = 0.0
 
@@ -33,6 +35,15 @@ class Watch:
     def is_over(self) -> bool:
         """Whether the loop must end."""
         return self._deadline.passed or self._called_off.is_set()
+
+    @property
+    def has_end(self) -> bool:
+        """Whether time will be up at all."""
+        return math.isfinite(self._deadline.remaining)
+
+    def go_on_from(self, reached: float) -> None:
+        """Go on with a schedule that followed the clock of an earlier process, and came so far."""
+        self.is_behind, self._reached_before = True, reached
 
     def hurried(self, fraction: float) -> float:
         """How far a schedule should be, 0 to 1, when `fraction` of the steps is done.
@@ -42,8 +53,10 @@ class Watch:
         """
         gone = self._deadline.elapsed - self._begun
         share = gone / max(gone + self._deadline.remaining, 1e-9) / (1 - IN_HAND)
+        share = self._reached_before + (1 - self._reached_before) * share
         self.is_behind = self.is_behind or share > max(SETTLED, PRESSING * fraction)
-        return min(max(fraction, share), 1.0) if self.is_behind else fraction
+        self.reached = min(max(fraction, share), 1.0) if self.is_behind else fraction
+        return self.reached
 
     def look(self, fraction: float) -> bool:
         """Tell how much is done, 0 to 1; says whether the loop must end."""

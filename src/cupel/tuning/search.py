@@ -41,7 +41,8 @@ class Search:
     the interval of the best so far; `log` keeps what was decided. Without `racing` every candidate gets all folds. What is
     estimated to need more than `memory_bytes` is skipped. `to_conclude` is how many seconds of the time must be left after
     these trials. `fills_time` says that the time, not a number of candidates, ends the search. `reason_to_end` says why it
-    should end at once, and what to do about it, "" where it should not.
+    should end at once, and what to do about it, "" where it should not. `is_kept` says whether so many folds of a proposal need
+    no training, since an earlier process of the run has trained them: no want of time or memory keeps such a one from its turn.
     """
 
     run: RunTrial
@@ -57,6 +58,7 @@ class Search:
     to_conclude: Callable[[Sequence[Trial]], float] = lambda _: 0.0
     fills_time: bool = False
     reason_to_end: Callable[[], str] = lambda: ""
+    is_kept: Callable[[Proposal, int | None], bool] = lambda *_: False
 
 
 @dataclass(eq=False)
@@ -87,19 +89,19 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
     """Everything that was tried, in the order in which it was tried, failed and skipped trials among it.
 
     `deadline` is that of the whole run. First what the strategy plans, in its order but for what is too dear for the time there
-    is, then what it proposes. The first baseline is run even when time is up already: there is always a model.
+    is, then what it proposes. The first baseline is run even when time is up already: there is always a model. What is kept of an
+    earlier process is taken up however little time there is.
     """
     state, waiting, end = _State(), list(strategy.planned), deadline
-    whole = end.remaining - setup.to_conclude([])
+    whole = max(end.remaining - setup.to_conclude([]), 0.0)
     turns = Turns(strategy=strategy, cost=partial(_cost, setup), whole=whole, fills_time=setup.fills_time)
     while True:
         n_done = len(state.tried)
         deadline = end.minus(setup.to_conclude(state.trials))
-        if why := setup.reason_to_end() or _reason_to_end(state, deadline):
-            state.tried += [_not_reached(planned, why, seconds=_cost(setup, planned)) for planned in waiting]
+        proposal, seconds, why = _next(setup, turns, waiting, state, deadline)
+        if why:
+            state.tried += [_not_reached(planned, why, seconds=_estimate(setup, planned)) for planned in waiting]
             setup.observer.message(f"the search ended after {n_done} candidates: {why}")
-            break
-        proposal, seconds = turns.next(waiting, state.tried, left=deadline.remaining)
         if proposal is None:
             break
         left = min(sum(_cost(setup, each) for each in [proposal, *waiting]), max(deadline.remaining, 0.0))
@@ -110,6 +112,25 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
         state.add(tried)
         _show_end(setup, tried, state)
     return state.tried
+
+
+def _next(
+    setup: Search, turns: Turns, waiting: list[Proposal], state: _State, deadline: Deadline
+) -> tuple[Proposal | None, float, str]:
+    """What is next and the seconds that it may take; else why the search is over before all is tried, "" where all is."""
+    if why := setup.reason_to_end():
+        return None, 0.0, why
+    why = _reason_to_end(state, deadline)
+    if not why:
+        return *turns.next(waiting, state.tried, left=deadline.remaining), ""
+    kept = next((place for place, each in enumerate(waiting) if _is_kept(setup, each)), None)
+    if kept is not None:
+        return waiting.pop(kept), math.inf, ""
+    if not waiting and _is_kept(setup, state.tried[-1].proposal):  # what the strategy drew next may be kept as well
+        drawn, _ = turns.next(waiting, state.tried, left=deadline.remaining)
+        if drawn is not None and _is_kept(setup, drawn):
+            return drawn, math.inf, ""
+    return None, 0.0, why
 
 
 def _reason_to_end(state: _State, deadline: Deadline) -> str:
@@ -149,7 +170,7 @@ def estimates_in_words(tried: Sequence[Tried]) -> str:
 
 
 def _timed(setup: Search, proposal: Proposal, state: _State, deadline: Deadline) -> Tried:
-    estimated, started = _cost(setup, proposal), time.monotonic()
+    estimated, started = _estimate(setup, proposal), time.monotonic()
     tried = _try(setup, proposal, state, deadline)
     if tried.trial.status in (Status.SKIPPED, Status.FAILED):
         lost = max(tried.trial.lost_seconds, time.monotonic() - started) if tried.trial.status is Status.FAILED else 0.0
@@ -166,17 +187,19 @@ def _timed(setup: Search, proposal: Proposal, state: _State, deadline: Deadline)
 def _try(setup: Search, proposal: Proposal, state: _State, deadline: Deadline) -> Tried:
     if fault := setup.time_model.fault(proposal.candidate, proposal.family):
         return Tried(proposal=proposal, trial=_ended(proposal, Status.FAILED, fault), score=None)
-    reason = _reason_to_skip(setup, proposal, trials=state.trials, deadline=deadline)
-    if reason:
-        return Tried(proposal=proposal, trial=_ended(proposal, Status.SKIPPED, reason), score=None)
-    family = proposal.family
+    family, is_kept = proposal.family, _is_kept(setup, proposal)
     until = deadline if any(trial.is_usable for trial in state.trials) or not family.is_baseline else Deadline()
-    if proposal.is_screening:
+    reason = None if is_kept else _reason_to_skip(setup, proposal, trials=state.trials, deadline=deadline)
+    if proposal.is_screening and not reason:
         return _screened(setup, proposal, until)
-    racing = _racing(setup, proposal, state) if _cost(setup, proposal) <= until.remaining else None
+    # Whoever has its first fold races at no cost: what an earlier process has dropped stays so, however short the time.
+    is_to_race = setup.is_kept(proposal, 1) or (not reason and _estimate(setup, proposal) <= until.remaining)
+    racing = _racing(setup, proposal, state) if is_to_race and not is_kept and not proposal.is_screening else None
     dropped = None if racing is None else _raced_out(setup, proposal, racing, until)
     if dropped is not None:
         return dropped
+    if reason:
+        return Tried(proposal=proposal, trial=_ended(proposal, Status.SKIPPED, reason), score=None)
     begun = 0.0 if racing is None else 1 / setup.n_folds
     trial = setup.run(proposal, n_folds=None, deadline=until, progress=_between(setup.observer, begun, 1.0))
     return Tried(proposal=proposal, trial=trial, score=setup.score(trial) if trial.is_usable else None)
@@ -237,7 +260,17 @@ def _between(observer: Observer, low: float, high: float) -> Callable[[float], N
     return lambda fraction: observer.trial_progress(low + (high - low) * fraction)
 
 
+def _is_kept(setup: Search, proposal: Proposal) -> bool:
+    return setup.is_kept(proposal, proposal.n_folds)
+
+
 def _cost(setup: Search, proposal: Proposal) -> float:
+    """What it takes from now on."""
+    return 0.0 if _is_kept(setup, proposal) else _estimate(setup, proposal)
+
+
+def _estimate(setup: Search, proposal: Proposal) -> float:
+    """What it takes, whoever has done it."""
     share = proposal.share * (proposal.n_folds or setup.n_folds) / setup.n_folds
     return setup.time_model.cost(proposal.candidate, proposal.family).seconds * share
 
@@ -256,7 +289,7 @@ def _reason_to_skip(setup: Search, proposal: Proposal, *, trials: Sequence[Trial
             f"it needs about {memory_bytes / 1e9:.1f} GB of memory and {setup.memory_bytes / 1e9:.1f} GB may be taken; "
             f"leave columns out with --drop, use fewer --folds, or a machine with more memory."
         )
-    needed = _cost(setup, proposal)
+    needed = _estimate(setup, proposal)
     is_first_deep = proposal.family.is_deep and not has_deep
     least = HOPELESS_SHARE if is_first_deep else proposal.family.least_share
     if has_model and deadline.remaining < least * needed:

@@ -13,12 +13,13 @@ from torch import nn
 
 from cupel import training
 from cupel.core import keeping
+from cupel.core.budget import Deadline
 from cupel.core.family import Family, FittedUnit
 from cupel.core.recipe import Recipe
 from cupel.core.task import Task
 from cupel.training import keeper
 from cupel.training.hidden import hidden_state, restore_hidden
-from cupel.training.tests.making_units import BINARY, NORMALISED, REGRESSION, SEVERAL, TINY, Config, unit_of
+from cupel.training.tests.making_units import BINARY, NORMALISED, REGRESSION, SEVERAL, TINY, Asked, Config, unit_of
 
 
 class StoppedError(Exception):
@@ -48,9 +49,18 @@ def _at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeping, "SECONDS_WORTH_KEEPING", 0.0)
 
 
-def fitted(family: Family, recipe: Recipe, task: Task, checkpoints: Kept | None = None, **config: Any) -> list[FittedUnit]:
+def fitted(
+    family: Family,
+    recipe: Recipe,
+    task: Task,
+    checkpoints: Kept | None = None,
+    *,
+    deadline: Deadline | None = None,
+    **config: Any,
+) -> list[FittedUnit]:
     units = [unit_of(task, fold=fold, n_train=size) for fold, size in enumerate((128, 96, 128))]
-    return training.fit(family, units, config=Config(**config), recipe=recipe, task=task, threads=1, checkpoints=checkpoints)
+    how: dict[str, Any] = {"threads": 1, "checkpoints": checkpoints, "deadline": deadline}
+    return training.fit(family, units, config=Config(**config), recipe=recipe, task=task, **how)
 
 
 def assert_same(first: list[FittedUnit], second: list[FittedUnit]) -> None:
@@ -97,6 +107,19 @@ def test_two_stacks_at_a_time_keep_checkpoints_of_their_own() -> None:
     second.contents = dict(first.contents)
     assert_same(fitted(TINY, BASE, BINARY, second, seconds=1e9), whole)
     assert len(second.contents) > 1
+
+
+def test_a_training_in_a_hurry_goes_on_in_a_hurry_and_anew_where_there_is_none() -> None:
+    hurried = (TINY, replace(BASE, epochs=12, schedule="cosine"), BINARY)
+    first = Kept(n_until_stop=12)
+    with pytest.raises(StoppedError):
+        fitted(*hurried, first, deadline=Asked(0.1))
+    second, third = Kept(n_until_stop=10**6), Kept(n_until_stop=10**6)
+    second.contents, third.contents = dict(first.contents), dict(first.contents)
+    again, begun = fitted(*hurried, second, deadline=Asked(0.05)), fitted(*hurried, deadline=Asked(0.05))
+    assert all(unit.cut_short for unit in again)
+    assert len(again[0].curve["stop_loss"]) > len(begun[0].curve["stop_loss"])
+    assert_same(fitted(*hurried, third), fitted(*hurried))
 
 
 def test_what_is_trained_to_its_end_is_not_trained_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from cupel import training
 from cupel.core.budget import Deadline
 from cupel.core.recipe import Recipe
-from cupel.training.tests.making_units import BINARY, TINY, Config, unit_of
+from cupel.training.tests.making_units import BINARY, TINY, Asked, Config, unit_of
 from cupel.training.watch import Watch
 
 
@@ -22,17 +22,6 @@ class Clock(Deadline):
     @property
     def elapsed(self) -> float:
         return self.now
-
-
-class Asked(Deadline):
-    """A clock that moves by a millisecond whenever somebody looks at it."""
-
-    n_asked = 0
-
-    @property
-    def elapsed(self) -> float:
-        self.n_asked += 1
-        return 0.001 * self.n_asked
 
 
 def test_a_schedule_that_fits_into_the_time_never_hears_of_the_clock() -> None:
@@ -66,6 +55,18 @@ def test_time_that_was_gone_before_training_began_does_not_count() -> None:
     assert watch.hurried(0.2) == 0.2
     clock.now = 75.0
     assert watch.hurried(0.3) == pytest.approx(0.5, abs=0.05)
+
+
+def test_one_that_goes_on_from_an_earlier_process_never_falls_back() -> None:
+    clock = Clock(100.0)
+    watch = Watch(clock)
+    watch.go_on_from(0.6)
+    assert watch.is_behind
+    assert watch.hurried(0.2) == 0.6
+    clock.now = 50.0
+    assert watch.hurried(0.3) == watch.reached == pytest.approx(0.8, abs=0.02)
+    clock.now = 96.0
+    assert watch.hurried(0.4) == 1.0
 
 
 def test_a_network_in_a_hurry_ends_its_schedule_and_says_that_it_was_cut_short() -> None:
