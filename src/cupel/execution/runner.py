@@ -170,7 +170,9 @@ class Runner:
     def _kept(self, candidate: Candidate, fold: Fold, share: float) -> UnitResult | None:
         """A fold's unit as it was left; what is none of this fold's, as only a stranger can have made it, makes room for one."""
         key = self.unit_key(candidate, fold, share=share)
-        unit = self.folder.units.load(key)
+        task = self.dataset.task
+        assert task is not None, "a run's dataset has a task"
+        unit = self.folder.units.load(key, most_numbers=self.dataset.n_samples * max(task.n_judged, task.n_outputs))
         if unit is None or self._is_of(unit, fold):
             return unit
         self.folder.units.discard(key)
