@@ -59,7 +59,7 @@ def test_no_server_is_asked_for_anything_else(query: str) -> None:
 
 
 def test_no_file_is_written_by_a_database_that_is_only_read(database: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="vacuum into .*asks for no rows"):
+    with pytest.raises(DataError, match=r"vacuum into .*asks for no rows"):
         read_columns(database, query=f"vacuum into '{tmp_path / 'copy'}'")
     assert not (tmp_path / "copy").exists()
 
