@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -76,6 +77,8 @@ def test_on_the_same_data_it_is_judged_out_of_fold_and_not_packed(run, tmp_path)
     assert not made.comparison.is_better
     assert made.run is None
     assert not (tmp_path / "out" / "model.cupel").exists()
+    moved = shutil.copytree(run.folder, tmp_path / "moved")
+    assert cupel.refit(moved, source, out=tmp_path / "out").comparison == made.comparison
 
 
 def test_the_models_of_each_old_fold_speak_alone_and_together_say_what_is_packed(run):

@@ -18,7 +18,7 @@ ASKED = {
     "fingerprint": "abc",
     "version": "1",
     "effort": "quick",
-    "source": "rows.csv",
+    "source": __file__,
     "seconds": 60.0,
     "began": 1.7e9,
 }
@@ -97,6 +97,7 @@ def test_settings_that_are_read_do_not_allow_the_network_by_themselves():
         ({"effort": 5}, "'5' as effort"),
         ({"source": {"y": ["a", "b"]}}, "as source"),
         ({"source": 7}, "'7' as source"),
+        ({"source": "gone.csv"}, "'gone.csv', relative to .*--source"),
     ],
 )
 def test_a_run_file_without_what_is_needed_is_refused(tmp_path, changes, named):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -213,34 +213,22 @@ def resume(
         RunConflictError: the data have changed since.
     """
     asked = execution.read_run(Path(folder))
-    source = _said_in(folder, asked, "source") if source is None else source
+    if asked.get("refit"):
+        raise UsageError(f"{folder} is a refit; go on with the same `cupel refit RUN DATA --out {folder}`.")
+    source = execution.source_of(Path(folder), asked) if source is None else source
     if source is None:
         raise UsageError(
             f"the run in {folder} was started from a table in memory; call cupel.fit again with it and out={str(folder)!r}."
         )
-    if asked.get("refit"):
-        raise UsageError(f"{folder} is a refit; go on with the same `cupel refit RUN DATA --out {folder}`.")
     limits = (limits or Limits()).completed(asked.get("limits"))
     settings = Settings.from_plain(asked["settings"], allow_network=limits.allow_network)
-    effort = effort or _said_in(folder, asked, "effort")
+    effort = effort or execution.said_in(Path(folder), asked, name="effort")
     if effort is None:
         raise DataError(f"the run.yaml in {folder} does not say of what effort the run is; name one with --effort.")
     time = execution.seconds_left(Path(folder), asked) if time is None else time
     if retry_failed:
         _retry_failed(Path(folder))
     return fit(source, asked["target"], effort=effort, time=time, out=folder, settings=settings, limits=limits, progress=progress)
-
-
-def _said_in(folder: str | Path, asked: Mapping[str, Any], name: str) -> str | None:
-    """A text of a `run.yaml`.
-
-    Raises:
-        DataError: it is something else.
-    """
-    said = asked.get(name)
-    if not isinstance(said, str | None):
-        raise DataError(f"the run.yaml in {folder} gives {str(said)[:60]!r} as {name}, which is no text; say it with --{name}.")
-    return said
 
 
 def _retry_failed(folder: Path) -> None:

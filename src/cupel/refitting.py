@@ -210,7 +210,13 @@ def _planned(folder: Path, source: Any, *, warm: bool, limits: Limits, observer:
         judged=_judged(problem, _OldModels(folder, old, kept), hashes=hashes, seen=seen),
         proposals=_with_constant(problem, members),
         weights=_weights(folder, kept, members) if warm else {},
-        origin={"run": str(folder), "pick": kept.name, "warm": warm, "keys": [member.candidate.key for member in members]},
+        origin={
+            "run": str(folder),
+            "pick": kept.name,
+            "warm": warm,
+            "keys": [member.candidate.key for member in members],
+            "models": hashlib.sha256("/".join(key for member in kept.members for key in member.units).encode()).hexdigest()[:16],
+        },
     )
 
 

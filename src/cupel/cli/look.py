@@ -117,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         write_text(Path(arguments.html), page_of(found))
     if arguments.json:
-        print(json.dumps(found.to_json(), indent=1, ensure_ascii=False))
+        print(json.dumps(found.to_json(), indent=1))
     else:
         from cupel.cli.look_terminal import show
 

@@ -36,6 +36,7 @@ MOST_SECONDS_TO_BEGIN = 5.0
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 done, 2 wrong use or bad input, 3 no usable model, 130 interrupted."""
+    _show_what_can_be()
     given = list(sys.argv[1:] if argv is None else argv)
     arguments = _parser(given[0] if given else "").parse_args(given)
     arguments.began = _began() if argv is None else time.monotonic()
@@ -45,6 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         for stream in (sys.stdout, sys.stderr):
             if _is_unread(stream):  # else what waits in it would fail at the end of this process
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _show_what_can_be() -> None:
+    """Let a terminal of few letters show "?" for the others: a finished run must not end by how it is told."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -49,9 +49,12 @@ class Limits:
         return {name: getattr(self, name) for name in CAPS}
 
     def for_time(self, seconds: float | None) -> Limits:
-        """With this cap on time, where one is given; without a worker where one core has too little time for it."""
+        """With this cap on time, where one is given; without a worker where one core has too little time for it.
+
+        One whose memory is to be watched stays.
+        """
         limits = self if seconds is None else replace(self, seconds=seconds)
-        is_short = limits.seconds is not None and limits.seconds < SECONDS_WORTH_A_WORKER
+        is_short = limits.seconds is not None and limits.seconds < SECONDS_WORTH_A_WORKER and limits.memory_bytes is None
         return replace(limits, workers=0) if is_short and min(machine.usable_cores(), self.cores or 2) < 2 else limits
 
     def completed(self, kept: Any) -> Limits:

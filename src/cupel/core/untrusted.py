@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from cupel.core import machine
+from cupel.core.errors import DataError
+
 Array = NDArray[Any]
+UNWEIGHED_BYTES = 1 << 26
+SHARE_OF_MEMORY = 0.25
+"""Of what is available: as much again is taken by what is made of a file, and a sparse one has few bytes on its disk."""
 _PREFIX_BYTES = 10
 _HEADER = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '(?P<descr>[<|][a-z][0-9]{1,2})', 'fortran_order': False, "
@@ -25,7 +31,7 @@ _HEADER = re.compile(
 
 
 def read_bytes(path: Path, *, most_bytes: int) -> bytes:
-    """The content of a regular file of at most so many bytes.
+    """The content of a regular file of at most so many bytes, and of a large one as much as memory has room for.
 
     Raises:
         OSError: it is not there, or may not be read.
@@ -44,7 +50,18 @@ def read_bytes(path: Path, *, most_bytes: int) -> bytes:
             raise ValueError(f"{path} is no regular file")
         if facts.st_size > most_bytes:
             raise ValueError(f"{path} has {facts.st_size:,} bytes, more than the {most_bytes:,} that such a file may have")
+        _demand_memory(path, facts.st_size)
         return stream.read(facts.st_size + 1)[:most_bytes]  # Python asks the system for all that it is told to read
+
+
+def _demand_memory(path: Path, n_bytes: int) -> None:
+    if n_bytes <= UNWEIGHED_BYTES:
+        return
+    available = machine.usable_memory_bytes()
+    if n_bytes > SHARE_OF_MEMORY * available:
+        raise DataError(
+            f"{path} has {n_bytes:,} bytes, more than a quarter of the {available:,} of memory that are available; free some."
+        )
 
 
 def parsed_json(content: bytes) -> Any:

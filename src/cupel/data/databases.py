@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -20,13 +21,21 @@ MISSING_PASSWORD = (
     "(`cupel resume RUN --source ADDRESS`)."
 )
 
+_N_SHOWN = 80
+_ASKS_FOR_ROWS = re.compile(
+    r"(?:[ \t\r\n\f(]|--[^\r\n]*\r?\n|/\*(?:(?!/\*|\*/).)*\*/)*(?:select|with|table|values)\b",
+    re.ASCII | re.DOTALL | re.IGNORECASE,
+)
+"""Comments that servers end at different places, within one another or by a lone carriage return, are none here."""
+
 
 def read_sqlite(path: Path, *, query: str | None) -> RawTable:
     """The result of a query, or the only table of the file.
 
     Raises:
-        DataError: the file is damaged, the query fails, or it is not given where there are several tables.
+        DataError: the file is damaged, the query fails or asks for no rows, or is not given where there are several tables.
     """
+    _demand_rows(query or "select")
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as connection:
             result = connection.execute(query or _only_table(connection, path))
@@ -53,12 +62,13 @@ def read_postgres(url: str, *, query: str | None) -> RawTable:
     """The result of one query, run in a transaction that may only read.
 
     Raises:
-        DataError: there is no query, the server cannot be reached, or the query fails.
+        DataError: there is no query, it asks for no rows or fails, or the server cannot be reached.
         MissingDependencyError: psycopg is not installed.
     """
     shown = without_password(url)
     if not query or not query.strip():
         raise DataError(f"{shown} is a database, which needs query=, as in SELECT * FROM customers.")
+    _demand_rows(query)
     try:
         import psycopg
     except ImportError as error:
@@ -77,6 +87,18 @@ def read_postgres(url: str, *, query: str | None) -> RawTable:
         reason = _without(_secrets(url), " ".join(str(error).split()))
         remedy = MISSING_PASSWORD if "password" in reason else "Check address, rights and query."
         raise DataError(f"{shown} cannot be read with query {query!r} ({reason}). {remedy}") from error
+
+
+def _demand_rows(query: str) -> None:
+    """Refuse what does something: it may stand in a stranger's run, and what only reads can still write files or run programs.
+
+    More than one statement both databases refuse.
+
+    Raises:
+        DataError: the query asks for no rows.
+    """
+    if not _ASKS_FOR_ROWS.match(query):
+        raise DataError(f"query {query[:_N_SHOWN]!r} asks for no rows; expected one statement of SELECT, WITH, TABLE or VALUES.")
 
 
 def without_password(url: str) -> str:

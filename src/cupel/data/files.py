@@ -8,6 +8,7 @@ import json
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,9 @@ def _read_file(path: Path, *, query: str | None, sheet: str | None) -> RawTable:
         return _read_excel(path, sheet=sheet)
     _refuse(sheet=sheet, source=str(path))
     if start.startswith(b"PAR1"):
-        return _read_with_polars(path, "Parquet", lambda: pl.read_parquet(path))
+        return _read_with_polars(path, "Parquet", lambda: pl.read_parquet(escape(str(path))))
     if start.startswith(b"ARROW1"):
-        return _read_with_polars(path, "Arrow", lambda: pl.read_ipc(path))
+        return _read_with_polars(path, "Arrow", lambda: pl.read_ipc(escape(str(path))))
     if start.startswith(b"\xff\xff\xff\xff") or (path.suffix.lower() == ".arrows" and start):
         return _read_with_polars(path, "Arrow stream", lambda: pl.read_ipc_stream(path))
     _refuse_foreign(path, start)

@@ -29,8 +29,8 @@ N_NAMED = 8
 SECONDS_TO_CONCLUDE = 30.0
 """However little was left of a run's time: with less there is no model."""
 QUESTION_FIELDS = ("target", "settings", "fingerprint", "splits", "version", "refit")
-FREE_SETTINGS = ("nested", "allow_network")
-"""They prove more, or say whence the same weights come, and change no model: a run may be asked for them afterwards."""
+FREE = {"settings": ("nested", "allow_network"), "refit": ("run",)}
+"""They prove more, or say where the same weights are, and change no model: a run may be asked for them afterwards."""
 WRITTEN = (
     ".lock",
     ".handover",
@@ -227,6 +227,36 @@ def read_run(folder: Path) -> dict[str, Any]:
     return content
 
 
+def said_in(folder: Path, asked: Mapping[str, Any], *, name: str) -> str | None:
+    """A text of a `run.yaml`.
+
+    Raises:
+        DataError: it is something else.
+    """
+    said = asked.get(name)
+    if not isinstance(said, str | None):
+        raise DataError(f"the run.yaml in {folder} gives {str(said)[:60]!r} as {name}, which is no text; say it with --{name}.")
+    return said
+
+
+def source_of(folder: Path, asked: Mapping[str, Any]) -> str | None:
+    """The file or address of a run's data, as it was given; None where they were in memory.
+
+    No path is looked up elsewhere than it says: a stranger may have written it.
+
+    Raises:
+        DataError: it is no text, or there is no such file from here.
+    """
+    source = said_in(folder, asked, name="source")
+    if source is not None and "://" not in source and not os.path.exists(source):
+        relative = "" if os.path.isabs(source) else ", relative to the folder that it was begun in"
+        raise DataError(
+            f"the run in {folder} names its data {source!r}{relative}, and from here there is no such file; say where they are "
+            f"with --source PATH."
+        )
+    return source
+
+
 def seconds_left(folder: Path, asked: Mapping[str, Any]) -> float | None:
     """What the last process that was at a run left of its time, by the notes of it; None without a cap.
 
@@ -250,12 +280,12 @@ def seconds_left(folder: Path, asked: Mapping[str, Any]) -> float | None:
 
 
 def _binding(asked: Mapping[str, Any], name: str) -> Any:
-    """A field of a question, of settings those that change what is found."""
+    """A field of a question, of settings and what a refit is of those that change what is found."""
     value = asked.get(name)
-    if name == "settings" and isinstance(value, Mapping):
-        known = {**Settings().to_plain(), **value}  # one that an earlier version did not know has its default
-        return {key: setting for key, setting in known.items() if key not in FREE_SETTINGS}
-    return value
+    if name not in FREE or not isinstance(value, Mapping):
+        return value
+    defaults = Settings().to_plain() if name == "settings" else {}  # of one that an earlier version did not know
+    return {key: setting for key, setting in {**defaults, **value}.items() if key not in FREE[name]}
 
 
 def _sweep(folder: Path) -> None:
@@ -313,7 +343,7 @@ def _conflict(folder: Path, known: Mapping[str, Any], asked: Mapping[str, Any], 
             continue
         before, now = known.get(name), asked.get(name)
         if isinstance(before, dict) and isinstance(now, dict):
-            keys = [key for key in {**before, **now} if before.get(key) != now.get(key) and key not in FREE_SETTINGS]
+            keys = [key for key in {**before, **now} if before.get(key) != now.get(key) and key not in FREE.get(name, ())]
             details += [f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in keys]
         else:
             label = "data" if name == "fingerprint" else name

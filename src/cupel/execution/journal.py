@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import time
@@ -64,8 +65,8 @@ class Journal:
             raise DataError(
                 f"the journal {self._path} cannot be read ({error}); name the folder that `cupel fit --out` wrote."
             ) from error
-        for line in content.splitlines():
-            record = _parse(line)
+        for line in io.BytesIO(content):  # one at a time: a list of a gigabyte of empty lines would take eight
+            record = _parse(line.rstrip(b"\r\n"))
             if record is not None:
                 yield record
 

@@ -202,7 +202,9 @@ class Runner:
         key = self.unit_key(candidate, fold, share=share)
         if key in self._at_hand:
             return self._at_hand.pop(key)
-        unit = self.folder.units.load(key)
+        task = self.dataset.task
+        assert task is not None, "a run's dataset has a task"
+        unit = self.folder.units.load(key, most_numbers=self.dataset.n_samples * max(task.n_judged, task.n_outputs))
         if unit is None or self._is_of(unit, fold):
             return unit
         self.folder.units.discard(key)

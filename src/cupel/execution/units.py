@@ -8,6 +8,7 @@ import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ NEEDED = frozenset({*(f"{name}.npy" for name in ARRAYS), "model.onnx", "curve.js
 WEIGHTS = "weights.safetensors"
 MOST_FACTS_BYTES = 16 << 20
 MOST_BYTES = 8 << 30
+HEADER_BYTES = 4096
 BYTES_OF_FACTS = 8_000
 """Of a unit: its learning curve and what else is said of it, and the headers of its files."""
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError)
@@ -123,9 +125,12 @@ class UnitStore:
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
         return {"files": hashes, **{name: value for name, value in files.facts.items() if name != "curve"}}
 
-    def load(self, key: str) -> UnitResult | None:
-        """A finished unit, or None where there is none, it is damaged, or the deadline had cut it short."""
-        found = self._found(key)
+    def load(self, key: str, *, most_numbers: float = math.inf) -> UnitResult | None:
+        """A finished unit, or None where there is none, it is damaged, or the deadline had cut it short.
+
+        One that holds an array of more than `most_numbers` is not read: a stranger made it.
+        """
+        found = self._found(key, most_array_bytes=min(MOST_BYTES, HEADER_BYTES + 8 * most_numbers))
         return None if found is None or found.cut_short else found
 
     def clear_unfinished(self) -> None:
@@ -149,17 +154,21 @@ class UnitStore:
             raise PassingError(f"the files of unit {key} are not there, or damaged; run again, it will be made anew.")
         return found
 
-    def _found(self, key: str) -> UnitResult | None:
+    def _found(self, key: str, *, most_array_bytes: float = MOST_BYTES) -> UnitResult | None:
         if self.path(key).is_symlink():
             return None
         try:
-            facts, contents = self._checked(key)
-            if fault_of(contents["model.onnx"]):
+            facts = self._facts(key)
+            checked = partial(self._checked, key, facts["files"])
+            rows, predictions, golden = (
+                self._parsed(checked(f"{name}.npy", most_bytes=int(most_array_bytes)), name) for name in ARRAYS
+            )
+            if len(predictions) != len(rows) or not len(golden) or fault_of(checked("model.onnx")):
                 return None
-            rows, predictions, golden = (self._parsed(contents[f"{name}.npy"], name) for name in ARRAYS)
-            if len(predictions) != len(rows) or not len(golden):
-                return None
-            return self._result(key, facts, rows, predictions, _curve(parsed_json(contents["curve.json"])))
+            if WEIGHTS in facts["files"]:
+                checked(WEIGHTS)
+            curve = parsed_json(checked("curve.json", most_bytes=MOST_FACTS_BYTES))
+            return self._result(key, facts, rows, predictions, _curve(curve))
         except _DAMAGED:
             return None
 
@@ -182,17 +191,19 @@ class UnitStore:
             return {}
         return loaded
 
-    def _checked(self, key: str) -> tuple[dict[str, Any], dict[str, bytes]]:
-        """What `unit.json` says, and the files that it names, each with the sha256 that it says."""
-        folder = self.path(key)
-        facts = parsed_json(read_bytes(folder / "unit.json", most_bytes=MOST_FACTS_BYTES))
-        files = facts["files"]
-        if not NEEDED <= set(files) <= NEEDED | {WEIGHTS}:
+    def _facts(self, key: str) -> dict[str, Any]:
+        """What `unit.json` says."""
+        facts = parsed_json(read_bytes(self.path(key) / "unit.json", most_bytes=MOST_FACTS_BYTES))
+        if not NEEDED <= set(facts["files"]) <= NEEDED | {WEIGHTS}:
             raise ValueError("unit.json names other files than a unit has")
-        contents = {name: read_bytes(folder / name, most_bytes=MOST_BYTES) for name in files}
-        if any(hashlib.sha256(content).hexdigest() != files[name] for name, content in contents.items()):
-            raise ValueError("a file does not have the sha256 of unit.json")
-        return facts, contents
+        return dict(facts)
+
+    def _checked(self, key: str, hashes: Mapping[str, str], name: str, *, most_bytes: int = MOST_BYTES) -> bytes:
+        """A file that has the sha256 that `unit.json` says; one at a time, since all of a stranger's may be large."""
+        content = read_bytes(self.path(key) / name, most_bytes=most_bytes)
+        if hashlib.sha256(content).hexdigest() != hashes[name]:
+            raise ValueError(f"{name} does not have the sha256 of unit.json")
+        return content
 
     def _parsed(self, content: bytes, name: str) -> Array:
         dtype, n_axes = ARRAYS[name]

@@ -41,6 +41,9 @@ class Watched:
     what is tried depend on who ends first (docs/decisions/0018-workers.md).
     `log` keeps what happened to workers; `is_to_end` is asked again and again whether all work should be given up. This process
     and the worker may hold `memory_bytes` together: the worker is refused more, and where that does not help, ended.
+
+    Raises:
+        StorageError: in the folder for the worker's data there is something that cannot be removed.
     """
 
     def __init__(
@@ -53,12 +56,13 @@ class Watched:
         memory_bytes: float = math.inf,
         is_to_end: Callable[[], bool] = lambda: False,
     ) -> None:
-        shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
+        _demand_gone(folder)  # of a process that was killed, or whatever a stranger left there
         self._given = given
         self._folder, self.stopwatch, self._log, self._is_to_end = folder, stopwatch, log, is_to_end
         self._memory_bytes = memory_bytes
         self._units = UnitStore(Path(given.facts["units"]))
         self._worker: Worker | None = None
+        self._is_handed_over = False
 
     def execute(self, assignment: Assignment, *, deadline: Deadline, progress: Callable[[float], None]) -> Sequence[UnitResult]:
         """The units, read from the run folder."""
@@ -74,7 +78,7 @@ class Watched:
         if self._worker is not None:
             dismissed(self._worker)
             self._worker = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._take_back()
 
     def finish(
         self, assignment: Assignment, folder: Path, *, deadline: Deadline, progress: Callable[[float], None]
@@ -91,13 +95,22 @@ class Watched:
         Raises:
             StorageError: it cannot be written.
         """
-        if self._folder.exists():
+        if self._is_handed_over and self._folder.exists():
             return
+        self._is_handed_over = False
         try:
             self._given.write(self._folder)
+            self._is_handed_over = True
         except OSError as error:
-            shutil.rmtree(self._folder, ignore_errors=True)
             raise storage_error(error, self._folder.parent) from error
+        finally:
+            if not self._is_handed_over:
+                self._take_back()
+
+    def _take_back(self) -> None:
+        """What is written in part must not be taken for all of it."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._is_handed_over = False
 
     def _done(
         self,
@@ -236,3 +249,14 @@ class Watched:
         how = f"crashed ({signal.Signals(-code).name})" if code < 0 else f"was ended by code that it ran (exit code {code})"
         said = f"; its last words: {words}" if words else ""
         return TrainingError(f"its worker process {how}, and the run went on with another; {FAULT_OF_A_FAMILY}{said}")
+
+
+def _demand_gone(folder: Path) -> None:
+    """Remove what is there: it would be taken for this run's data.
+
+    Raises:
+        StorageError: it cannot be removed.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    if os.path.lexists(folder):
+        raise StorageError(f"{folder} is left from elsewhere and cannot be removed; remove it, or mend its permissions.")

@@ -133,6 +133,15 @@ def test_json_holds_profile_findings_and_splits_and_no_nan(tmp_path, capsys):
     assert {finding["code"] for finding in facts["findings"]} >= {"few-rows"}
 
 
+def test_json_names_columns_whatever_the_terminal_can_show(tmp_path, capsys):
+    path = tmp_path / "table.csv"
+    path.write_text("größe €,y\n" + "".join(f"{i},{i % 2}\n" for i in range(90)))
+    assert run(str(path), "--target", "y", "--json") == 0
+    shown = capsys.readouterr().out
+    assert shown.isascii()
+    assert "größe €" in str(json.loads(shown))
+
+
 def test_the_verb_prints_a_look_and_writes_a_page(tmp_path, capsys):
     page = tmp_path / "look.html"
     assert run(written(tmp_path), "--target", "y", "--html", str(page), "--kind", "a=category") == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import subprocess
 import sys
@@ -50,6 +51,27 @@ def test_a_pipe_that_something_else_finds_closed_is_not_passed_over(monkeypatch,
     monkeypatch.setattr(main, "_parser", lambda asked: parser)
     assert main.main([]) == 2
     assert "Broken pipe" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("latin-1", "Zürich ? ?\n"), ("ascii", "Z?rich ? ?\n"), ("utf-8", "Zürich … ?\n")]
+)
+def test_what_a_terminal_cannot_show_ends_nothing(encoding, shown, monkeypatch):
+    def run(arguments):
+        for stream in (sys.stdout, sys.stderr):
+            print("Zürich … \udcff", file=stream)
+        return 0
+
+    streams = {name: io.TextIOWrapper(io.BytesIO(), encoding=encoding) for name in ("stdout", "stderr")}
+    for name, stream in streams.items():
+        monkeypatch.setattr(sys, name, stream)
+    parser = argparse.ArgumentParser()
+    monkeypatch.setattr(parser, "parse_args", lambda given: argparse.Namespace(run=run))
+    monkeypatch.setattr(main, "_parser", lambda asked: parser)
+    assert main.main([]) == 0
+    for stream in streams.values():
+        stream.flush()
+        assert stream.buffer.getvalue().decode(encoding) == shown
 
 
 @pytest.mark.slow

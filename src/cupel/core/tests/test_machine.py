@@ -96,6 +96,7 @@ def test_one_core_with_little_time_works_without_a_worker(monkeypatch: pytest.Mo
     monkeypatch.setattr(machine, "usable_cores", lambda: 4)
     assert Limits().for_time(12.0).workers == 1
     assert Limits(cores=1).for_time(12.0).workers == 0
+    assert Limits(cores=1, memory_bytes=10**9).for_time(12.0).workers == 1, "memory is held by who watches a worker"
     assert Limits(cores=1).for_time(30.0).workers == Limits(cores=1).for_time(None).workers == 1
     monkeypatch.setattr(machine, "usable_cores", lambda: 1)
     assert Limits().for_time(12.0).workers == 0

@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from cupel.core.errors import DataError
 from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
 
 
@@ -81,3 +82,15 @@ def test_a_small_file_asks_for_no_more_memory_than_it_has(tmp_path):
     assert read_bytes(path, most_bytes=1 << 40) == b"content"
     assert tracemalloc.get_traced_memory()[1] < 1 << 20
     tracemalloc.stop()
+
+
+def test_a_sparse_file_takes_no_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("cupel.core.untrusted.machine.usable_memory_bytes", lambda: 1 << 30)
+    path = tmp_path / "sparse"
+    path.touch()
+    os.truncate(path, (1 << 28) + 1)
+    with pytest.raises(DataError, match="268,435,457 bytes, more than a quarter of the 1,073,741,824"):
+        read_bytes(path, most_bytes=8 << 30)
+    monkeypatch.setattr("cupel.core.untrusted.machine.usable_memory_bytes", lambda: 0)
+    path.write_bytes(b"honest")
+    assert read_bytes(path, most_bytes=8 << 30) == b"honest"

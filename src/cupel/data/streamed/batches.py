@@ -6,6 +6,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,9 @@ def batches_of(source: Any) -> Batches | None:
         with path.open("rb") as stream:
             start = stream.read(64)
         if start.startswith(b"PAR1"):
-            return _of_columns(path, pl.scan_parquet(path))
+            return _of_columns(path, pl.scan_parquet(escape(str(path))))
         if start.startswith(b"ARROW1"):
-            return _of_columns(path, pl.scan_ipc(path))
+            return _of_columns(path, pl.scan_ipc(escape(str(path))))
         text = TextTable.of(path, start)
         return None if text is None else _of_text(path, text)
     except (DataError, *_DAMAGED):

@@ -12,6 +12,7 @@ import pytest
 from cupel.core.errors import DataError, MissingDependencyError
 from cupel.data.databases import to_be_kept
 from cupel.data.files import read_columns, read_table
+from cupel.data.streamed import batches_of
 
 TEXT = "age,name\n31,Ann\n,Bob\n"
 
@@ -186,6 +187,41 @@ def excel(folder, sheets):
             for number, row in enumerate(rows):
                 sheet.write_row(number, 0, row)
     return path
+
+
+def sqlite(path, frame):
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE t (a)")
+        connection.executemany("INSERT INTO t VALUES (?)", frame.rows())
+    connection.close()
+
+
+WRITERS = {
+    "csv": lambda path, frame: frame.write_csv(path),
+    "csv.gz": lambda path, frame: path.write_bytes(gzip.compress(frame.write_csv().encode())),
+    "ndjson": lambda path, frame: frame.write_ndjson(path),
+    "parquet": lambda path, frame: frame.write_parquet(path),
+    "arrow": lambda path, frame: frame.write_ipc(path),
+    "arrows": lambda path, frame: frame.write_ipc_stream(path),
+    "sqlite": sqlite,
+    "xlsx": lambda path, frame: excel(path.parent, {"t": [frame.columns, *frame.rows()]}).rename(path),
+}
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_a_name_that_is_a_pattern_names_that_file_alone(tmp_path, suffix):
+    pytest.importorskip("fastexcel" if suffix == "xlsx" else "polars")
+    folder = tmp_path / "a[1]"
+    folder.mkdir()
+    for name, value in (("x1", 8), ("xa", 9), ("x[1]", 1), ("x*?", 2)):
+        WRITERS[suffix](tmp_path / "written", pl.DataFrame({"a": [value]}))
+        (tmp_path / "written").rename(folder / f"{name}.{suffix}")
+    for name, value in (("x[1]", 1), ("x*?", 2)):
+        path = folder / f"{name}.{suffix}"
+        assert [float(cell) for cell in read_columns(path)["a"]] == [value]
+        in_pieces = batches_of(path)
+        if in_pieces is not None:
+            assert [float(cell) for frame in in_pieces.frames() for cell in frame["a"]] == [value]
 
 
 def test_excel_sheets_are_read_by_name(tmp_path):

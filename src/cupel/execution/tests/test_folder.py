@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from cupel.core.errors import DataError, RunConflictError, StorageError
-from cupel.execution import RunFolder, holder_of, read_run
+from cupel.execution import RunFolder, holder_of, read_run, source_of
 
 ASKED = {"target": "y", "settings": {"seed": 0}, "fingerprint": "abc", "splits": {"key": "k"}, "version": "1", "source": "a.csv"}
 
@@ -35,6 +35,33 @@ def test_a_differing_setting_is_named(tmp_path):
         folder.settle_question(ASKED)
         with pytest.raises(RunConflictError, match="seed was 0, is 1"):
             folder.settle_question({**ASKED, "settings": {"seed": 1}})
+
+
+def test_where_the_run_of_a_refit_is_makes_no_other_question(tmp_path):
+    origin = {"run": "runs/a", "pick": "MLP-1", "models": "abc"}
+    with RunFolder(tmp_path) as folder:
+        folder.settle_question({**ASKED, "refit": origin})
+        folder.settle_question({**ASKED, "refit": {**origin, "run": "/moved/a"}})
+        with pytest.raises(RunConflictError, match=r"\(models was 'abc', is 'def'\)"):
+            folder.settle_question({**ASKED, "refit": {**origin, "models": "def"}})
+        with pytest.raises(RunConflictError, match="refit"):
+            folder.settle_question(ASKED)
+
+
+def test_data_are_looked_for_where_the_run_names_them_and_nowhere_else(tmp_path, monkeypatch):
+    run, path = tmp_path / "run", tmp_path / "a.csv"
+    path.touch()
+    monkeypatch.chdir(tmp_path)
+    for source in ("a.csv", str(path), "postgresql://host/db", None):
+        assert source_of(run, {"source": source}) == source
+    monkeypatch.chdir("/")
+    with pytest.raises(DataError, match=r"'a.csv', relative to the folder that it was begun in, .*--source"):
+        source_of(run, {"source": "a.csv"})
+    path.unlink()
+    with pytest.raises(DataError, match=r"a.csv', and from here there is no such file; .*--source"):
+        source_of(run, {"source": str(path)})
+    with pytest.raises(DataError, match="--source"):
+        source_of(run, {"source": "a\0b" * 5000})
 
 
 def test_a_setting_that_the_folder_does_not_know_yet_has_its_default(tmp_path):

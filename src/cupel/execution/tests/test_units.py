@@ -1,6 +1,7 @@
 import hashlib
 import io
 import json
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -120,6 +121,32 @@ def test_a_unit_that_a_stranger_made_counts_as_unfinished(tmp_path, name, conten
     store = UnitStore(tmp_path)
     planted(store, tmp_path, name=name, content=content)
     assert store.load("k") is None
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"golden": np.zeros((1000, 1))},
+        {"predictions": np.zeros((2, 500))},
+        {"rows": np.arange(1000), "predictions": np.zeros((1000, 0))},
+    ],
+)
+def test_arrays_larger_than_the_run_can_have_are_not_read(tmp_path, monkeypatch, arrays):
+    monkeypatch.setattr("cupel.execution.units.HEADER_BYTES", 128)
+    store = UnitStore(tmp_path)
+    store.save("k", replace(files(), **arrays))
+    assert store.load("k", most_numbers=999) is None
+    assert store.load("k", most_numbers=1000) is not None
+
+
+def test_files_of_a_unit_are_read_one_at_a_time(tmp_path):
+    store, n_bytes = UnitStore(tmp_path), 1 << 22
+    zeros = np.zeros(n_bytes // 8)
+    store.save("k", replace(files(), golden=zeros[:, None], weights={str(n): zeros for n in range(4)}))
+    tracemalloc.start()
+    assert store.load("k") is not None
+    assert tracemalloc.get_traced_memory()[1] < 5.5 * n_bytes, "the weights, beside the array that was read before"
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
