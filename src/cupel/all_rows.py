@@ -189,17 +189,7 @@ def settled(problem: Problem, folder: Path, *, model: bytes, seconds: float = ma
         },
         "columns": dict(problem.whole.counts),
     }
-    shown = [f"{score.estimate:.4g} (95% interval {score.low:.4g} to {score.high:.4g})" for score in scores]
-    hurried = ", for which time was short" if facts["cut_short"] else ""
-    few = ", as many as there was time for," if facts["share"] < 1 else ""
-    what = "is packed" if is_kept else "is not packed"
-    sentences = [
-        f"{words}; final fit {rows['final']:,}{few} and {rows['stop']:,} that stopped it; judged on {rows['judged']:,} that "
-        f"neither had seen.",
-        f"{facts['candidate']} fitted on so many rows{hurried} scores {metric.label} {shown[1]} there, what the search found "
-        f"{shown[0]}: the final fit {what}. The better of the two was chosen on these rows, which flatters it a little.",
-        f"{'These rows also taught what is promised of answers. ' if is_kept else ''}All else here is of the search.",
-    ]
+    sentences = [f"{words}; {_words(told, metric.label, share=facts['share'])}"]
     if (kept / REFUSED).exists():
         sentences.append(f"A fit that was begun later, for more time, did not come to its end: {_reason(kept)}.")
     promises = {"rows": told, "words": sentences}
@@ -210,6 +200,22 @@ def settled(problem: Problem, folder: Path, *, model: bytes, seconds: float = ma
     uncertainty = trust.uncertainty_of_rows(problem, **given)
     promises = trust.joined(promises, trust.promises_of_rows(problem, uncertainty, **given))
     return Final(model=final, expected=expected, uncertainty=uncertainty, promises=promises)
+
+
+def _words(told: Mapping[str, Any], metric: str, *, share: float) -> str:
+    shown = {
+        name: f"{score['estimate']:.4g} (95% interval {score['low']:.4g} to {score['high']:.4g})"
+        for name, score in told["scores"].items()
+    }
+    hurried = ", for which time was short" if told["cut_short"] else ""
+    few = ", as many as there was time for," if share < 1 else ""
+    what, taught = ("is", "These rows also taught what is promised of answers. ") if told["is_packed"] else ("is not", "")
+    return (
+        f"final fit {told['final']:,}{few} and {told['stop']:,} that stopped it; judged on {told['judged']:,} that neither had "
+        f"seen. {told['candidate']} fitted on so many rows{hurried} scores {metric} {shown['final']} there, what the search "
+        f"found {shown['search']}: the final fit {what} packed. The better of the two was chosen on these rows, which flatters it a "
+        f"little. {taught}All else here is of the search."
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
