@@ -213,8 +213,8 @@ def _words(told: Mapping[str, Any], metric: str, *, share: float) -> str:
     return (
         f"final fit {told['final']:,}{few} and {told['stop']:,} that stopped it; judged on {told['judged']:,} that neither had "
         f"seen. {told['candidate']} fitted on so many rows{hurried} scores {metric} {shown['final']} there, what the search "
-        f"found {shown['search']}: the final fit {what} packed. The better of the two was chosen on these rows, which flatters it a "
-        f"little. {taught}All else here is of the search."
+        f"found {shown['search']}: the final fit {what} packed. The better of the two was chosen on these rows, which flatters "
+        f"it a little. {taught}All else here is of the search."
     )
 
 
