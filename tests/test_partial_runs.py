@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cupel import execution, making, pipeline, tuning
+from cupel import earlier, execution, making, pipeline, tuning
 from cupel.core import registry
 from cupel.core.budget import Budget, Deadline, Effort
 from cupel.core.candidate import Candidate
@@ -182,23 +182,44 @@ def test_what_is_kept_is_known_and_read_once(problem, tmp_path, monkeypatch):
         assert [later.is_kept(candidate, n_folds=n_folds) for n_folds in (1, None)] == [True, False]
         whole = run(runner, candidate, family)
         later, read, load = runner_in(folder, problem), [], folder.units.load
-        monkeypatch.setattr(folder.units, "load", lambda key: read.append(key) or load(key))
+        monkeypatch.setattr(folder.units, "load", lambda key, **given: read.append(key) or load(key, **given))
         assert [later.is_kept(candidate, n_folds=n_folds) for n_folds in (1, None, None)] == [True] * 3
         assert not later.is_kept(candidate, n_folds=1, share=0.5)
         assert np.array_equal(run(later, candidate, family).out_of_fold, whole.out_of_fold)
     assert len(read) == 3 + 1
 
 
-def test_a_search_that_has_no_time_left_takes_up_what_an_earlier_one_has_trained(problem, tmp_path):
+@pytest.mark.parametrize("drawn", [False, True])
+def test_a_search_that_has_no_time_left_takes_up_what_an_earlier_one_has_trained(problem, tmp_path, drawn):
     proposals = []
     for name in ("constant", "linear", "LightGBM"):
         candidate, family = candidate_of(problem, name)
         proposals.append(tuning.Proposal(candidate=candidate, family=family))
     found = []
-    for planned, seconds in ((proposals[:2], None), (proposals, 0.0)):
+    later = [proposals[0], proposals[2]] if drawn else proposals
+    for planned, seconds in ((proposals[:2], None), (later, 0.0)):
         how = {"observer": Silent(), "stopwatch": Stopwatch(), "guard": execution.Guard(tmp_path, Limits(workers=0))}
         how |= {"budget": Budget(Effort.STANDARD, seconds), "deadline": Deadline(seconds)}
         with execution.RunFolder(tmp_path) as folder:
             found.append([each.trial for each in pipeline.search(problem, folder, tuning.Given(tuple(planned)), **how)])
     assert [trial.status for trial in found[1]] == [Status.DONE, Status.DONE, Status.SKIPPED]
+    assert [trial.candidate.name for trial in found[1]] == ["constant", "linear", "LightGBM"]
     assert np.array_equal(found[1][1].out_of_fold, found[0][1].out_of_fold)
+
+
+def test_what_an_earlier_process_trained_is_made_again_unless_it_is_not_what_its_key_says(problem, tmp_path):
+    candidate, family = candidate_of(problem, "linear")
+    with execution.RunFolder(tmp_path) as folder:
+        run(runner_in(folder, problem), candidate, family)
+        known = runner_in(folder, problem)
+        (kept,) = earlier.kept_before(problem, known)
+        assert kept.candidate == candidate
+        for made in (
+            {**candidate.to_plain(), "family": "gone"},
+            {"name": 3},
+            {**candidate.to_plain(), "config": {"os": "system"}},
+        ):
+            folder.journal.append("started", key=candidate.key, candidate="linear", folds=[0, 1, 2], made=made)
+            assert earlier.kept_before(problem, runner_in(folder, problem)) == []
+        folder.journal.append("started", key="another", candidate="linear", folds=[0, 1, 2], made=candidate.to_plain())
+        assert earlier.kept_before(problem, runner_in(folder, problem)) == []

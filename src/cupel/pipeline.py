@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from cupel.core.plain_lines import observer_of
 from cupel.core.settings import Settings
 from cupel.core.stopwatch import NESTED, Stopwatch
 from cupel.core.trial import Trial
+from cupel.earlier import kept_before
 from cupel.more_rows import FEWEST_SECONDS, SHARE_OF_TIME, worth_of_more_rows
 from cupel.nesting import Nesting
 from cupel.problem import Problem, understand
@@ -438,6 +439,7 @@ def _search(
         fills_time=budget.effort is Effort.OPEN,
         reason_to_end=lambda: runner.trouble or guard.reason_to_stop(),
         is_kept=lambda proposal, n_folds: runner.is_kept(proposal.candidate, n_folds=n_folds, share=proposal.share),
+        kept_before=cache(partial(kept_before, problem, runner)),
     )
     tried = tuning.search(strategy, setup=setup, deadline=deadline)
     if words := tuning.estimates_in_words(tried):

@@ -18,13 +18,10 @@ from cupel.core import machine, masks, registry
 from cupel.core.budget import Budget, Deadline, Effort
 from cupel.core.candidate import Candidate
 from cupel.core.errors import DataError, InterruptedRunError, UsageError
-from cupel.core.family import Family
 from cupel.core.feeds import feeds_of
 from cupel.core.limits import Limits
 from cupel.core.observer import Observer
 from cupel.core.plain_lines import observer_of
-from cupel.core.recipe import Recipe
-from cupel.core.restoring import restored
 from cupel.core.schema import ColumnKind, Schema
 from cupel.core.settings import Settings
 from cupel.core.split import Fold, Splits
@@ -32,6 +29,7 @@ from cupel.core.stopwatch import Stopwatch
 from cupel.core.storage import write_json
 from cupel.core.task import TaskKind
 from cupel.core.trial import Status, Trial
+from cupel.earlier import proposal_of
 from cupel.pipeline import begin_worker, demand_disk, question, search
 from cupel.problem import Problem, demand_memory_for, understand
 from cupel.run import Run
@@ -204,7 +202,7 @@ def _planned(folder: Path, source: Any, *, warm: bool, limits: Limits, observer:
     seen = data.seen_before(hashes, kept.hashes)
     if warm:
         problem = replace(problem, splits=_judged_by_new_rows(problem, seen))
-    members = [_member(problem, member.candidate) for member in kept.members]
+    members = [proposal_of(problem, member.candidate) for member in kept.members]
     return _Plan(
         problem=problem,
         judged=_judged(problem, _OldModels(folder, old, kept), hashes=hashes, seen=seen),
@@ -425,31 +423,6 @@ def _with_constant(problem: Problem, members: Sequence[tuning.Proposal]) -> tupl
     candidate = tuning.Namer(problem.modality.name).candidate(constant, constant.portfolio(problem.task)[0])
     assert candidate is not None, "the first of a family is new"
     return (tuning.Proposal(candidate=candidate, family=constant), *members)
-
-
-def _member(problem: Problem, plain: Mapping[str, Any]) -> tuning.Proposal:
-    """A candidate of the run as it was.
-
-    Raises:
-        DataError: it cannot be made again: its family is gone, or its fields have changed.
-    """
-    name = str(plain.get("name", "?"))
-    if plain.get("modality") != problem.modality.name:
-        raise DataError(f"candidate {name!r} is for {plain.get('modality')!r}, and the data are {problem.modality.name}.")
-    family: Family = registry.family_named(problem.modality, str(plain.get("family")), others=problem.families)
-    own = family.portfolio(problem.task)[0]
-    recipe = plain.get("recipe")
-    candidate = Candidate(
-        name=name,
-        modality=problem.modality.name,
-        family=family.name,
-        config=restored(family.config, plain.get("config"), what=f"the config of {name}", like=own.config),
-        preparation=restored(
-            type(own.preparation), plain.get("preparation"), what=f"the preparation of {name}", like=own.preparation
-        ),
-        recipe=None if recipe is None else restored(Recipe, recipe, what=f"the recipe of {name}"),
-    )
-    return tuning.Proposal(candidate=candidate, family=family)
 
 
 def _weights(folder: Path, kept: execution.KeptPick, members: Sequence[tuning.Proposal]) -> dict[str, list[Mapping[str, Array]]]:

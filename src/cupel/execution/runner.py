@@ -88,6 +88,7 @@ class Runner:
     patience: Patience = _endless
     lack_of_disk: Callable[[float], str] = _endless_disk
     trouble: str = ""
+    begun_before: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _begun: dict[tuple[str, float], list[int]] = field(default_factory=dict)
     _failed: dict[tuple[str, float], _Failure] = field(default_factory=dict)
     _too_large: set[str] = field(default_factory=set)
@@ -106,6 +107,7 @@ class Runner:
                 begun = (record["key"], record.get("share", 1.0))
                 if record["event"] == "started":
                     self._begun[begun] = record["folds"]
+                    self.begun_before |= {record["key"]: record["made"]} if isinstance(record.get("made"), dict) else {}
                 else:
                     self._begun.pop(begun, None)
                 if record.get("too_large"):
@@ -275,7 +277,8 @@ class Runner:
             TrainingError: they could not be; it stands in the journal.
         """
         started, facts = time.monotonic(), _facts(assignment)
-        self.folder.journal.append("started", **facts, folds=assignment.folds)
+        made_of = {"made": assignment.candidate.to_plain()} if assignment.share == 1 else {}
+        self.folder.journal.append("started", **facts, folds=assignment.folds, **made_of)
         try:
             made = self.executor.execute(assignment, deadline=deadline, progress=progress)
         except (InterruptedRunError, StorageError):

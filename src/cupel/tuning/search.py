@@ -43,6 +43,7 @@ class Search:
     these trials. `fills_time` says that the time, not a number of candidates, ends the search. `reason_to_end` says why it
     should end at once, and what to do about it, "" where it should not. `is_kept` says whether so many folds of a proposal need
     no training, since an earlier process of the run has trained them: no want of time or memory keeps such a one from its turn.
+    `kept_before` are all that are kept whole, those among them that the strategy drew when it knew other things.
     """
 
     run: RunTrial
@@ -59,6 +60,7 @@ class Search:
     fills_time: bool = False
     reason_to_end: Callable[[], str] = lambda: ""
     is_kept: Callable[[Proposal, int | None], bool] = lambda *_: False
+    kept_before: Callable[[], Sequence[Proposal]] = lambda: ()
 
 
 @dataclass(eq=False)
@@ -126,11 +128,17 @@ def _next(
     kept = next((place for place, each in enumerate(waiting) if _is_kept(setup, each)), None)
     if kept is not None:
         return waiting.pop(kept), math.inf, ""
-    if not waiting and _is_kept(setup, state.tried[-1].proposal):  # what the strategy drew next may be kept as well
-        drawn, _ = turns.next(waiting, state.tried, left=deadline.remaining)
-        if drawn is not None and _is_kept(setup, drawn):
-            return drawn, math.inf, ""
-    return None, 0.0, why
+    return (None, 0.0, why) if (drawn := _drawn_before(setup, state)) is None else (drawn, math.inf, "")
+
+
+def _drawn_before(setup: Search, state: _State) -> Proposal | None:
+    """The next of what an earlier process drew and trained, and this one did not come to; by a name that is its own."""
+    tried = [one for each in state.tried for one in (each.proposal.candidate, each.trial.candidate)]  # some in smaller batches
+    keys, names = {one.key for one in tried}, {one.name for one in tried}
+    kept = next((each for each in setup.kept_before() if each.candidate.key not in keys), None)
+    if kept is None or kept.candidate.name not in names:
+        return kept
+    return replace(kept, candidate=replace(kept.candidate, name=f"{kept.candidate.name} of {kept.candidate.key[:6]}"))
 
 
 def _reason_to_end(state: _State, deadline: Deadline) -> str:

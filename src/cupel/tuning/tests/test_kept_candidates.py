@@ -13,27 +13,35 @@ SECONDS = 400.0
 FAMILIES = [family("constant", baseline=True), family("deep", n_presets=2, deep=True), family("trees", n_presets=2)]
 
 
+def named(proposal):
+    return proposal.candidate.name.split(" of ")[0]
+
+
 class Folder:
     """Knows which folds of which candidates earlier searches have trained, and what this one trains."""
 
     def __init__(self, *, n_folds=1):
-        self.n_folds, self.known, self.trained = n_folds, {}, []
+        self.n_folds, self.known, self.trained, self.asked = n_folds, {}, [], {}
 
     def run(self, proposal, *, n_folds=None, **given):
-        name, n_asked = proposal.candidate.name, n_folds or self.n_folds
+        name, n_asked = named(proposal), n_folds or self.n_folds
+        self.asked[name] = proposal
         if self.known.get(name, 0) < n_asked:
             self.trained.append(name)
             self.known[name] = n_asked
         return replace(done(proposal), units=(unit_that_took(SECONDS),))
 
     def is_kept(self, proposal, n_folds):
-        return self.known.get(proposal.candidate.name, 0) >= (n_folds or self.n_folds)
+        return self.known.get(named(proposal), 0) >= (n_folds or self.n_folds)
+
+    def kept_before(self):
+        return [proposal for proposal in self.asked.values() if self.is_kept(proposal, None)]
 
     def searched(self, *, seconds=None, n_candidates=5, families=FAMILIES, fills_time=False, **given):
         """What a later process of the run tries with so much time."""
         self.trained = []
         setup = setup_of(self.run, seconds=SECONDS, n_folds=self.n_folds, **given)
-        setup = replace(setup, is_kept=self.is_kept, fills_time=fills_time)
+        setup = replace(setup, is_kept=self.is_kept, kept_before=self.kept_before, fills_time=fills_time)
         return search(strategy(n_candidates, families=families), setup=setup, deadline=Deadline(seconds))
 
 
@@ -49,6 +57,20 @@ def test_what_is_kept_is_taken_up_in_its_order_however_little_time_is_left(secon
     again = folder.searched(n_candidates=9, seconds=seconds)
     assert names_of(again, Status.DONE) == known
     assert folder.trained == []
+
+
+def test_what_was_drawn_by_another_draw_is_taken_up_by_a_name_of_its_own():
+    folder, other = Folder(), Folder()
+    folder.searched(n_candidates=9)
+    known = names_of(other.searched(n_candidates=5))
+    drawn = [name for name in folder.asked if name not in known]
+    for name in drawn:
+        proposal = folder.asked[name]
+        other.asked[f"{name} elsewhere"] = replace(proposal, candidate=replace(proposal.candidate, name="deep-1"))
+    again = names_of(other.searched(n_candidates=5, seconds=0.0), Status.DONE)
+    assert len(drawn) == 4
+    assert len(again) == len(set(again)) == 5 + len(drawn)
+    assert sum(name.startswith("deep-1 of ") for name in again) == len(drawn)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 20.0])
