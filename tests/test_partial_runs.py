@@ -1,5 +1,6 @@
 """A candidate run on some folds, or with a share of the rows, and then on all."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -205,6 +206,29 @@ def test_a_search_that_has_no_time_left_takes_up_what_an_earlier_one_has_trained
     assert [trial.status for trial in found[1]] == [Status.DONE, Status.DONE, Status.SKIPPED]
     assert [trial.candidate.name for trial in found[1]] == ["constant", "linear", "LightGBM"]
     assert np.array_equal(found[1][1].out_of_fold, found[0][1].out_of_fold)
+
+
+def test_what_was_cut_short_will_do_where_there_is_no_time_to_train_it_again(problem, tmp_path):
+    candidate, family = candidate_of(problem, "linear")
+    proposal = tuning.Proposal(candidate=candidate, family=family)
+    with execution.RunFolder(tmp_path) as folder:
+        first = run(runner_in(folder, problem), candidate, family)
+        for unit in first.units:
+            facts = json.loads((unit.folder / "unit.json").read_text())
+            (unit.folder / "unit.json").write_text(json.dumps({**facts, "cut_short": True}))
+        later = runner_in(folder, problem)
+        assert [later.is_kept(candidate, cut_short=cut_short) for cut_short in (False, True)] == [False, True]
+        assert [each.candidate for each in earlier.kept_before(problem, later)] == [candidate]
+    constant = tuning.Proposal(**dict(zip(("candidate", "family"), candidate_of(problem, "constant"), strict=True)))
+    statuses = []
+    for seconds in (0.0, 600.0):
+        how = {"observer": Silent(), "stopwatch": Stopwatch(), "guard": execution.Guard(tmp_path, Limits(workers=0))}
+        how |= {"budget": Budget(Effort.STANDARD, seconds), "deadline": Deadline(seconds)}
+        with execution.RunFolder(tmp_path) as folder:
+            trials = [each.trial for each in pipeline.search(problem, folder, tuning.Given((constant, proposal)), **how)]
+        statuses.append(trials[1].status)
+        assert np.array_equal(trials[1].out_of_fold, first.out_of_fold)
+    assert statuses == [Status.CUT_SHORT, Status.DONE]
 
 
 def test_what_an_earlier_process_trained_is_made_again_unless_it_is_not_what_its_key_says(problem, tmp_path):

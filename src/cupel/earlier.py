@@ -41,7 +41,7 @@ def proposal_of(problem: Problem, plain: Mapping[str, Any]) -> tuning.Proposal:
 
 
 def kept_before(problem: Problem, runner: execution.Runner) -> list[tuning.Proposal]:
-    """What earlier processes of the run have trained on all folds, in the order in which they began it.
+    """What earlier processes of the run have trained on all folds, in the order in which they began it; cut short or not.
 
     What cannot be made again, or is another one than its key says, is left out: the journal may be a stranger's.
     """
@@ -52,6 +52,6 @@ def kept_before(problem: Problem, runner: execution.Runner) -> list[tuning.Propo
         except CupelError:
             continue
         is_own = proposal.candidate.key == key and proposal.family.name in searched
-        if is_own and runner.is_kept(proposal.candidate):
+        if is_own and runner.is_kept(proposal.candidate, cut_short=True):
             found.append(proposal)
     return found

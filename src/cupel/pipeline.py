@@ -439,6 +439,7 @@ def _search(
         fills_time=budget.effort is Effort.OPEN,
         reason_to_end=lambda: runner.trouble or guard.reason_to_stop(),
         is_kept=lambda proposal, n_folds: runner.is_kept(proposal.candidate, n_folds=n_folds, share=proposal.share),
+        is_left=lambda proposal: runner.is_kept(proposal.candidate, cut_short=True),
         kept_before=cache(partial(kept_before, problem, runner)),
     )
     tried = tuning.search(strategy, setup=setup, deadline=deadline)

@@ -96,7 +96,7 @@ class Runner:
     _divided: set[str] = field(default_factory=set)
     _taken: dict[str, list[int]] = field(default_factory=dict)
     _at_hand: dict[str, UnitResult] = field(default_factory=dict)
-    _is_kept: dict[tuple[str, int | None, float], bool] = field(default_factory=dict)
+    _is_kept: dict[tuple[Any, ...], bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Read which candidates were begun and not ended when an earlier process of the run was."""
@@ -126,26 +126,28 @@ class Runner:
         """What decides a unit's result, and names its folder."""
         return unit_key(self.dataset, self.splits, candidate=candidate, fold=fold, share=share, seed=self.seed)
 
-    def is_kept(self, candidate: Candidate, *, n_folds: int | None = None, share: float = 1.0) -> bool:
+    def is_kept(self, candidate: Candidate, *, n_folds: int | None = None, share: float = 1.0, cut_short: bool = False) -> bool:
         """Whether `run` has nothing to train: all of it is in the run folder, or why it failed in an earlier process.
 
-        It may be asked again and again: what was looked at is not read anew, neither here nor by `run`.
+        With `cut_short`: nothing that it must train where time is up, since what a deadline had cut short is there. It may be
+        asked again and again: what was looked at is not read anew, neither here nor by `run`.
         """
-        asked = candidate.key, n_folds, share
+        asked = candidate.key, n_folds, share, cut_short
         if asked not in self._is_kept:
             smaller = self.smaller_of(candidate, share=share) if candidate.key in self._too_large else None
             either = [candidate] if smaller is None else [candidate, smaller]
-            self._is_kept[asked] = any(self._has(each, n_folds, share) for each in either)
+            self._is_kept[asked] = any(self._has(each, n_folds, share, cut_short) for each in either)
         return self._is_kept[asked]
 
-    def _has(self, candidate: Candidate, n_folds: int | None, share: float) -> bool:
+    def _has(self, candidate: Candidate, n_folds: int | None, share: float, cut_short: bool) -> bool:
         if (candidate.key, share) in self._failed:
             return True
         for fold in self.splits.folds[:n_folds]:
-            unit = self._kept(candidate, fold, share)
+            unit = self._kept(candidate, fold, share, cut_short=cut_short)
             if unit is None:
                 return False
-            self._at_hand[unit.key] = unit
+            if not unit.cut_short:
+                self._at_hand[unit.key] = unit
         return True
 
     def run(
@@ -160,10 +162,10 @@ class Runner:
     ) -> Trial:
         """Train a candidate on the first `n_folds` folds (None: all) with a share of their training rows.
 
-        What is finished in the run folder is taken from there.
+        What is finished in the run folder is taken from there; where time is up, what had been cut short too.
         """
-        folds = self.splits.folds[:n_folds]
-        kept = {fold.index: self._kept(candidate, fold, share) for fold in folds}
+        folds, is_late = self.splits.folds[:n_folds], deadline.passed
+        kept = {fold.index: self._kept(candidate, fold, share, cut_short=is_late) for fold in folds}
         missing = [fold.index for fold in folds if kept[fold.index] is None]
         if not missing:
             return self._trial(candidate, family, [unit for unit in kept.values() if unit is not None])
@@ -199,14 +201,15 @@ class Runner:
         taken = self._taken.get(family.name)
         return self.trouble or (self.lack_of_disk(n_units * median(taken)) if taken else "")
 
-    def _kept(self, candidate: Candidate, fold: Fold, share: float) -> UnitResult | None:
+    def _kept(self, candidate: Candidate, fold: Fold, share: float, *, cut_short: bool) -> UnitResult | None:
         """A fold's unit as it was left; what is none of this fold's, as only a stranger can have made it, makes room for one."""
         key = self.unit_key(candidate, fold, share=share)
         if key in self._at_hand:
             return self._at_hand.pop(key)
         task = self.dataset.task
         assert task is not None, "a run's dataset has a task"
-        unit = self.folder.units.load(key, most_numbers=self.dataset.n_samples * max(task.n_judged, task.n_outputs))
+        most_numbers = self.dataset.n_samples * max(task.n_judged, task.n_outputs)
+        unit = self.folder.units.load(key, most_numbers=most_numbers, cut_short=cut_short)
         if unit is None or self._is_of(unit, fold):
             return unit
         self.folder.units.discard(key)

@@ -125,13 +125,13 @@ class UnitStore:
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
         return {"files": hashes, **{name: value for name, value in files.facts.items() if name != "curve"}}
 
-    def load(self, key: str, *, most_numbers: float = math.inf) -> UnitResult | None:
+    def load(self, key: str, *, most_numbers: float = math.inf, cut_short: bool = False) -> UnitResult | None:
         """A finished unit, or None where there is none, it is damaged, or the deadline had cut it short.
 
-        One that holds an array of more than `most_numbers` is not read: a stranger made it.
+        With `cut_short` such a one will do. One that holds an array of more than `most_numbers` is not read: a stranger made it.
         """
         found = self._found(key, most_array_bytes=min(MOST_BYTES, HEADER_BYTES + 8 * most_numbers))
-        return None if found is None or found.cut_short else found
+        return None if found is None or (found.cut_short and not cut_short) else found
 
     def clear_unfinished(self) -> None:
         """Remove what a process that was ended had begun to write; no link is followed."""

@@ -43,7 +43,8 @@ class Search:
     these trials. `fills_time` says that the time, not a number of candidates, ends the search. `reason_to_end` says why it
     should end at once, and what to do about it, "" where it should not. `is_kept` says whether so many folds of a proposal need
     no training, since an earlier process of the run has trained them: no want of time or memory keeps such a one from its turn.
-    `kept_before` are all that are kept whole, those among them that the strategy drew when it knew other things.
+    `is_left` says so of all folds and of training that had been cut short: better than nothing where there is no time for it.
+    `kept_before` are all that are left, those among them that the strategy drew when it knew other things.
     """
 
     run: RunTrial
@@ -60,6 +61,7 @@ class Search:
     fills_time: bool = False
     reason_to_end: Callable[[], str] = lambda: ""
     is_kept: Callable[[Proposal, int | None], bool] = lambda *_: False
+    is_left: Callable[[Proposal], bool] = lambda _: False
     kept_before: Callable[[], Sequence[Proposal]] = lambda: ()
 
 
@@ -125,7 +127,7 @@ def _next(
     why = _reason_to_end(state, deadline)
     if not why:
         return *turns.next(waiting, state.tried, left=deadline.remaining), ""
-    kept = next((place for place, each in enumerate(waiting) if _is_kept(setup, each)), None)
+    kept = next((place for place, each in enumerate(waiting) if _is_kept(setup, each) or _is_left(setup, each)), None)
     if kept is not None:
         return waiting.pop(kept), math.inf, ""
     return (None, 0.0, why) if (drawn := _drawn_before(setup, state)) is None else (drawn, math.inf, "")
@@ -206,6 +208,8 @@ def _try(setup: Search, proposal: Proposal, state: _State, deadline: Deadline) -
     dropped = None if racing is None else _raced_out(setup, proposal, racing, until)
     if dropped is not None:
         return dropped
+    if not is_kept and (reason or _estimate(setup, proposal) > until.remaining) and _is_left(setup, proposal):
+        reason, until = None, Deadline(0.0)  # training it again in less time would leave less of it
     if reason:
         return Tried(proposal=proposal, trial=_ended(proposal, Status.SKIPPED, reason), score=None)
     begun = 0.0 if racing is None else 1 / setup.n_folds
@@ -270,6 +274,10 @@ def _between(observer: Observer, low: float, high: float) -> Callable[[float], N
 
 def _is_kept(setup: Search, proposal: Proposal) -> bool:
     return setup.is_kept(proposal, proposal.n_folds)
+
+
+def _is_left(setup: Search, proposal: Proposal) -> bool:
+    return not proposal.is_screening and setup.is_left(proposal)
 
 
 def _cost(setup: Search, proposal: Proposal) -> float:
