@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+from cupel.core import machine
+
 PROC = Path("/proc")
 BUSY_STATES = "RD"
 """Running or ready to; waiting for a disk."""
@@ -40,7 +42,12 @@ def is_busy(pid: int) -> bool:
 
 
 def n_ended_for_memory() -> int:
-    """How many processes the kernel has ended for want of memory since it began; 0 where it does not say."""
+    """How many processes the kernel has ended for want of memory: of this one's cgroup, or of all where it counts no others.
+
+    0 where it does not say.
+    """
+    if (own := machine.ended_in_own_cgroup()) is not None:
+        return own
     for line in _lines(PROC / "vmstat"):
         if line.startswith("oom_kill "):
             return int(line.split()[1])

@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from cupel.core import processes
+from cupel.core import machine, processes
+
+
+@pytest.mark.parametrize(
+    ("groups", "folder", "file"),
+    [
+        ("4:memory:/jobs/one\n0::/", "memory/jobs/one", "memory.oom_control"),
+        ("4:cpu,memory:/\n", "memory", "memory.oom_control"),
+        ("0::/jobs/one\n", "jobs/one", "memory.events"),
+    ],
+)
+def test_what_the_kernel_ends_in_other_groups_counts_where_it_does_not_say_of_the_own_one_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, groups: str, folder: str, file: str
+) -> None:
+    (tmp_path / "own").write_text(groups)
+    (tmp_path / "vmstat").write_text("oom_kill 12\n")
+    monkeypatch.setattr(machine, "OWN_CGROUPS", str(tmp_path / "own"))
+    monkeypatch.setattr(machine, "CGROUPS", tmp_path / "groups")
+    monkeypatch.setattr(processes, "PROC", tmp_path)
+    assert processes.n_ended_for_memory() == 12
+    place = tmp_path / "groups" / folder
+    place.mkdir(parents=True)
+    (place / file).write_text("under_oom 0\noom_kill 3\n")
+    assert processes.n_ended_for_memory() == 3
 
 
 class Machine:
@@ -22,20 +47,20 @@ class Machine:
 
 
 def test_what_was_ended_long_ago_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = Machine(monkeypatch)
+    computer = Machine(monkeypatch)
     ended = processes.EndedForMemory()
     assert not ended.is_recent
-    machine.count += 1
+    computer.count += 1
     assert ended.is_recent
-    machine.goes_on(ended, seconds=5)
+    computer.goes_on(ended, seconds=5)
     assert ended.is_recent
-    machine.goes_on(ended, seconds=10)
+    computer.goes_on(ended, seconds=10)
     assert not ended.is_recent
 
 
 def test_one_that_is_looked_at_late_is_recent_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = Machine(monkeypatch)
+    computer = Machine(monkeypatch)
     ended = processes.EndedForMemory()
-    machine.goes_on(ended, seconds=10)
-    machine.now, machine.count = machine.now + 60, machine.count + 1
+    computer.goes_on(ended, seconds=10)
+    computer.now, computer.count = computer.now + 60, computer.count + 1
     assert ended.is_recent
