@@ -115,8 +115,9 @@ def ended_in_own_cgroup() -> int | None:
     """How many processes of this one's memory cgroup the kernel has ended for want of memory; None where it does not say."""
     for line in _lines(OWN_CGROUPS):
         number, controllers, name = line.split(":", maxsplit=2)
-        root = CGROUPS / "memory" if "memory" in controllers.split(",") else CGROUPS if number == "0" else None
-        for file in ("memory.events", "memory.oom_control") if root is not None else ():
+        is_first = "memory" in controllers.split(",")
+        root = CGROUPS / "memory" if is_first else CGROUPS
+        for file in ("memory.events", "memory.oom_control") if is_first or number == "0" else ():
             counts = [count.split() for count in _lines(str(root / name.lstrip("/") / file))]
             found = [count[1] for count in counts if len(count) == 2 and count[0] == "oom_kill" and count[1].isdigit()]
             if found:
