@@ -36,6 +36,14 @@ from cupel.execution import Guard, Interruption, Journal
 from cupel.problem import understand
 
 
+@pytest.fixture(autouse=True)
+def heeding_signals():
+    """What began these tests may have had SIGINT ignored, as shells do in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def problem():
     generator = np.random.default_rng(0)
