@@ -113,15 +113,13 @@ def _left_in(cgroup: Path) -> int | None:
 
 def ended_in_own_cgroup() -> int | None:
     """How many processes of this one's memory cgroup the kernel has ended for want of memory; None where it does not say."""
-    for line in _lines(OWN_CGROUPS):
-        number, controllers, name = line.split(":", maxsplit=2)
-        is_first = "memory" in controllers.split(",")
-        root = CGROUPS / "memory" if is_first else CGROUPS
-        for file in ("memory.events", "memory.oom_control") if is_first or number == "0" else ():
-            counts = [count.split() for count in _lines(str(root / name.lstrip("/") / file))]
-            found = [count[1] for count in counts if len(count) == 2 and count[0] == "oom_kill" and count[1].isdigit()]
-            if found:
-                return int(found[0])
+    found = _cgroups("memory")
+    for folder in (*found[2:], *found[:2]):  # its own first; what a container shows as the root of all is its own too
+        for file in ("memory.events", "memory.oom_control"):
+            counts = [line.split() for line in _lines(str(folder / file))]
+            ended = [count[1] for count in counts if len(count) == 2 and count[0] == "oom_kill" and count[1].isdigit()]
+            if ended:
+                return int(ended[0])
     return None
 
 

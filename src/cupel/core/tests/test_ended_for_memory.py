@@ -15,6 +15,7 @@ from cupel.core import machine, processes
         ("4:memory:/jobs/one\n0::/", "memory/jobs/one", "memory.oom_control"),
         ("4:cpu,memory:/\n", "memory", "memory.oom_control"),
         ("0::/jobs/one\n", "jobs/one", "memory.events"),
+        ("4:memory:/docker/one\n", "memory", "memory.oom_control"),
     ],
 )
 def test_what_the_kernel_ends_in_other_groups_counts_where_it_does_not_say_of_the_own_one_alone(
