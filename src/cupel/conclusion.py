@@ -339,7 +339,7 @@ def _exhibits(
         occlusions=occlusions,
         masks=masks,
         units=problem.splits.units,
-        stretch=evaluation.STRETCH if problem.splits.teach_one_another else 1.0,
+        stretch=evaluation.stretch_of(is_mutual=problem.splits.teach_one_another),
     )
 
 

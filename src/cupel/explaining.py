@@ -84,7 +84,7 @@ def masks(problem: Problem, folder: execution.RunFolder, *, pick: Ensemble, seco
         classes=problem.task.classes,
         groups=problem.splits.units,
         seconds=SHARE_TO_EXPLAIN * max(seconds_left, 0.0),
-        stretch=evaluation.STRETCH if problem.splits.teach_one_another else 1.0,
+        stretch=evaluation.stretch_of(is_mutual=problem.splits.teach_one_another),
     )
 
 

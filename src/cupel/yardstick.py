@@ -80,6 +80,6 @@ def show_interval(problem: Problem, trial: Trial) -> str:
         trial.out_of_fold[rows],
         groups=groups,
         n_resamples=N_SHOWN_RESAMPLES,
-        stretch=evaluation.STRETCH if problem.splits.teach_one_another else 1.0,
+        stretch=evaluation.stretch_of(is_mutual=problem.splits.teach_one_another),
     ).bounded(metric)
     return f"{found.low:.4f} to {found.high:.4f}"

@@ -4,7 +4,7 @@ Every metric is computed for many weightings of the same rows at once, so that a
 """
 
 from cupel.evaluation.class_scores import ClassScore, class_scores, share_interval, worth_of_classes
-from cupel.evaluation.comparison import STRETCH, Comparison, Luck, tie_groups
+from cupel.evaluation.comparison import STRETCH, Comparison, Luck, stretch_of, tie_groups
 from cupel.evaluation.conformal import Held, coverage_of, held, silence_of
 from cupel.evaluation.curves import (
     CalibrationCurve,
@@ -98,6 +98,7 @@ __all__ = [
     "select_best",
     "share_interval",
     "silence_of",
+    "stretch_of",
     "thresholds_for",
     "tie_groups",
     "whole_masks",

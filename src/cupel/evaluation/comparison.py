@@ -293,6 +293,11 @@ class Comparison:
         return drawn
 
 
+def stretch_of(*, is_mutual: bool) -> float:
+    """So many times as far an interval reaches, where rows of each fold taught the models that judge the others or not."""
+    return STRETCH if is_mutual else 1.0
+
+
 def likely_scores(
     scores: Float[Array, " candidate"], variances: Float[Array, " candidate"]
 ) -> tuple[Float[Array, " candidate"], Float[Array, " candidate"]]:

@@ -98,7 +98,7 @@ class Court:
             groups=self.groups,
             seed=SEED,
             n_resamples=n_resamples,
-            stretch=evaluation.STRETCH if self.is_mutual else 1.0,
+            stretch=evaluation.stretch_of(is_mutual=self.is_mutual),
         )
         return score_of(found, self.metric)
 

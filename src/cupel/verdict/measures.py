@@ -50,7 +50,7 @@ def measures(said: Array, *, dataset: Dataset, splits: Splits, yes_from: float |
     groups = None if splits.units is None else splits.units[rows]
     n_scores = N_METRICS * max(len(task.classes), 1)
     n_resamples = affordable_resamples(len(rows), n_scores, at_least=FEWEST_RESAMPLES)
-    stretch = evaluation.STRETCH if splits.teach_one_another else 1.0
+    stretch = evaluation.stretch_of(is_mutual=splits.teach_one_another)
     decided = None
     if task.form is Form.LABELS:
         decided = evaluation.cross_fitted_decisions(task.metric, target, given, units=groups, seed=SEED)

@@ -120,7 +120,7 @@ def nested_of(
         np.concatenate([predictions for _, predictions in judged]),
         folds=folds,
         groups=None if groups is None else groups[every],
-        stretch=evaluation.STRETCH if is_mutual else 1.0,
+        stretch=evaluation.stretch_of(is_mutual=is_mutual),
     ).bounded(metric)
     return Nested(
         estimate=found.estimate,
