@@ -43,8 +43,9 @@ def score_of_packed(
     `corrected` is what correcting probabilities gains, positive where it is better, which `score` does not have. A fold's stop
     rows taught its model nothing, and the models of other folds judge them too: these are the strangers. `model` gives a
     unit's model by its key. Where a model did learn from them in the end, its unit may hold what one said of them that had not,
-    as of boosted trees. Of the mean nothing is said where the folds are repeated, one row has several answers, every family
-    learns from its stop rows and holds no such thing, or rows are too few.
+    as of boosted trees. Such a one saw fewer rows, and differs more from the others: what is told of the gain is about a tenth
+    too much (docs/decisions/0020). Of the mean nothing is said where the folds are repeated, one row has several answers, every
+    family learns from its stop rows and holds no such thing, or rows are too few.
     """
     metric = evaluation.metric_named(problem.task.metric, problem.task)
     moved = score.moved(metric.sign * corrected)
