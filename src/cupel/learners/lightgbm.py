@@ -133,10 +133,10 @@ def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline, n_
     seconds, n_done = time.monotonic() - started, boosting.n_rounds - n_before
     n_rounds = int(np.argmin(boosting.losses)) + 1
     first = Boosted(booster, n_rounds, task.kind, *_centred(unit.train_target, task))
-    stop_predictions, second = first.predict(unit.stop), None
-    if not cut.happened and boosting.rate is None:
+    stop_predictions, second, cut_short = first.predict(unit.stop), None, cut.happened or boosting.rate is not None
+    if not cut_short:
         a_round = seconds / n_done if n_done else _seconds_per_round(n_train, width, config, task)
-        second = _grown_of_both(unit, config, task, n_rounds=n_rounds, until=until, a_round=a_round, after=after)
+        second, cut_short = _grown_of_both(unit, config, task, n_rounds=n_rounds, until=until, a_round=a_round, after=after)
     model = second or first
     return FittedUnit(
         model,
@@ -144,15 +144,17 @@ def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline, n_
         curve={"stop_loss": boosting.losses},
         best_epoch=n_rounds - 1,
         seconds=time.monotonic() - started,
-        cut_short=second is None,
+        cut_short=cut_short,
         stop_predictions=stop_predictions,
     )
 
 
 def _grown_of_both(
     unit: UnitData, config: Config, task: Task, *, n_rounds: int, until: Deadline, a_round: float, after: float
-) -> Boosted | None:
+) -> tuple[Boosted | None, bool]:
     """Trees of training and stop rows, more rounds by as much as there are more rows; None where time is short for them.
+
+    Says too whether time was up, so that the unit is cut short: where it is only too short to begin, the first trees are whole.
 
     `a_round` and `after` are the seconds of a round, and of what must follow it.
     """
@@ -160,14 +162,14 @@ def _grown_of_both(
     n_more = min(round(n_rounds * both.train.n_samples / unit.train.n_samples), config.max_rounds)
     own_until = until.minus(after * n_more)
     if own_until.remaining < TIMES_EXPECTED * a_round * n_more:
-        return None
+        return None, until.passed
     own = replace(config, max_rounds=n_more)
     boosting = _begun(both, own, task, width=both.train.matrix().shape[1], name="both")
     cut = _Cut(own_until, 0.0)
     booster = _grown(both, own, boosting, cut=cut, callbacks=[cut])
     if boosting.n_rounds < n_more:
-        return None
-    return Boosted(booster, n_more, task.kind, *_centred(both.train_target, task))
+        return None, True
+    return Boosted(booster, n_more, task.kind, *_centred(both.train_target, task)), False
 
 
 def _with_stop_rows(unit: UnitData) -> UnitData:

@@ -88,7 +88,7 @@ def test_the_second_training_needs_the_time_of_its_rounds(monkeypatch):
     how = {"n_rounds": 60, "a_round": 1.0, "after": 0.5}
     monkeypatch.setattr(lightgbm, "_begun", lambda *given, **named: pytest.fail("it was begun"))
     most = lightgbm.TIMES_EXPECTED * 60 + 0.5 * 60
-    assert lightgbm._grown_of_both(unit_of(), CONFIG, VALUES, until=Deadline(most - 1), **how) is None
+    assert lightgbm._grown_of_both(unit_of(), CONFIG, VALUES, until=Deadline(most - 1), **how) == (None, False)
     with pytest.raises(pytest.fail.Exception, match="it was begun"):
         lightgbm._grown_of_both(unit_of(), CONFIG, VALUES, until=Deadline(most + 1), **how)
 
