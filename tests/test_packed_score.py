@@ -27,7 +27,7 @@ def drawn(n_rows, seed):
     return {**{f"x{number}": u[:, number] for number in range(5)}, "y": y}
 
 
-def told_of(path, name, *, sealed=(), corrected=0.0, **settings):
+def told_of(path, name, *, sealed=(), corrected=0.0, kept=lambda unit: unit, **settings):
     """What is said of the mean of a family's models, and what each of them says of new rows."""
     problem = understand(drawn(N_ROWS, 4), "y", settings=Settings(families=("constant", name), **settings))
     if len(sealed):
@@ -41,7 +41,7 @@ def told_of(path, name, *, sealed=(), corrected=0.0, **settings):
         executor = making.maker(making.handover(problem, units=folder.units.folder, kept_bytes=1e8), stopwatch=Stopwatch())
         runner = execution.Runner(problem.dataset, problem.splits, folder, executor)
         trial = runner.run(candidate, family, deadline=Deadline(), progress=lambda _: None)
-        pick = ensembling.single(trial)
+        pick = ensembling.single(replace(trial, units=tuple(map(kept, trial.units))))
         told = strangers.score_of_packed(
             problem, pick, score=Score(estimate=1.6, low=1.5, high=1.7), corrected=corrected, model=folder.units.model
         )
@@ -62,6 +62,15 @@ def test_the_gain_is_what_the_mean_gains_on_new_rows(tmp_path):
     assert packed["low"] < 1.5 - 0.9 * packed["gain"]
     assert packed["high"] < 1.7
     assert (packed["n_models"], packed["n_rows"]) == (5, pytest.approx(0.41 * N_ROWS, abs=40))
+
+
+def test_what_was_said_before_stop_rows_were_learned_from_is_taken(tmp_path, monkeypatch):
+    """Its model, which knows them, is not asked; where nothing is held, as of units of an earlier version, nobody is."""
+    monkeypatch.setattr(strangers, "feeds_of", lambda *given: pytest.fail("a model was asked"))
+    plain = told_of(tmp_path, "LightGBM")[0]["packed"]
+    shifted = told_of(tmp_path, "LightGBM", kept=lambda unit: replace(unit, stop_predictions=unit.stop_predictions + 1))[0]
+    assert shifted["packed"]["gain"] > 1.5 * plain["gain"]
+    assert told_of(tmp_path, "LightGBM", kept=lambda unit: replace(unit, stop_predictions=None))[0] == {}
 
 
 @pytest.mark.parametrize(("name", "settings"), [("linear", {}), ("LightGBM", {"split": "holdout"})])

@@ -94,6 +94,21 @@ def test_a_unit_that_is_not_of_its_fold_is_made_anew(problem, tmp_path, changed)
     assert [unit.fold for unit in again.units] == [0, 1, 2]
 
 
+@pytest.mark.parametrize("change", [lambda said: said[1:], lambda said: said[:, :1], lambda said: said * np.nan])
+def test_a_unit_whose_stranger_speaks_of_other_stop_rows_is_made_anew(problem, tmp_path, change):
+    candidate, family = candidate_of(problem, "LightGBM")
+    with execution.RunFolder(tmp_path) as folder:
+        runner = runner_in(folder, problem)
+        before = run(runner, candidate, family, n_folds=1).units[0]
+        assert before.stop_predictions.shape == (len(problem.splits.folds[0].stop), 2)
+        held = {"rows": before.rows, "predictions": before.predictions, "golden": folder.units.array(before.key, "golden")}
+        held |= {"model": folder.units.model(before.key), "facts": {"fold": 0, "seconds": 1.0}, "weights": {}}
+        folder.units.discard(before.key)
+        folder.units.save(before.key, UnitFiles(**held, stop_predictions=change(before.stop_predictions)))
+        (again,) = run(runner_in(folder, problem), candidate, family, n_folds=1).units
+    assert np.array_equal(again.stop_predictions, before.stop_predictions)
+
+
 @pytest.mark.parametrize(
     "facts",
     [

@@ -63,7 +63,8 @@ class FittedUnit:
     """A trained unit: the model, its learning curve and its validation predictions.
 
     `curve` maps "train_loss", "stop_loss", … to one value per epoch (or boosting round). `weights` are named arrays
-    for a warm start, empty where a family has none. `cut_short` says that the deadline ended training early.
+    for a warm start, empty where a family has none. `cut_short` says that the deadline ended training early. `stop_predictions`
+    are those of the stop rows by a model of the same kind that had not learned from them, where this one has; else None.
     """
 
     model: FittedModel
@@ -73,6 +74,7 @@ class FittedUnit:
     seconds: float = 0.0
     cut_short: bool = False
     weights: Mapping[str, Array] = field(default_factory=dict)
+    stop_predictions: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,7 @@ class UnitResult:
     """A finished unit as the run folder keeps it: predictions for the fold's validation rows, and files.
 
     `latency_ms` ("one" row, a "thousand") is measured for the first fold's unit alone. `folder` holds `predictions.npy`,
-    `curve.json`, `model.onnx` and, for networks, `weights.safetensors`.
+    `curve.json`, `model.onnx` and, for networks, `weights.safetensors`. `stop_predictions` as in `FittedUnit`.
     """
 
     key: str
@@ -48,6 +48,7 @@ class UnitResult:
     best_epoch: int | None = None
     cut_short: bool = False
     latency_ms: Mapping[str, float] = field(default_factory=dict)
+    stop_predictions: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -170,7 +170,8 @@ class UnitMaker:
         """A trained unit as it is kept: its predictions, and its model as ONNX."""
         preparation = fold.prepared.fitted
         golden = unit.model.predict(preparation.transform(self.dataset, self.golden))
-        if not (np.isfinite(unit.predictions).all() and np.isfinite(golden).all()):
+        said = [unit.predictions, golden, *([] if unit.stop_predictions is None else [unit.stop_predictions])]
+        if not all(np.isfinite(each).all() for each in said):
             raise TrainingError(
                 f"fold {split.index + 1} predicts values that are not finite: the model diverged; "
                 f"a lower learning rate would help."
@@ -182,6 +183,7 @@ class UnitMaker:
             golden=golden,
             model=model,
             weights=unit.weights,
+            stop_predictions=unit.stop_predictions,
             facts={
                 "fold": split.index,
                 "candidate": candidate.name,

@@ -221,7 +221,11 @@ class Runner:
         assert task is not None, "a run's dataset has a task"
         widths = unit.predictions.shape[1], self.folder.units.array(unit.key, "golden").shape[1]
         is_here = unit.fold == fold.index and np.array_equal(unit.rows, fold.valid)
-        return is_here and widths == (task.n_judged, task.n_outputs) and bool(np.isfinite(unit.predictions).all())
+        said, stop = [unit.predictions], unit.stop_predictions
+        if stop is not None:
+            is_here &= stop.shape == (len(fold.stop), task.n_outputs)
+            said.append(stop)
+        return is_here and widths == (task.n_judged, task.n_outputs) and all(bool(np.isfinite(each).all()) for each in said)
 
     def _instead(
         self,

@@ -26,10 +26,12 @@ from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
 from cupel.execution.checkpoint_folder import CheckpointFolder
 
 Array = NDArray[Any]
-ARRAYS = {"rows": (np.int64, 1), "predictions": (np.float64, 2), "golden": (np.float64, 2)}
+STOP = "stop_predictions"
+ARRAYS = {"rows": (np.int64, 1), "predictions": (np.float64, 2), "golden": (np.float64, 2), STOP: (np.float64, 2)}
 """Element type and number of axes."""
-NEEDED = frozenset({*(f"{name}.npy" for name in ARRAYS), "model.onnx", "curve.json"})
 WEIGHTS = "weights.safetensors"
+OPTIONAL = frozenset({WEIGHTS, f"{STOP}.npy"})
+NEEDED = frozenset({*(f"{name}.npy" for name in ARRAYS), "model.onnx", "curve.json"}) - OPTIONAL
 MOST_FACTS_BYTES = 16 << 20
 MOST_BYTES = 8 << 30
 HEADER_BYTES = 4096
@@ -48,12 +50,13 @@ class UnitFiles:
     model: bytes
     facts: Mapping[str, Any]
     weights: Mapping[str, Array]
+    stop_predictions: Array | None = None
 
     @property
     def n_bytes(self) -> int:
         """About what they take of the disk."""
-        arrays = (self.rows, self.predictions, self.golden, *self.weights.values())
-        return sum(array.nbytes for array in arrays) + len(self.model) + BYTES_OF_FACTS
+        arrays = (self.rows, self.predictions, self.golden, self.stop_predictions, *self.weights.values())
+        return sum(array.nbytes for array in arrays if array is not None) + len(self.model) + BYTES_OF_FACTS
 
 
 class UnitStore:
@@ -113,6 +116,8 @@ class UnitStore:
             "golden.npy": npy(files.golden.astype(np.float64)),
             "model.onnx": files.model,
         }
+        if files.stop_predictions is not None:
+            contents[f"{STOP}.npy"] = npy(files.stop_predictions.astype(np.float64))
         if files.weights:
             from safetensors.numpy import save
 
@@ -160,15 +165,17 @@ class UnitStore:
         try:
             facts = self._facts(key)
             checked = partial(self._checked, key, facts["files"])
-            rows, predictions, golden = (
-                self._parsed(checked(f"{name}.npy", most_bytes=int(most_array_bytes)), name) for name in ARRAYS
-            )
-            if len(predictions) != len(rows) or not len(golden) or fault_of(checked("model.onnx")):
+            arrays = {
+                name: self._parsed(checked(f"{name}.npy", most_bytes=int(most_array_bytes)), name)
+                for name in ARRAYS
+                if f"{name}.npy" in facts["files"]
+            }
+            if len(arrays["predictions"]) != len(arrays["rows"]) or not len(arrays["golden"]) or fault_of(checked("model.onnx")):
                 return None
             if WEIGHTS in facts["files"]:
                 checked(WEIGHTS)
             curve = parsed_json(checked("curve.json", most_bytes=MOST_FACTS_BYTES))
-            return self._result(key, facts, rows, predictions, _curve(curve))
+            return self._result(key, facts, arrays, _curve(curve))
         except _DAMAGED:
             return None
 
@@ -194,7 +201,7 @@ class UnitStore:
     def _facts(self, key: str) -> dict[str, Any]:
         """What `unit.json` says."""
         facts = parsed_json(read_bytes(self.path(key) / "unit.json", most_bytes=MOST_FACTS_BYTES))
-        if not NEEDED <= set(facts["files"]) <= NEEDED | {WEIGHTS}:
+        if not NEEDED <= set(facts["files"]) <= NEEDED | OPTIONAL:
             raise ValueError("unit.json names other files than a unit has")
         return dict(facts)
 
@@ -209,14 +216,13 @@ class UnitStore:
         dtype, n_axes = ARRAYS[name]
         return parsed_array(content, dtype=dtype, n_axes=n_axes)
 
-    def _result(
-        self, key: str, facts: Mapping[str, Any], rows: Array, predictions: Array, curve: Mapping[str, Any]
-    ) -> UnitResult:
+    def _result(self, key: str, facts: Mapping[str, Any], arrays: Mapping[str, Array], curve: Mapping[str, Any]) -> UnitResult:
         return UnitResult(
             key=key,
             fold=int(facts["fold"]),
-            rows=rows,
-            predictions=predictions,
+            rows=arrays["rows"],
+            predictions=arrays["predictions"],
+            stop_predictions=arrays.get(STOP),
             seconds=float(facts["seconds"]),
             folder=self.path(key),
             curve=curve,

@@ -65,7 +65,20 @@ def fit_by_label(unit: UnitData, task: Task, fit_label: FitLabel, *, until: Dead
         curve=_mean_curves([each.curve for each in fitted]),
         seconds=sum(each.seconds for each in fitted),
         cut_short=any(each.cut_short for each in fitted),
+        stop_predictions=_stop_predictions(unit, whole, fitted),
     )
+
+
+def _stop_predictions(unit: UnitData, whole: ByLabel, fitted: Sequence[FittedUnit]) -> NDArray[np.float64] | None:
+    """Those of each label's own stop rows, where any label has such; the model says the rest, which nobody will judge."""
+    if all(each.stop_predictions is None for each in fitted):
+        return None
+    said = whole.predict(unit.stop)
+    for label, each in enumerate(fitted):
+        rows = known(unit.stop_target, label)
+        if each.stop_predictions is not None and len(rows):
+            said[rows, label] = each.stop_predictions[:, 1]
+    return said
 
 
 def _view(unit: UnitData, label: int) -> UnitData:

@@ -36,6 +36,12 @@ SHARE_TO_HEAR = 0.5
 SECONDS_TO_PREDICT, SECONDS_TO_EXPORT = 1.8e-7, 5e-4
 """By a tree for a row; of a tree to ONNX. On letter, 26 trees a round, these are two thirds of what a round itself takes: without
 time kept for them its folds were still at work six seconds after their time, and the candidate was lost."""
+MOST_STOP_ROWS = 0.25
+"""Of the training rows: so many stop rows at most are learned from in the end; with all training rows, as a rule, that is all."""
+TIMES_WITH_STOP_ROWS, ROWS_WITH_STOP_ROWS = 1.75, 8 / 7
+"""What training on stop rows too takes, in seconds (docs/decisions/0004) and in rows of the fold's own division."""
+TIMES_EXPECTED = 1.3
+"""Of what the second training would take, round by round as the first, there must be left: it has an eighth more rows."""
 OBJECTIVES = {TaskKind.BINARY: "binary", TaskKind.MULTICLASS: "multiclass", TaskKind.REGRESSION: "regression"}
 
 
@@ -113,35 +119,83 @@ def fit(
 
 
 def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline, n_units: int = 1) -> FittedUnit:
+    """The stop rows say how many rounds are best; then trees are grown anew that have learned from them too, if there is time."""
     started = time.monotonic()
-    centre, spread = _centred(unit.train_target, task)
-    boosting = _begun(unit, config, task, width=unit.train.matrix().shape[1])
-    after = _seconds_after_a_round(unit.valid.n_samples, task, n_units=n_units)
+    width, n_train = unit.train.matrix().shape[1], unit.train.n_samples
+    boosting = _begun(unit, config, task, width=width)
+    n_before = boosting.n_rounds
+    after = _seconds_after_a_round(unit.valid.n_samples + unit.stop.n_samples, task, n_units=n_units)
     cut = _Cut(until, after)
     pace = _Pace(until, after, rate=config.learning_rate, n_rounds=_rounds(config, task), boosting=boosting)
-    booster = boosting.booster
-    if not boosting.is_over and boosting.n_rounds < config.max_rounds:
-        booster = _boosted(unit, config, boosting, task=task, centre=centre, spread=spread, callbacks=[pace, cut])
+    booster = _grown(unit, config, boosting, cut=cut, callbacks=[pace, cut])
     if not boosting.losses:
         raise PassingError(f"fold {unit.fold + 1}: time was up before the first round; give the run more time.")
-    if boosting.keeping.is_worth_its_end and not (boosting.is_over or cut.happened):
-        boosting.save(booster, is_over=True)
+    seconds, n_done = time.monotonic() - started, boosting.n_rounds - n_before
     n_rounds = int(np.argmin(boosting.losses)) + 1
-    model = Boosted(booster, n_rounds, task.kind, centre, spread)
+    first = Boosted(booster, n_rounds, task.kind, *_centred(unit.train_target, task))
+    stop_predictions, second, cut_short = first.predict(unit.stop), None, cut.happened or boosting.rate is not None
+    if not cut_short:
+        a_round = seconds / n_done if n_done else _seconds_per_round(n_train, width, config, task)
+        second, cut_short = _grown_of_both(unit, config, task, n_rounds=n_rounds, until=until, a_round=a_round, after=after)
+    model = second or first
     return FittedUnit(
         model,
         model.predict(unit.valid),
         curve={"stop_loss": boosting.losses},
         best_epoch=n_rounds - 1,
         seconds=time.monotonic() - started,
-        cut_short=cut.happened or boosting.rate is not None,
+        cut_short=cut_short,
+        stop_predictions=stop_predictions,
     )
 
 
-def _begun(unit: UnitData | StoredUnit, config: Config, task: Task, *, width: int) -> Boosting:
-    """The training of a unit, with what an earlier process has done of it."""
+def _grown_of_both(
+    unit: UnitData, config: Config, task: Task, *, n_rounds: int, until: Deadline, a_round: float, after: float
+) -> tuple[Boosted | None, bool]:
+    """Trees of training and stop rows, more rounds by as much as there are more rows; None where time is short for them.
+
+    Says too whether time was up, so that the unit is cut short: where it is only too short to begin, the first trees are whole.
+
+    `a_round` and `after` are the seconds of a round, and of what must follow it.
+    """
+    both = _with_stop_rows(unit)
+    n_more = min(round(n_rounds * both.train.n_samples / unit.train.n_samples), config.max_rounds)
+    own_until = until.minus(after * n_more)
+    if own_until.remaining < TIMES_EXPECTED * a_round * n_more:
+        return None, until.passed
+    own = replace(config, max_rounds=n_more)
+    boosting = _begun(both, own, task, width=both.train.matrix().shape[1], name="both")
+    cut = _Cut(own_until, 0.0)
+    booster = _grown(both, own, boosting, cut=cut, callbacks=[cut])
+    if boosting.n_rounds < n_more:
+        return None, True
+    return Boosted(booster, n_more, task.kind, *_centred(both.train_target, task)), False
+
+
+def _with_stop_rows(unit: UnitData) -> UnitData:
+    """The unit with its stop rows among the training rows, and none to stop by.
+
+    At most a share of as many: where a unit has a share of its training rows and all its stop rows, these would outnumber them.
+    """
+    n_stop, n_most = unit.stop.n_samples, int(MOST_STOP_ROWS * unit.train.n_samples)
+    chosen = np.arange(n_stop)
+    if n_stop > n_most:
+        chosen = np.sort(np.random.default_rng(unit.seed).permutation(n_stop)[:n_most])
+    stop, none = unit.stop.at(chosen), np.arange(0)
+    blocks = {name: np.concatenate([block, stop.blocks[name]]) for name, block in unit.train.blocks.items()}
+    return replace(
+        unit,
+        train=Inputs(blocks, unit.train.cardinalities),
+        train_target=np.concatenate([unit.train_target, unit.stop_target[chosen]]),
+        stop=unit.stop.at(none),
+        stop_target=unit.stop_target[none],
+    )
+
+
+def _begun(unit: UnitData | StoredUnit, config: Config, task: Task, *, width: int, name: str = "state") -> Boosting:
+    """The training of a unit, with what an earlier process has done of it, kept under that name."""
     return Boosting(
-        Keeping(unit.checkpoints),
+        Keeping(unit.checkpoints, name),
         task=task,
         width=width,
         seed=unit.seed,
@@ -150,15 +204,26 @@ def _begun(unit: UnitData | StoredUnit, config: Config, task: Task, *, width: in
     )
 
 
-def _boosted(
-    unit: UnitData, config: Config, boosting: Boosting, *, task: Task, centre: float, spread: float, callbacks: list[Any]
-) -> Any:
-    """A booster with all its rounds, of which those that were done are not done again."""
+def _grown(unit: UnitData, config: Config, boosting: Boosting, *, cut: _Cut, callbacks: list[Any]) -> Any:
+    """A booster with all its rounds, which is kept, if it is worth it, until what is trained beside and after it is done."""
+    booster = boosting.booster
+    if not boosting.is_over and boosting.n_rounds < config.max_rounds:
+        booster = _boosted(unit, config, boosting, callbacks=callbacks)
+    if boosting.losses and boosting.keeping.is_worth_its_end and not (boosting.is_over or cut.happened):
+        boosting.save(booster, is_over=True)
+    return booster
+
+
+def _boosted(unit: UnitData, config: Config, boosting: Boosting, *, callbacks: list[Any]) -> Any:
+    """Rounds that were done are not done again. LightGBM's copies of the rows are gone when this returns."""
     import lightgbm
 
+    centre, spread = _centred(unit.train_target, boosting.task)
     train = lightgbm.Dataset(unit.train.matrix(), (unit.train_target - centre) / spread, free_raw_data=True)
-    stop = train.create_valid(unit.stop.matrix(), (unit.stop_target - centre) / spread)
-    parameters = _parameters(config, task, seed=unit.seed)
+    judging = []
+    if unit.stop.n_samples:
+        judging.append(train.create_valid(unit.stop.matrix(), (unit.stop_target - centre) / spread))
+    parameters = _parameters(config, boosting.task, seed=unit.seed)
     changed = boosting.seeds(boosting.n_rounds, parameters)
     if boosting.rate is not None:
         changed["learning_rate"] = boosting.rate
@@ -166,7 +231,7 @@ def _boosted(
         parameters | changed,
         train,
         num_boost_round=config.max_rounds - boosting.n_rounds,
-        valid_sets=[stop],
+        valid_sets=judging,
         valid_names=["stop"],
         init_model=boosting.booster,
         callbacks=[*boosting.callbacks(parameters), *callbacks],
@@ -366,12 +431,15 @@ def _parameters(config: Config, task: Task, *, seed: int) -> dict[str, Any]:
 
 
 def cost(n_train: int, shape: InputShape, config: Any, recipe: Recipe | None, task: Task) -> Cost:
-    """Histogram building per round, and a fixed cost per leaf; LightGBM keeps a histogram of every column for every leaf."""
+    """Histogram building per round, and a fixed cost per leaf; LightGBM keeps a histogram of every column for every leaf.
+
+    Both trainings count, the second in memory alone: when it begins the first has let go of its rows.
+    """
     del recipe
     width = sum(shape.widths.values())
     histograms = 16.0 * min(MOST_BINS, n_train / 3) * width * config.num_leaves
-    seconds = 0.05 + _rounds(config, task) * _seconds_per_round(n_train, width, config, task)
-    return Cost(seconds=seconds, memory_bytes=10.0 * n_train * width + histograms + 1e7)
+    seconds = 0.05 + TIMES_WITH_STOP_ROWS * _rounds(config, task) * _seconds_per_round(n_train, width, config, task)
+    return Cost(seconds=seconds, memory_bytes=10.0 * ROWS_WITH_STOP_ROWS * n_train * width + histograms + 1e7)
 
 
 def _seconds_per_round(n_train: int, width: int, config: Config, task: Task) -> float:

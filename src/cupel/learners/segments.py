@@ -34,7 +34,8 @@ def rounds_of_a_segment(seconds_per_round: float) -> int:
 class Boosting:
     """One training in progress: its losses, and the segments that it consists of.
 
-    `patience` rounds without a better loss end it. `rate` is the learning rate where it was changed on the way.
+    `patience` rounds without a better loss end it; where no rows judge, losses are zero and it grows all its rounds. `rate` is
+    the learning rate where it was changed on the way.
     """
 
     keeping: Keeping
@@ -124,9 +125,9 @@ class _Noting:
     order = 30
 
     def __call__(self, environment: Any) -> None:
-        boosting = self.boosting
-        boosting.losses.append(float(environment.evaluation_result_list[0][2]))
-        if boosting.has_no_more_patience:
+        boosting, results = self.boosting, environment.evaluation_result_list
+        boosting.losses.append(float(results[0][2]) if results else 0.0)
+        if results and boosting.has_no_more_patience:
             from lightgbm.callback import EarlyStopException
 
             raise EarlyStopException(environment.iteration, environment.evaluation_result_list)

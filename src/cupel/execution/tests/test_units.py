@@ -45,6 +45,25 @@ def test_masks_are_judged_at_fewer_points_than_the_model_says(tmp_path):
     assert store.load("k") is not None
 
 
+def test_what_a_stranger_says_of_the_stop_rows_is_kept_where_there_is_such(tmp_path):
+    store = UnitStore(tmp_path)
+    held = replace(files(), stop_predictions=np.array([[0.1], [0.2], [1e300]]))
+    assert held.n_bytes == files().n_bytes + 24
+    store.save("k", held)
+    store.save("without", files())
+    with_it, without = store.load("k"), store.load("without")
+    assert with_it is not None
+    assert with_it.stop_predictions is not None
+    assert with_it.stop_predictions.tolist() == [[0.1], [0.2], [1e300]]
+    assert without is not None
+    assert without.stop_predictions is None
+    path = tmp_path / "k" / "stop_predictions.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert store.load("k") is None
+    path.unlink()
+    assert store.load("k") is None
+
+
 def test_a_unit_that_was_never_saved_is_not_there(tmp_path):
     assert UnitStore(tmp_path).load("k") is None
 
@@ -109,6 +128,9 @@ def with_weights_outside():
         ("rows.npy", npy(np.array([1, 2, 3]))),
         ("golden.npy", npy(np.ones((0, 1)))),
         ("predictions.npy", npy(np.ones((2, 1)))[:-8]),
+        ("stop_predictions.npy", npy(np.ones((2, 1)))[:-8]),
+        ("stop_predictions.npy", npy(np.ones(2))),
+        ("stop_predictions.npy", npy(np.ones((2, 1), np.float32))),
         ("curve.json", b"[" * 100_000),
         ("curve.json", b"[1]"),
         ("curve.json", b'{"loss": ["x"]}'),
@@ -128,6 +150,7 @@ def test_a_unit_that_a_stranger_made_counts_as_unfinished(tmp_path, name, conten
     [
         {"golden": np.zeros((1000, 1))},
         {"predictions": np.zeros((2, 500))},
+        {"stop_predictions": np.zeros((1000, 1))},
         {"rows": np.arange(1000), "predictions": np.zeros((1000, 0))},
     ],
 )

@@ -88,7 +88,7 @@ def test_boosting_goes_on_where_it_was_ended_to_the_same_trees(name, changed):
     task, config = TASKS[name], replace(CONFIG, **changed)
     unit = unit_of(task)
     whole = fitted(unit, task, config)
-    for n_until_stop in range(1, 6):
+    for n_until_stop in (1, 3, 4, 5, 7):
         kept = Kept(n_until_stop=n_until_stop)
         with contextlib.suppress(StoppedError):
             fitted(unit, task, config, kept)
@@ -121,6 +121,24 @@ def test_what_ended_is_not_trained_again(monkeypatch):
     assert np.array_equal(fitted(unit_of(task), task, kept=kept).predictions, whole.predictions)
 
 
+def test_what_was_ended_in_the_second_training_does_not_grow_the_trees_of_the_first_again(monkeypatch):
+    import lightgbm as library
+
+    task, kept, n_grown, train = TASKS["regression"], Kept(n_until_stop=7), [], library.train
+    whole = fitted(unit_of(task), task)
+    with pytest.raises(StoppedError):
+        fitted(unit_of(task), task, kept=kept)
+    assert kept.contents.keys() == {"fold-0-state", "fold-0-both"}
+    kept.n_left = 100
+    monkeypatch.setattr(
+        library, "train", lambda *given, **named: n_grown.append(named["num_boost_round"]) or train(*given, **named)
+    )
+    again = fitted(unit_of(task), task, kept=kept)
+    assert n_grown == [CONFIG.max_rounds - 10]
+    assert trees(again) == trees(whole)
+    assert np.array_equal(again.stop_predictions, whole.stop_predictions)
+
+
 def test_what_takes_no_longer_than_a_segment_is_learned_as_by_lightgbm_alone(monkeypatch):
     import lightgbm as library
 
@@ -129,9 +147,13 @@ def test_what_takes_no_longer_than_a_segment_is_learned_as_by_lightgbm_alone(mon
     task = TASKS["binary"]
     unit = unit_of(task)
     found = fitted(unit, task, replace(CONFIG, patience=100))
-    parameters = lightgbm._parameters(CONFIG, task, seed=unit.seed)
-    train = library.Dataset(unit.train.matrix(), unit.train_target.astype(np.float64))
-    assert trees(found) == [trees_of(library.train(parameters, train, num_boost_round=CONFIG.max_rounds))]
+    parameters, grown = lightgbm._parameters(CONFIG, task, seed=unit.seed), []
+    for rows in (unit, lightgbm._with_stop_rows(unit)):
+        train = library.Dataset(rows.train.matrix(), rows.train_target.astype(np.float64))
+        grown.append(library.train(parameters, train, num_boost_round=found.model.n_rounds))
+    n_rounds = found.best_epoch + 1
+    assert np.array_equal(found.stop_predictions[:, 1], grown[0].predict(unit.stop.matrix(), num_iteration=n_rounds))
+    assert trees(found) == [trees_of(grown[1])]
 
 
 def test_segments_draw_other_rows_and_columns():
@@ -191,7 +213,8 @@ def test_a_damaged_checkpoint_is_as_good_as_none():
 def test_trees_without_a_split_are_read_again():
     task = TASKS["binary"]
     unit = unit_of(task)
-    flat = replace(unit, train=Inputs({"numeric": np.zeros((250, 6), np.float32)}, {}))
+    train, stop = (Inputs({"numeric": np.zeros((n, 6), np.float32)}, {}) for n in (250, 70))
+    flat = replace(unit, train=train, stop=stop)
     text = trees(fitted(flat, task))[0]
     assert trees_of(booster_of(text, width=6, task=task)) == text
     assert "num_leaves=1" in text

@@ -73,6 +73,5 @@ BOOSTED = Family(
     space=_space_of_boosted,
     cost=lightgbm.cost,
     hurries=True,
-    only_stops_by_them=True,
     fit=lightgbm.fit,
 )

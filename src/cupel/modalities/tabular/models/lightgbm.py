@@ -44,7 +44,6 @@ spec = Family(
     space=space,
     cost=cost,
     hurries=True,
-    only_stops_by_them=True,
     fit=fit,
     fit_stored=fit_stored,
 )
