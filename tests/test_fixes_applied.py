@@ -10,7 +10,10 @@ import yaml
 
 import cupel
 from cupel.cli.main import main
+from cupel.core.errors import DataError, UsageError
 from cupel.core.settings import Settings
+from cupel.data.fixes import data_key
+from cupel.problem import read, understand
 
 N = 240
 
@@ -51,6 +54,31 @@ def test_a_plan_that_cannot_be_read_is_refused_before_any_work(tmp_path, capsys)
     assert main(["fit", str(table(tmp_path)), "--target", "answer", "--fixes", str(broken)]) == 2
     assert "burn" in capsys.readouterr().err
     assert main(["fit", str(table(tmp_path)), "--target", "answer", "--fixes", str(tmp_path / "none.yaml")]) == 2
+
+
+def test_a_plan_that_leaves_one_class_to_train_is_refused(tmp_path):
+    path = table(tmp_path)
+    yes = [number for number, line in enumerate(path.read_text().splitlines()) if line.endswith("yes")]
+    plan = {"data": data_key(read(path, "answer", settings=Settings())), "fixes": []}
+    plan["fixes"].append({"fix": "leave-out-rows", "apply": True, "rows": yes})
+    with pytest.raises(DataError, match="all rows to train on are of class 'no'.*leave fewer rows out"):
+        understand(path, "answer", settings=Settings(fixes=plan))
+
+
+def test_rows_that_are_relabelled_are_told_of_as_they_judge_too(tmp_path):
+    path = table(tmp_path)
+    plan = {"data": data_key(read(path, "answer", settings=Settings())), "fixes": []}
+    plan["fixes"].append({"fix": "relabel-rows", "apply": True, "labels": {3: "yes", 17: "no"}})
+    (told,) = [f for f in read(path, "answer", settings=Settings(fixes=plan)).findings if f.code == "relabelled-rows"]
+    assert told.what.startswith("2 rows have another target than in the file")
+
+
+def test_a_column_of_groups_may_be_dropped_from_what_is_learned_and_one_of_times_not(tmp_path):
+    path = table(tmp_path)
+    grouped = read(path, "answer", settings=Settings(group="city", drop=("city",)))
+    assert (grouped.schema.group, [column.name for column in grouped.schema.features]) == ("city", ["height"])
+    with pytest.raises(UsageError, match="'height' cannot be dropped: it orders the rows"):
+        read(path, "answer", settings=Settings(time="height", drop=("height",)))
 
 
 @pytest.mark.slow

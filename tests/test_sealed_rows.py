@@ -55,6 +55,17 @@ def test_the_latest_rows_are_sealed_where_time_orders_them() -> None:
     assert [fold.index for fold in problem.splits.folds] == list(range(len(problem.splits.folds)))
 
 
+def test_no_row_of_a_sealed_group_teaches_where_time_orders_them() -> None:
+    columns = {**table(), "who": [f"g{number // 7}" for number in range(N_ROWS)]}
+    for name, cells in columns.items():
+        columns[name] = np.concatenate([cells, list(cells)[-60::2]])  # as many days, and people who were there before
+    columns["who"][-30:] = [f"g{number}" for number in range(30)]
+    problem = understand(columns, "y", settings=Settings(seal=0.1, time="day", group="who"))
+    sealed_groups = set(problem.splits.groups[problem.splits.sealed].tolist())
+    for fold in problem.splits.folds:
+        assert not sealed_groups & set(problem.splits.groups[np.concatenate([fold.train, fold.stop])].tolist())
+
+
 def test_what_cannot_be_sealed_is_refused() -> None:
     with pytest.raises(UsageError, match="between 0 and 1"):
         understand(table(), "y", settings=Settings(seal=1.5))

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from cupel.data.reading import Said, read
     from cupel.data.sentinel import copies_finding, near_copies
     from cupel.data.shuffling import shuffled
-    from cupel.data.splitting import few_units, split
+    from cupel.data.splitting import check_folds, few_units, split
 
 __all__ = [
     "TAKEN",
     "Fact",
     "FixPlan",
     "Said",
+    "check_folds",
     "copies_finding",
     "facts_of",
     "few_units",
@@ -53,6 +54,7 @@ _HOMES = {
     "Fact": "cupel.data.gate",
     "TAKEN": "cupel.data.about_files",
     "FixPlan": "cupel.data.fixes",
+    "check_folds": "cupel.data.splitting",
     "copies_finding": "cupel.data.sentinel",
     "facts_of": "cupel.data.facts",
     "few_units": "cupel.data.splitting",
