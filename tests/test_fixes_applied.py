@@ -61,7 +61,7 @@ def test_a_plan_that_leaves_one_class_to_train_is_refused(tmp_path):
     yes = [number for number, line in enumerate(path.read_text().splitlines()) if line.endswith("yes")]
     plan = {"data": data_key(read(path, "answer", settings=Settings())), "fixes": []}
     plan["fixes"].append({"fix": "leave-out-rows", "apply": True, "rows": yes})
-    with pytest.raises(DataError, match="all rows to train on are of class 'no'.*leave fewer rows out"):
+    with pytest.raises(DataError, match=r"all rows to train on are of class 'no'.*leave fewer rows out"):
         understand(path, "answer", settings=Settings(fixes=plan))
 
 

@@ -133,6 +133,7 @@ def proven(
                 pick,
                 score=judged.pick.score,
                 corrected=_gained(problem, chosen, pick),
+                decision=uncertainty.decision,
                 model=folder.units.model,
                 seconds=SHARE_FOR_MEAN * deadline.remaining,
             )
@@ -267,7 +268,12 @@ def _publish(
     with stopwatch.stage("measuring speed"):
         latency = packing.measure_latency(model, _latency_feeds(problem), seconds=LATENCY_SECONDS)
     with stopwatch.stage("opening sealed rows"):
-        judged = replace(judged, promises=trust.joined(judged.promises, unsealing.opened(problem, folder, model=model)))
+        judged = replace(
+            judged,
+            promises=trust.joined(
+                judged.promises, unsealing.opened(problem, folder, model=model, decision=proven.uncertainty.decision)
+            ),
+        )
     with stopwatch.stage("explaining"):
         importance = explaining.importance(problem, folder, pick=pick, seconds_left=deadline.remaining)
         occlusions = explaining.occlusions(problem, folder, pick=pick, seconds_left=deadline.remaining)

@@ -153,6 +153,9 @@ def test_a_threshold_that_was_learned_from_the_rows_that_judge_it_is_told(*, is_
     dataset, trials, ensemble, verdict = example(TaskKind.BINARY)
     promises = {"decision": {"threshold": 0.1, "is_learned": is_learned}, "shown_threshold": 0.1}
     told = dataclasses.replace(verdict, promises=promises)
+    packed = {"estimate": 0.4, "low": 0.3, "high": 0.5, "corrected": 0.0, "decided": -0.2}
+    assert verdict.expected == verdict.pick.score
+    assert dataclasses.replace(verdict, promises={"packed": packed}).expected.estimate == 0.4
     for shown in (page_of((dataset, trials, ensemble, told)), model_card(told, dataset)):
         assert "Answers are yes above a probability of 0.1000." in shown
         assert ("learned from the same rows" in shown) == is_learned
