@@ -78,6 +78,11 @@ class FixPlan:
         """What changes cells or labels."""
         return tuple(fix for fix in self.fixes if fix.kind in (FixKind.MEND_CELLS, FixKind.RELABEL_ROWS))
 
+    @property
+    def n_rows(self) -> int:
+        """How many rows of its own data it names."""
+        return len({row for fix in self.fixes for row in fix.rows})
+
     def spared(self, dataset: Dataset) -> Rows:
         """Positions of the rows that must not train.
 
@@ -93,8 +98,7 @@ class FixPlan:
         Raises:
             DataError: the data are others.
         """
-        has_rows = any(fix.rows for fix in self.fixes)
-        if has_rows and self.data_key != data_key(dataset):
+        if self.n_rows and self.data_key != data_key(dataset):
             raise DataError(
                 "the fix plan names rows, and was written for other data than these (the targets differ). Write a new one with "
                 "`cupel look --fixes`, or set `apply: false` where it names rows."
@@ -124,6 +128,11 @@ def plain_plan(findings: Sequence[Finding], dataset: Dataset) -> dict[str, Any]:
             continue
         entries.append({"fix": fix.kind.value, "apply": fix.is_safe, **_plain_fix(fix), "why": finding.what})
     return {"data": data_key(dataset), "fixes": entries}
+
+
+def part_of_plan(plain: Mapping[str, Any], *, without: Sequence[FixKind]) -> dict[str, Any]:
+    """The same plan without what it says of these kinds; nothing of nothing."""
+    return {**plain, "fixes": [entry for entry in plain["fixes"] if entry["fix"] not in without]} if plain else {}
 
 
 def data_key(dataset: Dataset) -> str:
