@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cupel import ensembling, evaluation, execution, making, packing, strangers
+from cupel import ensembling, evaluation, execution, making, packing, strangers, trust
 from cupel.core import registry
 from cupel.core.budget import Deadline
 from cupel.core.candidate import Candidate
@@ -99,6 +99,21 @@ def test_a_metric_of_answers_is_to_be_expected_by_the_threshold_that_they_are_gi
     assert strangers.score_of_packed(problem, pick, score=score, model=lambda _: b"") == {}
     ranked = replace(problem, dataset=replace(problem.dataset, task=replace(problem.task, metric="roc_auc")))
     assert strangers.score_of_packed(ranked, pick, score=score, decision=Decision(0.95), model=lambda _: b"") == {}
+
+
+@pytest.mark.parametrize(("time", "said"), [("day", "on the latest fifth of the rows"), (None, "on unseen rows")])
+def test_a_promise_over_time_is_told_as_it_held_for_the_latest_rows(time, said):
+    generator, day = np.random.default_rng(0), np.arange(N_ROWS, dtype=np.float64)
+    y = generator.normal(size=N_ROWS) * (0.5 + day / 100)
+    problem = understand(
+        {"x": generator.random(N_ROWS), "day": day, "y": y}, "y", settings=Settings(families=("linear",), time=time)
+    )
+    out_of_fold = np.full((N_ROWS, 1), np.nan)
+    out_of_fold[problem.splits.covered] = 0.0
+    pick = SimpleNamespace(out_of_fold=out_of_fold, members=[])
+    told = trust.promises(problem, pick, uncertainty=trust.uncertainty_of(problem, pick), calibration=None)
+    assert said in told["words"][0]
+    assert (told["coverage"][0]["observed"] < 0.7) == (time is not None)
 
 
 def test_rows_that_are_in_no_fold_are_left_out(tmp_path):
