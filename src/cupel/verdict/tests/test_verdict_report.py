@@ -163,6 +163,17 @@ def test_a_threshold_that_was_learned_from_the_rows_that_judge_it_is_told(*, is_
     assert "Answers are yes" not in model_card(verdict, dataset)
 
 
+def test_a_card_says_what_to_expect_of_what_is_packed_and_what_it_promises() -> None:
+    dataset, _, _, verdict = example(TaskKind.BINARY)
+    packed = {"estimate": 0.4, "low": 0.3, "high": 0.5, "corrected": 0.0, "decided": -0.2}
+    card = model_card(
+        dataclasses.replace(verdict, promises={"packed": packed, "words": ["On 30 sealed rows it scores 0.41."]}), dataset
+    )
+    assert "Expect 0.40 (95% interval 0.30 to 0.50) of what is packed." in card
+    assert "On 30 sealed rows it scores 0.41." in card
+    assert "value: 0.4\n" in card
+
+
 def test_the_policy_allows_this_style_and_script_alone() -> None:
     page = page_of(example(TaskKind.BINARY))
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
