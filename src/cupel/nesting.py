@@ -175,7 +175,7 @@ class Nesting:
                 return f"without fold {fold.number} {error}"
             said = unsealing.said_of(inner, fold.judged, model=packed_model(inner, folder, pick=found.pick))
         metric = evaluation.metric_named(self.problem.task.metric, self.problem.task)
-        answered = trust.as_judged(metric, said, found.uncertainty.decision)
+        answered = trust.as_judged(metric, said, decision=found.uncertainty.decision)
         expected = found.verdict.expected
         run = verdict.OuterRun(
             number=fold.number,

@@ -30,7 +30,7 @@ def is_judged_row_by_row(problem: Problem, pick: Ensemble) -> bool:
     return problem.target.ndim == 1 and pick.out_of_fold.ndim == 2 and pick.out_of_fold.shape[1] == problem.task.n_outputs
 
 
-def as_judged(metric: evaluation.Metric, said: Array, decision: Decision | None) -> Array:
+def as_judged(metric: evaluation.Metric, said: Array, *, decision: Decision | None) -> Array:
     """What a metric judges of predictions: where it judges answers, those of the decision, as probabilities of 0 and 1."""
     return said if decision is None or metric.needs != "labels" else answers_of(said, decision.threshold)
 

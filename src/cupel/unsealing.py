@@ -35,7 +35,7 @@ def opened(problem: Problem, folder: execution.RunFolder, *, model: bytes, decis
     found = evaluation.interval(
         metric,
         problem.target[rows],
-        trust.as_judged(metric, predicted, decision),
+        trust.as_judged(metric, predicted, decision=decision),
         groups=None if groups is None else groups[rows],
         seed=problem.settings.seed,
     )
