@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,11 @@ import yaml
 
 import cupel
 from cupel.cli.main import main
+from cupel.core.errors import DataError, UsageError
 from cupel.core.settings import Settings
+from cupel.data.fixes import FixPlan, data_key
+from cupel.problem import read, understand
+from cupel.refitting import _settings, _without_strange_rows
 
 N = 240
 
@@ -51,6 +57,54 @@ def test_a_plan_that_cannot_be_read_is_refused_before_any_work(tmp_path, capsys)
     assert main(["fit", str(table(tmp_path)), "--target", "answer", "--fixes", str(broken)]) == 2
     assert "burn" in capsys.readouterr().err
     assert main(["fit", str(table(tmp_path)), "--target", "answer", "--fixes", str(tmp_path / "none.yaml")]) == 2
+
+
+def test_a_plan_that_leaves_one_class_to_train_is_refused(tmp_path):
+    path = table(tmp_path)
+    yes = [number for number, line in enumerate(path.read_text().splitlines()) if line.endswith("yes")]
+    plan = {"data": data_key(read(path, "answer", settings=Settings())), "fixes": []}
+    plan["fixes"].append({"fix": "leave-out-rows", "apply": True, "rows": yes})
+    with pytest.raises(DataError, match=r"all rows to train on are of class 'no'.*leave fewer rows out"):
+        understand(path, "answer", settings=Settings(fixes=plan))
+
+
+def test_rows_that_are_relabelled_are_told_of_as_they_judge_too(tmp_path):
+    path = table(tmp_path)
+    plan = {"data": data_key(read(path, "answer", settings=Settings())), "fixes": []}
+    plan["fixes"].append({"fix": "relabel-rows", "apply": True, "labels": {3: "yes", 17: "no"}})
+    (told,) = [f for f in read(path, "answer", settings=Settings(fixes=plan)).findings if f.code == "relabelled-rows"]
+    assert told.what.startswith("2 rows have another target than in the file")
+
+
+def test_a_column_of_groups_may_be_dropped_from_what_is_learned_and_one_of_times_not(tmp_path):
+    path = table(tmp_path)
+    grouped = read(path, "answer", settings=Settings(group="city", drop=("city",)))
+    assert (grouped.schema.group, [column.name for column in grouped.schema.features]) == ("city", ["height"])
+    with pytest.raises(UsageError, match="'height' cannot be dropped: it orders the rows"):
+        read(path, "answer", settings=Settings(time="height", drop=("height",)))
+
+
+def test_a_refit_does_what_the_plan_says_of_columns_and_of_rows_only_where_they_are_the_same(tmp_path):
+    path = table(tmp_path)
+    plan = {"data": data_key(read(path, "answer", settings=Settings())), "fixes": []}
+    plan["fixes"] += [
+        {"fix": "drop-column", "apply": True, "columns": ["height"]},
+        {"fix": "mend-cells", "apply": True, "columns": ["city"], "spellings": {"new york": "New York"}},
+        {"fix": "leave-out-rows", "apply": True, "rows": [3, 17]},
+    ]
+    run = read(path, "answer", settings=Settings(fixes=plan))
+    old: Any = SimpleNamespace(schema=run.schema, task=run.task)
+    more = tmp_path / "more.csv"
+    more.write_text(path.read_text() + "Boston,150,no\n")
+    without = tmp_path / "without.csv"
+    without.write_text("\n".join(",".join(line.split(",")[::2]) for line in path.read_text().splitlines()) + "\n")
+    for source, n_left_out in ((path, 2), (more, 0), (without, 2)):
+        settings, told = _without_strange_rows(_settings(Settings(fixes=plan), old, source), "answer", source)
+        problem = understand(source, "answer", settings=settings)
+        assert [column.name for column in problem.dataset.schema.features] == ["city"]
+        assert problem.dataset.schema["city"].levels == ("Boston", "New York")
+        assert len(FixPlan.of(settings.fixes).spared(problem.dataset)) == n_left_out
+        assert [finding.code for finding in told] == ([] if n_left_out else ["fixes-of-other-rows"])
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from cupel.core.errors import StorageError, UsageError
 from cupel.core.limits import Limits
 from cupel.core.observer import Silent
 from cupel.core.settings import Settings
+from cupel.core.uncertainty import Decision, Uncertainty
 from cupel.execution import Guard, Journal, RunFolder, UnitMaker
 from cupel.nesting import Nesting
 from cupel.problem import Problem, outer_parts, understand
@@ -265,6 +267,26 @@ def test_words_say_whether_the_promise_held() -> None:
     assert "held more" in found_of(run, estimate=0.7, low=0.65, high=0.75).words("RMSE", higher_is_better=False)
     assert "which held" in found_of(run, estimate=0.8, low=0.75, high=0.85).words("RMSE", higher_is_better=False)
     assert json.dumps(found.to_json())
+
+
+def test_what_is_held_against_the_promise_is_what_would_be_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The promise is that of the packed mean, not of its models one by one, and answers are given by its threshold."""
+    problem = understand(table(noise=True), "y", settings=Settings(nested=2, metric="accuracy"))
+    outer = Nesting.of(problem, tmp_path, effort=Effort.QUICK)
+    fold = outer.folds[0]
+    right = np.where(problem.target[fold.judged, None] == [0, 1], 0.9, 0.1)
+    packed = {"estimate": 0.84, "low": 0.7, "high": 0.9}
+    told = SimpleNamespace(expected=verdict.Score(**packed), n_candidates=2, pick=SimpleNamespace(name="linear-1"))
+    found = SimpleNamespace(verdict=told, pick=None, uncertainty=Uncertainty(decision=Decision(0.95)))
+    monkeypatch.setattr(nesting, "proven", lambda *_, **__: found)
+    monkeypatch.setattr(nesting, "packed_model", lambda *_, **__: b"")
+    monkeypatch.setattr(nesting.unsealing, "said_of", lambda *_, **__: right)
+    conduct: Any = lambda *_: []  # noqa: E731
+    outer._carry_out(fold, conduct, seconds=math.inf, end=lambda: "", observer=Silent())
+    done = outer.kept(fold)
+    assert done is not None
+    assert (done.run.expected, done.run.low, done.run.high) == (0.84, 0.7, 0.9)
+    assert done.run.score == pytest.approx((problem.target[fold.judged] == 0).mean())
 
 
 def cupel_run(*, score: float, expected: float) -> Any:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from cupel import ensembling, execution, making, packing, strangers
+from cupel import ensembling, evaluation, execution, making, packing, strangers, trust
 from cupel.core import registry
 from cupel.core.budget import Deadline
 from cupel.core.candidate import Candidate
 from cupel.core.settings import Settings
 from cupel.core.stopwatch import Stopwatch
+from cupel.core.uncertainty import Decision
 from cupel.problem import understand
 from cupel.verdict import Score
 
@@ -85,6 +87,42 @@ def test_what_correcting_probabilities_gains_is_in_what_is_packed(tmp_path):
     alone = told_of(tmp_path / "alone", "linear", corrected=0.2)[0]["packed"]
     assert (alone["estimate"], alone["low"], alone["high"]) == pytest.approx((1.4, 1.3, 1.5))
     assert told_of(tmp_path / "much", "LightGBM", corrected=9.0)[0]["packed"]["estimate"] == 0.0
+
+
+def test_a_metric_of_answers_is_to_be_expected_by_the_threshold_that_they_are_given_by():
+    """One row of twenty is said yes to from 0.9 on: the F1 of the more probable class is not that of what is packed."""
+    generator = np.random.default_rng(0)
+    chance = generator.random(N_ROWS)
+    columns = {"x": chance, "y": np.where(generator.random(N_ROWS) < chance, "yes", "no")}
+    problem = understand(columns, "y", settings=Settings(metric="f1", families=("constant", "linear")))
+    pick = SimpleNamespace(out_of_fold=np.column_stack([1 - chance, chance]), members=[])
+    measured, served = (
+        evaluation.score("f1", problem.target, np.column_stack([chance <= at, chance > at])) for at in (0.5, 0.95)
+    )
+    score = Score(estimate=measured - 0.01, low=measured - 0.05, high=measured + 0.05)  # a hundredth was luck of choosing
+    told = strangers.score_of_packed(problem, pick, score=score, decision=Decision(0.95), model=lambda _: b"")["packed"]
+    assert served < measured - 0.3
+    assert told["estimate"] == pytest.approx(max(served - 0.01, 0.0))
+    assert told["decided"] == pytest.approx(served - measured)
+    assert 0.0 <= told["low"] < told["estimate"] < told["high"] < 0.4
+    assert strangers.score_of_packed(problem, pick, score=score, model=lambda _: b"") == {}
+    ranked = replace(problem, dataset=replace(problem.dataset, task=replace(problem.task, metric="roc_auc")))
+    assert strangers.score_of_packed(ranked, pick, score=score, decision=Decision(0.95), model=lambda _: b"") == {}
+
+
+@pytest.mark.parametrize(("time", "said"), [("day", "on the latest fifth of the rows"), (None, "on unseen rows")])
+def test_a_promise_over_time_is_told_as_it_held_for_the_latest_rows(time, said):
+    generator, day = np.random.default_rng(0), np.arange(N_ROWS, dtype=np.float64)
+    y = generator.normal(size=N_ROWS) * (0.5 + day / 100)
+    problem = understand(
+        {"x": generator.random(N_ROWS), "day": day, "y": y}, "y", settings=Settings(families=("linear",), time=time)
+    )
+    out_of_fold = np.full((N_ROWS, 1), np.nan)
+    out_of_fold[problem.splits.covered] = 0.0
+    pick = SimpleNamespace(out_of_fold=out_of_fold, members=[])
+    told = trust.promises(problem, pick, uncertainty=trust.uncertainty_of(problem, pick), calibration=None)
+    assert said in told["words"][0]
+    assert (told["coverage"][0]["observed"] < 0.7) == (time is not None)
 
 
 def test_rows_that_are_in_no_fold_are_left_out(tmp_path):

@@ -13,6 +13,7 @@ import packed_examples as examples
 from cupel import unsealing
 from cupel.core.errors import DataError, UsageError
 from cupel.core.settings import Settings
+from cupel.core.uncertainty import Decision
 from cupel.execution import RunFolder
 from cupel.problem import Problem, understand
 
@@ -55,6 +56,17 @@ def test_the_latest_rows_are_sealed_where_time_orders_them() -> None:
     assert [fold.index for fold in problem.splits.folds] == list(range(len(problem.splits.folds)))
 
 
+def test_no_row_of_a_sealed_group_teaches_where_time_orders_them() -> None:
+    columns = {**table(), "who": [f"g{number // 7}" for number in range(N_ROWS)]}
+    for name, cells in columns.items():
+        columns[name] = np.concatenate([cells, list(cells)[-60::2]])  # as many days, and people who were there before
+    columns["who"][-30:] = [f"g{number}" for number in range(30)]
+    problem = understand(columns, "y", settings=Settings(seal=0.1, time="day", group="who"))
+    sealed_groups = set(problem.splits.groups[problem.splits.sealed].tolist())
+    for fold in problem.splits.folds:
+        assert not sealed_groups & set(problem.splits.groups[np.concatenate([fold.train, fold.stop])].tolist())
+
+
 def test_what_cannot_be_sealed_is_refused() -> None:
     with pytest.raises(UsageError, match="between 0 and 1"):
         understand(table(), "y", settings=Settings(seal=1.5))
@@ -82,6 +94,15 @@ def test_the_packed_model_is_judged_and_openings_that_were_told_of_are_counted(
     assert "opened once" in first["words"][0]
     assert second["sealed"]["opened"] == 2
     assert "opened 2 times" in second["words"][0]
+
+
+def test_sealed_rows_are_answered_by_the_threshold_of_what_is_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = sealed(drop=("who", "day"), metric="f1")
+    said = np.where(problem.target[problem.splits.sealed, None] == [0, 1], 0.9, 0.1)
+    monkeypatch.setattr(unsealing, "said_of", lambda problem, rows, *, model: said)
+    with RunFolder(tmp_path / "run") as folder:
+        found = [unsealing.opened(problem, folder, model=b"", decision=each) for each in (None, Decision(0.95))]
+    assert [each["sealed"]["estimate"] for each in found] == [1.0, 0.0]
 
 
 def test_without_sealed_rows_nothing_is_opened(tmp_path: Path) -> None:

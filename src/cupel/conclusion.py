@@ -133,6 +133,7 @@ def proven(
                 pick,
                 score=judged.pick.score,
                 corrected=_gained(problem, chosen, pick),
+                decision=uncertainty.decision,
                 model=folder.units.model,
                 seconds=SHARE_FOR_MEAN * deadline.remaining,
             )
@@ -267,7 +268,8 @@ def _publish(
     with stopwatch.stage("measuring speed"):
         latency = packing.measure_latency(model, _latency_feeds(problem), seconds=LATENCY_SECONDS)
     with stopwatch.stage("opening sealed rows"):
-        judged = replace(judged, promises=trust.joined(judged.promises, unsealing.opened(problem, folder, model=model)))
+        told = unsealing.opened(problem, folder, model=model, decision=proven.uncertainty.decision)
+        judged = replace(judged, promises=trust.joined(judged.promises, told))
     with stopwatch.stage("explaining"):
         importance = explaining.importance(problem, folder, pick=pick, seconds_left=deadline.remaining)
         occlusions = explaining.occlusions(problem, folder, pick=pick, seconds_left=deadline.remaining)
@@ -298,8 +300,7 @@ def _publish(
             exhibits=_exhibits(problem, trials, occlusions=occlusions, masks=masks),
         )
         judged = _with_page(folder, judged, page=page, kept=kept)
-    spent = stopwatch.spent
-    run = Run(folder.path)
+    spent, run = stopwatch.spent, Run(folder.path)
     write_json(folder.path / "verdict.json", {**judged.completed(spent=spent).to_json(), MODEL: run.digest})
     folder.journal.append("concluded", pick=pick.name, **execution.noted(spent))
     return run

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel import evaluation, execution, unsealing, verdict
+from cupel import evaluation, execution, trust, unsealing, verdict
 from cupel.conclusion import packed_model, proven
 from cupel.core.budget import Budget, Deadline, Effort
 from cupel.core.cache import Cache
@@ -174,7 +174,9 @@ class Nesting:
             except NoModelError as error:
                 return f"without fold {fold.number} {error}"
             said = unsealing.said_of(inner, fold.judged, model=packed_model(inner, folder, pick=found.pick))
-        expected = found.verdict.pick.score
+        metric = evaluation.metric_named(self.problem.task.metric, self.problem.task)
+        answered = trust.as_judged(metric, said, decision=found.uncertainty.decision)
+        expected = found.verdict.expected
         run = verdict.OuterRun(
             number=fold.number,
             n_learned=fold.n_learned,
@@ -184,10 +186,10 @@ class Nesting:
             expected=expected.estimate,
             low=expected.low,
             high=expected.high,
-            score=evaluation.score(self.problem.task.metric, self.problem.target[fold.judged], said),
+            score=evaluation.score(metric, self.problem.target[fold.judged], answered),
             seconds=time.monotonic() - started,
         )
-        self.keep(fold, Done(run=run, predictions=np.asarray(said, np.float64)))
+        self.keep(fold, Done(run=run, predictions=np.asarray(answered, np.float64)))
         return ""
 
     def _judged(self, missing: str) -> verdict.Nested | None:

@@ -398,8 +398,12 @@ def divide(dataset: Dataset, settings: Settings, *, twins: Array | None = None, 
         splits = _folds(dataset, settings, twins=twins)
         if settings.seal:
             kept = data.split(dataset.summary, scheme="holdout", holdout=settings.seal, seed=settings.seed, twins=twins)
-            splits = splits.sealing(kept.folds[0].valid)
-    return splits.sparing(data.FixPlan.of(settings.fixes).spared(dataset))
+            own = kept.folds[0]  # over time it leaves out who is of a group that is sealed
+            apart = np.setdiff1d(np.arange(dataset.n_samples), np.concatenate([own.train, own.stop, own.valid]))
+            splits = splits.sealing(own.valid, silent=apart if len(apart) else None)
+    splits = splits.sparing(data.FixPlan.of(settings.fixes).spared(dataset))
+    data.check_folds(dataset.summary, splits.folds)
+    return splits
 
 
 def _folds(dataset: Dataset, settings: Settings, *, twins: Array | None) -> Splits:

@@ -19,6 +19,8 @@ from cupel.core.budget import Budget, Deadline, Effort
 from cupel.core.candidate import Candidate
 from cupel.core.errors import DataError, InterruptedRunError, UsageError
 from cupel.core.feeds import feeds_of
+from cupel.core.finding import Finding, Severity
+from cupel.core.fix import FixKind
 from cupel.core.limits import Limits
 from cupel.core.observer import Observer
 from cupel.core.plain_lines import observer_of
@@ -31,7 +33,7 @@ from cupel.core.task import TaskKind
 from cupel.core.trial import Status, Trial
 from cupel.earlier import proposal_of
 from cupel.pipeline import begin_worker, demand_disk, question, search
-from cupel.problem import Problem, demand_memory_for, understand
+from cupel.problem import Problem, demand_memory_for, read, understand
 from cupel.run import Run
 from cupel.serving import Predictor
 
@@ -196,7 +198,9 @@ def _planned(folder: Path, source: Any, *, warm: bool, limits: Limits, observer:
     old = Predictor.load(folder / "model.cupel")
     demand_memory_for(source, limits, why="is read whole by a refit (cupel fit draws some, and fits the best on all)")
     settings = _settings(Settings.from_plain(asked["settings"], allow_network=limits.allow_network), old, source)
+    settings, told = _without_strange_rows(settings, old.task.target, source)
     problem = understand(source, old.task.target, settings=settings, observer=observer, stopwatch=stopwatch, limits=limits)
+    problem = replace(problem, findings=(*told, *problem.findings))
     _demand_same_question(problem, old)
     hashes = data.row_hashes(problem.dataset)
     seen = data.seen_before(hashes, kept.hashes)
@@ -238,6 +242,8 @@ def _settings(asked: Settings, old: Predictor, source: Any) -> Settings:
         DataError: the columns differ; names them.
     """
     schema, task = old.schema, old.task
+    drop = tuple(dict.fromkeys((*asked.drop, *data.FixPlan.of(asked.fixes).drop)))  # what of it is there
+    asked = replace(asked, drop=drop, fixes=data.part_of_plan(asked.fixes, without=[FixKind.DROP_COLUMN]))
     table = data.read_table(source, query=asked.query, sheet=asked.sheet, readers=registry.readers())
     names = list(table.columns)
     _demand_same_columns(schema, names, target=task.target, dropped=asked.drop)
@@ -259,6 +265,27 @@ def _settings(asked: Settings, old: Predictor, source: Any) -> Settings:
         nested=0,
         sample=None,
     )
+
+
+def _without_strange_rows(settings: Settings, target: str, source: Any) -> tuple[Settings, tuple[Finding, ...]]:
+    """The settings without what their fix plan says of single rows, and that told, unless it was written for these data."""
+    plan = data.FixPlan.of(settings.fixes)
+    if not plan.n_rows:
+        return settings, ()
+    kinds = [FixKind.LEAVE_OUT_ROWS, FixKind.RELABEL_ROWS]
+    others = replace(settings, fixes=data.part_of_plan(settings.fixes, without=kinds))
+    if data.data_key(read(source, target, settings=others)) == plan.data_key:
+        return settings, ()
+    told = Finding(
+        code="fixes-of-other-rows",
+        severity=Severity.WARNING,
+        where="rows",
+        what=f"The run's fix plan left out or relabelled {plan.n_rows:,} row{'s' if plan.n_rows != 1 else ''} by number, and was "
+        "written for other data than these.",
+        action="Here all rows train as they come; what the plan says of columns and cells is done. If such rows are among these, "
+        "mend the file.",
+    )
+    return others, (told,)
 
 
 def _demand_same_columns(schema: Schema, names: Sequence[str], *, target: str, dropped: Sequence[str]) -> None:

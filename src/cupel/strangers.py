@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cupel import evaluation, packing, trust
 from cupel.core.feeds import feeds_of
 from cupel.core.trial import Ensemble, Trial
+from cupel.core.uncertainty import Decision
 from cupel.problem import Problem
 from cupel.verdict import Score
 
@@ -35,12 +36,14 @@ def score_of_packed(
     *,
     score: Score,
     corrected: float = 0.0,
+    decision: Decision | None = None,
     model: Callable[[str], bytes],
     seconds: float = math.inf,
 ) -> dict[str, Any]:
     """What is to be expected of what is packed: the mean of the folds' models, where `score` is theirs one by one.
 
-    `corrected` is what correcting probabilities gains, positive where it is better, which `score` does not have. A fold's stop
+    `corrected` is what correcting probabilities gains, positive where it is better, which `score` does not have; nor does it know
+    of a `decision`, by which what is packed answers, and by which metrics of answers are to be expected. A fold's stop
     rows taught its model nothing, and the models of other folds judge them too: these are the strangers. `model` gives a
     unit's model by its key. Where a model did learn from them in the end, its unit may hold what one said of them that had not,
     as of boosted trees. Such a one saw fewer rows, and differs more from the others: what is told of the gain is about a tenth
@@ -48,12 +51,36 @@ def score_of_packed(
     family learns from its stop rows and holds no such thing, or rows are too few.
     """
     metric = evaluation.metric_named(problem.task.metric, problem.task)
-    moved = score.moved(metric.sign * corrected)
-    gain = _gain(problem, pick, metric, model=model, seconds=seconds)
+    moved, decided = _decided(problem, pick, metric, score.moved(metric.sign * corrected), decision=decision)
+    gain = _gain(problem, pick, metric, model=model, seconds=seconds, decision=decision)
+    changes = {"corrected": corrected, "decided": decided}
     if gain is None:
-        told = {"estimate": moved.estimate, "low": moved.low, "high": moved.high, "corrected": corrected}
-        return {"packed": told, "words": []} if corrected else {}
-    return _told(problem, gain, moved, metric, corrected=corrected)
+        expected = evaluation.Interval(moved.estimate, moved.low, moved.high).bounded(metric)
+        told = {"estimate": expected.estimate, "low": expected.low, "high": expected.high, **changes}
+        return {"packed": told, "words": []} if corrected or decided else {}
+    return _told(problem, gain, moved, metric, changes=changes)
+
+
+def _decided(
+    problem: Problem, pick: Ensemble, metric: evaluation.Metric, score: Score, *, decision: Decision | None
+) -> tuple[Score, float]:
+    """The score of what is answered in the end, and what answering by a threshold adds to it, positive where it is better."""
+    if decision is None or metric.needs != "labels":
+        return score, 0.0
+    rows = problem.splits.covered
+    rows = rows[np.isfinite(pick.out_of_fold[rows]).all(axis=1)]
+    target, said = problem.target[rows], pick.out_of_fold[rows]
+    plain = evaluation.score(metric, target, said)
+    found = evaluation.interval(
+        metric,
+        target,
+        trust.as_judged(metric, said, decision=decision),
+        groups=None if problem.splits.units is None else problem.splits.units[rows],
+        seed=problem.settings.seed,
+        stretch=evaluation.stretch_of(is_mutual=problem.splits.teach_one_another),
+    )
+    answered = Score(estimate=found.estimate, low=found.low, high=found.high)
+    return answered.moved(score.estimate - plain), metric.sign * (found.estimate - plain)
 
 
 @dataclass(frozen=True)
@@ -65,7 +92,13 @@ class _Gain:
 
 
 def _gain(
-    problem: Problem, pick: Ensemble, metric: evaluation.Metric, *, model: Callable[[str], bytes], seconds: float
+    problem: Problem,
+    pick: Ensemble,
+    metric: evaluation.Metric,
+    *,
+    model: Callable[[str], bytes],
+    seconds: float,
+    decision: Decision | None,
 ) -> _Gain | None:
     owner = _owners(problem)
     spared = [place for place, member in enumerate(pick.members) if _has_strangers(problem, member)]
@@ -78,11 +111,13 @@ def _gain(
     first = [_predictions(member)[rows] for member in pick.members]
     other = [said[rows] for said in second.said]
     pairs = owner[rows] * len(problem.splits.folds) + second.fold[rows]
+    together = [(one + two) / 2 for one, two in zip(first, other, strict=True)]
+    one, two, both = (trust.as_judged(metric, pick.rule.apply(each), decision=decision) for each in (first, other, together))
     found = evaluation.gain_of_mean(
         metric.within(pairs[:, None]),
         problem.target[rows],
-        said=(pick.rule.apply(first), pick.rule.apply(other)),
-        together=pick.rule.apply([(one + two) / 2 for one, two in zip(first, other, strict=True)]),
+        said=(one, two),
+        together=both,
         n_models=len(problem.splits.folds),
         groups=None if problem.splits.units is None else problem.splits.units[rows],
         seed=problem.settings.seed,
@@ -140,7 +175,9 @@ def _predictions(member: Trial) -> Array:
     return member.out_of_fold
 
 
-def _told(problem: Problem, mean: _Gain, score: Score, metric: evaluation.Metric, *, corrected: float) -> dict[str, Any]:
+def _told(
+    problem: Problem, mean: _Gain, score: Score, metric: evaluation.Metric, *, changes: Mapping[str, float]
+) -> dict[str, Any]:
     """The gain added to the score, their uncertainties as of two things that do not depend on one another."""
     gain, sign = mean.found, metric.sign
     own = [sign * end for end in (score.estimate, *sorted((score.low, score.high), key=lambda end: sign * end))]
@@ -149,6 +186,6 @@ def _told(problem: Problem, mean: _Gain, score: Score, metric: evaluation.Metric
     high = estimate + math.hypot(own[2] - own[0], gain.high - gain.estimate)
     low, high = sorted((sign * low, sign * high))
     expected = evaluation.Interval(sign * estimate, low, high).bounded(metric)
-    told = {"estimate": expected.estimate, "low": expected.low, "high": expected.high, "corrected": corrected}
+    told = {"estimate": expected.estimate, "low": expected.low, "high": expected.high, **changes}
     told |= {"n_models": len(problem.splits.folds), "n_rows": mean.n_rows}
     return {"packed": {**told, "gain": gain.estimate, "gain_low": gain.low, "gain_high": gain.high}, "words": []}

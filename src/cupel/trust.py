@@ -15,6 +15,7 @@ from cupel.core.task import Task
 from cupel.core.trial import Ensemble
 from cupel.core.uncertainty import Coverage, Decision, Uncertainty
 from cupel.problem import Problem
+from cupel.verdict.measures import answers_of
 from cupel.verdict.words import written
 
 Array = NDArray[Any]
@@ -27,6 +28,11 @@ PARTS_TO_HOLD = 5  # as `evaluation.held` divides rows
 def is_judged_row_by_row(problem: Problem, pick: Ensemble) -> bool:
     """Whether each row has one true class or value, and a prediction of it."""
     return problem.target.ndim == 1 and pick.out_of_fold.ndim == 2 and pick.out_of_fold.shape[1] == problem.task.n_outputs
+
+
+def as_judged(metric: evaluation.Metric, said: Array, *, decision: Decision | None) -> Array:
+    """What a metric judges of predictions: where it judges answers, those of the decision, as probabilities of 0 and 1."""
+    return said if decision is None or metric.needs != "labels" else answers_of(said, decision.threshold)
 
 
 def calibrated(
@@ -77,21 +83,29 @@ def promises(problem: Problem, pick: Ensemble, *, uncertainty: Uncertainty, cali
     if uncertainty.coverage is None:
         return made
     rows = _rows(problem, pick)
-    target, said, groups = problem.target[rows], pick.out_of_fold[rows], _groups(problem, rows)
-    return joined(made, promises_of_rows(problem, uncertainty, target=target, said=said, groups=groups))
+    time = problem.dataset.schema.time
+    given: dict[str, Any] = {"target": problem.target[rows], "said": pick.out_of_fold[rows], "groups": _groups(problem, rows)}
+    moments = None if time is None else problem.dataset.columns[time][rows]
+    return joined(made, promises_of_rows(problem, uncertainty, **given, moments=moments))
 
 
 def promises_of_rows(
-    problem: Problem, uncertainty: Uncertainty, *, target: Array, said: Array, groups: Array | None
+    problem: Problem,
+    uncertainty: Uncertainty,
+    *,
+    target: Array,
+    said: Array,
+    groups: Array | None,
+    moments: Array | None = None,
 ) -> dict[str, Any]:
     """What is promised, learned from rows that what is packed had not seen, and how it held there."""
     facts: dict[str, Any] = {}
     words: list[str] = []
     if uncertainty.coverage is not None:
         some = slice(MAX_HELD_ROWS)
-        among = None if groups is None else groups[some]
+        among, when = (None if each is None else each[some] for each in (groups, moments))
         held = [
-            evaluation.held(target[some], said[some], coverage=coverage, groups=among, seed=problem.settings.seed)
+            evaluation.held(target[some], said[some], coverage=coverage, groups=among, moments=when, seed=problem.settings.seed)
             for coverage in COVERAGES
             if coverage < _most_to_hold(uncertainty.coverage)
         ]
@@ -147,8 +161,9 @@ def _calibration_words(calibration: ensembling.Calibration) -> str:
 
 def _coverage_words(held: evaluation.Held, task: Task) -> str:
     what, size = ("Sets", f"{held.size:.2f} classes") if task.is_classification else ("Ranges", f"{written(held.size)} wide")
+    where = "on the latest fifth of the rows, learned from earlier ones," if held.is_of_later else "on unseen rows"
     return (
-        f"{what} that promise to hold {held.coverage:.0%} of the truths held {held.observed:.1%} on unseen rows; they are {size} "
+        f"{what} that promise to hold {held.coverage:.0%} of the truths held {held.observed:.1%} {where}; they are {size} "
         f"on average (cupel predict --coverage {held.coverage:g})."
     )
 

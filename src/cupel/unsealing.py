@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel import evaluation, execution, packing
+from cupel import evaluation, execution, packing, trust
 from cupel.core.feeds import feeds_of
 from cupel.core.masks import judged_predictions
+from cupel.core.uncertainty import Decision
 from cupel.problem import Problem
 from cupel.verdict.words import written
 
@@ -21,8 +22,9 @@ OPENED = "unsealed"
 """The journal's word for it."""
 
 
-def opened(problem: Problem, folder: execution.RunFolder, *, model: bytes) -> dict[str, Any]:
-    """The packed model's score on the sealed rows, and how often they were opened; nothing without any."""
+def opened(problem: Problem, folder: execution.RunFolder, *, model: bytes, decision: Decision | None = None) -> dict[str, Any]:
+    """The packed model's score on the sealed rows, answered by its `decision`, and how often they were opened; nothing without
+    any."""
     rows = problem.splits.sealed
     if rows is None:
         return {}
@@ -31,7 +33,11 @@ def opened(problem: Problem, folder: execution.RunFolder, *, model: bytes) -> di
     predicted = said_of(problem, rows, model=model)
     metric, groups = evaluation.metric_named(problem.task.metric, problem.task), problem.splits.units
     found = evaluation.interval(
-        metric, problem.target[rows], predicted, groups=None if groups is None else groups[rows], seed=problem.settings.seed
+        metric,
+        problem.target[rows],
+        trust.as_judged(metric, predicted, decision=decision),
+        groups=None if groups is None else groups[rows],
+        seed=problem.settings.seed,
     )
     facts = {"rows": len(rows), "opened": n_before + 1, "estimate": found.estimate, "low": found.low, "high": found.high}
     half = (found.high - found.low) / 2

@@ -79,11 +79,17 @@ class Dataset:
         return replace(self, task=task, target=1.0 - shares[:, int(shares.mean(axis=0).argmax())])
 
     def without(self, names: Sequence[str]) -> Dataset:
-        """The same dataset with some columns left out.
+        """The same dataset with some columns left out; the one that tells the groups stays, which nothing learns from.
 
         Raises:
-            UsageError: one of them is not there, or is the target.
+            UsageError: one of them is not there, is the target, or orders the rows.
         """
+        names = [name for name in names if name != self.schema.group]
+        if self.schema.time in names:
+            raise UsageError(
+                f"column {self.schema.time!r} cannot be dropped: it orders the rows, as --order or a fix plan asks. Leave it in, "
+                f"or do not order by it."
+            )
         for name in names:
             if name not in self.schema or name == self.schema.target:
                 known = ", ".join(self.schema.names[:20])

@@ -95,27 +95,35 @@ class Splits:
             self, folds=folds, key=key, reason=f"{self.reason}; {len(rows):,} rows train nothing, as the fix plan says"
         )
 
-    def sealing(self, rows: Rows) -> Splits:
+    def sealing(self, rows: Rows, *, silent: Rows | None = None) -> Splits:
         """The same folds without the given rows, which neither train nor stop nor judge; a fold left without judges is dropped.
+
+        Rows that are `silent` train and stop nothing either, as they would give away those that are sealed; a fold that has no
+        others to learn from is dropped too.
 
         Raises:
             DataError: too little is left.
         """
+        untaught = rows if silent is None else np.union1d(rows, silent)
         folds = [
             replace(
                 fold,
-                train=np.setdiff1d(fold.train, rows),
-                stop=np.setdiff1d(fold.stop, rows),
+                train=np.setdiff1d(fold.train, untaught),
+                stop=np.setdiff1d(fold.stop, untaught),
                 valid=np.setdiff1d(fold.valid, rows),
             )
             for fold in self.folds
         ]
         folds = [fold for fold in folds if len(fold.valid)]
-        if not folds or any(min(len(fold.train), len(fold.stop)) == 0 for fold in folds):
-            raise DataError(f"with {len(rows):,} rows sealed too few are left to train and judge; seal fewer rows.")
-        key = hashlib.sha256(b"sealed" + self.key.encode() + np.ascontiguousarray(rows, dtype="<i8").tobytes()).hexdigest()[:16]
-        numbered = tuple(replace(fold, index=index) for index, fold in enumerate(folds))
-        return replace(self, folds=numbered, key=key, sealed=rows, reason=f"{self.reason}; {len(rows):,} rows are sealed")
+        learning = [fold for fold in folds if min(len(fold.train), len(fold.stop)) > 0]
+        apart = "" if silent is None else f", and {len(silent):,} of their groups teach nothing,"
+        if not learning or (silent is None and len(learning) < len(folds)):
+            raise DataError(f"with {len(rows):,} rows sealed{apart} too few are left to train and judge; seal fewer rows.")
+        told = rows.astype("<i8").tobytes() + (b"" if silent is None else silent.astype("<i8").tobytes())
+        key = hashlib.sha256(b"sealed" + self.key.encode() + told).hexdigest()[:16]
+        numbered = tuple(replace(fold, index=index) for index, fold in enumerate(learning))
+        reason = f"{self.reason}; {len(rows):,} rows are sealed{apart.rstrip(',')}"
+        return replace(self, folds=numbered, key=key, sealed=rows, reason=reason)
 
     def placed(self, rows: Rows, *, n_samples: int) -> Splits:
         """The same folds in a table of `n_samples` rows, of which these were divided at places `rows`; all others are sealed."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cupel.data.dealing import joined
     from cupel.data.facts import facts_of
     from cupel.data.files import read_columns, read_table
-    from cupel.data.fixes import FixPlan, mended, plain_plan
+    from cupel.data.fixes import FixPlan, data_key, mended, part_of_plan, plain_plan
     from cupel.data.gate import Fact, find_shift
     from cupel.data.known_rows import places_in, row_hashes, seen_before
     from cupel.data.profiling import profile
@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     from cupel.data.reading import Said, read
     from cupel.data.sentinel import copies_finding, near_copies
     from cupel.data.shuffling import shuffled
-    from cupel.data.splitting import few_units, split
+    from cupel.data.splitting import check_folds, few_units, split
 
 __all__ = [
     "TAKEN",
     "Fact",
     "FixPlan",
     "Said",
+    "check_folds",
     "copies_finding",
+    "data_key",
     "facts_of",
     "few_units",
     "file_facts",
@@ -36,6 +38,7 @@ __all__ = [
     "judge_quality",
     "mended",
     "near_copies",
+    "part_of_plan",
     "places_in",
     "plain_plan",
     "profile",
@@ -53,7 +56,9 @@ _HOMES = {
     "Fact": "cupel.data.gate",
     "TAKEN": "cupel.data.about_files",
     "FixPlan": "cupel.data.fixes",
+    "check_folds": "cupel.data.splitting",
     "copies_finding": "cupel.data.sentinel",
+    "data_key": "cupel.data.fixes",
     "facts_of": "cupel.data.facts",
     "few_units": "cupel.data.splitting",
     "file_facts": "cupel.data.about_files",
@@ -64,6 +69,7 @@ _HOMES = {
     "places_in": "cupel.data.known_rows",
     "mended": "cupel.data.fixes",
     "near_copies": "cupel.data.sentinel",
+    "part_of_plan": "cupel.data.fixes",
     "plain_plan": "cupel.data.fixes",
     "profile": "cupel.data.profiling",
     "Said": "cupel.data.reading",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError, UsageError
-from cupel.core.finding import Finding
+from cupel.core.finding import Finding, Severity
 from cupel.core.fix import Fix, FixKind
-from cupel.core.mending import Mending
+from cupel.core.mending import NO_MENDING, Mending
 from cupel.core.schema import Column, ColumnKind
 
 Array = NDArray[Any]
@@ -77,6 +78,11 @@ class FixPlan:
         """What changes cells or labels."""
         return tuple(fix for fix in self.fixes if fix.kind in (FixKind.MEND_CELLS, FixKind.RELABEL_ROWS))
 
+    @property
+    def n_rows(self) -> int:
+        """How many rows of its own data it names."""
+        return len({row for fix in self.fixes for row in fix.rows})
+
     def spared(self, dataset: Dataset) -> Rows:
         """Positions of the rows that must not train.
 
@@ -92,8 +98,7 @@ class FixPlan:
         Raises:
             DataError: the data are others.
         """
-        has_rows = any(fix.rows for fix in self.fixes)
-        if has_rows and self.data_key != data_key(dataset):
+        if self.n_rows and self.data_key != data_key(dataset):
             raise DataError(
                 "the fix plan names rows, and was written for other data than these (the targets differ). Write a new one with "
                 "`cupel look --fixes`, or set `apply: false` where it names rows."
@@ -125,6 +130,11 @@ def plain_plan(findings: Sequence[Finding], dataset: Dataset) -> dict[str, Any]:
     return {"data": data_key(dataset), "fixes": entries}
 
 
+def part_of_plan(plain: Mapping[str, Any], *, without: Sequence[FixKind]) -> dict[str, Any]:
+    """The same plan without what it says of these kinds; nothing of nothing."""
+    return {**plain, "fixes": [entry for entry in plain["fixes"] if entry["fix"] not in without]} if plain else {}
+
+
 def data_key(dataset: Dataset) -> str:
     """What tells whether row numbers mean the same rows: a hash of the targets in their places."""
     digest = hashlib.sha256(np.ascontiguousarray(dataset.row_numbers, dtype="<i8").tobytes())
@@ -152,16 +162,21 @@ def positions_of(dataset: Dataset, rows: Sequence[int]) -> Rows:
 def mended(dataset: Dataset, fixes: Sequence[Fix]) -> Dataset:
     """The dataset with cells and labels changed; its schema carries what later rows need too.
 
+    All that mends a column does so at once, as it does in later rows: one after another, a bound would take cells away that a
+    scale was to bring within it.
+
     Raises:
         UsageError: a fix does not fit its column.
         DataError: a row or class is not there.
     """
+    mending: dict[str, Mending] = {}
     for fix in fixes:
         if fix.kind is FixKind.RELABEL_ROWS:
             dataset = _relabelled(dataset, fix)
-        else:
-            for name in fix.columns:
-                dataset = _with_mended_column(dataset, name, fix.mending)
+        for name in fix.columns:
+            mending[name] = mending.get(name, NO_MENDING).joined(fix.mending)
+    for name, joined in mending.items():
+        dataset = _with_mended_column(dataset, name, joined)
     if not fixes:
         return dataset
     said = hashlib.sha256((dataset.fingerprint + repr([replace(fix, is_safe=False) for fix in fixes])).encode())
@@ -220,14 +235,30 @@ def _relabelled(dataset: Dataset, fix: Fix) -> Dataset:
             )
         target[row] = task.classes.index(label)
         values[row] = column.levels.index(label) if label in column.levels else float(label)
-    return replace(dataset, target=target, columns={**dataset.columns, task.target: values})
+    findings = (*dataset.findings, _relabelling(len(fix.rows), task.target))
+    return replace(dataset, target=target, columns={**dataset.columns, task.target: values}, findings=findings)
+
+
+def _relabelling(n_rows: int, target: str) -> Finding:
+    return Finding(
+        code="relabelled-rows",
+        severity=Severity.WARNING,
+        where=target,
+        what=f"{n_rows:,} row{'s have' if n_rows != 1 else ' has'} another target than in the file, as the fix plan says, and "
+        "judge by it too.",
+        action="Where they were chosen because models contradict them, every score looks better than it will be on targets as "
+        "they come. To have them judge as they were, leave them out of training instead.",
+    )
 
 
 def _number(label: str) -> float:
     try:
-        return float(label)
-    except ValueError as error:
-        raise DataError(f"label {label!r} of the fix plan is no number, as the target is; mend the plan.") from error
+        number = float(label)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise DataError(f"label {label!r} of the fix plan is no number, as the target is; mend the plan.")
+    return number
 
 
 def _plain_fix(fix: Fix) -> dict[str, Any]:
@@ -261,16 +292,36 @@ def _fix(entry: Any, place: int) -> Fix:
             f"{', '.join(_FIELDS[kind]) or 'nothing more'}."
         )
     try:
-        labels = dict(entry.get("labels") or {})
-        rows = tuple(int(row) for row in labels) or tuple(int(row) for row in entry.get("rows") or ())
-        columns = tuple(str(name) for name in entry.get("columns") or ())
-        spellings = tuple((str(before), str(after)) for before, after in dict(entry.get("spellings") or {}).items())
+        labels = {_row(row): _text(label) for row, label in dict(entry.get("labels") or {}).items()}
+        rows = tuple(labels) or tuple(map(_row, _listed(entry, "rows")))
+        columns = tuple(map(_text, _listed(entry, "columns")))
+        spellings = tuple((_text(before), _text(after)) for before, after in dict(entry.get("spellings") or {}).items())
         plain = {name: entry.get(name) for name in ("low", "high")}
-        mending = Mending.from_json(
-            {**plain, "spellings": spellings, "scales": entry.get("scales") or (), "codes": entry.get("codes") or ()}
-        )
+        listed = {name: _listed(entry, name) for name in ("scales", "codes")}
+        mending = Mending.from_json({**plain, **listed, "spellings": spellings})
     except (TypeError, ValueError) as error:
         raise UsageError(f"fix {place} ({kind.value}) of the plan cannot be read: {error}") from error
     if "columns" in _FIELDS[kind] and not columns and (entry["apply"] or kind is not FixKind.ORDER):
         raise UsageError(f"fix {place} ({kind.value}) of the plan names no columns; write columns: [NAME].")
-    return Fix(kind=kind, columns=columns, mending=mending, rows=rows, labels=tuple(str(label) for label in labels.values()))
+    return Fix(kind=kind, columns=columns, mending=mending, rows=rows, labels=tuple(labels.values()))
+
+
+def _listed(entry: Mapping[str, Any], name: str) -> Sequence[Any]:
+    """What stands under a name that takes several: a text there would be read letter by letter."""
+    value = entry.get(name) or []
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"{name} is {value!r}; write a list: {name}: [{value}]")
+    return value
+
+
+def _row(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError(f"a row is {value!r}; expected its number in the file, counted from 1")
+    return value
+
+
+def _text(value: Any) -> str:
+    """A name or label as it was written: what YAML takes for a truth value or nothing was written otherwise."""
+    if isinstance(value, bool) or value is None:
+        raise TypeError(f"what is read as {value} may be a text, such as NO; write it in quotes")
+    return str(value)

@@ -86,7 +86,7 @@ def split(
         plan = _plan(dataset, scheme, n_folds=n_folds, groups=groups, copies=units, has_near=twins is not None)
         plan = _with_repeats(replace(plan, repeats=repeats, holdout=holdout, seed=seed), scheme, len(plan.units))
         folds, reason, chosen = list(_folds(dataset, plan)), plan.reason, plan.scheme
-    _check_folds(dataset, folds)
+    check_folds(dataset, folds)
     return Splits(tuple(folds), chosen, reason, _key(folds), groups, units=units)
 
 
@@ -286,7 +286,10 @@ def stop_share(n_rows: int) -> float:
     return float(np.clip(MIN_STOP_ROWS / n_rows, STOP_SHARE, 0.25))
 
 
-def _check_folds(dataset: Dataset, folds: Sequence[Fold]) -> None:
+def check_folds(dataset: Dataset, folds: Sequence[Fold]) -> None:
+    """Raises:
+    DataError: a fold has no rows to train, to stop or to judge, or those that train are of one class.
+    """  # fmt: skip
     for fold in folds:
         if min(len(fold.train), len(fold.stop), len(fold.valid)) == 0:
             raise DataError(
@@ -300,7 +303,8 @@ def _check_folds(dataset: Dataset, folds: Sequence[Fold]) -> None:
             rare = int(np.bincount(dataset.target, minlength=len(dataset.task.classes)).argmin())
             raise DataError(
                 f"in fold {fold.index + 1} all rows to train on are of class {dataset.task.classes[seen[0]]!r}; two classes are "
-                f"needed. Ask for fewer folds, another split, or add rows of class {dataset.task.classes[rare]!r}."
+                f"needed. Ask for fewer folds, another split, leave fewer rows out, or add rows of class "
+                f"{dataset.task.classes[rare]!r}."
             )
 
 

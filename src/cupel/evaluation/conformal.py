@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +26,15 @@ N_PARTS = 5
 
 @dataclass(frozen=True)
 class Held:
-    """How a promise held on rows that it was not learned from: the share covered, and the mean width or size of a set."""
+    """How a promise held on rows that it was not learned from: the share covered, and the mean width or size of a set.
+
+    These rows are later than those that it was learned from where it `is_of_later` ones.
+    """
 
     coverage: float
     observed: float
     size: float
+    is_of_later: bool = False
 
 
 def coverage_of(
@@ -68,19 +73,33 @@ def held(
     *,
     coverage: float,
     groups: Shaped[Array, " sample"] | None = None,
+    moments: Shaped[Array, " sample"] | None = None,
     seed: int = 0,
 ) -> Held:
-    """How a promise of that coverage holds out of fold: learned on four fifths of the rows, judged on the rest."""
+    """How a promise of that coverage holds out of fold: learned on four fifths of the rows, judged on the rest.
+
+    Each fifth judges in turn. Where rows have `moments` only the latest does: what is promised of rows to come must not be
+    judged by rows from before those that taught it.
+    """
     units = np.arange(len(target)) if groups is None else np.unique(groups, return_inverse=True)[1].reshape(-1)
-    parts = np.random.default_rng(seed).permutation(int(units.max()) + 1)[units] % N_PARTS
+    n_units = int(units.max()) + 1
+    if moments is None:
+        part_of, judging = np.random.default_rng(seed).permutation(n_units) % N_PARTS, range(N_PARTS)
+    else:
+        last = np.full(n_units, -np.inf)
+        np.maximum.at(last, units, moments)
+        part_of, judging = np.zeros(n_units, np.int64), range(N_PARTS - 1, N_PARTS)
+        part_of[np.argsort(last, kind="stable")[n_units - math.ceil(n_units / N_PARTS) :]] = N_PARTS - 1
+    parts = part_of[units]
     covered, size = np.zeros(len(target), np.bool_), np.zeros(len(target))
-    for part in range(N_PARTS):
+    for part in judging:
         rest, judged = np.flatnonzero(parts != part), np.flatnonzero(parts == part)
         if len(judged) == 0:
             continue
         learned = coverage_of(target[rest], predictions[rest], groups=None if groups is None else groups[rest])
         covered[judged], size[judged] = _judged(learned, target[judged], predictions[judged], coverage)
-    return Held(coverage, float(covered.mean()), float(size.mean()))
+    asked = np.isin(parts, list(judging))
+    return Held(coverage, float(covered[asked].mean()), float(size[asked].mean()), is_of_later=moments is not None)
 
 
 def silence_of(

@@ -74,7 +74,7 @@ class Certifier:
         return [
             self._claim("trained", together, np.asarray(self.golden.expected, np.float64), self.golden.tolerance),
             self._claim("one_by_one", singly, together, INDEPENDENCE),
-            self._claim("subset", self.run(_some(feeds, half)), together[half], INDEPENDENCE),
+            self._claim("subset", self.run(_some(feeds, half)), together[half], INDEPENDENCE, rows=half),
             self._claim("contract", np.concatenate(self._in_other_forms()), np.concatenate([together, together]), INDEPENDENCE),
             Claim(name="refusals", measured=float(sum(map(self._may_be_missing, self._some_names()))), limit=0.0),
             Claim(name="missing", measured=float(not np.isfinite(self._without_cells()).all()), limit=0.0),
@@ -113,9 +113,11 @@ class Certifier:
         nothing = self._rows({name: [None] for name in self.contract.names})
         return self.run(self.contract.feeds(nothing, Notes()))
 
-    def _claim(self, name: str, first: Array, second: Array, limit: float) -> Claim:
+    def _claim(self, name: str, first: Array, second: Array, limit: float, *, rows: Array | None = None) -> Claim:
+        """`rows` are the golden rows that were compared, where they are not all in their order, once or several times."""
         differences = _differences(first, second) / self.golden.spread
-        row = int(differences.argmax()) % len(self.golden.expected) + 1 if len(differences) else None
+        places = np.arange(len(self.golden.expected)) if rows is None else rows
+        row = int(places[int(differences.argmax()) % len(places)]) + 1 if len(differences) else None
         return Claim(name=name, measured=float(differences.max(initial=0.0)), limit=limit, row=row)
 
 

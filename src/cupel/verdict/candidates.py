@@ -75,7 +75,7 @@ def _sentences(verdict: Verdict) -> str:
         ("From outside", words.nested_line(verdict)),
         ("Deep learning", verdict.worth_it),
         ("By folds", words.fold_words(verdict)),
-        ("The packed mean", words.packed_words(verdict)),
+        ("What is packed", words.packed_words(verdict)),
         ("Against guessing", words.baseline_words(verdict)),
         ("Simpler", words.simplest_words(verdict)),
         *[("Promises" if number == 0 else "", line) for number, line in enumerate(words.promise_lines(verdict))],

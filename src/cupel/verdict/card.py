@@ -49,7 +49,7 @@ def _metadata(verdict: Verdict) -> str:
     lines = ["---", "library_name: cupel", f"pipeline_tag: {kind}", "tags:", *[f"- {name}" for name in TAGS], "model-index:"]
     lines += [f"- name: {_quoted(verdict.pick.name)}", "  results:", "  - task:", f"      type: {kind}", "    dataset:"]
     lines += [f"      name: {_quoted(verdict.fingerprint)}", "      type: private", "    metrics:"]
-    lines += [f"    - type: {verdict.metric}", f"      value: {_number(verdict.pick.score.estimate)}", "---", ""]
+    lines += [f"    - type: {verdict.metric}", f"      value: {_number(verdict.expected.estimate)}", "---", ""]
     return "\n".join(lines)
 
 
@@ -154,6 +154,7 @@ def _evaluation(verdict: Verdict) -> str:
         "## Evaluation\n",
         f"Expected on new rows of the same kind: **{_inline(verdict.metric_label)} {words.interval_words(verdict.pick.score)}**, "
         f"corrected for having been chosen. {_inline(words.optimism_words(verdict))}\n",
+        *[f"{_inline(told)}\n" for told in (words.packed_words(verdict), *words.promise_lines(verdict)) if told],
         f"{_inline(words.baseline_words(verdict))}\n",
         "| metric | score | 95% interval |",
         "|---|---|---|",

@@ -22,7 +22,7 @@ Array = NDArray[Any]
 class OuterRun:
     """A whole run on the rows outside of one outer fold, which its pick has predicted afterwards.
 
-    `expected` is the score that its own verdict gave to expect of the pick, with `low` and `high`; `score` is what the pick
+    `expected` is the score that its own verdict gave to expect of what it would pack, with `low` and `high`; `score` is what that
     scored on the rows of the fold. `number` counts from 1.
     """
 

@@ -175,6 +175,12 @@ class Verdict:
     versions: Mapping[str, str] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def expected(self) -> Score:
+        """The score to expect of what is packed: the pick's, or what is known beyond it of its models' mean and of answers."""
+        packed = self.promises.get("packed")
+        return self.pick.score if not packed else Score(**{name: float(packed[name]) for name in ("estimate", "low", "high")})
+
     def completed(
         self,
         *,

@@ -200,6 +200,9 @@ def packed_words(verdict: Verdict) -> str:
     half = (found["high"] - found["low"]) / 2
     estimate, low, high, corrected = (written(found[end], resolution=half) for end in ("estimate", "low", "high", "corrected"))
     told = f"Correcting its probabilities gains {corrected} of that score. " if found["corrected"] else ""
+    if found.get("decided"):
+        changed = signed(found["decided"], resolution=half)
+        told += f"That score is of the more probable class; answering by the threshold instead changes it by {changed}. "
     if "gain" in found:
         half = (found["gain_high"] - found["gain_low"]) / 2
         gain, gain_low, gain_high = (signed(found[end], resolution=half) for end in ("gain", "gain_low", "gain_high"))

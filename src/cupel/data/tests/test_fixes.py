@@ -1,5 +1,7 @@
 """Fix plans: written, edited, applied; refused where they do not fit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -71,6 +73,19 @@ def test_numbers_are_mended_with_their_range():
     assert (changed.schema["x"].low, changed.schema["x"].high) == (1.0, 5.0)
 
 
+def test_what_mends_a_column_does_so_at_once_as_in_later_rows():
+    bound = Fix(kind=FixKind.MEND_CELLS, columns=("x",), mending=Mending(low=2.0))
+    changed = mended(dataset(), [bound, replace(SCALE, mending=Mending(scales=((1.0, 1.0, 4.0),)))])
+    np.testing.assert_array_equal(changed.columns["x"], changed.schema["x"].mending.numbers(dataset().columns["x"]))
+    assert changed.columns["x"][0] == 4.0
+
+
+def test_a_value_that_is_no_number_is_no_label_of_numbers():
+    numbers = make_dataset({"x": np.arange(8.0), "y": np.arange(8.0) * 1.5 + 0.1})
+    with pytest.raises(DataError, match="'nan' of the fix plan is no number"):
+        mended(numbers, [Fix(kind=FixKind.RELABEL_ROWS, rows=(3,), labels=("nan",))])
+
+
 def test_rows_are_relabelled_by_their_place_in_the_source():
     fix = Fix(kind=FixKind.RELABEL_ROWS, rows=(1, 8), labels=("b", "a"))
     changed = mended(dataset(), [fix])
@@ -116,6 +131,12 @@ def test_rows_of_other_data_are_refused():
         ({"fixes": [{"fix": "drop-column", "apply": True}]}, "names no columns"),
         ({"fixes": [{"fix": "leave-out-rows", "apply": True, "rows": ["x"]}]}, "cannot be read"),
         ({"fixes": [{"fix": "mend-cells", "apply": True, "columns": ["x"], "scales": [[1, 9, 2]]}]}, "again"),
+        ({"fixes": [{"fix": "leave-out-rows", "apply": True, "rows": "12"}]}, r"write a list: rows: \[12\]"),
+        ({"fixes": [{"fix": "leave-out-rows", "apply": True, "rows": [1.5]}]}, "a row is 1.5"),
+        ({"fixes": [{"fix": "drop-column", "apply": True, "columns": "age"}]}, r"columns: \[age\]"),
+        ({"fixes": [{"fix": "mend-cells", "apply": True, "columns": ["x"], "codes": "99"}]}, r"codes: \[99\]"),
+        ({"fixes": [{"fix": "mend-cells", "apply": True, "columns": ["x"], "spellings": {"Norway": False}}]}, "in quotes"),
+        ({"fixes": [{"fix": "relabel-rows", "apply": True, "labels": {3: None}}]}, "in quotes"),
     ],
 )
 def test_what_is_no_plan_is_refused_with_what_was_expected(plain, words):

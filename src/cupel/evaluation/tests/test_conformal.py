@@ -54,6 +54,21 @@ def test_ranges_follow_the_prediction_where_errors_do_and_only_there() -> None:
     assert coverage_of(*values(1000, 1)).scales == (1.0,)
 
 
+def test_over_time_a_promise_is_held_against_the_latest_rows_alone() -> None:
+    """Errors grow: what earlier rows promise does not hold, and rows from everywhere would not show it."""
+    n_rows, generator = 2000, np.random.default_rng(0)
+    moments = generator.permutation(n_rows).astype(np.float64)
+    target, said = generator.normal(size=n_rows) * (0.5 + moments / 800), np.zeros((n_rows, 1))
+    stretches = (moments // 40).astype(np.int64)
+    mixed, forward = (held(target, said, coverage=0.9, groups=stretches, moments=when) for when in (None, moments))
+    assert mixed.observed > 0.85
+    assert 0.55 < forward.observed < 0.8
+    assert (mixed.is_of_later, forward.is_of_later) == (False, True)
+    latest = moments >= 1600
+    low, high = coverage_of(target[~latest], said[~latest], groups=stretches[~latest]).interval(said[latest, 0], 0.9)
+    assert forward.observed == ((low <= target[latest]) & (target[latest] <= high)).mean()
+
+
 def test_skewed_errors_give_lopsided_ranges() -> None:
     low, high = coverage_of(*values(2000, 3)).interval(np.array([5.0]), 0.9)
     assert high[0] - 5.0 > 1.4 * (5.0 - low[0])

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 import packed_examples as examples
 from cupel.core.errors import DataError
+from cupel.serving.certificate import Certifier
 from cupel.serving.contract import Contract
+from cupel.serving.declaration import Golden
 from cupel.serving.notes import Notes
 from cupel.serving.rows import rows_of
 
@@ -68,3 +70,21 @@ def test_another_row_changes_nothing(row, other):
 def test_a_number_is_the_same_number_in_every_type(value):
     row = {**{name: cells[0] for name, cells in examples.RAW.items()}, "paid": value}
     assert CONTRACT.feeds_of_record(row, Notes())["number"][0, 1] == 1.5
+
+
+def test_what_differs_among_fewer_others_is_told_by_its_golden_row():
+    n_rows = len(next(iter(examples.RAW.values())))
+    numbered = {**examples.RAW, "paid": [float(place) for place in range(n_rows)]}
+    rows = {name: [*cells, *cells] for name, cells in numbered.items()}
+    rows["paid"] = [float(place) for place in range(2 * n_rows)]
+    golden = Golden(rows=rows, expected=[[0.0, 1.0]] * (2 * n_rows), tolerance=1e-4, spread=1.0)
+
+    def run(feeds):
+        """The third row is answered otherwise wherever not all rows, but more than one, are asked."""
+        place = CONTRACT.feeds_of_record({name: cells[2] for name, cells in rows.items()}, Notes())["number"][0, 1]
+        is_odd = (feeds["number"][:, 1] == place) & (1 < len(feeds["number"]) < 2 * n_rows)
+        return np.column_stack([0.5 * is_odd, 1 - 0.5 * is_odd])
+
+    claims = {claim.name: claim for claim in Certifier(contract=CONTRACT, run=run, golden=golden).claims()}
+    assert (claims["subset"].holds, claims["subset"].row) == (False, 3)
+    assert claims["trained"].holds

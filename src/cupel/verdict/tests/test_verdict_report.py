@@ -153,11 +153,25 @@ def test_a_threshold_that_was_learned_from_the_rows_that_judge_it_is_told(*, is_
     dataset, trials, ensemble, verdict = example(TaskKind.BINARY)
     promises = {"decision": {"threshold": 0.1, "is_learned": is_learned}, "shown_threshold": 0.1}
     told = dataclasses.replace(verdict, promises=promises)
+    packed = {"estimate": 0.4, "low": 0.3, "high": 0.5, "corrected": 0.0, "decided": -0.2}
+    assert verdict.expected == verdict.pick.score
+    assert dataclasses.replace(verdict, promises={"packed": packed}).expected.estimate == 0.4
     for shown in (page_of((dataset, trials, ensemble, told)), model_card(told, dataset)):
         assert "Answers are yes above a probability of 0.1000." in shown
         assert ("learned from the same rows" in shown) == is_learned
         assert "What is packed was fitted" not in shown
     assert "Answers are yes" not in model_card(verdict, dataset)
+
+
+def test_a_card_says_what_to_expect_of_what_is_packed_and_what_it_promises() -> None:
+    dataset, _, _, verdict = example(TaskKind.BINARY)
+    packed = {"estimate": 0.4, "low": 0.3, "high": 0.5, "corrected": 0.0, "decided": -0.2}
+    card = model_card(
+        dataclasses.replace(verdict, promises={"packed": packed, "words": ["On 30 sealed rows it scores 0.41."]}), dataset
+    )
+    assert "Expect 0.40 (95% interval 0.30 to 0.50) of what is packed." in card
+    assert "On 30 sealed rows it scores 0.41." in card
+    assert "value: 0.4\n" in card
 
 
 def test_the_policy_allows_this_style_and_script_alone() -> None:

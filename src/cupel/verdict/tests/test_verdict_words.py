@@ -127,6 +127,7 @@ def test_what_is_packed_is_told_with_what_its_mean_and_its_correction_gain() -> 
         (told, "gains 0.012", "models one at a time"),
         ({**told, "corrected": 0.0, **mean}, "gains +0.010", "Correcting"),
         ({**told, **mean}, "gains 0.012", "Left"),
+        ({**told, "corrected": 0.0, "decided": -0.43}, "by the threshold instead changes it by -0.430", "Correcting"),
     ):
         verdict: Any = SimpleNamespace(promises={"packed": packed})
         words = packed_words(verdict)
