@@ -367,12 +367,14 @@ def findings_of(
     """What was found while reading, in every table's way and in the modality's, which knows more where both have a word.
 
     With `rehearses` doubtful targets are looked for by a small forest, which a run does better by what it trains. With `measures`
-    what has a remedy is told with what that does to the score. Each takes a second or two.
+    what has a remedy is told with what that does to the score, without it that this was not measured. Each takes a second or two.
     """
     said = {finding.code for finding in inspection.findings}
-    found = [finding for finding in data.judge_quality(dataset.unasked, profile) if finding.code not in said]
-    found += [*(evaluation.rehearsed_doubts(dataset.unasked) if rehearses else ()), *inspection.findings]
-    return tuple(evaluation.with_effects(found, dataset.unasked, units=inspection.twins) if measures else found)
+    found = [finding for finding in data.judge_quality(dataset, profile) if finding.code not in said]
+    describe = None if inspection.describe is None else data.remembered(inspection.describe)
+    found += [*(evaluation.rehearsed_doubts(dataset, describe=describe) if rehearses else ()), *inspection.findings]
+    obstacle = "" if measures else f"the run has less than {FEWEST_SECONDS_TO_MEASURE:.0f} seconds"
+    return tuple(evaluation.with_effects(found, dataset, units=inspection.twins, describe=describe, obstacle=obstacle))
 
 
 def _division(dataset: Dataset, settings: Settings) -> tuple[str, int | None]:

@@ -28,6 +28,8 @@ GRAIN = 8
 """Sides of a grid are multiples of it, so that they can be halved three times."""
 PIXELS_PER_EPOCH = 32_000_000
 """What an epoch may cost: 500 pictures of 256 x 256 are 33 million."""
+FEW_POINTS = (10, 10)
+"""Down and across, evenly spaced: what a small model says of them tells what a change to the data does."""
 MANY_CLASSES = 8
 """Beyond it probabilities, of which every pixel has as many, take more memory than pictures do."""
 
@@ -61,11 +63,12 @@ def grid_of(sizes: Sequence[tuple[int, int]], *, n_classes: int) -> tuple[int, i
 
 def on_grid(labels: Labels, grid: tuple[int, ...]) -> Labels:
     """The labels of the pixels that lie nearest to the middle of each cell of a grid: no label is ever mixed with another."""
-    rows, columns = (_nearest(had, wanted) for had, wanted in zip(labels.shape, grid, strict=True))
+    rows, columns = (nearest(had, wanted) for had, wanted in zip(labels.shape, grid, strict=True))
     return np.ascontiguousarray(labels[rows][:, columns])
 
 
-def _nearest(had: int, wanted: int) -> NDArray[np.int64]:
+def nearest(had: int, wanted: int) -> NDArray[np.int64]:
+    """Of so many places those that lie nearest to the middles of as many equal parts as are wanted."""
     return (2 * np.arange(wanted, dtype=np.int64) + 1) * had // (2 * wanted)
 
 
@@ -84,6 +87,12 @@ def judged_predictions(task: Task, predictions: Array) -> Array:
     rows, columns = (np.array(places, np.int64) for places in task.lattice)
     maps = predictions.reshape(len(predictions), len(task.classes), *task.grid)
     return np.ascontiguousarray(maps[:, :, rows][:, :, :, columns].reshape(len(predictions), -1))
+
+
+def at_few_points(target: Array) -> Array:
+    """Of masks (rows, height, width) the labels at 10 by 10 points, shape (rows, points)."""
+    rows, columns = (nearest(had, wanted) for had, wanted in zip(target.shape[1:], FEW_POINTS, strict=True))
+    return np.ascontiguousarray(target[:, rows][:, :, columns].reshape(len(target), -1))
 
 
 def shares_of(task: Task, target: Array) -> NDArray[np.float64]:

@@ -106,13 +106,16 @@ class Inspection:
     A finding here stands in the place of those of the same code that hold for every table. `twins` has a number for each
     row: rows of one number are so alike that none may judge a model that has seen another. `facts` are (what, words), for
     people. `measures` are numbers for each row that say what its cells are like, by name, NaN where there is nothing to measure:
-    by them rows can be compared that no table of numbers describes.
+    by them rows can be compared that no table of numbers describes. `describe` gives, for positions of rows, numbers that a small
+    model can learn from: float32 (rows, numbers), or, where masks are asked, (rows, points, numbers) of the points of
+    `core.masks.at_few_points`.
     """
 
     findings: tuple[Finding, ...] = ()
     twins: Array | None = None
     facts: tuple[tuple[str, str], ...] = ()
     measures: Mapping[str, Array] = field(default_factory=dict)
+    describe: Callable[[Array], Array] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

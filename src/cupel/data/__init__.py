@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cupel.data.profiling import profile
     from cupel.data.quality import judge_quality
     from cupel.data.reading import Said, read
+    from cupel.data.rehearsal import remembered
     from cupel.data.sentinel import copies_finding, near_copies
     from cupel.data.shuffling import shuffled
     from cupel.data.splitting import check_folds, few_units, split
@@ -45,6 +46,7 @@ __all__ = [
     "read",
     "read_columns",
     "read_table",
+    "remembered",
     "row_hashes",
     "seen_before",
     "shuffled",
@@ -76,6 +78,7 @@ _HOMES = {
     "read": "cupel.data.reading",
     "read_columns": "cupel.data.files",
     "read_table": "cupel.data.files",
+    "remembered": "cupel.data.rehearsal",
     "row_hashes": "cupel.data.known_rows",
     "seen_before": "cupel.data.known_rows",
     "shuffled": "cupel.data.shuffling",

@@ -16,8 +16,8 @@ from cupel.core.picture_files import Origin, origin_of
 
 Array = NDArray[Any]
 N_PROBED, LEAST_TOLD = 100, 0.3
-TAKEN = "date"
-"""The fact that is a moment, in seconds since 1970."""
+N_BYTES, TAKEN = "number of bytes", "date"
+"""The facts that are how large a file is, and a moment, in seconds since 1970."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,7 +50,7 @@ def file_facts(names: Sequence[str | None], folder: Path) -> Iterator[FileFact]:
     A name of None or "" is of no file. Where few of a sample of files say who took them, the others are not opened.
     """
     yield FileFact(words="format", values=np.array([PurePath(name or "").suffix.casefold() for name in names], dtype=np.str_))
-    yield FileFact(words="number of bytes", values=_sizes(names, folder))
+    yield FileFact(words=N_BYTES, values=_sizes(names, folder))
     probed = np.unique(np.linspace(0, len(names) - 1, min(len(names), N_PROBED)).astype(np.int64)).tolist()
     first = [_origin(names[place], folder) for place in probed]
     told = sum(bool(origin.camera) or math.isfinite(origin.taken) for origin in first)

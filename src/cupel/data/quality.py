@@ -37,12 +37,14 @@ _ORDER = (Severity.SERIOUS, Severity.WARNING, Severity.NOTE)
 def judge_quality(dataset: Dataset, profile: Profile) -> tuple[Finding, ...]:
     """Findings, those made while reading first, then by severity.
 
-    What each action says is what happens without further asking: no row and no usable column is taken away.
+    What each action says is what happens without further asking: no row and no usable column is taken away. Of masks only what
+    could leak is looked for by the target, since all else knows one answer a row.
     """
     found: list[Finding] = []
     if dataset.task is not None:
-        found += find_leaks(dataset, profile)
+        found += find_leaks(dataset.unasked, profile)
         found += find_hidden_leaks(dataset, found)
+    dataset = dataset.unasked
     found += judge_cells(dataset, profile)
     for judge in (_duplicates, _size, _columns_not_used, _columns_alike, _missing, _levels, _roles, _classes):
         found += judge(dataset, profile)

@@ -14,7 +14,7 @@ from cupel.core.fix import Fix, FixKind
 from cupel.core.form import Form
 from cupel.core.labels import known
 from cupel.core.task import Task
-from cupel.data.rehearsal import Rehearsal, can_rehearse
+from cupel.data.rehearsal import Describe, Rehearsal, why_not_rehearsed
 from cupel.evaluation.label_scorers import HALF
 from cupel.evaluation.wrong_labels import likely_wrong_labels
 from cupel.evaluation.wrong_values import likely_wrong_values
@@ -33,11 +33,15 @@ N_SHOWN = 6
 MAX_LISTED = 1_000
 
 
-def rehearsed_doubts(dataset: Dataset, *, seed: int = 0) -> list[Finding]:
-    """Doubtful targets among at most 5,000 rows, by a small forest, before anything is trained."""
-    if not can_rehearse(dataset, min_rows=MIN_ROWS):
+def rehearsed_doubts(dataset: Dataset, *, describe: Describe | None = None, seed: int = 0) -> list[Finding]:
+    """Doubtful targets among at most 5,000 rows, by a small forest, before anything is trained; of masks none.
+
+    `describe` as for `Rehearsal`.
+    """
+    is_masked = dataset.task is not None and dataset.task.form is Form.MASKS
+    if is_masked or why_not_rehearsed(dataset, min_rows=MIN_ROWS, describe=describe):
         return []
-    rehearsal = Rehearsal(dataset, n_rows=N_ROWS, n_trees=N_TREES, seed=seed)
+    rehearsal = Rehearsal(dataset, describe=describe, n_rows=N_ROWS, n_trees=N_TREES, seed=seed)
     return doubtful_targets(dataset, rehearsal.predictions(rehearsal.parts()), rows=rehearsal.rows, by="a small forest")
 
 

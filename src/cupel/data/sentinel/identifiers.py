@@ -103,7 +103,7 @@ def _finding(column: Column, words: str, skill: float, *, bench: Bench) -> Findi
         else "explains {:.0%} of the target's ranks"
     )
     is_read = column.is_feature
-    kept = "It is kept, and scores rest on it" if is_read else "It is not used"
+    kept = "It is kept, and scores rest on it" if is_read else "It is not used, so that no score rests on it"
     return Finding(
         code="telling-identifier",
         severity=Severity.SERIOUS if is_read else Severity.WARNING,

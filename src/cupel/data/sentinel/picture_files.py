@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -10,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
-from cupel.core.finding import Finding, Severity
-from cupel.data.about_files import TAKEN, file_facts, folder_of
+from cupel.core.finding import Contrast, Finding, Severity
+from cupel.data.about_files import N_BYTES, TAKEN, file_facts, folder_of
 from cupel.data.sentinel.identifiers import MIN_DEVIATIONS, coded, parts_of
 from cupel.data.skill import Bench
 
@@ -34,12 +35,13 @@ REASONS = {
 }
 
 
-def find_telling_files(dataset: Dataset, bench: Bench) -> list[Finding]:
+def find_telling_files(dataset: Dataset, bench: Bench, *, counts_bytes: bool = True) -> list[Finding]:
     """A finding for each column of pictures whose files tell the target, on rows not learned from, without being looked at.
 
     Height, width and their ratio, bytes in the file, its format, and the camera stand in what models read, or leave traces in it;
     parts of the name and the date in EXIF do not, and are told as notes. When a file was written is not asked: whoever copies or
-    unpacks folders class by class writes them in that order.
+    unpacks folders class by class writes them in that order. `counts_bytes` is to be false where pictures that show much of what
+    is asked for fill more bytes by that alone.
     """
     if dataset.task is None or len(bench.rows) < MIN_ROWS:
         return []
@@ -47,16 +49,18 @@ def find_telling_files(dataset: Dataset, bench: Bench) -> list[Finding]:
     for column in dataset.schema.image_features[:MAX_COLUMNS]:
         facts = list(_facts(dataset, bench, column.name))
         about = {
-            PICTURE: [fact for fact in facts if fact[0] != TAKEN],
+            PICTURE: [fact for fact in facts if fact[0] != TAKEN and (counts_bytes or fact[0] != N_BYTES)],
             NAME: list(_name_parts(dataset, bench, column.name)),
             DATE: [fact for fact in facts if fact[0] == TAKEN],
         }
         for kind, told in about.items():
-            skills = [(bench.skill_of(states, is_ordered=is_ordered), words) for words, states, is_ordered in told]
-            skill, words = max(skills, key=lambda each: each[0], default=(0.0, ""))
+            skills = [bench.skill_of(states, is_ordered=is_ordered) for _, states, is_ordered in told]
+            skill = max(skills, default=0.0)
             if skill >= MIN_SKILL and bench.deviations(skill) >= MIN_DEVIATIONS:
                 probability = bench.probability(skill, n_tried=len(skills))
-                found.append(_finding(column.name, kind, words, skill=skill, bench=bench, probability=probability))
+                words, states, _ = told[skills.index(skill)]
+                finding = _finding(column.name, kind, words, skill=skill, bench=bench, probability=probability)
+                found.append(replace(finding, contrast=Contrast(rows=bench.rows, states=states)))
     return found
 
 

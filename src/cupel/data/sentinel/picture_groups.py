@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
-from cupel.core.finding import Finding, Severity
+from cupel.core.finding import Contrast, Finding, Severity
 from cupel.data.association import adjusted_correlation_ratio, average_ranks
 from cupel.data.dealing import compact
 from cupel.data.sentinel.groups import ALIKE_FEATURES, ALIKE_TARGET, FEATURE_SHARE, are_things, probability_of
@@ -117,4 +117,5 @@ def _finding(column: str, stems: Array, codes: Array, *, alike_target: float, pr
         action="Pictures are divided one by one. If new ones will be of new things, give a table with a column of paths and one "
         "of these beginnings, and name the latter with --group.",
         probability=probability,
+        contrast=Contrast(rows=np.arange(len(codes)), units=codes),
     )

@@ -132,7 +132,8 @@ def _in_file(succession: Succession) -> Finding:
             severity=Severity.NOTE,
             where="rows",
             what="The rows are sorted by the target: the place of a row in the file gives the target away.",
-            action="The place is not used, and rows are dealt to folds at random. Row numbers must not enter as a column.",
+            action="The place is not used, so that no score rests on it, and rows are dealt to folds at random. Row numbers must "
+            "not enter as a column.",
             probability=succession.probability,
         )
     return Finding(

@@ -11,6 +11,7 @@ from jaxtyping import Int64
 from numpy.typing import NDArray
 
 from cupel.core.finding import Finding, Severity
+from cupel.core.fix import Fix, FixKind
 
 if TYPE_CHECKING:
     from cupel.modalities.image.inspection import Seen
@@ -54,6 +55,7 @@ def _copies(seen: Seen) -> Iterator[Finding]:
             where=seen.column,
             what=f"{_counted(n_more, seen)} equal to an earlier one in every pixel: {_listed(seen, same)}.",
             action=f"All are kept. {_kept(seen)} Copies only cost time: delete all but one of each.",
+            fix=_together(seen),
         )
     if contradicting:
         n_rows = sum(len(rows) for rows in contradicting)
@@ -80,6 +82,7 @@ def _near_copies(seen: Seen) -> Iterator[Finding]:
             where=seen.column,
             what=f"{_counted(n_rows, seen)} all but the same as others to the eye: {_listed(seen, same)}.",
             action=f"All are kept. {_kept(seen)} If they show one thing, such as frames of one film, say so with --group.",
+            fix=_together(seen),
         )
     if contradicting:
         n_rows = sum(len(rows) for rows in contradicting)
@@ -139,6 +142,12 @@ def _few_of_a_class(seen: Seen) -> Iterator[Finding]:
             action="They are kept, and spread over the folds; what is said about them rests on those few. "
             "Augmentation varies what is there and shows nothing new: add pictures.",
         )
+
+
+def _together(seen: Seen) -> Fix | None:
+    """What is done about copies; nothing where the user says how pictures are divided."""
+    is_divided = seen.dataset.schema.group is not None or seen.dataset.schema.time is not None
+    return None if is_divided else Fix(kind=FixKind.KEEP_TOGETHER, is_safe=True)
 
 
 def _kept(seen: Seen) -> str:

@@ -16,9 +16,10 @@ from cupel.core.dataset import Dataset
 from cupel.core.images import Images
 from cupel.core.modality import Inspection
 from cupel.modalities.image.findings import findings_of
-from cupel.modalities.image.mask_findings import mask_findings
+from cupel.modalities.image.looks import describer
+from cupel.modalities.image.mask_findings import equal_masks, mask_findings
 from cupel.modalities.image.reading.batches import equal_sized, grey_levels
-from cupel.modalities.image.reading.hashing import SIDE, digests, near_copies, numbered, thumbnails
+from cupel.modalities.image.reading.hashing import SIDE, digests, joined, near_copies, numbered, thumbnails
 from cupel.modalities.image.reading.sharpness import sharpness
 
 Array = NDArray[Any]
@@ -108,9 +109,17 @@ class Seen:
 def inspect(dataset: Dataset) -> Inspection:
     """Findings, copies and facts of the column of pictures; reads every pixel twice, a few hundred pictures at a time."""
     seen = look_through(dataset, dataset.schema.image_features[0].name)
-    twins = seen.twins if len(np.unique(seen.twins)) < dataset.n_samples else None
-    findings = (*findings_of(seen), *mask_findings(dataset, seen.column))
-    return Inspection(findings=findings, twins=twins, facts=tuple(_facts(seen)), measures=seen.measures)
+    masks = equal_masks(dataset)
+    together = seen.twins if masks is None else joined(seen.twins, masks)
+    twins = together if len(np.unique(together)) < dataset.n_samples else None
+    findings = (*findings_of(seen), *mask_findings(dataset, seen.column, like=seen.near))
+    return Inspection(
+        findings=findings,
+        twins=twins,
+        facts=tuple(_facts(seen)),
+        measures=seen.measures,
+        describe=describer(dataset, seen.column),
+    )
 
 
 def look_through(dataset: Dataset, column: str) -> Seen:

@@ -3,26 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
+from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
 from cupel.core.finding import Finding, Severity
+from cupel.core.fix import Fix, FixKind
 from cupel.core.masks import VOID, shares_of
+from cupel.core.pixels import digest_of
+from cupel.modalities.image.reading.hashing import numbered
+
+Array = NDArray[Any]
 
 N_NAMED = 6
+MOST_EQUAL = 0.1
 SIMILAR = 0.02
 RARE = 0.001
 
 
-def mask_findings(dataset: Dataset, column: str) -> Iterator[Finding]:
-    """Sizes that differ from the picture's, masks of one class, classes that hardly occur; nothing where masks are not asked."""
+def equal_masks(dataset: Dataset) -> Int64[Array, " row"] | None:
+    """A number for each row, equal for masks of several classes that are the same to the last pixel; None without masks.
+
+    Sets of more than a tenth of all, and of more than two, are a kind of mask, and no copies.
+    """
+    if dataset.task is None or not dataset.task.grid:
+        return None
+    masks = dataset.columns[dataset.task.target].tolist()
+    numbers = numbered([digest_of(mask) if len(np.unique(mask[mask != VOID])) > 1 else None for mask in masks])
+    counts = np.bincount(numbers)[numbers]
+    is_kind = (counts > 2) & (counts > MOST_EQUAL * len(masks))
+    return np.asarray(np.where(is_kind, len(masks) + np.arange(len(masks)), numbers), np.int64)
+
+
+def mask_findings(dataset: Dataset, column: str, *, like: Int64[Array, " row"]) -> Iterator[Finding]:
+    """Sizes that differ from the picture's, copies, masks of one class, classes that hardly occur; nothing without masks.
+
+    Pictures that look the same share a number in `like`.
+    """
     if dataset.task is None or not dataset.task.grid:
         return
     pictures, masks = dataset.columns[column].tolist(), dataset.columns[dataset.task.target].tolist()
     yield from _other_shapes(
         dataset, [None if each is None else each.shape[:2] for each in pictures], [m.shape[:2] for m in masks]
     )
+    yield from _copied(dataset, like)
     yield from _one_class(dataset, [len(np.unique(each[each != VOID])) for each in masks])
     yield from _rare(dataset)
 
@@ -44,6 +71,30 @@ def _other_shapes(dataset: Dataset, sizes: list[tuple[int, int] | None], of_mask
             f"shape: {', '.join(shown)}{_rest(len(other))}.",
             action="They are stretched over their pictures. Where shapes differ, masks may be of other pictures, or turned.",
         )
+
+
+def _copied(dataset: Dataset, like: Int64[Array, " row"]) -> Iterator[Finding]:
+    assert dataset.task is not None, "asked where there are masks"
+    numbers = equal_masks(dataset)
+    members: dict[int, list[int]] = {}
+    for row, number in enumerate(numbers.tolist() if numbers is not None else ()):
+        members.setdefault(number, []).append(row)
+    sets = [rows for rows in members.values() if len(set(like[rows].tolist())) > 1]
+    if not sets:
+        return
+    shown = "; ".join(" = ".join(dataset.name_of(row) for row in rows[:3]) for rows in sets[:N_NAMED])
+    schema = dataset.schema
+    by = "the groups decide" if schema.group else "the order in time decides" if schema.time else ""
+    yield Finding(
+        code="copied-masks",
+        severity=Severity.WARNING,
+        where=dataset.task.target,
+        what=f"{sum(map(len, sets)):,} of {dataset.n_samples:,} masks equal another to the last pixel, and their pictures do not "
+        f"look alike: {shown}{_rest(len(sets))}.",
+        action=(f"Here {by} which of them are together. " if by else "They are always in the same fold. ")
+        + "A mask that was saved beside the wrong picture teaches what is not there: look at them.",
+        fix=None if by else Fix(kind=FixKind.KEEP_TOGETHER, is_safe=True),
+    )
 
 
 def _one_class(dataset: Dataset, n_classes: list[int]) -> Iterator[Finding]:

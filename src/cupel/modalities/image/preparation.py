@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.dataset import Dataset
-from cupel.core.feeds import pictures_as_cells
 from cupel.core.inputs import Inputs
 from cupel.core.preparation import Prepared
 from cupel.core.space import Choice
 from cupel.modalities.image.descriptors import Descriptor
 from cupel.modalities.image.network import PIXELS
-from cupel.modalities.image.resizing import Resize, declare_pictures, resized
+from cupel.modalities.image.resizing import Resize, declare_pictures, pixels_of
 from cupel.modalities.image.sizing import working_size
 
 if TYPE_CHECKING:
@@ -136,10 +135,3 @@ def resize_for(dataset: Dataset, rows: Rows, *, name: str, side: int, policy: st
     if largest and max(height, width) > largest:
         height, width = (max(8, round(each * largest / max(height, width))) for each in (height, width))
     return Resize(height=height, width=width, n_channels=n_channels, policy=policy)
-
-
-def pixels_of(dataset: Dataset, rows: Rows, *, name: str, resize: Resize) -> NDArray[np.uint8]:
-    """Resized pictures, shape (rows, channels, height, width)."""
-    cells = pictures_as_cells(dataset.columns[name][rows], channels=resize.n_channels)
-    pictures: NDArray[Any] = resized(cells[:, 0].tolist(), resize).transpose(0, 3, 1, 2)
-    return pictures

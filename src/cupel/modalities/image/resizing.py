@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError, UsageError
+from cupel.core.feeds import pictures_as_cells
 from cupel.core.graph import Graph
 
 POLICIES = ("stretch", "fit", "crop")
@@ -156,6 +158,13 @@ def resized(images: Sequence[NDArray[np.uint8]], resize: Resize) -> NDArray[np.u
             batch = np.stack([np.asarray(images[place]) for place in together])
             done[together] = session.run([OUTPUT], {INPUT: batch})[0]
     return done
+
+
+def pixels_of(dataset: Dataset, rows: NDArray[np.int64], *, name: str, resize: Resize) -> NDArray[np.uint8]:
+    """Resized pictures, shape (rows, channels, height, width)."""
+    cells = pictures_as_cells(dataset.columns[name][rows], channels=resize.n_channels)
+    pictures: NDArray[Any] = resized(cells[:, 0].tolist(), resize).transpose(0, 3, 1, 2)
+    return pictures
 
 
 def _checked(image: NDArray[np.uint8], place: int) -> tuple[int, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,18 @@ def inspect_parts(dataset: Dataset, parts: Sequence[Part]) -> Inspection:
     telling = [(part, each.twins) for part, each in seen if each.twins is not None]
     twins = [found for _, found in telling if len(np.unique(found)) >= FEWEST_DIFFERENT * dataset.n_samples]
     findings += _repeated(telling)
-    return Inspection(findings=tuple(findings), twins=_together(twins) if twins else None, facts=tuple(facts))
+    describing = [each.describe for _, each in seen if each.describe is not None]
+    return Inspection(
+        findings=tuple(findings),
+        twins=_together(twins) if twins else None,
+        facts=tuple(facts),
+        describe=partial(_side_by_side, describing) if describing else None,
+    )
+
+
+def _side_by_side(describing: Sequence[Callable[[Array], Array]], rows: Array) -> Array:
+    """What all parts say of rows, shape (rows, numbers)."""
+    return np.concatenate([describe(rows) for describe in describing], axis=1)
 
 
 def _repeated(telling: Sequence[tuple[Part, Array]]) -> Iterator[Finding]:

@@ -107,7 +107,7 @@ def test_an_identifier_that_carries_the_outcome_is_found(how):
     columns["key"] = IDENTIFIERS[how](columns["y"], np.random.default_rng(2).permutation(N))
     finding = found(columns, kinds={"key": "identifier"})["telling-identifier"]
     assert finding.where == "key"
-    assert finding.action.startswith("It is not used.")
+    assert finding.action.startswith("It is not used, so that no score rests on it.")
 
 
 def test_rows_in_an_order_that_tells_are_found_and_sorted_ones_are_called_so():

@@ -20,8 +20,7 @@ from cupel.core.dataset import Dataset
 from cupel.core.errors import PassingError
 from cupel.core.storage import storage_error
 from cupel.modalities.image.backbones.backbone import Backbone
-from cupel.modalities.image.preparation import pixels_of
-from cupel.modalities.image.resizing import Resize
+from cupel.modalities.image.resizing import Resize, pixels_of
 
 Rows = NDArray[np.int64]
 Compute = Callable[[Rows], NDArray[np.float32]]

@@ -148,6 +148,12 @@ def _joined(
             return np.unique(groups, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
+def joined(*numberings: Int64[Array, " picture"]) -> Int64[Array, " picture"]:
+    """A number for each picture, equal for those that share one in any of the numberings, directly or through others."""
+    first, second = np.concatenate([_equal_pairs(numbers) for numbers in numberings], axis=1)
+    return _joined(np.arange(len(numberings[0]), dtype=np.int64), first, second)
+
+
 def _shares(n_pixels: int) -> Float32[Array, "32 pixel"]:
     """How much of each of 32 equal parts of a line each pixel fills, shape (32, pixels), rows summing to 1."""
     edges = np.linspace(0, n_pixels, SIDE + 1)

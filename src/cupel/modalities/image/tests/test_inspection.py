@@ -11,6 +11,7 @@ from PIL import Image
 
 from cupel.core.dataset import Dataset
 from cupel.core.finding import Finding, Severity
+from cupel.core.masks import on_grid
 from cupel.core.modality import Inspection
 from cupel.core.schema import Column, ColumnKind, Schema
 from cupel.core.task import Task, TaskKind
@@ -167,3 +168,50 @@ def test_the_reader_keeps_the_files_names(tmp_path: Path) -> None:
     arrays = np.empty(2, dtype=object)
     arrays[:] = [scene(0), scene(1)]
     assert PictureReader().decode("photo", arrays, folder=tmp_path, progress=lambda _: None).names is None
+
+
+def masked(pictures: list[Any], masks: list[Any], **roles: Any) -> Dataset:
+    dataset = make_dataset(pictures)
+    cells = np.empty(len(masks), dtype=object)
+    cells[:] = [mask[:, :, None] for mask in masks]
+    column = Column(name="mask", kind=ColumnKind.IMAGE, channels=1, levels=("0", "1"))
+    schema = Schema((*dataset.schema.columns, column), "mask", **roles)
+    task = Task(kind=TaskKind.SEGMENTATION, target="mask", metric="dice", classes=("0", "1"), grid=(16, 16))
+    target = np.stack([on_grid(mask, (16, 16)) for mask in masks])
+    return Dataset(schema, {**dataset.columns, "mask": cells}, "made", task=task, target=target, names=dataset.names)
+
+
+def drawn(seed: int) -> Any:
+    return (scene(1000 + seed)[:, :, 0] > 127).astype(np.uint8)
+
+
+def test_masks_that_are_copies_are_named_and_kept_together_with_their_pictures() -> None:
+    pictures, masks = many(40, brighter(scene(3))), [drawn(seed) for seed in (*range(39), 7, 3)]
+    found, inspection = found_in(masked(pictures, masks))
+    assert "2 of 41 masks equal another to the last pixel" in found["copied-masks"].what
+    assert "7.png = 39.png" in found["copied-masks"].what
+    assert found["copied-masks"].fix == found["near-copies"].fix
+    assert inspection.twins is not None
+    assert inspection.twins[7] == inspection.twins[39]
+    assert inspection.twins[3] == inspection.twins[40] != inspection.twins[7]
+    assert len(set(inspection.twins.tolist())) == 39
+
+
+def test_masks_of_one_class_or_of_one_kind_are_no_copies() -> None:
+    masks = [drawn(seed) for seed in range(30)] + [np.zeros((40, 40), np.uint8)] * 2 + [drawn(99)] * 8
+    found, inspection = found_in(masked(many(40), masks))
+    assert "copied-masks" not in found
+    assert inspection.twins is None
+
+
+def test_pictures_are_described_row_by_row_and_masked_ones_point_by_point() -> None:
+    pictures = many(6, None, scene(2))
+    for dataset, axes in ((make_dataset(pictures), ()), (masked(pictures, [drawn(0)] * 8), (100,))):
+        describe = inspect(dataset).describe
+        assert describe is not None
+        every = describe(np.arange(8))
+        assert every.shape[:-1] == (8, *axes)
+        assert np.isfinite(every).all()
+        np.testing.assert_array_equal(every[2], every[7])
+        assert (every[2] != every[3]).any()
+        np.testing.assert_array_equal(describe(np.array([5, 2])), every[[5, 2]])

@@ -120,6 +120,16 @@ def test_rows_are_twins_where_any_part_says_so() -> None:
     assert not {finding.code for finding in inspection.findings} & {"duplicate-rows", "contradicting-rows"}
 
 
+def test_pictures_are_described_beside_the_columns_of_the_table() -> None:
+    dataset = example_mixed("binary")
+    describe = modality.inspect(dataset).describe  # type: ignore[misc]
+    assert describe is not None
+    described = describe(np.arange(5))
+    assert len(described) == 5
+    assert described.shape[1] > 32
+    np.testing.assert_array_equal(describe(np.array([3])), described[[3]])
+
+
 def test_pictures_that_many_rows_share_are_said_and_bind_no_rows_together() -> None:
     dataset = example_mixed("binary")
     pictures = np.empty(dataset.n_samples, dtype=object)
