@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel import evaluation, execution, trust, unsealing, verdict
+from cupel import evaluation, execution, unsealing, verdict
 from cupel.conclusion import packed_model, proven
 from cupel.core.budget import Budget, Deadline, Effort
 from cupel.core.cache import Cache
@@ -26,6 +26,7 @@ from cupel.core.storage import npy, write_bytes, write_json
 from cupel.core.trial import Trial
 from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
 from cupel.problem import Problem, divide, outer_parts
+from cupel.verdict.measures import as_judged
 from cupel.yardstick import show_score
 
 Array = NDArray[Any]
@@ -175,7 +176,7 @@ class Nesting:
                 return f"without fold {fold.number} {error}"
             said = unsealing.said_of(inner, fold.judged, model=packed_model(inner, folder, pick=found.pick))
         metric = evaluation.metric_named(self.problem.task.metric, self.problem.task)
-        answered = trust.as_judged(metric, said, decision=found.uncertainty.decision)
+        answered = as_judged(metric, said, decision=found.uncertainty.decision)
         expected = found.verdict.expected
         run = verdict.OuterRun(
             number=fold.number,

@@ -17,6 +17,7 @@ from cupel.core.trial import Ensemble, Trial
 from cupel.core.uncertainty import Decision
 from cupel.problem import Problem
 from cupel.verdict import Score
+from cupel.verdict.measures import as_judged
 
 Array = NDArray[Any]
 FEWEST_ROWS, MOST_ROWS_OF_A_FOLD = 100, 4000
@@ -74,7 +75,7 @@ def _decided(
     found = evaluation.interval(
         metric,
         target,
-        trust.as_judged(metric, said, decision=decision),
+        as_judged(metric, said, decision=decision),
         groups=None if problem.splits.units is None else problem.splits.units[rows],
         seed=problem.settings.seed,
         stretch=evaluation.stretch_of(is_mutual=problem.splits.teach_one_another),
@@ -112,7 +113,7 @@ def _gain(
     other = [said[rows] for said in second.said]
     pairs = owner[rows] * len(problem.splits.folds) + second.fold[rows]
     together = [(one + two) / 2 for one, two in zip(first, other, strict=True)]
-    one, two, both = (trust.as_judged(metric, pick.rule.apply(each), decision=decision) for each in (first, other, together))
+    one, two, both = (as_judged(metric, pick.rule.apply(each), decision=decision) for each in (first, other, together))
     found = evaluation.gain_of_mean(
         metric.within(pairs[:, None]),
         problem.target[rows],

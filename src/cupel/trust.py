@@ -15,7 +15,6 @@ from cupel.core.task import Task
 from cupel.core.trial import Ensemble
 from cupel.core.uncertainty import Coverage, Decision, Uncertainty
 from cupel.problem import Problem
-from cupel.verdict.measures import answers_of
 from cupel.verdict.words import written
 
 Array = NDArray[Any]
@@ -28,11 +27,6 @@ PARTS_TO_HOLD = 5  # as `evaluation.held` divides rows
 def is_judged_row_by_row(problem: Problem, pick: Ensemble) -> bool:
     """Whether each row has one true class or value, and a prediction of it."""
     return problem.target.ndim == 1 and pick.out_of_fold.ndim == 2 and pick.out_of_fold.shape[1] == problem.task.n_outputs
-
-
-def as_judged(metric: evaluation.Metric, said: Array, *, decision: Decision | None) -> Array:
-    """What a metric judges of predictions: where it judges answers, those of the decision, as probabilities of 0 and 1."""
-    return said if decision is None or metric.needs != "labels" else answers_of(said, decision.threshold)
 
 
 def calibrated(

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cupel import evaluation, execution, packing, trust
+from cupel import evaluation, execution, packing
 from cupel.core.feeds import feeds_of
 from cupel.core.masks import judged_predictions
 from cupel.core.uncertainty import Decision
 from cupel.problem import Problem
+from cupel.verdict.measures import as_judged
 from cupel.verdict.words import written
 
 Array = NDArray[Any]
@@ -35,7 +36,7 @@ def opened(problem: Problem, folder: execution.RunFolder, *, model: bytes, decis
     found = evaluation.interval(
         metric,
         problem.target[rows],
-        trust.as_judged(metric, predicted, decision=decision),
+        as_judged(metric, predicted, decision=decision),
         groups=None if groups is None else groups[rows],
         seed=problem.settings.seed,
     )

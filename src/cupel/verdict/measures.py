@@ -71,3 +71,8 @@ def measures(said: Array, *, dataset: Dataset, splits: Splits, yes_from: float |
 def answers_of(said: Array, yes_from: float | None) -> Array:
     """Probabilities of 0 and 1 for what is answered, where the answer is yes above a threshold; else as they are."""
     return said if yes_from is None else np.eye(2)[chosen(said, Decision(yes_from))]
+
+
+def as_judged(metric: evaluation.Metric, said: Array, *, decision: Decision | None) -> Array:
+    """What a metric judges of predictions: where it judges answers, those of the decision, as probabilities of 0 and 1."""
+    return said if decision is None or metric.needs != "labels" else answers_of(said, decision.threshold)
