@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 History = Sequence[tuple[Preset, float | None]]
 """Presets of one family that were tried, with scores; larger is better, minus infinity raced out, None failed or skipped."""
 
-MAX_DRAWS = 200
-
 
 class Sampler(Protocol):
     """Draws presets from a space."""
