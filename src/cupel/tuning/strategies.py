@@ -271,9 +271,11 @@ class Halving:
         return [rung[place] for place in order[: max(1, round(len(looked) * share))]]
 
     def _leaves_time(self, survivors: Sequence[Proposal], look: Proposal) -> bool:
-        """Whether after another look there is time to train these whole."""
+        """Whether after another look there is time to train these whole, if it goes as with the looks so far."""
+        looks = [each for each in self._tried if each.proposal.is_screening and each.estimated > 0]
+        stretch = max(sum(each.seconds for each in looks) / sum(each.estimated for each in looks), 1.0) if looks else 1.0
         cost = self._prospects.cost
-        return cost(look) + sum(map(cost, survivors)) <= self._prospects.left
+        return stretch * (cost(look) + sum(map(cost, survivors))) <= self._prospects.left
 
     def _entrants(self, n: int, *, in_a_hurry: bool = False) -> Iterator[Proposal]:
         """So many that were not had before and that there is time to train whole; fewer where no more such are found."""

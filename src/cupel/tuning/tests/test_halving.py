@@ -29,8 +29,9 @@ def cost(proposal):
     return proposal.family.cost().seconds * epochs * proposal.share * n_folds / N_FOLDS
 
 
-def walk(name, families, *, seconds, fills_time=True, n_candidates=10_000, score=lambda each: quality(each.candidate.config)):
-    """What is tried while time lasts, every one taking what it was estimated at, or what is left."""
+def walk(name, families, *, seconds, fills_time=True, n_candidates=10_000, score=None, slowness=1.0):
+    """What is tried while time lasts, every one taking so many times what it was estimated at, or what is left."""
+    score = score or (lambda each: quality(each.candidate.config))
     strategy = strategy_named(name, ground(n_candidates, families=families))
     turns = Turns(strategy=strategy, cost=cost, whole=seconds, fills_time=fills_time)
     waiting, tried, left = list(strategy.planned), [], seconds
@@ -38,11 +39,11 @@ def walk(name, families, *, seconds, fills_time=True, n_candidates=10_000, score
         proposal, most = turns.next(waiting, tried, left=left)
         if proposal is None:
             break
-        took = min(cost(proposal), most, left)
+        took = min(slowness * cost(proposal), most, left)
         left -= took
         found = score(proposal)
         trial = replace(done(proposal), status=Status.FAILED if found is None else Status.DONE)
-        tried.append(Tried(proposal=proposal, trial=trial, score=found, seconds=took))
+        tried.append(Tried(proposal=proposal, trial=trial, score=found, seconds=took, estimated=cost(proposal)))
     return tried
 
 
@@ -59,6 +60,12 @@ def test_looks_never_take_the_time_that_the_best_of_them_needs(name, given):
     assert len(looks) > 5
     assert first.seconds == cost(first.proposal)
     assert first.score == max(each.score for each in looks)
+
+
+@pytest.mark.parametrize("name", HALVINGS)
+def test_looks_that_take_longer_than_estimated_leave_more_time_for_the_best(name):
+    first = whole_of(walk(name, FAMILIES[:2], seconds=18.0, slowness=3.0))[0]
+    assert first.seconds > 0.9 * 3.0 * cost(first.proposal)
 
 
 def test_of_those_that_survive_the_best_are_trained_first():
