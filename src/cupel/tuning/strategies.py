@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -242,22 +242,27 @@ class Halving:
         for number in range(math.ceil(n_full / size)):
             lowest = self._n_rungs - 1 - number % brackets
             n_entrants = min(size, n_full - number * size) * self._eta**lowest
-            entrants = list(self._entrants(n_entrants))
-            if not entrants and not _has_more_than_baselines(self._tried):
-                entrants = list(self._entrants(n_entrants, in_a_hurry=True))
-            if not entrants:
+            entrants = self._entrants(n_entrants)
+            first = next(entrants, None)
+            if first is None and not _has_more_than_baselines(self._tried):
+                entrants = self._entrants(n_entrants, in_a_hurry=True)
+                first = next(entrants, None)
+            if first is None:
                 return
-            yield from self._bracket(entrants, lowest=lowest)
+            yield from self._bracket(itertools.chain([first], entrants), lowest=lowest)
 
-    def _bracket(self, rung: list[Proposal], *, lowest: int) -> Iterator[Proposal]:
+    def _bracket(self, entrants: Iterable[Proposal], *, lowest: int) -> Iterator[Proposal]:
+        """Looks at the entrants, who are drawn one by one as long as there is time for looks, and the best of them whole."""
         for level in range(lowest, 0, -1):
-            started, looks = len(self._tried), [self._reduced(proposal, share=self._eta**-level) for proposal in rung]
-            for number, look in enumerate(looks):
-                if number and not self._leaves_time(self._best(rung, started, share=self._eta**-level), look):
+            started, share, rung = len(self._tried), self._eta**-level, list[Proposal]()
+            for proposal in entrants:
+                look = self._reduced(proposal, share=share)
+                if rung and not self._leaves_time(self._best(rung, started, share=share), look):
                     break
+                rung.append(proposal)
                 yield look
-            rung = self._best(rung, started, share=1 / self._eta)
-        yield from rung
+            entrants = self._best(rung, started, share=1 / self._eta)
+        yield from entrants
 
     def _best(self, rung: Sequence[Proposal], started: int, *, share: float) -> list[Proposal]:
         """Of those of the rung that were looked at, in their order, that share which did best, the best first.
