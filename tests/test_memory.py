@@ -9,9 +9,10 @@ import pytest
 
 import cupel
 from cupel.cli.main import main
-from cupel.core import machine, registry
+from cupel.core import machine, processes, registry
 from cupel.core.inputs import InputShape
 from cupel.core.task import Task, TaskKind
+from cupel.execution.guard import BYTES_OF_PROCESSES
 from cupel.modalities.tabular import modality
 
 TASK = Task(kind=TaskKind.BINARY, target="y", metric="roc_auc", classes=("no", "yes"))
@@ -70,3 +71,15 @@ def test_the_plan_says_what_would_not_fit(wide: Path, capsys: pytest.CaptureFixt
     assert "too large" in rows["FT-Transformer-1"]
     assert "too large" not in rows["linear-1"]
     assert "300 MB that a candidate may take" in " ".join(shown.split())
+    assert "What the search adds after these" in shown  # of ten three are planned
+
+
+def test_the_plan_of_a_run_with_less_memory_is_held_to_that(
+    wide: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(processes, "memory_bytes", lambda pid: 0)
+    asked = ["--families", "linear,FT-Transformer", "--search", "portfolio", "--memory", "850MB"]
+    assert main(["plan", str(wide), "--target", "y", *asked]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"{(850 - BYTES_OF_PROCESSES / 1e6) * 0.75:.0f} MB that a candidate may take" in shown
+    assert "What the search adds" not in shown

@@ -249,9 +249,18 @@ def plan(problem: Problem, *, effort: str | None = None, seconds: float | None =
     return [(each.candidate, each.family, estimate(each.candidate, each.family)) for each in planned]
 
 
-def memory_for_candidates() -> float:
-    """Bytes that a candidate may take here and now; what is estimated to need more is skipped."""
-    return SHARE_OF_MEMORY * machine.usable_memory_bytes()
+def draws_more(problem: Problem, *, than: int, effort: str | None = None, seconds: float | None = None) -> bool:
+    """Whether the search goes on after so many that were planned."""
+    return problem.settings.search != "portfolio" and than < _ground(problem, effort_named(effort, seconds)).n_candidates
+
+
+def memory_for_candidates(limits: Limits) -> float:
+    """Bytes that a candidate of a run with these limits may take here and now; what is estimated to need more is skipped.
+
+    Raises:
+        UsageError: the limit on memory is too low for anything to be trained.
+    """
+    return SHARE_OF_MEMORY * execution.Guard(Path(), limits).memory_bytes()
 
 
 def question(problem: Problem, source: Any, *, budget: Budget, limits: Limits | None = None) -> dict[str, Any]:

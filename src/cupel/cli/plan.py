@@ -26,6 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.table import Table
 
     from cupel import pipeline
+    from cupel.core import machine
     from cupel.core.budget import seconds_in
     from cupel.core.limits import Limits, bytes_in
     from cupel.core.plain_lines import in_words
@@ -33,12 +34,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     cap = seconds_in(arguments.time)
     settings = with_nested(with_backbones(settings_from(arguments), arguments), arguments)
-    limits = Limits(memory_bytes=bytes_in(arguments.memory))
+    limits = Limits(memory_bytes=bytes_in(arguments.memory), cores=arguments.cores, workers=arguments.workers).for_time(cap)
     seconds = math.inf if cap is None else cap
     problem = understand(arguments.source, arguments.target, settings=settings, limits=limits, seconds=seconds)
     shared = None if cap is None else cap / (settings.nested + 1)
-    steps = pipeline.plan(problem, effort=arguments.effort, seconds=cap)
-    most_bytes = pipeline.memory_for_candidates()
+    with machine.held_to(limits.cores):
+        steps = pipeline.plan(problem, effort=arguments.effort, seconds=cap)
+    most_bytes = pipeline.memory_for_candidates(limits)
     fits = [cost.memory_bytes <= most_bytes for _, _, cost in steps]
     sums = list(accumulate(cost.seconds if is_small else 0.0 for (_, _, cost), is_small in zip(steps, fits, strict=True)))
     total = sums[-1]
@@ -59,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     console.print(table)
     console.print(f"In all about {in_words(total)} on this machine; estimates are corrected while a run goes on.")
-    if arguments.search != "portfolio" and arguments.effort != "quick":
+    if pipeline.draws_more(problem, than=len(steps), effort=arguments.effort, seconds=cap):
         console.print("What the search adds after these depends on what it finds; it is not in the sum.")
     if not all(fits):
         console.print(

@@ -144,7 +144,7 @@ class Space:
 
         The last dimension varies slowest, so that the first few presets already differ in what is declared first.
         """
-        axes = [dimension.domain.spread(resolution) for dimension in self.dimensions.values()]
+        axes = list(self.axes(resolution).values())
         seen: set[Preset] = set()
         for reversed_values in itertools.product(*reversed(axes)):
             values = dict(zip(self.dimensions, reversed(reversed_values), strict=True))
@@ -153,6 +153,13 @@ class Space:
             if preset not in seen:
                 seen.add(preset)
                 yield preset
+
+    def axes(self, resolution: int) -> dict[str, list[Any]]:
+        """Of each dimension all options, or so many evenly spaced numbers, each once however narrow its range is."""
+        return {
+            name: list(dict.fromkeys(dimension.cast(value) for value in dimension.domain.spread(resolution)))
+            for name, dimension in self.dimensions.items()
+        }
 
     def narrowed(self, wishes: Mapping[str, Any]) -> Space:
         """The space as a user wants it: ranges narrowed or extended, fields fixed, further ones opened.

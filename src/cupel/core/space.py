@@ -30,9 +30,9 @@ class Range:
     log: bool = False
 
     def at(self, fraction: float) -> float:
-        """The value `fraction` (0 to 1) of the way through the range."""
+        """The value `fraction` (0 to 1) of the way through the range, which rounding never leads out of it."""
         if self.log:
-            return float(math.exp(math.log(self.low) + fraction * (math.log(self.high) - math.log(self.low))))
+            return self.nearest(math.exp(math.log(self.low) + fraction * (math.log(self.high) - math.log(self.low))))
         return self.low + fraction * (self.high - self.low)
 
     def spread(self, resolution: int) -> tuple[float, ...]:

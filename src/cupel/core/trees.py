@@ -133,7 +133,8 @@ def _of_lightgbm(branches: Mapping[str, Array], weight: Array, *, target: int) -
 
 def _numbers(texts: Sequence[str]) -> NDArray[np.float64]:
     """All numbers of many texts, at once: a thousand trees are as many small arrays otherwise."""
-    return np.fromstring(" ".join(texts), dtype=np.float64, sep=" ")
+    text = " ".join(texts).strip()  # of blanks alone NumPy reads one number, -1
+    return np.fromstring(text, dtype=np.float64, sep=" ")
 
 
 def from_sklearn_forest(forest: Any) -> Trees:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cupel.core.errors import UsageError
@@ -30,7 +31,7 @@ def _read(dimension: Dimension, wish: Any) -> Range | Choice:
         return _of_mapping(name, wish, dimension)
     if isinstance(wish, list | tuple):
         if isinstance(dimension.domain, Range) and len(wish) == 2:
-            return _range(name, *wish, log=dimension.domain.log)
+            return _range(dimension, *wish, log=dimension.domain.log)
         if len(wish) == 2 and _is_numeric(dimension.domain) and all(_is_number(bound) for bound in wish):
             return _options(name, _between(dimension.domain, *sorted(wish)) or wish, dimension)
         return _options(name, wish, dimension)
@@ -44,16 +45,17 @@ def _of_mapping(name: str, wish: Mapping[str, Any], dimension: Dimension) -> Ran
         raise _unreadable(name, wish)
     declared = dimension.domain
     low, high = wish.get("low", declared.low), wish.get("high", declared.high)
-    return _range(name, low, high, log=bool(wish.get("log", declared.log)))
+    return _range(dimension, low, high, log=bool(wish.get("log", declared.log)))
 
 
-def _range(name: str, low: Any, high: Any, *, log: bool) -> Range:
-    numbers = all(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in (low, high))
+def _range(dimension: Dimension, low: Any, high: Any, *, log: bool) -> Range:
+    numbers = _is_number(low) and _is_number(high)
     if not numbers or low > high or (log and low <= 0):
         raise UsageError(
-            f"the range {low!r} to {high!r} for {name!r} cannot be searched; expected two numbers, the smaller first"
+            f"the range {low!r} to {high!r} for {dimension.name!r} cannot be searched; expected two numbers, the smaller first"
             f"{', both above 0' if log else ''}."
         )
+    _demand_its_kind(dimension, (low, high))
     return Range(low, high, log=log)
 
 
@@ -66,7 +68,18 @@ def _options(name: str, options: Any, dimension: Dimension) -> Choice:
         if not fits:
             expected = "a number" if _is_numeric(known) else f"one of {', '.join(map(str, known.spread(0)))}"
             raise UsageError(f"{option!r} is no value for {name!r}; expected {expected}.")
+    if _is_numeric(known):
+        _demand_its_kind(dimension, options)
     return Choice(*[dimension.cast(option) if isinstance(known, Range) else option for option in options])
+
+
+def _demand_its_kind(dimension: Dimension, numbers: Iterable[float]) -> None:
+    """Refuse what a search would round to something else than was wished, or cannot reach."""
+    is_whole = dimension.kind is int
+    for number in numbers:
+        if not math.isfinite(number) or (is_whole and number != round(number)):
+            expected = "a whole number" if is_whole else "a finite number"
+            raise UsageError(f"{number!r} is no value for {dimension.name!r}; expected {expected}.")
 
 
 def _numbers_of(domain: Range | Choice) -> list[float]:

@@ -169,12 +169,16 @@ def _pooled(evidence: Evidence, rows: Rows) -> tuple[list[int], Pool | None]:
 
 
 def fit_pool(given: Sequence[Array], evidence: Evidence, *, rows: Rows, start: Sequence[float]) -> Pool:
-    """The pool with the least penalised log loss; the penalty pulls the weights towards `start`, scaled to sum to 1."""
+    """The pool with the least penalised log loss; the penalty pulls the weights towards `start`, scaled to sum to 1.
+
+    A start of nothing, where whom greedy selection chose by the metric counts for nothing by the loss, is that of a plain mean.
+    """
     target = evidence.target[rows]
     link = Link.of(given, target, form=evidence.form)
     numbers = _numbers(link, given)
     n_members = numbers.shape[1]
-    origin = np.concatenate([np.asarray(start) / np.sum(start), np.zeros(numbers.shape[2])])
+    weights = np.asarray(start) if any(start) else np.ones(n_members)
+    origin = np.concatenate([weights / weights.sum(), np.zeros(numbers.shape[2])])
 
     def loss(flat: Matrix) -> tuple[float, Matrix]:
         pool = Pool(link, flat[:n_members], flat[n_members:])

@@ -53,11 +53,15 @@ class Tried:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prospects:
-    """What is known about what may come: planned proposals that still wait, the seconds left, and what a proposal costs."""
+    """What is known about what may come: planned proposals that still wait, the seconds left, and what a proposal costs.
+
+    Where time is not to be filled (`fills_time`), it is a cap: what fits is proposed whatever it costs.
+    """
 
     waiting: Sequence[Proposal] = ()
     left: float = math.inf
     cost: Callable[[Proposal], float] = lambda _: 0.0
+    fills_time: bool = False
 
 
 class Strategy(Protocol):

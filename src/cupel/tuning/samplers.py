@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 History = Sequence[tuple[Preset, float | None]]
 """Presets of one family that were tried, with scores; larger is better, minus infinity raced out, None failed or skipped."""
 
-MAX_DRAWS = 200
-
 
 class Sampler(Protocol):
     """Draws presets from a space."""
@@ -71,9 +69,10 @@ class GridSampler:
 
     RESOLUTION = 3
     LARGEST = 20_000
+    MOST_REPEATS = 1000
 
     def __init__(self, space: Space, *, seed: int) -> None:
-        sizes = [len(dimension.domain.spread(self.RESOLUTION)) for dimension in space.dimensions.values()]
+        sizes = [len(axis) for axis in space.axes(self.RESOLUTION).values()]
         generator = np.random.default_rng(seed)
         self._presets: Iterator[Preset]
         if np.prod(np.array(sizes, dtype=float)) <= self.LARGEST:
@@ -89,13 +88,15 @@ class GridSampler:
 
 
 def _cells(space: Space, generator: np.random.Generator) -> Iterator[Preset]:
-    """Random cells of a grid that is too large to write down, each once."""
-    axes = {name: dimension.domain.spread(GridSampler.RESOLUTION) for name, dimension in space.dimensions.items()}
+    """Random cells of a grid that is too large to write down, each once; the end where so many in a row were had before."""
+    axes = space.axes(GridSampler.RESOLUTION)
     seen: set[Preset] = set()
-    while len(seen) < GridSampler.LARGEST:
+    n_repeats = 0
+    while len(seen) < GridSampler.LARGEST and n_repeats < GridSampler.MOST_REPEATS:
         values = {name: axis[generator.integers(len(axis))] for name, axis in axes.items()}
         preset = space.preset({name: value for name, value in values.items() if space.is_active(name, values)})
-        if preset not in seen:
+        n_repeats = n_repeats + 1 if preset in seen else 0
+        if not n_repeats:
             seen.add(preset)
             yield preset
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,11 +18,11 @@ from cupel.core.presets import Preset, Space
 from cupel.core.task import Task
 from cupel.core.trial import Status
 from cupel.tuning.proposal import Namer, Proposal, Prospects, Strategy, Tried
-from cupel.tuning.samplers import MAX_DRAWS, Sampler, derived_seed, sampler_named
+from cupel.tuning.samplers import Sampler, derived_seed, sampler_named
 
 N_CANDIDATES = {Effort.QUICK: 10, Effort.STANDARD: 24, Effort.THOROUGH: 72, Effort.OPEN: 10_000}
 EVERY_FAMILY = "*"
-MERIT = 0.5  # a family whose best is next in rank is drawn half as often, and so is one after each that was raced out
+MERIT = 0.5  # a family whose best is next in rank is drawn half as often, and so is one after each that was raced out or failed
 LEAST_SECONDS = 1.0  # what takes less than this is as cheap as this
 MOST_REPEATS = 60  # so many draws in a row that were had before, all but the first by chance: the space has no more to give
 WITHOUT_END = Prospects()
@@ -99,10 +99,10 @@ class Sequential:
         self.planned: list[Proposal] = list(itertools.islice(self._fixed(with_portfolio), max(ground.n_candidates, 1)))
 
     def propose(self, tried: Sequence[Tried], prospects: Prospects = WITHOUT_END) -> Proposal | None:
-        """The next draw; of what waits, the first of the family whose turn it is."""
+        """The next draw; of what waits, the first of the family whose turn it is. No clock decides but where time is filled."""
         if len(tried) >= self._ground.n_candidates or self._sampler is None:
             return None
-        return self._drawn(tried, prospects)
+        return self._drawn(tried, prospects if prospects.fills_time else WITHOUT_END)
 
     def _fixed(self, with_portfolio: bool) -> Iterator[Proposal]:
         """Baselines, then presets by their places, then those without one, a first of every family before any second."""
@@ -125,7 +125,10 @@ class Sequential:
     def _drawn(self, tried: Sequence[Tried], prospects: Prospects) -> Proposal | None:
         while True:
             costs = self._costs(tried, prospects)
-            open_families = [each for each in self._searched if each.name in costs and costs[each.name] <= prospects.left]
+            still_open = [each for each in self._searched if each.name in costs]
+            open_families = [each for each in still_open if costs[each.name] <= prospects.left]
+            if not open_families and not prospects.waiting and not _has_more_than_baselines(tried):
+                open_families = [each for each in still_open if each.least_share * costs[each.name] <= prospects.left]
             if not open_families:
                 return None
             family = self._family(open_families, tried, costs=costs)
@@ -203,7 +206,8 @@ class Halving:
 
     With `by` "epochs" a screening trains for a share of the epochs (families without epochs: on a share of the rows),
     with "rows" on a share of the training rows, with "one-epoch" for a single epoch; on the first fold in every case. With
-    `brackets` above 1 later brackets start with fewer candidates and more resource each, in case little says little.
+    `brackets` above 1 later brackets start with fewer candidates and more resource each, in case little says little. Where time
+    is short for that, no more are looked at than leave time to train those whole that would survive.
 
     Source: Jamieson, Talwalkar 2016, arXiv:1502.07943; Li et al. 2018, "Hyperband", arXiv:1603.06560; one epoch:
     Egele et al. 2023, "Is one epoch all you need for multi-fidelity hyperparameter optimization?", arXiv:2307.15422.
@@ -220,11 +224,11 @@ class Halving:
         self.planned: list[Proposal] = list(self._baselines())
         self._steps = self._walk(max(ground.n_candidates - len(self.planned), 1), brackets)
         self._tried: Sequence[Tried] = ()
+        self._prospects = WITHOUT_END
 
     def propose(self, tried: Sequence[Tried], prospects: Prospects = WITHOUT_END) -> Proposal | None:
         """The next step of the current bracket."""
-        del prospects
-        self._tried = tried
+        self._tried, self._prospects = tried, prospects
         return next(self._steps, None) if self._searched else None
 
     def _baselines(self) -> Iterator[Proposal]:
@@ -236,30 +240,63 @@ class Halving:
     def _walk(self, n_full: int, brackets: int) -> Iterator[Proposal]:
         size = min(max(n_full // brackets, 1), MOST_SURVIVORS)
         for number in range(math.ceil(n_full / size)):
-            yield from self._bracket(min(size, n_full - number * size), lowest=self._n_rungs - 1 - number % brackets)
+            lowest = self._n_rungs - 1 - number % brackets
+            n_entrants = min(size, n_full - number * size) * self._eta**lowest
+            entrants = self._entrants(n_entrants)
+            first = next(entrants, None)
+            if first is None and not _has_more_than_baselines(self._tried):
+                entrants = self._entrants(n_entrants, in_a_hurry=True)
+                first = next(entrants, None)
+            if first is None:
+                return
+            yield from self._bracket(itertools.chain([first], entrants), lowest=lowest)
 
-    def _bracket(self, n_survivors: int, *, lowest: int) -> Iterator[Proposal]:
-        rung = list(self._entrants(n_survivors * self._eta**lowest))
+    def _bracket(self, entrants: Iterable[Proposal], *, lowest: int) -> Iterator[Proposal]:
+        """Looks at the entrants, who are drawn one by one as long as there is time for looks, and the best of them whole."""
         for level in range(lowest, 0, -1):
-            started = len(self._tried)
-            for proposal in rung:
-                yield self._reduced(proposal, share=self._eta**-level)
-            scores = [tried.score for tried in self._tried[started:]]
-            order = sorted(range(len(rung)), key=lambda place: -_or_worst(scores, place))
-            rung = [rung[place] for place in sorted(order[: max(1, round(len(rung) / self._eta))])]
-        yield from rung
+            started, share, rung = len(self._tried), self._eta**-level, list[Proposal]()
+            for proposal in entrants:
+                look = self._reduced(proposal, share=share)
+                if rung and not self._leaves_time(self._best(rung, started, share=share), look):
+                    break
+                rung.append(proposal)
+                yield look
+            entrants = self._best(rung, started, share=1 / self._eta)
+        yield from entrants
 
-    def _entrants(self, n: int) -> Iterator[Proposal]:
-        found = 0
-        for draw in range(n * MAX_DRAWS):
-            family = self._searched[draw % len(self._searched)]
+    def _best(self, rung: Sequence[Proposal], started: int, *, share: float) -> list[Proposal]:
+        """Of those of the rung that were looked at, in their order, that share which did best, the best first.
+
+        Who failed is none of them, nor, but where there is nobody else, who has no score.
+        """
+        looked = self._tried[started:]
+        scores = {place: tried.score for place, tried in enumerate(looked) if tried.score is not None}
+        scored = [place for place, score in scores.items() if math.isfinite(score)]
+        order = sorted(scored, key=lambda place: -scores[place]) or list(scores)
+        return [rung[place] for place in order[: max(1, round(len(looked) * share))]]
+
+    def _leaves_time(self, survivors: Sequence[Proposal], look: Proposal) -> bool:
+        """Whether after another look there is time to train these whole, if it goes as with the looks so far."""
+        looks = [each for each in self._tried if each.proposal.is_screening and each.estimated > 0]
+        stretch = max(sum(each.seconds for each in looks) / sum(each.estimated for each in looks), 1.0) if looks else 1.0
+        cost = self._prospects.cost
+        return stretch * (cost(look) + sum(map(cost, survivors))) <= self._prospects.left
+
+    def _entrants(self, n: int, *, in_a_hurry: bool = False) -> Iterator[Proposal]:
+        """So many that were not had before and that there is time to train whole; fewer where no more such are found."""
+        found, missed = 0, 0
+        for family in itertools.cycle(self._searched):
+            if found >= n or missed >= MOST_REPEATS * len(self._searched):
+                return
             preset = self._samplers[family.name].draw(())
             candidate = None if preset is None else self._namer.candidate(family, preset)
-            if candidate is not None:
-                found += 1
-                yield Proposal(candidate=candidate, family=family)
-            if found >= n:
-                return
+            proposal = None if candidate is None else Proposal(candidate=candidate, family=family)
+            share = family.least_share if in_a_hurry else 1.0
+            if proposal is None or share * self._prospects.cost(proposal) > self._prospects.left:
+                missed += 1
+                continue
+            found, missed = found + 1, 0
+            yield proposal
 
     def _reduced(self, proposal: Proposal, *, share: float) -> Proposal:
         candidate, recipe = proposal.candidate, proposal.candidate.recipe
@@ -283,14 +320,16 @@ def history_of(tried: Sequence[Tried], family: Family) -> list[tuple[Preset, flo
 
 
 def _disappointments(tried: Sequence[Tried], family: Family) -> int:
-    """How many of the family were raced out since one was not."""
-    own = [each.trial.status is Status.DROPPED for each in tried if each.proposal.family.name == family.name]
-    return next((number for number, is_dropped in enumerate(reversed(own)) if not is_dropped), len(own))
+    """How many of the family were raced out, or failed, since one did neither; what was never begun says nothing."""
+    own = [each.trial.status for each in tried if each.proposal.family.name == family.name]
+    begun = [status in (Status.DROPPED, Status.FAILED) for status in reversed(own) if status is not Status.SKIPPED]
+    return next((number for number, is_disappointing in enumerate(begun) if not is_disappointing), len(begun))
 
 
-def _or_worst(scores: Sequence[float | None], place: int) -> float:
-    score = scores[place] if place < len(scores) else None
-    return -np.inf if score is None else score
+def _has_more_than_baselines(tried: Sequence[Tried]) -> bool:
+    """Whether any but a baseline was begun, and meant to be trained whole."""
+    begun = (each.proposal for each in tried if each.trial.status is not Status.SKIPPED)
+    return any(not (proposal.family.is_baseline or proposal.is_screening) for proposal in begun)
 
 
 SEARCHES: Mapping[str, Callable[[Ground], Strategy]] = {

@@ -50,8 +50,8 @@ class Turns:
         return proposal, math.inf
 
     def _by_merit(self, waiting: list[Proposal], tried: Sequence[Tried], *, left: float) -> Proposal | None:
-        """What the strategy makes of what was tried; it sees the clock only where time is to be filled."""
-        prospects = Prospects(waiting=tuple(waiting), left=left, cost=self.cost) if self.fills_time else Prospects()
+        """What the strategy makes of what was tried, and of the time there is for more."""
+        prospects = Prospects(waiting=tuple(waiting), left=left, cost=self.cost, fills_time=self.fills_time)
         proposal = self.strategy.propose(tried, prospects)
         if proposal is not None and proposal in waiting:
             waiting.remove(proposal)

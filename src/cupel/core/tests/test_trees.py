@@ -55,6 +55,14 @@ def test_boosted_trees_send_missing_values_where_lightgbm_does(missing_in_traini
     assert np.abs(computed(from_lightgbm(booster, n_rounds=30), new, n_targets=1)[:, 0] - raw).max() < 1e-5
 
 
+def test_boosted_trees_none_of_which_found_a_split_say_the_same_of_every_row() -> None:
+    matrix = matrix_of(60)
+    labels = np.digitize(target_of(matrix), [-1.0, 1.0])
+    booster = boosted(matrix, labels, n_rounds=2, objective="multiclass", num_class=3, min_data_in_leaf=60)
+    raw = booster.predict(matrix, raw_score=True)
+    assert np.abs(computed(from_lightgbm(booster, n_rounds=2), matrix, n_targets=3) - raw).max() < 1e-5
+
+
 def test_boosted_trees_of_many_classes_add_to_their_own_class() -> None:
     matrix = matrix_of(400)
     labels = np.digitize(target_of(matrix), [-1.0, 0.0, 1.0])

@@ -209,3 +209,20 @@ def test_parts_are_folds_and_a_single_fold_is_cut_into_parts():
 def test_an_unknown_method_is_refused_by_name():
     with pytest.raises(UsageError, match="'magic' is unknown; choose none, greedy"):
         method_named("magic")
+
+
+@pytest.mark.parametrize("name", ["auto", *LEARNING])
+def test_one_that_is_best_by_the_metric_and_of_no_use_by_the_loss_ends_no_choice(name):
+    generator = np.random.default_rng(0)
+    target = generator.normal(size=2000)
+    others = [(target + 0.5 * generator.normal(size=2000))[:, None] for _ in range(3)]
+    often_right = target + 0.05 * generator.normal(size=2000)
+    often_right[::20] += 30 * generator.normal(size=100)
+    evidence = replace(
+        evidence_of("regression", n=2000),
+        predictions=[often_right[:, None], *others],
+        target=target,
+        score=lambda prediction, rows: -float(np.median(np.abs(prediction[:, 0] - target[rows]))),
+    )
+    choice = METHODS[name].choose(evidence, rows_of(evidence))
+    assert np.isfinite(choice.rule.apply(evidence.predictions)).all()

@@ -13,6 +13,7 @@ from cupel.core.family import Cost
 from cupel.core.presets import Space
 from cupel.core.trial import Status
 from cupel.tuning import SEARCHES, Racing, TimeModel, Tried, estimates_in_words, search, strategy_named, write_study
+from cupel.tuning.samplers import GridSampler
 from cupel.tuning.tests.planted import WITH_RECIPE, Config, done, family, ground, quality, setup_of, strategy, unit_that_took
 
 GP_IS_SLOW = pytest.param("gp", marks=pytest.mark.slow)
@@ -134,6 +135,32 @@ def test_a_grid_ends_when_every_combination_was_tried():
     assert len(trials) == 2 * (1 + 3)  # of width both ends (the middle is one of them), plain or fancy with 3 values
 
 
+def test_a_grid_too_large_to_write_down_ends_where_conditions_leave_few_cells(monkeypatch):
+    drawn, draw = [], Space.preset
+
+    def counted(*given):
+        drawn.append(1)
+        assert len(drawn) < 5000, "it draws on and on"
+        return draw(*given)
+
+    monkeypatch.setattr(Space, "preset", counted)
+    monkeypatch.setattr(GridSampler, "LARGEST", 15)
+    wishes = {"only": {"width": {"options": [1, 2, 3]}, "rate": 0.5}}
+    trials = run_all(strategy(1000, name="grid", families=[family("only")], wishes=wishes))
+    assert len(trials) == 3 * (1 + 3)
+
+
+def test_a_range_of_one_number_has_one_place_on_a_grid():
+    space = ground(wishes={"*": {"width": [2, 3], "rate": [0.5, 0.5]}}).space(family("only"))
+    assert space.axes(3) == {"width": [2, 3], "rate": [0.5], "kind": ["plain", "fancy"], "fanciness": [0.0, 0.5, 1.0]}
+
+
+def test_the_ends_of_a_grid_lie_within_their_range_so_that_the_study_has_them():
+    on = ground(30, families=[family("only")], wishes={"only": {"rate": {"low": 0.01, "high": 0.1, "log": True}}})
+    tried = search(strategy_named("grid", on), setup=setup_of(), deadline=Deadline())
+    assert all(on.space(each.proposal.family).holds(each.preset) for each in tried)
+
+
 @pytest.mark.parametrize("name", ["auto", "random", "quasi-random", "tpe"])
 def test_a_small_space_ends_when_all_of_it_was_tried(name, monkeypatch):
     drawn, draw = [], Space.preset
@@ -212,6 +239,11 @@ def test_the_portfolio_ends_with_its_last_preset():
         ({"trees": {"rate": [-0.5, 0.5]}}, "0 or more"),
         ({"trees": {"rate": [0.1, 0.2, -0.3]}}, "0 or more"),
         ({"trees": {"rate": []}}, "cannot be read"),
+        ({"trees": {"width": [0.5, 3.5]}}, "0.5 is no value for 'width'; expected a whole number"),
+        ({"trees": {"width": 2.5}}, "2.5 is no value for 'width'; expected a whole number"),
+        ({"trees": {"width": {"high": math.inf}}}, "inf is no value for 'width'"),
+        ({"trees": {"rate": [0, math.inf]}}, "inf is no value for 'rate'; expected a finite number"),
+        ({"trees": {"rate": [0.1, math.nan, 0.2]}}, "nan is no value for 'rate'"),
     ],
 )
 def test_a_wish_that_cannot_be_met_says_so_before_anything_runs(wishes, words):

@@ -8,14 +8,14 @@ import pytest
 from cupel.core.trial import Status
 from cupel.tuning import Tried
 from cupel.tuning.samplers import frozen, sampler_named
-from cupel.tuning.strategies import strategy_named
+from cupel.tuning.strategies import _disappointments, strategy_named
 from cupel.tuning.tests.planted import FAMILIES, done, family, ground
 from cupel.tuning.turns import HURRIED_SHARE, LARGEST_SHARE, Turns
 
 WHOLE = 300.0
 
 
-def walk(families, *, scores, whole=WHOLE, fills_time=True, search="auto", raced_out=()):
+def walk(families, *, scores, whole=WHOLE, fills_time=True, search="auto", raced_out=(), as_what=Status.DROPPED):
     """Names in the order in which they are tried, every one taking what it was estimated at; and what was tried."""
     strategy = strategy_named(search, ground(10_000, families=families))
     turns = Turns(strategy=strategy, cost=lambda each: each.family.cost().seconds, whole=whole, fills_time=fills_time)
@@ -28,7 +28,7 @@ def walk(families, *, scores, whole=WHOLE, fills_time=True, search="auto", raced
         left -= took
         name = proposal.family.name
         is_dropped = name in raced_out
-        trial = replace(done(proposal), status=Status.DROPPED if is_dropped else Status.DONE)
+        trial = replace(done(proposal), status=as_what if is_dropped else Status.DONE)
         tried.append(Tried(proposal=proposal, trial=trial, score=None if is_dropped else scores[name], seconds=took))
     return [each.trial.candidate.name for each in tried], tried
 
@@ -103,12 +103,22 @@ def test_a_strategy_that_draws_nothing_leaves_what_is_planned_to_be_run():
     assert names == ["constant-1", "trees-1", "first-1", "trees-2", "trees-3", "first-2", "first-3"]
 
 
-def test_a_family_whose_draws_are_raced_out_is_drawn_ever_more_seldom():
+@pytest.mark.parametrize("status", [Status.DROPPED, Status.FAILED])
+def test_a_family_whose_draws_come_to_nothing_is_drawn_ever_more_seldom(status):
     families = [CONSTANT, TREES, family("near", n_presets=1, seconds=5.0, places=[2])]
     scores = {**SCORES, "near": 0.8}
     _, welcome = walk(families, scores=scores)
-    _, dropped = walk(families, scores=scores, raced_out={"near"})
-    assert seconds_on(dropped, "near") < seconds_on(welcome, "near") / 3
+    _, in_vain = walk(families, scores=scores, raced_out={"near"}, as_what=status)
+    assert seconds_on(in_vain, "near") < seconds_on(welcome, "near") / 3
+
+
+def test_what_was_skipped_makes_no_draws_welcome_that_came_to_nothing():
+    tried = [
+        Tried(proposal=proposal, trial=replace(done(proposal), status=status), score=None)
+        for proposal in strategy_named("auto", ground()).planned[1:2]
+        for status in (Status.DONE, Status.FAILED, Status.DROPPED, Status.SKIPPED)
+    ]
+    assert _disappointments(tried, tried[0].proposal.family) == 2
 
 
 def test_a_preset_outside_of_the_space_teaches_a_sampler_nothing_about_the_default():
