@@ -13,6 +13,7 @@ from cupel.core.budget import Deadline
 from cupel.core.observer import Observer
 from cupel.core.trial import Status, Trial
 from cupel.tuning.estimate import TimeModel
+from cupel.tuning.long_run import LongRun
 from cupel.tuning.proposal import Proposal, Strategy, Tried
 from cupel.tuning.racing import Racing
 from cupel.tuning.turns import Turns
@@ -98,7 +99,9 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
     """
     state, waiting, end = _State(), list(strategy.planned), deadline
     whole = max(end.remaining - setup.to_conclude([]), 0.0)
-    turns = Turns(strategy=strategy, cost=partial(_cost, setup), whole=whole, fills_time=setup.fills_time)
+    cost, is_undivided = partial(_cost, setup), setup.fills_time and setup.n_folds == 1
+    long_run = LongRun.of(strategy, cost=partial(_estimate, setup), whole=whole, racing=setup.racing) if is_undivided else None
+    turns = Turns(strategy=strategy, cost=cost, whole=whole, fills_time=setup.fills_time, long_run=long_run)
     while True:
         n_done = len(state.tried)
         deadline = end.minus(setup.to_conclude(state.trials))
