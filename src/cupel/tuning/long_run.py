@@ -57,7 +57,7 @@ class LongRun:
             return None
         larger = self.strategy.longer(self._better(looks).proposal)
         fitting = (each for each in larger if LEAST_SHARE * self.cost(each) <= left)
-        return next(fitting, larger[-1]), math.inf
+        return next(fitting, larger[-1]), left
 
     def _better(self, looks: Sequence[Tried]) -> Tried:
         """The second, unless it is clearly worse: what regularises more is slower at first, and gains in the end."""
