@@ -76,7 +76,10 @@ def test_the_gain_and_its_interval_are_told(problem: Problem) -> None:
 
 def test_how_a_baseline_gets_better_is_told_only_where_nothing_is_better(problem: Problem) -> None:
     plain = tried(problem)
-    baseline, better = replace(plain, trial=replace(plain.trial, is_baseline=True)), replace(tried(problem, seconds=99.0), score=0.0)
+    baseline, better = (
+        replace(plain, trial=replace(plain.trial, is_baseline=True)),
+        replace(tried(problem, seconds=99.0), score=0.0),
+    )
     assert learn(problem, baseline, better, seconds=10) == ({}, [])
     assert "more_rows" in learn(problem, baseline, seconds=10)[0]
 

