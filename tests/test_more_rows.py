@@ -74,6 +74,16 @@ def test_the_gain_and_its_interval_are_told(problem: Problem) -> None:
     assert "Twice as many rows would be worth about" in found["words"][0]
 
 
+def test_how_a_baseline_gets_better_is_told_only_where_nothing_is_better(problem: Problem) -> None:
+    plain = tried(problem)
+    baseline, better = (
+        replace(plain, trial=replace(plain.trial, is_baseline=True)),
+        replace(tried(problem, seconds=99.0), score=0.0),
+    )
+    assert learn(problem, baseline, better, seconds=10) == ({}, [])
+    assert "more_rows" in learn(problem, baseline, seconds=10)[0]
+
+
 def test_where_time_is_short_the_first_fold_must_do(problem: Problem) -> None:
     found, _ = learn(problem, tried(problem, seconds=4.0), seconds=3.5)
     assert found["more_rows"]["points"][-1][0] == pytest.approx(2 / 3 * 7 / 8 * N_ROWS, rel=0.05)

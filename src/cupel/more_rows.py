@@ -112,7 +112,7 @@ def _affordable(
 ) -> tuple[list[tuning.Tried], int] | None:
     """The candidates for which there is time, best first, and on how many folds: better on all than better in itself.
 
-    `taken` are the seconds of each.
+    `taken` are the seconds of each. How a baseline gets better says nothing of what is better than it.
     """
     n_all = len(problem.splits.folds)
     if seconds is None:
@@ -120,6 +120,7 @@ def _affordable(
         seconds = SHARE_OF_TIME * (sum(taken) + beside)
     if n_sizes + 1 < evaluation.FEWEST_SIZES or seconds < FEWEST_SECONDS:
         return None
+    best = max((each.score for each in tried if each.score is not None), default=0.0)
     finished = [
         (each, its_seconds)
         for each, its_seconds in zip(tried, taken, strict=True)
@@ -127,6 +128,7 @@ def _affordable(
         and each.trial.status is Status.DONE
         and not each.proposal.is_screening
         and len(each.trial.units) == n_all
+        and (each.score == best or not each.trial.is_baseline)
     ]
     finished.sort(key=lambda each: -(each[0].score or 0.0))
     for n_folds in (n_all, 1):

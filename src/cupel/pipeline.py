@@ -184,8 +184,13 @@ def _searched_within(
     return [each.trial for each in tried]
 
 
-def _kept_for_more_rows(budget: Budget) -> float:
-    """What is kept of a capped run to learn what more rows are worth: nothing where it would be too little to begin."""
+def _kept_for_more_rows(problem: Problem, budget: Budget) -> float:
+    """What is kept of a capped run to learn what more rows are worth: nothing where it would be too little to begin.
+
+    Nor where time is so short that the rows are divided once: what is trained is then cut short, and nothing compares with it.
+    """
+    if problem.settings.split == data.TENTH:
+        return 0.0
     share = SHARE_OF_TIME * (budget.seconds or 0.0)
     return share if share >= FEWEST_SECONDS else 0.0
 
@@ -318,7 +323,7 @@ def _tried(
     stopwatch: Stopwatch,
 ) -> tuple[list[tuning.Tried], dict[str, Any]]:
     """Everything that was tried, and what more rows would be worth."""
-    for_rows = _kept_for_more_rows(budget)
+    for_rows = _kept_for_more_rows(problem, budget)
     with stopwatch.stage("searching"), _runner(problem, folder, guard, stopwatch=stopwatch) as runner:
         until = deadline.minus(for_rows + all_rows.seconds_kept(problem, budget.seconds))
         tried = _search(problem, runner, strategy, guard, budget=budget, deadline=until, observer=observer)

@@ -15,7 +15,7 @@ from cupel.core import machine, registry
 from cupel.core.cache import Cache
 from cupel.core.candidate import Candidate
 from cupel.core.dataset import Dataset
-from cupel.core.errors import DataError, UsageError
+from cupel.core.errors import DataError, TrainingError, UsageError
 from cupel.core.family import Cost, Family
 from cupel.core.finding import Finding
 from cupel.core.inputs import InputShape
@@ -23,6 +23,7 @@ from cupel.core.limits import Limits
 from cupel.core.modality import GraphInput, Inspection, Modality, Pretrained
 from cupel.core.observer import Observer, Silent
 from cupel.core.preparation import ForeseeingPreparation
+from cupel.core.presets import Preset
 from cupel.core.profile import Profile
 from cupel.core.settings import DECIDED_BY, ERRORS, PREFERENCES, Settings
 from cupel.core.split import Splits
@@ -40,6 +41,7 @@ N_FOLDS_OF_MASKS = 3
 BYTES_PER_CELL = 4.0
 FEWEST_SECONDS_TO_MEASURE = 60.0
 FEWEST_SAMPLED = 100
+FEWEST_FOR_A_TENTH = 20_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,7 +95,7 @@ class Problem:
         """The size of a difference in predictions that matters: 1 for probabilities, the target's deviation else."""
         return 1.0 if self.task.form.has_probabilities else max(float(np.std(self.target)), 1e-12)
 
-    def estimator(self) -> Callable[[Candidate, Family], Cost]:
+    def estimator(self) -> Callable[[Candidate | Preset, Family], Cost]:
         """A function that estimates all units of a candidate, from the families' own cost functions.
 
         Memory is that at the peak: the prepared folds and the model's own copy of them, and what the units take that are
@@ -103,7 +105,7 @@ class Problem:
         n_folds = len(self.splits.folds)
         shapes: dict[Any, InputShape] = {}
 
-        def estimate(candidate: Candidate, family: Family) -> Cost:
+        def estimate(candidate: Candidate | Preset, family: Family) -> Cost:
             shape = shapes.get(candidate.preparation)
             if shape is None:
                 shape = shapes[candidate.preparation] = self._shape(candidate.preparation)
@@ -177,19 +179,20 @@ def understand(
         profile, inspection = profile_of(dataset), inspect(dataset, modality)
         measures = seconds >= FEWEST_SECONDS_TO_MEASURE
         findings = findings_of(dataset, profile, inspection=inspection, rehearses=False, measures=measures)
-        splits = divide(dataset, settings, twins=inspection.twins)
-        return Problem(
+        problem = Problem(
             dataset=dataset,
             modality=modality,
             profile=profile,
-            splits=splits,
-            findings=(*findings, *data.few_units(dataset, splits), *pretrained.findings),
+            splits=divide(dataset, settings, twins=inspection.twins),
+            findings=(*findings, *pretrained.findings),
             families=_families(modality, settings, dataset.task, others=pretrained.families),
             settings=settings,
             weights=pretrained.weights,
             whole=whole,
             twins=inspection.twins,
         )
+        problem = divided_for(problem, seconds=seconds / (settings.nested + 1))
+        return replace(problem, findings=problem.findings + tuple(data.few_units(dataset, problem.splits)))
 
 
 def read_or_draw(
@@ -408,6 +411,27 @@ def divide(dataset: Dataset, settings: Settings, *, twins: Array | None = None, 
     return splits
 
 
+def divided_for(problem: Problem, *, seconds: float) -> Problem:
+    """The same with a tenth held out, where so many seconds are too few for the largest `longer` model on every fold.
+
+    Only where rows are many and nobody said how to divide them. No clock decides, and the settings say it: a run that is gone on
+    with has the same rows.
+    """
+    settings, schema = problem.settings, problem.dataset.schema
+    is_said = settings.split != "auto" or settings.n_folds or settings.n_repeats > 1 or problem.weights
+    if is_said or schema.group or schema.time or math.isinf(seconds) or problem.dataset.n_samples < FEWEST_FOR_A_TENTH:
+        return problem
+    estimate = problem.estimator()
+    try:
+        needed = [estimate(kin.longer(kin.portfolio(problem.task)[0])[0], kin).seconds for kin in problem.families if kin.longer]
+    except TrainingError:  # told when its turn comes
+        return problem
+    if max(needed, default=0.0) <= seconds:
+        return problem
+    settings = replace(settings, split=data.TENTH)
+    return replace(problem, settings=settings, splits=divide(problem.dataset, settings, twins=problem.twins))
+
+
 def _folds(dataset: Dataset, settings: Settings, *, twins: Array | None) -> Splits:
     scheme, n_folds = _division(dataset, settings)
     return data.split(
@@ -426,7 +450,7 @@ def outer_parts(problem: Problem) -> list[tuple[Array, Array]]:
     dataset, settings = problem.dataset, problem.settings
     sealed = np.empty(0, np.int64) if problem.splits.sealed is None else problem.splits.sealed
     rows = np.setdiff1d(np.arange(dataset.n_samples), sealed)
-    scheme = "auto" if settings.split in ("holdout", "repeated") else settings.split
+    scheme = "auto" if settings.split in ("holdout", data.TENTH, "repeated") else settings.split
     asked = replace(settings, split=scheme, n_folds=settings.nested, n_repeats=1)
     folds = _folds(dataset.at(rows), asked, twins=None if problem.twins is None else problem.twins[rows]).folds
     learned = [np.sort(np.concatenate([fold.train, fold.stop])) for fold in folds]

@@ -41,8 +41,8 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     asked.add_argument("--query", metavar="SQL", help="for databases: the query whose rows are the data")
     asked.add_argument("--sheet", help="for Excel: the sheet")
     asked.add_argument(
-        "--split", default="auto", choices=["auto", "holdout", "k-fold", "stratified", "repeated", "group", "time"],
-        help="how rows are divided",
+        "--split", default="auto", choices=["auto", "holdout", "tenth", "k-fold", "stratified", "repeated", "group", "time"],
+        help="how rows are divided (tenth: a holdout of so many)",
     )  # fmt: skip
     asked.add_argument("--folds", type=int, metavar="N", help="number of folds")
     asked.add_argument("--repeats", type=int, default=1, metavar="N", help="how often the folds are drawn anew")

@@ -107,11 +107,13 @@ class Family:
     after another, each on all cores. One that `joins` builds networks of one member that answer row by row and need nothing
     but their blocks: built with more outputs, they are parts of a network that reads several modalities.
     `trunk` are the beginnings of the names of those weights of a network that make features, so that another run can start from
-    them; empty where nothing can. `fit_stored` learns from rows that are not in memory at once, for families that train
-    themselves; None where it cannot. One that `remembers` builds networks that look their training rows up to predict. To one
-    that `only_stops_by_them` its stop rows say when training ends, and teach nothing; of networks that is known.
-    `refuses(space, task)` says, as a sentence, why points of a space that a user has narrowed or extended cannot be had as they
-    are; "" where all can.
+    them; empty where nothing can. Where time is too short to look for the best, `longer(preset)` are what one run with most of it
+    may train, the largest first: larger forms of a preset, for more epochs. It is made of one of the first two presets, of which
+    the second regularises more, and is taken unless it is clearly worse. `fit_stored` learns from rows that are not in memory at
+    once, for families that train themselves; None where it cannot. One that `remembers` builds networks that look their training
+    rows up to predict. To one that `only_stops_by_them` its stop rows say when training ends, and teach nothing; of networks that
+    is known. `refuses(space, task)` says, as a sentence, why points of a space that a user has narrowed or extended cannot be had
+    as they are; "" where all can.
     """
 
     name: str
@@ -130,6 +132,7 @@ class Family:
     remembers: bool = False
     only_stops_by_them: bool = False
     trunk: tuple[str, ...] = ()
+    longer: Callable[[Preset], Sequence[Preset]] | None = None
     refuses: Callable[[Space, Task], str] | None = None
     fit_stored: FitStored | None = None
     fit: FitFunction | None = None

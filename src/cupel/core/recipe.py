@@ -42,7 +42,7 @@ class Recipe:
     Below `full_rate_rows` training rows the learning rate falls with the root of their number, to a quarter at the least: the
     best epoch is then among the first, and should not be a matter of a dozen steps. `class_weights` balances classes inversely
     to their frequency. `epochs_share` below 1 is a look at what a candidate promises: so much of the epochs, schedule and all;
-    0 is one epoch.
+    0 is one epoch. Above 1 training is longer.
 
     With a `range_test` each model first finds its own learning rate: a few dozen steps from far below the recipe's to far above
     it, on weights that are put back. It goes on with a tenth of the rate at which the loss was least, a quarter of the

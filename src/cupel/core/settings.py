@@ -22,10 +22,10 @@ class Settings:
 
     `task` is "binary", "multiclass", "multilabel" or "regression". `kinds` maps column names to kinds. `drop` names columns to
     leave out. `group` names a column whose values must not be divided between training and validation; `time` one that orders
-    the rows. `split` is auto, holdout, k-fold, stratified, repeated, group or time. `families` restricts what is tried (names;
-    the constant always runs; some families are tried only where they are named). `search` names the strategy
-    (`tuning.SEARCHES`), `space` narrows, fixes or extends what may be chosen, by family and field; without `racing` every
-    candidate gets all folds. `ensemble` is how candidates are combined: none, greedy, bagged-greedy, soft-vote,
+    the rows. `split` is auto, holdout, tenth (a holdout of so many), k-fold, stratified, repeated, group or time. `families`
+    restricts what is tried (names; the constant always runs; some families are tried only where they are named). `search`
+    names the strategy (`tuning.SEARCHES`), `space` narrows, fixes or extends what may be chosen, by family and field; without
+    `racing` every candidate gets all folds. `ensemble` is how candidates are combined: none, greedy, bagged-greedy, soft-vote,
     weighted-vote, hard-vote, stack, network-stack, two-layer-stack or auto. `prefer` says which of those within a standard
     error of the best is packed: "cheapest" or "best". For two classes, `costs` of a "false-positive" and a "false-negative", or
     a "precision" or "recall" of `at_least` so much, say from which probability on the answer is yes. A share of the rows to

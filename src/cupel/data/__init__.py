@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from cupel.data.rehearsal import remembered
     from cupel.data.sentinel import copies_finding, near_copies
     from cupel.data.shuffling import shuffled
-    from cupel.data.splitting import check_folds, few_units, split
+    from cupel.data.splitting import TENTH, check_folds, few_units, split
 
 __all__ = [
     "TAKEN",
+    "TENTH",
     "Fact",
     "FixPlan",
     "Said",
@@ -57,6 +58,7 @@ __all__ = [
 _HOMES = {
     "Fact": "cupel.data.gate",
     "TAKEN": "cupel.data.about_files",
+    "TENTH": "cupel.data.splitting",
     "FixPlan": "cupel.data.fixes",
     "check_folds": "cupel.data.splitting",
     "copies_finding": "cupel.data.sentinel",

@@ -23,7 +23,9 @@ from cupel.data.label_strata import label_strata
 
 Array = NDArray[Any]
 
-SCHEMES = ("auto", "holdout", "k-fold", "stratified", "repeated", "group", "time")
+SCHEMES = ("auto", "holdout", "tenth", "k-fold", "stratified", "repeated", "group", "time")
+TENTH = "tenth"
+"""A holdout of a tenth of the rows."""
 STOP_SHARE = 0.125
 MIN_STOP_ROWS = 10
 MIN_ROWS = 10
@@ -67,13 +69,18 @@ def split(
     `scheme` auto orders by the time column or keeps groups whole where the schema names one, else stratifies by
     class or by quantiles of the target; it repeats below 300 rows and makes one holdout above 500,000. Rows that are equal
     in every feature (see `Duplicates.twins`), or share a number in `twins`, are in one fold, unless groups or time say
-    otherwise. An eighth of each training part becomes its `stop` slice, drawn by the same principle (for time: the latest
-    rows).
+    otherwise. A "tenth" is a holdout of so many. An eighth of each training part becomes its `stop` slice, drawn by the same
+    principle (for time: the latest rows).
 
     Raises:
         UsageError: what is asked for cannot be done with this table.
         DataError: the rows cannot train and judge a model at all.
     """
+    if scheme == TENTH:
+        splits = split(dataset, scheme="holdout", n_folds=n_folds, repeats=repeats, holdout=0.1, seed=seed, twins=twins)
+        return replace(
+            splits, reason=f"{splits.reason}; it is a tenth, so that all time goes into models that learn from the others"
+        )
     _check_request(dataset, scheme, n_folds=n_folds, repeats=repeats, holdout=holdout)
     groups, units = _groups(dataset), independent_units(dataset, twins=twins)
     if scheme == "time" or (scheme in ("auto", "holdout") and dataset.schema.time is not None):

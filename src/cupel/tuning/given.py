@@ -18,3 +18,8 @@ class Given:
         """Nothing."""
         del tried, prospects
         return None
+
+    def longer(self, proposal: Proposal) -> Sequence[Proposal]:
+        """Nothing."""
+        del proposal
+        return ()

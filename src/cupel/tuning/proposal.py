@@ -79,6 +79,10 @@ class Strategy(Protocol):
         """
         ...
 
+    def longer(self, proposal: Proposal) -> Sequence[Proposal]:
+        """What one long run may train instead of what was proposed, the largest first; none where only what is named is tried."""
+        ...
+
 
 @dataclass(eq=False)
 class Namer:

@@ -13,6 +13,7 @@ from cupel.core.budget import Deadline
 from cupel.core.observer import Observer
 from cupel.core.trial import Status, Trial
 from cupel.tuning.estimate import TimeModel
+from cupel.tuning.long_run import LongRun
 from cupel.tuning.proposal import Proposal, Strategy, Tried
 from cupel.tuning.racing import Racing
 from cupel.tuning.turns import Turns
@@ -98,7 +99,9 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
     """
     state, waiting, end = _State(), list(strategy.planned), deadline
     whole = max(end.remaining - setup.to_conclude([]), 0.0)
-    turns = Turns(strategy=strategy, cost=partial(_cost, setup), whole=whole, fills_time=setup.fills_time)
+    cost, is_undivided = partial(_cost, setup), setup.fills_time and setup.n_folds == 1
+    long_run = LongRun.of(strategy, cost=partial(_estimate, setup), whole=whole, racing=setup.racing) if is_undivided else None
+    turns = Turns(strategy=strategy, cost=cost, whole=whole, fills_time=setup.fills_time, long_run=long_run)
     while True:
         n_done = len(state.tried)
         deadline = end.minus(setup.to_conclude(state.trials))
@@ -112,7 +115,7 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
         total = n_done + 1 + len(waiting)
         setup.observer.trial_started(proposal.candidate.name, number=n_done + 1, total=total, seconds_left=left)
         setup.log("turn", of=proposal.candidate.name, number=n_done + 1, total=total, seconds_left=left)
-        tried = _timed(setup, proposal, state, deadline.within(seconds))
+        tried = _timed(setup, proposal, state, _Turn(deadline=deadline.within(seconds), is_limited=math.isfinite(seconds)))
         state.add(tried)
         _show_end(setup, tried, state)
     return state.tried
@@ -179,9 +182,17 @@ def estimates_in_words(tried: Sequence[Tried]) -> str:
     )
 
 
-def _timed(setup: Search, proposal: Proposal, state: _State, deadline: Deadline) -> Tried:
+@dataclass(frozen=True, kw_only=True)
+class _Turn:
+    """The time that a candidate may take; a limit of its own was found to be worth its while, however much it needs."""
+
+    deadline: Deadline
+    is_limited: bool
+
+
+def _timed(setup: Search, proposal: Proposal, state: _State, turn: _Turn) -> Tried:
     estimated, started = _estimate(setup, proposal), time.monotonic()
-    tried = _try(setup, proposal, state, deadline)
+    tried = _try(setup, proposal, state, turn)
     if tried.trial.status in (Status.SKIPPED, Status.FAILED):
         lost = max(tried.trial.lost_seconds, time.monotonic() - started) if tried.trial.status is Status.FAILED else 0.0
         return replace(tried, trial=replace(tried.trial, lost_seconds=lost, estimated_seconds=estimated))
@@ -194,12 +205,12 @@ def _timed(setup: Search, proposal: Proposal, state: _State, deadline: Deadline)
     return replace(tried, trial=replace(tried.trial, estimated_seconds=estimated), estimated=estimated, seconds=seconds)
 
 
-def _try(setup: Search, proposal: Proposal, state: _State, deadline: Deadline) -> Tried:
+def _try(setup: Search, proposal: Proposal, state: _State, turn: _Turn) -> Tried:
     if fault := setup.time_model.fault(proposal.candidate, proposal.family):
         return Tried(proposal=proposal, trial=_ended(proposal, Status.FAILED, fault), score=None)
     family, is_kept = proposal.family, _is_kept(setup, proposal)
-    until = deadline if any(trial.is_usable for trial in state.trials) or not family.is_baseline else Deadline()
-    reason = None if is_kept else _reason_to_skip(setup, proposal, trials=state.trials, deadline=deadline)
+    until = turn.deadline if any(trial.is_usable for trial in state.trials) or not family.is_baseline else Deadline()
+    reason = None if is_kept else _reason_to_skip(setup, proposal, trials=state.trials, turn=turn)
     if proposal.is_screening and not reason:
         return _screened(setup, proposal, until)
     # Whoever has its first fold races at no cost: what an earlier process has dropped stays so, however short the time.
@@ -291,7 +302,7 @@ def _estimate(setup: Search, proposal: Proposal) -> float:
     return setup.time_model.cost(proposal.candidate, proposal.family).seconds * share
 
 
-def _reason_to_skip(setup: Search, proposal: Proposal, *, trials: Sequence[Trial], deadline: Deadline) -> str | None:
+def _reason_to_skip(setup: Search, proposal: Proposal, *, trials: Sequence[Trial], turn: _Turn) -> str | None:
     """Why a candidate is not started: memory or time is too short.
 
     Something is always tried: the first baseline, whatever its memory and time; the first usable model, whatever its time; and
@@ -308,10 +319,9 @@ def _reason_to_skip(setup: Search, proposal: Proposal, *, trials: Sequence[Trial
     needed = _estimate(setup, proposal)
     is_first_deep = proposal.family.is_deep and not has_deep
     least = HOPELESS_SHARE if is_first_deep else proposal.family.least_share
-    if has_model and deadline.remaining < least * needed:
-        return (
-            f"it needs about {needed:.0f} s and {max(deadline.remaining, 0):.0f} s were left; give the run more time with --time."
-        )
+    left = turn.deadline.remaining
+    if has_model and not turn.is_limited and left < least * needed:
+        return f"it needs about {needed:.0f} s and {max(left, 0):.0f} s were left; give the run more time with --time."
     return None
 
 

@@ -23,6 +23,8 @@ from cupel.tuning.samplers import Sampler, derived_seed, sampler_named
 N_CANDIDATES = {Effort.QUICK: 10, Effort.STANDARD: 24, Effort.THOROUGH: 72, Effort.OPEN: 10_000}
 EVERY_FAMILY = "*"
 MERIT = 0.5  # a family whose best is next in rank is drawn half as often, and so is one after each that was raced out or failed
+WORTH_SHARE = 0.6  # of what it needs: with less, what can hurry is not drawn, nor the first of a family tried in its turn
+LONGER = "-long"  # after the name of a family, in place of a number
 LEAST_SECONDS = 1.0  # what takes less than this is as cheap as this
 MOST_REPEATS = 60  # so many draws in a row that were had before, all but the first by chance: the space has no more to give
 WITHOUT_END = Prospects()
@@ -76,9 +78,13 @@ class Ground:
 
     def presets(self, family: Family) -> list[Preset]:
         """The family's portfolio, moved into its space."""
+        return self.wished(family, family.portfolio(self.task))
+
+    def wished(self, family: Family, presets: Sequence[Preset]) -> list[Preset]:
+        """Presets of a family, moved into its space."""
         space = self._whole_space(family)
         unfelt = self.unfelt - space.wished
-        return [space.as_default(space.held(preset), unfelt) for preset in family.portfolio(self.task)]
+        return [space.as_default(space.held(preset), unfelt) for preset in presets]
 
 
 class Sequential:
@@ -104,6 +110,22 @@ class Sequential:
             return None
         return self._drawn(tried, prospects if prospects.fills_time else WITHOUT_END)
 
+    def longer(self, proposal: Proposal) -> Sequence[Proposal]:
+        """The family's, as far as the user's wishes go; none where no more than the portfolio is asked for."""
+        family, base = proposal.family, proposal.candidate
+        if family.longer is None or self._sampler is None or not self._by_merit:
+            return ()
+        preset = Preset(config=base.config, preparation=base.preparation, recipe=base.recipe)
+        presets = dict.fromkeys(self._ground.wished(family, family.longer(preset)))
+        name = f"{family.name}{LONGER}"
+        return [
+            Proposal(
+                candidate=replace(base, name=name, config=each.config, preparation=each.preparation, recipe=each.recipe),
+                family=family,
+            )
+            for each in presets
+        ]
+
     def _fixed(self, with_portfolio: bool) -> Iterator[Proposal]:
         """Baselines, then presets by their places, then those without one, a first of every family before any second."""
         families = self._ground.fitting if with_portfolio else [f for f in self._ground.fitting if f.is_baseline]
@@ -126,7 +148,8 @@ class Sequential:
         while True:
             costs = self._costs(tried, prospects)
             still_open = [each for each in self._searched if each.name in costs]
-            open_families = [each for each in still_open if costs[each.name] <= prospects.left]
+            enough = {each.name: prospects.left / (WORTH_SHARE if each.hurries else 1.0) for each in still_open}
+            open_families = [each for each in still_open if costs[each.name] <= enough[each.name]]
             if not open_families and not prospects.waiting and not _has_more_than_baselines(tried):
                 open_families = [each for each in still_open if each.least_share * costs[each.name] <= prospects.left]
             if not open_families:
@@ -134,7 +157,7 @@ class Sequential:
             family = self._family(open_families, tried, costs=costs)
             self._n_draws += 1
             planned = next((each for each in prospects.waiting if each.family.name == family.name), None)
-            if planned is not None and prospects.cost(planned) <= prospects.left:
+            if planned is not None and prospects.cost(planned) <= enough[family.name]:
                 return planned
             preset = self._another(family, tried)
             if preset is None or self._repeats[family.name] >= MOST_REPEATS:
@@ -230,6 +253,11 @@ class Halving:
         """The next step of the current bracket."""
         self._tried, self._prospects = tried, prospects
         return next(self._steps, None) if self._searched else None
+
+    def longer(self, proposal: Proposal) -> Sequence[Proposal]:
+        """Nothing: what survives has been given everything."""
+        del proposal
+        return ()
 
     def _baselines(self) -> Iterator[Proposal]:
         for family in self._ground.fitting:

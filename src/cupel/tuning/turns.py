@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cupel.core.trial import Status
+from cupel.tuning.long_run import LongRun
 from cupel.tuning.proposal import Proposal, Prospects, Strategy, Tried
+from cupel.tuning.strategies import WORTH_SHARE
 
 LARGEST_SHARE = 1 / 3
 """A planned candidate that needs more than this share of the whole time waits until cheaper ones are done."""
@@ -17,8 +19,6 @@ DEAR_SHARE = 0.05
 """What needs more of the whole time than this has to deserve it."""
 CHEAP_SECONDS = 4.0
 """What needs no more than this never has to, however short the time."""
-WORTH_SHARE = 0.6
-"""The first of a family is tried in its turn where a hurried share of the whole time is this share of what it needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,18 +28,22 @@ class Turns:
     `whole` is all the time for candidates and infinite where there is no cap. With `fills_time` all of it is to be used, and
     who gets it depends on what came of earlier ones: a dear second of a family is not run because it is planned, it competes
     with what the strategy would draw; dear first ones of families take turns with those by merit, each half of the time.
-    Without, what is planned is run in its order, but for what is too dear for the time there is.
+    Without, what is planned is run in its order, but for what is too dear for the time there is. A `long_run` comes before all
+    but baselines.
     """
 
     strategy: Strategy
     cost: Callable[[Proposal], float]
     whole: float
     fills_time: bool
+    long_run: LongRun | None = None
 
     def next(self, waiting: list[Proposal], tried: Sequence[Tried], *, left: float) -> tuple[Proposal | None, float]:
         """What is next and the seconds that it may take; None where all is done. What stood in `waiting` is taken out."""
         if waiting and (math.isinf(self.whole) or waiting[0].family.is_baseline):
             return waiting.pop(0), math.inf
+        if self.long_run is not None and (longest := self.long_run.next(waiting, tried, left=left)) is not None:
+            return longest
         found = self._planned(waiting, tried, left=left) if self.fills_time else self._in_order(waiting, left=left)
         if found is not None:
             return waiting.pop(found[0]), found[1]

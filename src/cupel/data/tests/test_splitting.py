@@ -201,6 +201,14 @@ def test_a_holdout_takes_the_share_asked_for():
         assert len(splits.folds[0].valid) == pytest.approx(300, abs=8)
 
 
+def test_a_tenth_is_a_holdout_that_says_why_it_is_small():
+    for roles in ({}, {"group": "g"}, {"time": "t"}):
+        splits = split(made(1000, **roles), scheme="tenth")
+        assert (splits.scheme, len(splits.folds)) == ("holdout", 1)
+        assert len(splits.folds[0].valid) == pytest.approx(100, abs=4)
+        assert "it is a tenth" in splits.reason
+
+
 def test_a_regression_has_the_whole_range_in_every_fold():
     dataset = made(500, n_classes=0)
     for fold in split(dataset).folds:
@@ -266,6 +274,7 @@ BAD = {
     "repeats of time": ({"repeats": 2}, {"time": "t"}, UsageError, "repeats"),
     "holdout of all": ({"scheme": "holdout", "holdout": 1.0}, {}, UsageError, "between 0 and 1"),
     "folds of a holdout": ({"scheme": "holdout", "n_folds": 5}, {}, UsageError, "one fold"),
+    "folds of a tenth": ({"scheme": "tenth", "n_folds": 5}, {}, UsageError, "one fold"),
 }
 
 

@@ -55,6 +55,8 @@ SHARE_OF_WHITENING = 0.3
 part of training only."""
 
 WINDOW = Window()
+LONGER = (("full", 48), ("full", 32), ("full", 24), ("half", 32), ("half", 24))
+"""Stems and widths for one long run, the dearest first."""
 STEMS = {"full": Window(kernel=2, padding=0), "half": Window(kernel=4, stride=2, padding=0)}
 
 
@@ -279,6 +281,23 @@ def portfolio(task: Task) -> Sequence[Preset]:
     return (*presets, BY_GRADIENTS) if task.is_classification else presets
 
 
+def longer(preset: Preset) -> Sequence[Preset]:
+    """The preset with wider groups behind whitened patches at every place, then at every other, for twice the epochs.
+
+    A picture is looked at in all its views. The rate falls with the root of the width.
+    """
+    assert preset.recipe is not None, "a network has a recipe"
+    rate, width = preset.recipe.learning_rate, preset.config.width
+    return [
+        replace(
+            preset,
+            config=replace(preset.config, stem=stem, width=wide, views="all"),
+            recipe=replace(preset.recipe, epochs_share=2.0, learning_rate=rate * min(1.0, width / wide) ** 0.5),
+        )
+        for stem, wide in LONGER
+    ]
+
+
 def space(task: Task) -> Space:
     """Network and recipe."""
     return image_space(DEFAULT, Range(1e-3, 3e-2, log=True), task=task)
@@ -297,5 +316,6 @@ spec = Family(
     folds_apart=True,
     joins=True,
     trunk=TRUNK,
+    longer=longer,
     build=build,
 )

@@ -309,3 +309,19 @@ def test_extents_of_pixels_are_what_a_network_is_built_for() -> None:
     shape = InputShape.covering([inputs, inputs])
     assert shape.widths == {"pixels": 3, "numeric": 2}
     assert shape.extents == {"pixels": (9, 11)}
+
+
+def test_longer_networks_are_ever_cheaper_and_seven_minutes_are_enough_for_one_with_a_full_stem():
+    family, shape = FAMILIES["airbench"], shape_of(1, 28, 28)
+    base = family.portfolio(TASK)[1]
+    assert family.longer is not None
+    presets = family.longer(base)
+    seconds = [family.cost(47_250, shape, each.config, each.recipe, TASK).seconds for each in presets]
+    assert seconds == sorted(seconds, reverse=True)
+    assert any(0.45 * each <= 420.0 and preset.config.stem == "full" for each, preset in zip(seconds, presets, strict=True))
+    for preset in presets:
+        assert preset.recipe is not None
+        assert base.recipe is not None
+        assert (preset.config.augment, preset.config.views) == (base.config.augment, "all")
+        assert preset.recipe.pace(47_250).n_epochs == 2 * base.recipe.pace(47_250).n_epochs
+        assert preset.recipe.learning_rate <= base.recipe.learning_rate

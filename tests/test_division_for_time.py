@@ -1,0 +1,57 @@
+"""How rows are divided where time is too short for the largest networks on every fold."""
+
+import pytest
+
+from cupel import problem as asking
+from cupel.core import registry
+from cupel.core.settings import Settings
+from cupel.modalities.image.example import example_pictures
+from cupel.problem import Problem, divide, divided_for, profile_of
+
+N_ROWS = 120
+FREE = Settings()
+
+
+@pytest.fixture(autouse=True)
+def few_are_many(monkeypatch):
+    monkeypatch.setattr(asking, "FEWEST_FOR_A_TENTH", N_ROWS)
+
+
+def problem(settings=FREE, *, n_rows=N_ROWS, families=("Airbench",)):
+    dataset = example_pictures("multiclass", n_samples=n_rows)
+    modality = registry.recognise(dataset.schema)
+    return Problem(
+        dataset=dataset,
+        modality=modality,
+        profile=profile_of(dataset),
+        splits=divide(dataset, settings),
+        findings=(),
+        families=tuple(registry.family_named(modality, name) for name in families),
+        settings=settings,
+    )
+
+
+def test_a_tenth_is_held_out_and_the_settings_say_so_to_who_goes_on():
+    found = divided_for(problem(), seconds=1.0)
+    assert len(found.splits.folds) == 1
+    assert len(found.splits.folds[0].valid) == pytest.approx(N_ROWS / 10, abs=2)
+    assert "it is a tenth" in found.splits.reason
+    again = divided_for(problem(Settings.from_plain(found.settings.to_plain())), seconds=1e9)
+    assert again.splits.describe() == found.splits.describe()
+
+
+@pytest.mark.parametrize("seconds", [1e9, float("inf")])
+def test_with_time_for_the_largest_network_there_are_folds(seconds):
+    asked = problem()
+    assert divided_for(asked, seconds=seconds) is asked
+
+
+@pytest.mark.parametrize("said", [{"split": "k-fold"}, {"n_folds": 3}, {"n_repeats": 2}, {"split": "holdout"}])
+def test_what_is_said_about_the_division_is_done(said):
+    asked = problem(Settings(**said))
+    assert divided_for(asked, seconds=1.0) is asked
+
+
+def test_few_rows_are_divided_into_folds_and_so_are_those_that_no_long_run_is_made_for():
+    for asked in (problem(n_rows=N_ROWS - 1), problem(families=("ResNet",))):
+        assert divided_for(asked, seconds=1.0) is asked
