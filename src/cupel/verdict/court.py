@@ -30,7 +30,7 @@ Select = Callable[[NDArray[np.int64]], Any]
 another `Combination` of them."""
 
 MIN_COVERED = 0.5  # a trial with predictions for fewer of the covered rows is left out, else it would take rows from all
-N_CORRECTIONS, FEWEST_CORRECTIONS = 200, 60
+N_CORRECTIONS, FEWEST_CORRECTIONS = 100, 60
 ROWS_IN_CORRECTIONS = 250_000  # the more rows, the smaller and surer is the optimism, and the dearer each resample
 
 
