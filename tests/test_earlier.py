@@ -22,8 +22,9 @@ def test_a_look_for_a_share_of_the_epochs_is_not_taken_for_a_candidate_of_a_sing
     given = {"modality": "tabular", "family": "MLP", "config": preset.config, "preparation": preset.preparation}
     candidate = Candidate(name="MLP-1", recipe=preset.recipe, **given)
     look = replace(candidate, name="MLP-1 at 11%", recipe=replace(preset.recipe, epochs_share=1 / 9))
-    proposals = {each.key: Proposal(candidate=each, family=deep) for each in (look, candidate)}
+    longer = replace(candidate, name="MLP-long", recipe=replace(preset.recipe, epochs_share=2.0))
+    proposals = {each.key: Proposal(candidate=each, family=deep) for each in (look, candidate, longer)}
     monkeypatch.setattr(earlier, "proposal_of", lambda problem, plain: proposals[plain["key"]])
     runner: Any = SimpleNamespace(begun_before={key: {"key": key} for key in proposals}, is_kept=lambda *_, **__: True)
     problem: Any = SimpleNamespace(families=[deep])
-    assert earlier.kept_before(problem, runner) == [proposals[candidate.key]]
+    assert earlier.kept_before(problem, runner) == [proposals[candidate.key], proposals[longer.key]]

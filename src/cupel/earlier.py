@@ -43,7 +43,7 @@ def proposal_of(problem: Problem, plain: Mapping[str, Any]) -> tuning.Proposal:
 def kept_before(problem: Problem, runner: execution.Runner) -> list[tuning.Proposal]:
     """What earlier processes of the run have trained whole on all folds, in the order in which they began it; cut short or not.
 
-    A look for a share of the epochs is none of these, were there but one fold.
+    A look for a share of the epochs is none of these, were there but one fold; one long run, of more, is.
     What cannot be made again, or is another one than its key says, is left out: the journal may be a stranger's.
     """
     found, searched = [], {family.name for family in problem.families}
@@ -54,7 +54,7 @@ def kept_before(problem: Problem, runner: execution.Runner) -> list[tuning.Propo
             continue
         recipe = proposal.candidate.recipe
         is_own = proposal.candidate.key == key and proposal.family.name in searched
-        is_whole = recipe is None or recipe.epochs_share == 1
+        is_whole = recipe is None or recipe.epochs_share >= 1
         if is_own and is_whole and runner.is_kept(proposal.candidate, cut_short=True):
             found.append(proposal)
     return found

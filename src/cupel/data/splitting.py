@@ -294,9 +294,11 @@ def stop_share(n_rows: int) -> float:
 
 
 def check_folds(dataset: Dataset, folds: Sequence[Fold]) -> None:
-    """Raises:
-    DataError: a fold has no rows to train, to stop or to judge, or those that train are of one class.
-    """  # fmt: skip
+    """Refuse folds that cannot train or judge a model.
+
+    Raises:
+        DataError: a fold has no rows to train, to stop or to judge, or those that train are of one class.
+    """
     for fold in folds:
         if min(len(fold.train), len(fold.stop), len(fold.valid)) == 0:
             raise DataError(

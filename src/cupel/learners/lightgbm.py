@@ -122,7 +122,7 @@ def fit(
 def _fit_unit(unit: UnitData, config: Config, task: Task, *, until: Deadline, n_units: int = 1) -> FittedUnit:
     """The stop rows say how many rounds are best; then trees are grown anew that have learned from them too, if there is time."""
     started = time.monotonic()
-    width, n_train = unit.train.matrix().shape[1], unit.train.n_samples
+    width, n_train = _width(unit), unit.train.n_samples
     boosting = _begun(unit, config, task, width=width)
     n_before = boosting.n_rounds
     after = _seconds_after_a_round(unit.valid.n_samples + unit.stop.n_samples, task, n_units=n_units)
@@ -156,16 +156,15 @@ def _grown_of_both(
     """Trees of training and stop rows, more rounds by as much as there are more rows; None where time is short for them.
 
     Says too whether time was up, so that the unit is cut short: where it is only too short to begin, the first trees are whole.
-
     `a_round` and `after` are the seconds of a round, and of what must follow it.
     """
-    both = _with_stop_rows(unit)
-    n_more = min(round(n_rounds * both.train.n_samples / unit.train.n_samples), config.max_rounds)
+    n_train = unit.train.n_samples
+    n_more = min(round(n_rounds * (n_train + _n_joining(unit)) / n_train), config.max_rounds)
     own_until = until.minus(after * n_more)
     if own_until.remaining < TIMES_EXPECTED * a_round * n_more:
         return None, until.passed
-    own = replace(config, max_rounds=n_more)
-    boosting = _begun(both, own, task, width=both.train.matrix().shape[1], name="both")
+    both, own = _with_stop_rows(unit), replace(config, max_rounds=n_more)
+    boosting = _begun(both, own, task, width=_width(both), name="both")
     cut = _Cut(own_until, 0.0)
     booster = _grown(both, own, boosting, cut=cut, callbacks=[cut])
     if boosting.n_rounds < n_more:
@@ -174,14 +173,11 @@ def _grown_of_both(
 
 
 def _with_stop_rows(unit: UnitData) -> UnitData:
-    """The unit with its stop rows among the training rows, and none to stop by.
-
-    At most a share of as many: where a unit has a share of its training rows and all its stop rows, these would outnumber them.
-    """
-    n_stop, n_most = unit.stop.n_samples, int(MOST_STOP_ROWS * unit.train.n_samples)
+    """The unit with as many of its stop rows as join among the training rows, and none to stop by."""
+    n_stop, n_joining = unit.stop.n_samples, _n_joining(unit)
     chosen = np.arange(n_stop)
-    if n_stop > n_most:
-        chosen = np.sort(np.random.default_rng(unit.seed).permutation(n_stop)[:n_most])
+    if n_stop > n_joining:
+        chosen = np.sort(np.random.default_rng(unit.seed).permutation(n_stop)[:n_joining])
     stop, none = unit.stop.at(chosen), np.arange(0)
     blocks = {name: np.concatenate([block, stop.blocks[name]]) for name, block in unit.train.blocks.items()}
     return replace(
@@ -191,6 +187,15 @@ def _with_stop_rows(unit: UnitData) -> UnitData:
         stop=unit.stop.at(none),
         stop_target=unit.stop_target[none],
     )
+
+
+def _n_joining(unit: UnitData) -> int:
+    """How many stop rows are learned from: where a unit has a share of its training rows only, all would outnumber these."""
+    return min(unit.stop.n_samples, int(MOST_STOP_ROWS * unit.train.n_samples))
+
+
+def _width(unit: UnitData) -> int:
+    return sum(unit.train.widths.values())
 
 
 def _begun(unit: UnitData | StoredUnit, config: Config, task: Task, *, width: int, name: str = "state") -> Boosting:

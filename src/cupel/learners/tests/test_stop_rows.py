@@ -56,7 +56,7 @@ def test_what_only_stop_rows_show_is_learned_and_a_stranger_to_them_says_what_it
 
 @pytest.mark.parametrize("n_rounds", [0, 3])
 def test_where_time_is_up_before_or_in_the_second_training_the_trees_of_the_first_are_taken(monkeypatch, n_rounds):
-    join, update, left = lightgbm._with_stop_rows, library.Booster.update, [math.inf]
+    join, update, left = lightgbm._n_joining, library.Booster.update, [math.inf]
 
     def joined(unit):
         left[0] = n_rounds
@@ -66,7 +66,7 @@ def test_where_time_is_up_before_or_in_the_second_training_the_trees_of_the_firs
         left[0] -= 1
         return update(booster, **given)
 
-    monkeypatch.setattr(lightgbm, "_with_stop_rows", joined)
+    monkeypatch.setattr(lightgbm, "_n_joining", joined)
     monkeypatch.setattr(library.Booster, "update", updated)
     found = fitted(unit_of(), deadline=Deadline(is_called_off=lambda: left[0] <= 0))
     assert left == [0]

@@ -112,7 +112,7 @@ def inspect(dataset: Dataset) -> Inspection:
     masks = equal_masks(dataset)
     together = seen.twins if masks is None else joined(seen.twins, masks)
     twins = together if len(np.unique(together)) < dataset.n_samples else None
-    findings = (*findings_of(seen), *mask_findings(dataset, seen.column, like=seen.near))
+    findings = (*findings_of(seen), *mask_findings(dataset, seen.column, like=seen.near, equal=masks))
     return Inspection(
         findings=findings,
         twins=twins,

@@ -38,18 +38,21 @@ def equal_masks(dataset: Dataset) -> Int64[Array, " row"] | None:
     return np.asarray(np.where(is_kind, len(masks) + np.arange(len(masks)), numbers), np.int64)
 
 
-def mask_findings(dataset: Dataset, column: str, *, like: Int64[Array, " row"]) -> Iterator[Finding]:
+def mask_findings(
+    dataset: Dataset, column: str, *, like: Int64[Array, " row"], equal: Int64[Array, " row"] | None
+) -> Iterator[Finding]:
     """Sizes that differ from the picture's, copies, masks of one class, classes that hardly occur; nothing without masks.
 
-    Pictures that look the same share a number in `like`.
+    Pictures that look the same share a number in `like`; `equal` are the numbers of `equal_masks`.
     """
-    if dataset.task is None or not dataset.task.grid:
+    if equal is None:
         return
+    assert dataset.task is not None, "equal masks were looked for where there are masks"
     pictures, masks = dataset.columns[column].tolist(), dataset.columns[dataset.task.target].tolist()
     yield from _other_shapes(
         dataset, [None if each is None else each.shape[:2] for each in pictures], [m.shape[:2] for m in masks]
     )
-    yield from _copied(dataset, like)
+    yield from _copied(dataset, like, equal)
     yield from _one_class(dataset, [len(np.unique(each[each != VOID])) for each in masks])
     yield from _rare(dataset)
 
@@ -73,11 +76,10 @@ def _other_shapes(dataset: Dataset, sizes: list[tuple[int, int] | None], of_mask
         )
 
 
-def _copied(dataset: Dataset, like: Int64[Array, " row"]) -> Iterator[Finding]:
+def _copied(dataset: Dataset, like: Int64[Array, " row"], equal: Int64[Array, " row"]) -> Iterator[Finding]:
     assert dataset.task is not None, "asked where there are masks"
-    numbers = equal_masks(dataset)
     members: dict[int, list[int]] = {}
-    for row, number in enumerate(numbers.tolist() if numbers is not None else ()):
+    for row, number in enumerate(equal.tolist()):
         members.setdefault(number, []).append(row)
     sets = [rows for rows in members.values() if len(set(like[rows].tolist())) > 1]
     if not sets:
