@@ -54,10 +54,12 @@ def _carries_nothing(dataset: Dataset, name: str, kind: ColumnKind) -> bool:
 
 
 def unfelt(dataset: Dataset) -> frozenset[str]:
-    """How categories are prepared where there are none, and missing numbers where none is missing."""
+    """How categories are prepared where there are none, or paired where there is one; missing numbers where none is missing."""
     schema, names = dataset.schema, set[str]()
     if not schema.category_features:
         names |= {"categories", "one_hot_limit", "above_limit", "min_level_count", "category_width"}
+    if len(schema.category_features) < 2:
+        names.add("crossed_pairs")
     if all(is_present(dataset.columns[column.name]).all() for column in schema.numeric_features):
         names |= {"missing", "indicators"}
     return frozenset(names)

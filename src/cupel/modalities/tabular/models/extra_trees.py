@@ -211,7 +211,7 @@ def portfolio(task: Task) -> Sequence[Preset]:
 
 def space(task: Task) -> Space:
     """Everything that its config declares."""
-    return Space.around(default(task), preparation={"categories": Choice("ordinal", "target")})
+    return Space.around(default(task), preparation={"categories": Choice("ordinal", "target"), "crossed_pairs": Choice(0, 4)})
 
 
 spec = Family(

@@ -31,7 +31,11 @@ def space(task: Task) -> Space:
     return Space.around(
         default(task),
         config={"max_rounds": None, "patience": None, "learning_rate": Range(0.06 if many else 0.01, 0.2, log=True)},
-        preparation={"categories": Choice("ordinal", "target"), "missing": Choice("keep", "median")},
+        preparation={
+            "categories": Choice("ordinal", "target"),
+            "crossed_pairs": Choice(0, 4, 8),
+            "missing": Choice("keep", "median"),
+        },
     )
 
 

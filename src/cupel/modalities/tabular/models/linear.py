@@ -22,6 +22,7 @@ def space(task: Task) -> Space:
         portfolio(task)[0],
         config={"max_iterations": None},
         preparation={
+            "crossed_pairs": Choice(0, 4, 8),
             "missing": Choice("median", "mean", "most-frequent"),
             "scaling": Choice("standard", "robust", "quantile"),
             "one_hot_limit": Range(10, 100, log=True),

@@ -22,6 +22,8 @@ class TabularPreparation:
     `categories`: "one-hot" holds up to `one_hot_limit` levels, columns with more go where `above_limit` says; "ordinal"
     is the frequency rank; "embedding" gives indices; "target" smoothed out-of-fold means of the target. Levels
     with fewer than `min_level_count` training rows are treated as unseen, so that models learn what to do with those.
+    `crossed_pairs`: so many pairs of category columns, beside these, as out-of-fold means of the target: the pairs that
+    explain most of what their columns leave, if any does; none where there are more than ten classes.
     `selection`: "variance" drops near-constant columns; the others keep the best `keep` share of each block.
     """
 
@@ -34,6 +36,7 @@ class TabularPreparation:
     one_hot_limit: Annotated[int, Range(2, 100, log=True), When("categories", "one-hot")] = 20
     above_limit: Annotated[str, Choice("embedding", "target", "ordinal"), When("categories", "one-hot")] = "embedding"
     min_level_count: Annotated[int, Range(1, 20, log=True)] = 2
+    crossed_pairs: Annotated[int, Choice(0, 4, 8)] = 0
     selection: Annotated[str, Choice("none", "variance", "mutual-information", "model")] = "none"
     keep: Annotated[float, Range(0.1, 1.0), When("selection", "mutual-information", "model")] = 0.8
 
@@ -74,5 +77,6 @@ SEARCHED_FOR_NETWORKS: Mapping[str, Range | Choice] = {
     "one_hot_limit": Range(4, 50, log=True),
     "above_limit": Choice("embedding", "target"),
     "min_level_count": Range(1, 20, log=True),
+    "crossed_pairs": Choice(0, 4),
 }
 """What a search may vary for networks: the costly ways to fill and to select are there for those who ask for them."""

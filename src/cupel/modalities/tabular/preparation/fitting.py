@@ -50,9 +50,7 @@ class FittedTabular:
     def transform(self, dataset: Dataset, rows: Rows) -> Inputs:
         """Prepare rows that were not used to fit it; uses no target."""
         indices = self.categories.index.apply(dataset.codes(rows))
-        lookup = self.categories.lookup
-        encoded = lookup.apply(indices) if lookup else np.empty((len(rows), 0))
-        return self.blocks(dataset.numeric(rows), indices=indices, encoded=encoded)
+        return self.blocks(dataset.numeric(rows), indices=indices, encoded=self.categories.looked_up(indices))
 
     def blocks(self, features: Matrix, *, indices: Indices, encoded: Matrix) -> Inputs:
         """The blocks of rows given by numeric features, category indices and looked-up numbers."""
@@ -90,17 +88,17 @@ class FittedTabular:
         return blocks or {"numeric": _emit_zeros(graph, features or texts)}
 
     def _emit_numeric(self, graph: Graph, filled: str, present: str, indices: str) -> str:
-        lookup = self.categories.lookup
+        n_looked_up = self.categories.n_looked_up
         parts = [filled] if filled else []
-        if lookup:
-            parts.append(lookup.emit(graph, indices))
+        if n_looked_up:
+            parts.append(self.categories.emit_looked_up(graph, indices))
         if not parts:
             return ""
         scaled = graph.cast(self.scaling.emit(graph, graph.concat(parts)), np.float32)
         if not (self.restores_gaps and filled):
             return scaled
-        if lookup:
-            width = np.array([lookup.width], np.int64)
+        if n_looked_up:
+            width = np.array([n_looked_up], np.int64)
             rows = graph.op("Shape", present, start=0, end=1)
             shape = graph.op("Concat", rows, graph.constant(width), axis=0)
             present = graph.concat([present, graph.op("Expand", graph.constant(np.ones((1, 1), np.bool_)), shape)])

@@ -33,8 +33,9 @@ def test_a_graph_reads_numbers_and_texts_in_schema_order_and_no_empty_input():
 
 
 def test_what_a_table_cannot_feel_is_not_searched_but_where_it_is_wished_for():
-    columns = {"a": np.arange(4.0), "g": np.array([0.0, np.nan, 1.0, 2.0]), "c": np.zeros(4, np.int32), "y": np.arange(4.0)}
-    kinds = {"a": ColumnKind.NUMBER, "g": ColumnKind.NUMBER, "c": ColumnKind.CATEGORY, "y": ColumnKind.NUMBER}
+    columns = {"a": np.arange(4.0), "g": np.array([0.0, np.nan, 1.0, 2.0]), "y": np.arange(4.0)}
+    columns |= {name: np.zeros(4, np.int32) for name in ("c", "d")}
+    kinds = dict.fromkeys(("a", "g", "y"), ColumnKind.NUMBER) | dict.fromkeys(("c", "d"), ColumnKind.CATEGORY)
 
     def unfelt_of(*names):
         schema = Schema(tuple(Column(name=name, kind=kinds[name], levels=("l",)) for name in names), target="y")
@@ -50,11 +51,12 @@ def test_what_a_table_cannot_feel_is_not_searched_but_where_it_is_wished_for():
         return set(ground.space(named["MLP"]).dimensions)
 
     of_categories = {"one_hot_limit", "above_limit", "min_level_count", "category_width"}
-    assert unfelt_of("a", "g", "c", "y") == frozenset()
+    assert unfelt_of("a", "g", "c", "d", "y") == frozenset()
     whole = searched(frozenset())
-    assert whole >= {"missing", *of_categories}
-    assert searched(unfelt_of("g", "y")) == whole - of_categories
-    assert searched(unfelt_of("a", "c", "y")) == whole - {"missing"}
+    assert whole >= {"missing", "crossed_pairs", *of_categories}
+    assert searched(unfelt_of("g", "y")) == whole - of_categories - {"crossed_pairs"}
+    assert searched(unfelt_of("g", "c", "y")) == whole - {"crossed_pairs"}
+    assert searched(unfelt_of("a", "c", "d", "y")) == whole - {"missing"}
     assert "missing" in searched(unfelt_of("a", "y"), MLP={"missing": "mean"})
 
 

@@ -22,6 +22,7 @@ CHOICES = {
     "realmlp": FOR_REALMLP,
     "knn and target": TabularPreparation(missing="knn", categories="target", selection="mutual-information"),
     "forest": TabularPreparation(missing="forest", scaling="robust", categories="ordinal", selection="model"),
+    "crossed": TabularPreparation(missing="keep", scaling="none", categories="ordinal", crossed_pairs=4),
 }
 
 

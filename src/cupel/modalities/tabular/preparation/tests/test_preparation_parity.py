@@ -14,7 +14,7 @@ SPACE = {dimension.name: dimension.domain for dimension in space_of(TabularPrepa
 PRESETS = {"trees": FOR_TREES, "linear": FOR_LINEAR, "networks": FOR_NETWORKS, "realmlp": FOR_REALMLP}
 OPTIONS = [
     (name, option)
-    for name in ("missing", "indicators", "scaling", "categories", "above_limit", "selection")
+    for name in ("missing", "indicators", "scaling", "categories", "above_limit", "crossed_pairs", "selection")
     for option in SPACE[name].options
     if option != "drop-rows"
 ]
@@ -48,6 +48,16 @@ def test_each_option_agrees_with_its_graph(field, option, make_dataset, blocks_b
 def test_choices_that_read_the_target_agree_for_regression(selection, make_dataset, blocks_by_graph):
     choices = TabularPreparation(selection=selection, categories="target")
     check_parity(choices, make_dataset(task=TaskKind.REGRESSION), blocks_by_graph)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("task", sorted(TaskKind(kind) for kind in ROW_KINDS))
+def test_presets_with_crossed_pairs_agree_with_their_graphs(preset, task, make_dataset, blocks_by_graph):
+    dataset = make_dataset(task=task)
+    for train in (None, np.arange(1), np.arange(30)):
+        choices = dataclasses.replace(PRESETS[preset], crossed_pairs=4)
+        check_parity(choices, dataset, blocks_by_graph, train=train)
+        check_parity(dataclasses.replace(choices, scaling="standard", missing="keep"), dataset, blocks_by_graph, train=train)
 
 
 @pytest.mark.parametrize("scaling", ["min-max", "robust", "quantile"])
