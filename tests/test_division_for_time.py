@@ -2,6 +2,7 @@
 
 import pytest
 
+from cupel import planning
 from cupel import problem as asking
 from cupel.core import registry
 from cupel.core.settings import Settings
@@ -55,3 +56,19 @@ def test_what_is_said_about_the_division_is_done(said):
 def test_few_rows_are_divided_into_folds_and_so_are_those_that_no_long_run_is_made_for():
     for asked in (problem(n_rows=N_ROWS - 1), problem(families=("ResNet",))):
         assert divided_for(asked, seconds=1.0) is asked
+
+
+def test_a_plan_tells_the_long_run_that_takes_the_place_of_a_search():
+    divided = divided_for(problem(families=("constant", "Airbench", "ResNet")), seconds=1.0)
+    found = planning.longest(divided, seconds=1.0)
+    assert found.looked_at == ("Airbench-1", "Airbench-2")
+    assert found.candidate.name == "Airbench-long"
+    assert found.candidate.recipe.epochs_share > 1
+    assert 0.2 < found.seconds < 1.0
+
+
+@pytest.mark.parametrize("asked", [{"seconds": 1e9}, {"seconds": 1.0, "effort": "quick"}, {"effort": "quick"}, {}])
+def test_a_plan_tells_none_where_there_is_a_search(asked):
+    divided = divided_for(problem(families=("constant", "Airbench")), seconds=1.0)
+    assert planning.longest(divided, **asked) is None
+    assert planning.longest(problem(), seconds=1.0) is None  # of several folds

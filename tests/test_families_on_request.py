@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cupel import pipeline
+from cupel import planning
 from cupel.core.settings import Settings
 from cupel.problem import Problem, understand
 
@@ -31,4 +31,4 @@ def test_one_that_is_named_is_planned_beside_the_baselines(name: str) -> None:
     problem = problem_with((name,))
     asked = {family.name for family in problem.families if not family.is_baseline}
     assert {each.lower() for each in asked} == {name.lower()}
-    assert any(family.name in asked for _, family, _ in pipeline.plan(problem, effort="quick"))
+    assert any(family.name in asked for _, family, _ in planning.plan(problem, effort="quick"))

@@ -9,68 +9,18 @@ stated. What is not among the samples judges. Goes on where it stopped; the tabl
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 import cupel
+from benchmarks.pictures.sets import SETS, archived, drawn, fashion
 from cupel.core.errors import CupelError
 
 MOST_TO_JUDGE = 1500
-Pictures = tuple[list[np.ndarray], np.ndarray]
-
-
-def digits(_: Path) -> Pictures:
-    """Handwritten digits of 8 × 8 pixels, bundled with scikit-learn, each pixel three times as large."""
-    from sklearn.datasets import load_digits
-
-    images, labels = load_digits(return_X_y=True)
-    enlarged = np.kron(np.rint(images.reshape(-1, 8, 8) * 255 / 16).astype(np.uint8), np.ones((1, 3, 3), np.uint8))
-    return list(enlarged[..., None]), labels.astype(str)
-
-
-def flowers(data: Path) -> Pictures:
-    """Photos of five flowers, 128 × 128, in grey and a quarter of the size: what clothes of 28 × 28 can be compared with."""
-    from PIL import Image
-
-    files = sorted((data / "flowers5").glob("*/*.jpg"))
-    small = [np.asarray(Image.open(file).convert("L").resize((32, 32), Image.Resampling.BOX))[..., None] for file in files]
-    return small, np.array([file.parent.name for file in files])
-
-
-SETS: dict[str, Callable[[Path], Pictures]] = {"digits": digits, "flowers": flowers}
-
-
-def fashion(data: Path, *, n: int) -> Pictures:
-    """The first `n` training pictures of Fashion-MNIST."""
-    folder = data / "fashion_mnist"
-    with gzip.open(folder / "train-images-idx3-ubyte.gz") as stream:
-        images = np.frombuffer(stream.read(16 + n * 784), np.uint8)[16:].reshape(-1, 28, 28, 1)
-    with gzip.open(folder / "train-labels-idx1-ubyte.gz") as stream:
-        labels = np.frombuffer(stream.read(8 + n), np.uint8)[8:]
-    return list(images), labels.astype(str)
-
-
-def drawn(labels: np.ndarray, n: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to learn from, classes in turn so that each has its share, and rows that judge."""
-    generator = np.random.default_rng(seed)
-    turns = np.empty(len(labels), np.int64)
-    for label in np.unique(labels):
-        own = generator.permutation(np.flatnonzero(labels == label))
-        turns[own] = np.arange(len(own))
-    order = np.lexsort((generator.random(len(labels)), turns))
-    return np.sort(order[:n]), generator.permutation(order[n:])[:MOST_TO_JUDGE]
-
-
-def archived(path: Path, pictures: list[np.ndarray], labels: np.ndarray) -> Path:
-    """An archive that `cupel fit` reads."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, images=np.stack(pictures), labels=labels)
-    return path
 
 
 def pretrained(arguments: argparse.Namespace) -> tuple[Path, float]:
@@ -92,7 +42,7 @@ def measured(arguments: argparse.Namespace, backbone: Path) -> Iterator[dict[str
         pictures, labels = SETS[name](arguments.data)
         for n in arguments.samples:
             for draw in range(arguments.draws):
-                rows, others = drawn(labels, n, seed=draw)
+                rows, others = drawn(labels, n, seed=draw, most_to_judge=MOST_TO_JUDGE)
                 source = archived(arguments.work / f"{name}-{n}-{draw}.npz", [pictures[row] for row in rows], labels[rows])
                 for side in ("scratch", "transfer"):
                     backbones = (str(backbone),) if side == "transfer" else ()
@@ -153,7 +103,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=20_000, help="pictures of pretraining")
     parser.add_argument("--seconds", type=float, default=60, help="seconds for each side")
     parser.add_argument("--samples", type=lambda text: [int(part) for part in text.split(",")], default=[50, 200])
-    parser.add_argument("--sets", type=lambda text: text.split(","), default=list(SETS))
+    parser.add_argument("--sets", type=lambda text: text.split(","), default=["digits", "flowers"])
     parser.add_argument("--draws", type=int, default=3)
     arguments = parser.parse_args()
     backbone, pretraining = pretrained(arguments)

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from benchmarks.environments import ended
 from benchmarks.tables import Table, tables_named
 from benchmarks.tabular.keeping import keep, restore
 from benchmarks.tabular.report import report
@@ -69,7 +68,7 @@ def _run_cell(work: Path, data: Path, table: Table, system: System, seconds: flo
     if system.script:
         given = ["--train", str(train), "--test", str(test), "--target", table.target, "--metric", table.metric]
         given += ["--out", str(out), "--seconds", f"{seconds:g}", "--cores", str(machine.usable_cores())]
-        failed = _ended(system.command(work, given=given), out / "log.txt", limit)
+        failed = ended(system.command(work, given=given), out / "log.txt", seconds=limit + 60)
         facts = {} if failed else json.loads((out / "facts.json").read_text())
     else:
         failed, facts = _cupel(table, system, seconds, train=train, test=test, out=out, limit=limit)
@@ -100,37 +99,18 @@ def _cupel(
     options = ["--target", table.target, "--metric", table.metric, "--time", f"{seconds:g}s", "--out", str(out / "run")]
     task = ["--task", "regression"] if table.is_regression else []
     started = time.monotonic()
-    failed = _ended(
-        [*command, "fit", str(train), *options, *task, *system.options, "--progress", "plain"], out / "log.txt", limit
-    )
+    fitting = [*command, "fit", str(train), *options, *task, *system.options, "--progress", "plain"]
+    failed = ended(fitting, out / "log.txt", seconds=limit + 60)
     took = time.monotonic() - started
     if failed:
         return failed, {}
     artifact = out / "run" / "model.cupel"
     predicted = ["predict", str(artifact), str(test), "-o", str(out / "predictions.csv")]
-    failed = _ended([*command, *predicted], out / "predict.txt", 600)
+    failed = ended([*command, *predicted], out / "predict.txt", seconds=660)
     facts = json.loads((out / "run" / "verdict.json").read_text())
     kept = {name: facts[name] for name in ("latency_ms", "bytes", "n_candidates", "naive_score")}
     pick = {"pick": facts["pick"]["name"], "expected": facts["pick"]["score"]}
     return failed, {**kept, **pick, "seconds": took}
-
-
-def _ended(command: list[str], log: Path, limit: float) -> str:
-    """Run a command to its end or to the limit; "" where it went well, else what went wrong."""
-    environment = {**os.environ, "PYTHONPATH": ""} if "cupel.cli.main" not in command else None
-    with log.open("w") as stream:
-        process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=environment, start_new_session=True)
-        try:
-            code = process.wait(timeout=limit + 60)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            return f"ended after {limit + 60:.0f} s"
-    return "" if code == 0 else f"exit code {code}: {_last_line(log)}"
-
-
-def _last_line(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1][:200] if lines else "nothing was printed"
 
 
 def main() -> None:

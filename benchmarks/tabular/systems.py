@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.environments import TORCH, interpreter
+
 PEERS = Path(__file__).parent / "peers"
-TORCH = next(line.strip() for line in Path("constraints.txt").read_text().splitlines() if line.startswith("torch=="))
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class System:
 
     def command(self, work: Path, *, given: Sequence[str]) -> list[str]:
         """How a peer is run, its environment made on first use."""
-        python = _environment(work / "environments" / self.script.removesuffix("_peer"), self.packages)
+        python = interpreter(work / "environments" / self.script.removesuffix("_peer"), self.packages)
         option = ["--option", self.option] if self.option else []
         return [str(python), str(PEERS / f"{self.script}.py"), *given, *option]
 
@@ -59,17 +58,3 @@ def systems_named(names: str) -> list[System]:
     if unknown:
         raise SystemExit(f"unknown systems {sorted(unknown)}; there are {'; '.join(system.name for system in SYSTEMS)}")
     return [system for system in SYSTEMS if not wanted or system.name in wanted]
-
-
-def _environment(folder: Path, packages: Sequence[str]) -> Path:
-    """The interpreter of an environment that holds these packages; made where it is not there."""
-    python = folder / "bin" / "python"
-    done = folder / "packages.txt"
-    if done.exists() and done.read_text().split("\n") == list(packages):
-        return python
-    print(f"   making {folder} with {', '.join(packages)}", flush=True)
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-    for package in packages:  # torch alone and first: resolved with others it would be a build for GPUs
-        subprocess.run([str(python), "-m", "pip", "install", "-q", "--no-input", package], check=True)
-    done.write_text("\n".join(packages))
-    return python

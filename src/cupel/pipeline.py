@@ -18,9 +18,7 @@ from cupel.conclusion import Beside, conclude
 from cupel.core import machine, registry
 from cupel.core.budget import Budget, Deadline, Effort, seconds_in
 from cupel.core.cache import Cache
-from cupel.core.candidate import Candidate
 from cupel.core.errors import DataError, InterruptedRunError, StorageError, UsageError
-from cupel.core.family import Cost, Family
 from cupel.core.limits import Limits
 from cupel.core.observer import Observer
 from cupel.core.plain_lines import observer_of
@@ -96,7 +94,7 @@ def fit(
         problem = understand(
             source, target, settings=settings, observer=observer, stopwatch=stopwatch, seconds=seconds or math.inf, limits=limits
         )
-        ground = _ground(problem, budget.effort)
+        ground = ground_of(problem, budget.effort)
         strategy = tuning.strategy_named(problem.settings.search, ground)  # one that cannot be is refused before a folder is made
         asked = question(problem, source, budget=budget, limits=limits)
         demand_disk(problem, folder_for(out, source), limits=limits)
@@ -116,7 +114,7 @@ def fit(
             )
             _keep_study(folder, tried, ground=ground, observer=observer)
             trials = _demand_model([each.trial for each in tried], folder, is_interrupted=interruption.is_asked)
-            kept = _seconds_to_conclude(problem, budget, trials)
+            kept = seconds_to_conclude(problem, budget, trials)
             with stopwatch.stage(NESTED) if nesting.folds else nullcontext():
                 nested = nesting.carried_out(
                     partial(_searched_within, budget=budget, guard=guard), left=lambda: deadline.remaining - kept,
@@ -179,7 +177,7 @@ def _searched_within(
 ) -> list[Trial]:
     """What the same search as that of the whole run tries on the rows of an outer fold's run; raises as `search`."""
     own, until, stopwatch = replace(budget, seconds=seconds), Deadline(seconds), Stopwatch()
-    strategy = tuning.strategy_named(problem.settings.search, _ground(problem, own.effort))
+    strategy = tuning.strategy_named(problem.settings.search, ground_of(problem, own.effort))
     tried = search(problem, folder, strategy, budget=own, deadline=until, observer=observer, stopwatch=stopwatch, guard=guard)
     return [each.trial for each in tried]
 
@@ -244,19 +242,6 @@ def _retry_failed(folder: Path) -> None:
         for begun in sorted((folder / "nested").glob("*/journal")):
             with execution.RunFolder(begun.parent) as inner:
                 inner.journal.append("retried")
-
-
-def plan(problem: Problem, *, effort: str | None = None, seconds: float | None = None) -> list[tuple[Candidate, Family, Cost]]:
-    """What would be tried, in order, with the estimated cost of all units of each. Trains nothing."""
-    estimate = problem.estimator()
-    ground = _ground(problem, effort_named(effort, seconds))
-    planned = tuning.strategy_named(problem.settings.search, ground).planned
-    return [(each.candidate, each.family, estimate(each.candidate, each.family)) for each in planned]
-
-
-def draws_more(problem: Problem, *, than: int, effort: str | None = None, seconds: float | None = None) -> bool:
-    """Whether the search goes on after so many that were planned."""
-    return problem.settings.search != "portfolio" and than < _ground(problem, effort_named(effort, seconds)).n_candidates
 
 
 def memory_for_candidates(limits: Limits) -> float:
@@ -353,7 +338,7 @@ def _fit_final(
     if problem.whole is None:
         return
     observer.stage("fitting the best on all rows")
-    to_conclude = _seconds_to_conclude(problem, budget, [each.trial for each in tried]) + all_rows.seconds_to_judge(problem)
+    to_conclude = seconds_to_conclude(problem, budget, [each.trial for each in tried]) + all_rows.seconds_to_judge(problem)
     until = deadline.minus(to_conclude)
     with stopwatch.stage("fitting on all rows"):
         all_rows.fit_final(problem, tried, runner=runner, deadline=until, progress=observer.stage_progress)
@@ -449,7 +434,7 @@ def _search(
         racing=tuning.Racing(comparer(problem)) if problem.settings.racing else None,
         log=runner.folder.journal.append,
         memory_bytes=SHARE_OF_MEMORY * guard.memory_bytes(),
-        to_conclude=partial(_seconds_to_conclude, problem, budget),
+        to_conclude=partial(seconds_to_conclude, problem, budget),
         fills_time=budget.effort is Effort.OPEN,
         reason_to_end=lambda: runner.trouble or guard.reason_to_stop(),
         is_kept=lambda proposal, n_folds: runner.is_kept(proposal.candidate, n_folds=n_folds, share=proposal.share),
@@ -469,7 +454,7 @@ def _score_of(trial: Trial, score: Callable[[Array, Array], float]) -> float:
     return score(trial.out_of_fold[rows], rows)
 
 
-def _ground(problem: Problem, effort: Effort) -> tuning.Ground:
+def ground_of(problem: Problem, effort: Effort) -> tuning.Ground:
     """What is searched; families that were asked for by name are all seen, however little is to be spent."""
     n_candidates = tuning.N_CANDIDATES[effort]
     return tuning.Ground(
@@ -484,7 +469,7 @@ def _ground(problem: Problem, effort: Effort) -> tuning.Ground:
     )
 
 
-def _seconds_to_conclude(problem: Problem, budget: Budget, trials: Sequence[Trial]) -> float:
+def seconds_to_conclude(problem: Problem, budget: Budget, trials: Sequence[Trial]) -> float:
     """Time kept back for ensemble, verdict, report and packing; never more than half of what was given.
 
     Models of many trees take long to combine, check and compress; two of the largest may be packed. Where the machine is slow, or

@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 from cupel.cli.asking import add_backbones, add_fixes, add_nested, add_question, settings_from, with_backbones, with_nested
 from cupel.cli.fit import add_budget
+
+if TYPE_CHECKING:
+    from cupel.planning import Longest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from cupel import pipeline
+    from cupel import pipeline, planning
     from cupel.core import machine
     from cupel.core.budget import seconds_in
     from cupel.core.limits import Limits, bytes_in
@@ -39,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     problem = understand(arguments.source, arguments.target, settings=settings, limits=limits, seconds=seconds)
     shared = None if cap is None else cap / (settings.nested + 1)
     with machine.held_to(limits.cores):
-        steps = pipeline.plan(problem, effort=arguments.effort, seconds=cap)
+        steps = planning.plan(problem, effort=arguments.effort, seconds=cap)
+        longest = planning.longest(problem, effort=arguments.effort, seconds=shared)
     most_bytes = pipeline.memory_for_candidates(limits)
     fits = [cost.memory_bytes <= most_bytes for _, _, cost in steps]
     sums = list(accumulate(cost.seconds if is_small else 0.0 for (_, _, cost), is_small in zip(steps, fits, strict=True)))
@@ -49,7 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
         table.add_column(heading, justify="right" if heading in ("time", "sum", "memory") else "left")
     for (candidate, family, cost), is_small, so_far in zip(steps, fits, sums, strict=True):
         memory, note = f"{cost.memory_bytes / 1e6:,.0f} MB", "" if is_small else "too large"
-        is_left_out = not is_small or (shared is not None and so_far > shared)
+        waits = longest is not None and not family.is_baseline and candidate.name not in longest.looked_at
+        is_left_out = not is_small or waits or (shared is not None and so_far > shared)
         row = (candidate.name, family.name, in_words(cost.seconds), in_words(so_far), memory, note)
         table.add_row(*row, style="dim" if is_left_out else None)
     console = Console(highlight=False)
@@ -61,8 +67,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     console.print(table)
     console.print(f"In all about {in_words(total)} on this machine; estimates are corrected while a run goes on.")
-    if pipeline.draws_more(problem, than=len(steps), effort=arguments.effort, seconds=cap):
+    if planning.draws_more(problem, than=len(steps), effort=arguments.effort, seconds=cap):
         console.print("What the search adds after these depends on what it finds; it is not in the sum.")
+    if longest is not None:
+        console.print(longest_words(longest))
     if not all(fits):
         console.print(
             f"Those too large do not fit into the {most_bytes / 1e6:,.0f} MB that a candidate may take, and would be skipped; "
@@ -73,6 +81,16 @@ def run(arguments: argparse.Namespace) -> int:
     if shared is not None and total > shared:
         console.print(f"With --time {arguments.time} the dim ones would not be reached, or be cut short.")
     return 0
+
+
+def longest_words(longest: Longest) -> str:
+    """What comes in the place of a search."""
+    from cupel.core.plain_lines import in_words
+
+    return (
+        f"Time is short for a search: after a look at {' and '.join(longest.looked_at)}, one long run of a larger network "
+        f"({longest.candidate.name}) gets the rest, about {in_words(longest.seconds)}; the dim ones wait until it is over."
+    )
 
 
 def nested_words(n_folds: int, *, total: float, shared: float | None) -> str:

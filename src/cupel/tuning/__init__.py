@@ -5,6 +5,7 @@ A strategy sees families, trials and costs, nothing else.
 
 from cupel.tuning.estimate import TimeModel
 from cupel.tuning.given import Given
+from cupel.tuning.long_run import LongRun
 from cupel.tuning.proposal import Namer, Proposal, Strategy, Tried
 from cupel.tuning.racing import Racing
 from cupel.tuning.search import Search, estimates_in_words, search
@@ -16,6 +17,7 @@ __all__ = [
     "SEARCHES",
     "Given",
     "Ground",
+    "LongRun",
     "Namer",
     "Proposal",
     "Racing",

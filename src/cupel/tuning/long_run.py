@@ -56,8 +56,20 @@ class LongRun:
         if not looks or any(each.proposal.candidate.name.endswith(LONGER) for each in own):
             return None
         larger = self.strategy.longer(self._better(looks).proposal)
-        fitting = (each for each in larger if LEAST_SHARE * self.cost(each) <= left)
-        return next(fitting, larger[-1]), left
+        return self._largest(larger, left=left), left
+
+    @property
+    def looked_at(self) -> list[Proposal]:
+        """The first that are planned of the family."""
+        return [each for each in self.strategy.planned if each.family.name == self.family.name][:N_LOOKS]
+
+    def foreseen(self) -> tuple[Proposal, float]:
+        """What would then be trained if the first look won, and the seconds that would be left for it, baselines aside."""
+        left = (1 - N_LOOKS * SHARE_OF_A_LOOK) * self.whole
+        return self._largest(self.strategy.longer(self.looked_at[0]), left=left), left
+
+    def _largest(self, larger: Sequence[Proposal], *, left: float) -> Proposal:
+        return next((each for each in larger if LEAST_SHARE * self.cost(each) <= left), larger[-1])
 
     def _better(self, looks: Sequence[Tried]) -> Tried:
         """The second, unless it is clearly worse: what regularises more is slower at first, and gains in the end."""

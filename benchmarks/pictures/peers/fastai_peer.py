@@ -1,0 +1,64 @@
+"""fastai from scratch: an xresnet18 by `fit_one_cycle`, its usual augmentations, as many epochs as there is time for."""
+
+import time
+
+import numpy as np
+import torch
+from common import arguments, finish, left, read
+
+SCHEMAS = torch.library.Library(
+    "torchvision", "DEF"
+)  # torchvision of the index is built for GPUs, and asks for these to be there
+for name in ("nms", "qnms"):
+    SCHEMAS.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+RATE = 3e-3
+SHARE_FOR_TRAINING = 0.9
+LEAST_SIDE = 32
+
+
+def main() -> None:
+    given = arguments()
+    from fastai.vision.all import (
+        CategoryBlock,
+        DataBlock,
+        ImageBlock,
+        Learner,
+        PILImage,
+        RandomSplitter,
+        Resize,
+        accuracy,
+        aug_transforms,
+        xresnet18,
+    )
+
+    images, labels, test = read(given)
+    side = max(LEAST_SIDE, images.shape[1])
+    block = DataBlock(
+        blocks=(ImageBlock, CategoryBlock),
+        get_x=lambda row: PILImage.create(images[row]),
+        get_y=lambda row: labels[row],
+        splitter=RandomSplitter(0.1, seed=0),
+        item_tfms=Resize(side),
+        batch_tfms=aug_transforms(do_flip=given.mirrored),
+    )
+    loaders = block.dataloaders(list(range(len(images))), bs=min(64, max(8, len(images) // 8)), num_workers=0)
+    network = xresnet18(n_out=loaders.c)
+    learner = Learner(loaders, network, metrics=accuracy)
+    with learner.no_bar(), learner.no_logging():
+        started = time.monotonic()
+        learner.fit_one_cycle(1, RATE)
+        seconds = time.monotonic() - started
+        n_epochs = int(SHARE_FOR_TRAINING * left(given) / seconds)
+        if n_epochs > 0:
+            learner.model.load_state_dict(xresnet18(n_out=loaders.c).state_dict())
+            learner.fit_one_cycle(n_epochs, RATE)
+        fitted = time.monotonic()
+        known = loaders.test_dl([PILImage.create(picture) for picture in test], bs=128, num_workers=0)
+        probabilities, _ = learner.get_preds(dl=known)
+    names = np.array(list(loaders.vocab))
+    finish(given, names[probabilities.numpy().argmax(axis=1)], fitted=fitted, note=f"{max(n_epochs, 1)} epochs")
+
+
+if __name__ == "__main__":
+    main()
