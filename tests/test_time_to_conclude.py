@@ -16,7 +16,7 @@ TRIAL: Any = SimpleNamespace(is_usable=True, n_bytes=5_000_000)
 
 def kept(seconds: float | None, *, n_samples: int = 10_000, n_trials: int = 8) -> float:
     problem: Any = SimpleNamespace(dataset=SimpleNamespace(n_samples=n_samples), task=SimpleNamespace(n_judged=2))
-    return pipeline.seconds_to_conclude(problem, Budget(Effort.OPEN, seconds), [TRIAL] * n_trials)
+    return pipeline.seconds_to_conclude(problem, Budget(Effort.OPEN, seconds), trials=[TRIAL] * n_trials)
 
 
 @pytest.fixture

@@ -114,7 +114,7 @@ def fit(
             )
             _keep_study(folder, tried, ground=ground, observer=observer)
             trials = _demand_model([each.trial for each in tried], folder, is_interrupted=interruption.is_asked)
-            kept = seconds_to_conclude(problem, budget, trials)
+            kept = seconds_to_conclude(problem, budget, trials=trials)
             with stopwatch.stage(NESTED) if nesting.folds else nullcontext():
                 nested = nesting.carried_out(
                     partial(_searched_within, budget=budget, guard=guard), left=lambda: deadline.remaining - kept,
@@ -338,7 +338,7 @@ def _fit_final(
     if problem.whole is None:
         return
     observer.stage("fitting the best on all rows")
-    to_conclude = seconds_to_conclude(problem, budget, [each.trial for each in tried]) + all_rows.seconds_to_judge(problem)
+    to_conclude = seconds_to_conclude(problem, budget, trials=[each.trial for each in tried]) + all_rows.seconds_to_judge(problem)
     until = deadline.minus(to_conclude)
     with stopwatch.stage("fitting on all rows"):
         all_rows.fit_final(problem, tried, runner=runner, deadline=until, progress=observer.stage_progress)
@@ -434,7 +434,7 @@ def _search(
         racing=tuning.Racing(comparer(problem)) if problem.settings.racing else None,
         log=runner.folder.journal.append,
         memory_bytes=SHARE_OF_MEMORY * guard.memory_bytes(),
-        to_conclude=partial(seconds_to_conclude, problem, budget),
+        to_conclude=lambda trials: seconds_to_conclude(problem, budget, trials=trials),
         fills_time=budget.effort is Effort.OPEN,
         reason_to_end=lambda: runner.trouble or guard.reason_to_stop(),
         is_kept=lambda proposal, n_folds: runner.is_kept(proposal.candidate, n_folds=n_folds, share=proposal.share),
@@ -469,7 +469,7 @@ def ground_of(problem: Problem, effort: Effort) -> tuning.Ground:
     )
 
 
-def seconds_to_conclude(problem: Problem, budget: Budget, trials: Sequence[Trial]) -> float:
+def seconds_to_conclude(problem: Problem, budget: Budget, *, trials: Sequence[Trial]) -> float:
     """Time kept back for ensemble, verdict, report and packing; never more than half of what was given.
 
     Models of many trees take long to combine, check and compress; two of the largest may be packed. Where the machine is slow, or

@@ -39,7 +39,7 @@ def longest(problem: Problem, *, effort: str | None = None, seconds: float | Non
     if named is not Effort.OPEN or seconds is None or len(problem.splits.folds) != 1:
         return None
     estimate = problem.estimator()
-    whole = max(seconds - seconds_to_conclude(problem, Budget(named, seconds), []), 0.0)
+    whole = max(seconds - seconds_to_conclude(problem, Budget(named, seconds), trials=[]), 0.0)
     run = tuning.LongRun.of(
         _strategy(problem, named), cost=lambda each: estimate(each.candidate, each.family).seconds, whole=whole
     )

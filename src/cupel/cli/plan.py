@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import argparse
 import math
-from itertools import accumulate
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cupel.cli.asking import add_backbones, add_fixes, add_nested, add_question, settings_from, with_backbones, with_nested
 from cupel.cli.fit import add_budget
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from cupel.core.candidate import Candidate
+    from cupel.core.family import Cost, Family
+    from cupel.core.limits import Limits
+    from cupel.core.settings import Settings
     from cupel.planning import Longest
+    from cupel.problem import Problem
+
+TOO_LARGE, LATER, BEYOND = "too large", "after the long run", "beyond the time"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,37 +37,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan."""
     from rich.console import Console
-    from rich.table import Table
 
     from cupel import pipeline, planning
     from cupel.core import machine
     from cupel.core.budget import seconds_in
     from cupel.core.limits import Limits, bytes_in
     from cupel.core.plain_lines import in_words
-    from cupel.problem import understand
 
     cap = seconds_in(arguments.time)
     settings = with_nested(with_backbones(settings_from(arguments), arguments), arguments)
     limits = Limits(memory_bytes=bytes_in(arguments.memory), cores=arguments.cores, workers=arguments.workers).for_time(cap)
-    seconds = math.inf if cap is None else cap
-    problem = understand(arguments.source, arguments.target, settings=settings, limits=limits, seconds=seconds)
+    problem = _understood(arguments, settings, limits=limits, seconds=math.inf if cap is None else cap)
     shared = None if cap is None else cap / (settings.nested + 1)
     with machine.held_to(limits.cores):
         steps = planning.plan(problem, effort=arguments.effort, seconds=cap)
         longest = planning.longest(problem, effort=arguments.effort, seconds=shared)
     most_bytes = pipeline.memory_for_candidates(limits)
-    fits = [cost.memory_bytes <= most_bytes for _, _, cost in steps]
-    sums = list(accumulate(cost.seconds if is_small else 0.0 for (_, _, cost), is_small in zip(steps, fits, strict=True)))
-    total = sums[-1]
-    table = Table(box=None, pad_edge=False)
-    for heading in ("candidate", "family", "time", "sum", "memory", ""):
-        table.add_column(heading, justify="right" if heading in ("time", "sum", "memory") else "left")
-    for (candidate, family, cost), is_small, so_far in zip(steps, fits, sums, strict=True):
-        memory, note = f"{cost.memory_bytes / 1e6:,.0f} MB", "" if is_small else "too large"
-        waits = longest is not None and not family.is_baseline and candidate.name not in longest.looked_at
-        is_left_out = not is_small or waits or (shared is not None and so_far > shared)
-        row = (candidate.name, family.name, in_words(cost.seconds), in_words(so_far), memory, note)
-        table.add_row(*row, style="dim" if is_left_out else None)
+    rows, total = _rows(steps, most_bytes=most_bytes, shared=shared, longest=longest)
+    notes = {row.note for row in rows}
     console = Console(highlight=False)
     console.print(
         f"{problem.dataset.n_samples} rows, {len(problem.dataset.schema.features)} features; {problem.task.kind.value}, ", end=""
@@ -65,22 +62,79 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(
         f"judged by {problem.task.metric}; {problem.splits.scheme}, {len(problem.splits.folds)} folds: {problem.splits.reason}"
     )
-    console.print(table)
+    console.print(_table(rows))
     console.print(f"In all about {in_words(total)} on this machine; estimates are corrected while a run goes on.")
     if planning.draws_more(problem, than=len(steps), effort=arguments.effort, seconds=cap):
         console.print("What the search adds after these depends on what it finds; it is not in the sum.")
     if longest is not None:
         console.print(longest_words(longest))
-    if not all(fits):
+    if TOO_LARGE in notes:
         console.print(
             f"Those too large do not fit into the {most_bytes / 1e6:,.0f} MB that a candidate may take, and would be skipped; "
             f"leave columns out with --drop, use fewer --folds, or a machine with more memory."
         )
     if settings.nested:
         console.print(nested_words(settings.nested, total=total, shared=shared))
-    if shared is not None and total > shared:
-        console.print(f"With --time {arguments.time} the dim ones would not be reached, or be cut short.")
+    if BEYOND in notes:
+        console.print(f"With --time {arguments.time} those beyond the time would not be reached, or be cut short.")
     return 0
+
+
+def _understood(arguments: argparse.Namespace, settings: Settings, *, limits: Limits, seconds: float) -> Problem:
+    """The data and the question; reading may take a while."""
+    from cupel.cli.progress import observer_for
+    from cupel.problem import understand
+
+    observer = observer_for("auto")
+    try:
+        return understand(
+            arguments.source, arguments.target, settings=settings, observer=observer, limits=limits, seconds=seconds
+        )
+    finally:
+        observer.close()
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One candidate, the seconds that all up to it take, and what would keep it from its turn, "" where nothing would."""
+
+    candidate: Candidate
+    cost: Cost
+    so_far: float
+    note: str
+
+
+def _rows(
+    steps: Sequence[tuple[Candidate, Family, Cost]], *, most_bytes: float, shared: float | None, longest: Longest | None
+) -> tuple[list[_Row], float]:
+    """The candidates, and the seconds of all that fit."""
+    rows, so_far = list[_Row](), 0.0
+    for candidate, family, cost in steps:
+        is_small = cost.memory_bytes <= most_bytes
+        so_far += cost.seconds if is_small else 0.0
+        if not is_small:
+            note = TOO_LARGE
+        elif longest is not None:
+            note = "" if family.is_baseline or candidate.name in longest.looked_at else LATER
+        else:
+            note = BEYOND if shared is not None and so_far > shared else ""
+        rows.append(_Row(candidate, cost, so_far, note))
+    return rows, so_far
+
+
+def _table(rows: Sequence[_Row]) -> Table:
+    from rich.table import Table
+
+    from cupel.core.plain_lines import in_words
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("candidate", "family", "time", "sum", "memory", ""):
+        table.add_column(heading, justify="right" if heading in ("time", "sum", "memory") else "left")
+    for row in rows:
+        times, memory = (in_words(row.cost.seconds), in_words(row.so_far)), f"{row.cost.memory_bytes / 1e6:,.0f} MB"
+        cells = (row.candidate.name, row.candidate.family, *times, memory, row.note)
+        table.add_row(*cells, style="dim" if row.note else None)
+    return table
 
 
 def longest_words(longest: Longest) -> str:
@@ -89,7 +143,7 @@ def longest_words(longest: Longest) -> str:
 
     return (
         f"Time is short for a search: after a look at {' and '.join(longest.looked_at)}, one long run of a larger network "
-        f"({longest.candidate.name}) gets the rest, about {in_words(longest.seconds)}; the dim ones wait until it is over."
+        f"({longest.candidate.name}) gets the rest, about {in_words(longest.seconds)}; the others wait until it is over."
     )
 
 

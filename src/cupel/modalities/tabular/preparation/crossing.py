@@ -45,7 +45,7 @@ class Crosses:
 
 
 def fit_crosses(
-    n_wanted: int, indices: Indices, sizes: Sequence[int], *, n_levels: Sequence[int], outcomes: Matrix, folds: Indices
+    n_wanted: int, indices: Indices, *, sizes: Sequence[int], n_levels: Sequence[int], outcomes: Matrix, folds: Indices
 ) -> tuple[Crosses | None, Matrix]:
     """The encoding of the best pairs for new rows, and that of the training rows, out of fold.
 

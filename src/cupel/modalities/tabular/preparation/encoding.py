@@ -83,7 +83,7 @@ def fit_categories(
     crosses, crossed = None, np.empty((len(rows), 0))
     if choices.crossed_pairs and answers is not None:
         crosses, crossed = fit_crosses(
-            choices.crossed_pairs, indices, index.sizes, n_levels=n_levels, outcomes=answers.outcomes, folds=answers.folds
+            choices.crossed_pairs, indices, sizes=index.sizes, n_levels=n_levels, outcomes=answers.outcomes, folds=answers.folds
         )
     embedded = np.array([column for column, form in enumerate(forms) if form == "embedding"], np.int64)
     tables = tuple(table for table in (lookup, crosses) if table is not None)

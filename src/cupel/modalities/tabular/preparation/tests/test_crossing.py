@@ -23,7 +23,9 @@ def drawn(seed, *, n_rows=6_000):
 
 def fitted(indices, target, folds, *, n_wanted=2, n_levels=N_LEVELS):
     sizes = [size + 1 for size in n_levels]
-    return fit_crosses(n_wanted, indices, sizes, n_levels=n_levels, outcomes=np.asarray(target, float)[:, None], folds=folds)
+    return fit_crosses(
+        n_wanted, indices, sizes=sizes, n_levels=n_levels, outcomes=np.asarray(target, float)[:, None], folds=folds
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
