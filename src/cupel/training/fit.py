@@ -77,7 +77,9 @@ def fit(
 
     with settled(threads=max(1, cores // N_STACKS) if is_divided else 1):
         work_on(groups, teach, deadline=deadline, progress=progress)
-    done = [fitted[position] for position in range(len(bags))]
+    # Each stack counts the seconds that go by; stacks that share a core had only their share of them.
+    share = min(1.0, cores / len(groups)) if is_divided else 1.0
+    done = [replace(fitted[position], seconds=share * fitted[position].seconds) for position in range(len(bags))]
     return [as_one(done[start : start + n_bags]) for start in range(0, len(bags), n_bags)]
 
 

@@ -28,6 +28,9 @@ from cupel.training.stored import StoredStack
 from cupel.training.watch import Watch
 
 PLATEAU_PATIENCE = 5
+STEPS_TO_WARM_UP = 4
+SHARE_OF_LOOKING = 0.4
+"""Of what a row takes in training: what it takes to look at it once more, without gradients."""
 ROWS_AT_ONCE = 512
 N_STATISTICS_ROWS = 2048
 
@@ -45,7 +48,10 @@ class Epoch:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Lesson:
-    """What is learned from: rows to train on, rows to stop by, and which folds (numbers, seeds) the models belong to."""
+    """What is learned from: rows to train on, rows to stop by, and which folds (numbers, seeds) the models belong to.
+
+    Each model then predicts for up to `n_to_predict` rows.
+    """
 
     train: Stack | StoredStack
     stop: Stack
@@ -53,6 +59,7 @@ class Lesson:
     seeds: Sequence[int]
     n_outputs: int
     n_classes: int
+    n_to_predict: int = 0
 
 
 class Loop:
@@ -86,6 +93,8 @@ class Loop:
             self._sample = torch.stack([order.take(n_rows) for order in self._train.orders(lesson.seeds)])
         self.outcomes = [Outcome() for _ in self._places]
         self.best = BestWeights(network)
+        self._n_looks_to_come = max(lesson.stop.sizes) + network.n_looks * lesson.n_to_predict
+        self._n_looks_to_come += 0 if self._sample is None else self._sample.shape[1]
 
     def run(self) -> None:
         """Train until every model has stopped, the epochs are done, or time is up; fills `outcomes` and `best`.
@@ -188,6 +197,9 @@ class Loop:
             self._stepper.step(losses.sum() + extra, factor=rate)
             epoch.total += losses.detach()
             epoch.step = step + 1
+            if epoch.number or epoch.step > STEPS_TO_WARM_UP:
+                seconds_of_a_row = (epoch.seconds + time.monotonic() - looked) / (epoch.step * chosen.shape[1])
+                self._watch.keep_back(SHARE_OF_LOOKING * seconds_of_a_row * self._n_looks_to_come)
             if self._keeper.is_due:
                 epoch.seconds, looked = epoch.seconds + time.monotonic() - looked, time.monotonic()
                 self._write_down(epoch)

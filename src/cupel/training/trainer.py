@@ -61,6 +61,7 @@ class Trainer:
             seeds=[unit.seed for unit in units],
             n_outputs=self.task.n_outputs,
             n_classes=len(self.task.classes),
+            n_to_predict=max(unit.valid.n_samples for unit in units),
         )
         network = self._begun(lesson, [unit.start for unit in units])
         pace = self.recipe.pace(units[0].train.n_samples)

@@ -47,6 +47,8 @@ class Network(nn.Module):
     """
 
     n_models: int
+    n_looks: int = 1
+    """How often a row is looked at when it is predicted for."""
 
     def forward(self, blocks: Mapping[str, Tensor]) -> Float[Tensor, "model member batch output"]:
         """Logits or values. Each block has shape (M, B, width). `member` is 1, or the size of an ensemble inside the model.

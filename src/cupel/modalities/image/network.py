@@ -114,6 +114,7 @@ class ImageNetwork(Network):
     ) -> None:
         super().__init__()
         self._views = tuple(views)
+        self.n_looks = max(1, len(self._views))
         self._growing = Growing(1.0)
         self._changes = None if augment == NONE else Changes(augment, seeds)
         self.n_models = len(seeds)
