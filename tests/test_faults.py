@@ -225,7 +225,7 @@ def test_sizes_that_are_none_are_refused(text):
         bytes_in(text)
 
 
-@pytest.mark.parametrize("given", [{"workers": -1}, {"workers": 3}, {"cores": 0}])
+@pytest.mark.parametrize("given", [{"workers": -1}, {"workers": 3}, {"cores": 0}, {"at_once": 0}])
 def test_limits_that_cannot_be_kept_are_refused(given):
     with pytest.raises(UsageError, match=next(iter(given))):
         Limits(**given)

@@ -79,7 +79,7 @@ def test_it_is_said_that_no_worker_is_used(workers, n_told, monkeypatch):
     told: list[str] = []
     observer = Silent()
     monkeypatch.setattr(observer, "message", told.append)
-    monkeypatch.setattr(pipeline.execution, "prepare_worker", lambda: None)
+    monkeypatch.setattr(pipeline.execution, "prepare_worker", lambda _: None)
     pipeline.begin_worker(observer, Limits(workers=workers))
     assert len(told) == n_told
 

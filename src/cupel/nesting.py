@@ -265,8 +265,8 @@ class _Within:
         later = self._n_later * (elapsed + seconds_left)
         self._observer.trial_started(name, number=number, total=total, seconds_left=seconds_left + later)
 
-    def trial_progress(self, fraction: float) -> None:
-        self._observer.trial_progress(fraction)
+    def trial_progress(self, name: str, fraction: float) -> None:
+        self._observer.trial_progress(name, fraction)
 
     def trial_finished(self, trial: Trial, *, score: str, best: str, best_score: str) -> None:
         self._observer.trial_finished(trial, score=score, best=best, best_score=best_score)

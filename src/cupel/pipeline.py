@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from cupel.more_rows import FEWEST_SECONDS, SHARE_OF_TIME, worth_of_more_rows
 from cupel.nesting import Nesting
 from cupel.problem import Problem, understand
 from cupel.run import Run
+from cupel.runners import SHARE_OF_MEMORY, most_lanes, runner_of
 from cupel.version import __version__
 from cupel.yardstick import comparer, scorer, show_interval, show_score
 
@@ -42,12 +43,6 @@ SECONDS_TO_PROVE_A_TRIAL = 0.15
 """Combinations of few candidates are sooner found, and found again on resamples."""
 MOST_STRETCHED = 0.25
 """Of the time, for what goes slowly here."""
-SHARE_OF_MEMORY = 0.75
-"""Of what is available when the search begins: what a candidate may take. Estimates are not sure, and others need some too."""
-LEAST_PATIENCE_SECONDS, TIMES_ESTIMATED = 1800.0, 30.0
-"""So long, or so many times what all of a candidate is estimated to take, its training may get no further."""
-SHARE_FOR_PREPARED = 0.1
-"""Of the same: prepared folds that are kept for the candidates to come."""
 
 
 def fit(
@@ -87,8 +82,9 @@ def fit(
     stopwatch, settings, limits = Stopwatch(), settings or Settings(), (limits or Limits()).for_time(seconds_in(time))
     seconds = limits.seconds
     budget, deadline = Budget(effort_named(effort, seconds), seconds), Deadline(seconds, began=limits.began)
+    _demand_an_order(budget, limits)
     observer = observer_of(progress, memory_bytes=limits.memory_bytes)
-    begin_worker(observer, limits)
+    begin_worker(observer, limits, n_workers=most_lanes(budget, limits))
     registry.load_families()
     with machine.held_to(limits.cores), closing(observer):
         problem = understand(
@@ -135,10 +131,23 @@ def _demand_model(trials: list[Trial], folder: execution.RunFolder, *, is_interr
     return trials
 
 
-def begin_worker(observer: Observer, limits: Limits) -> None:
+def _demand_an_order(budget: Budget, limits: Limits) -> None:
+    """Refuse what would make an effort's candidates depend on who ends first.
+
+    Raises:
+        UsageError: several at once are asked for, and an effort.
+    """
+    if (limits.at_once or 1) > 1 and budget.effort is not Effort.OPEN:
+        raise UsageError(
+            f"at_once is {limits.at_once}, and the effort is {budget.effort.value}, whose candidates are the same on every "
+            f"machine, since one is tried after the other; leave --at-once out, or give --time without an effort."
+        )
+
+
+def begin_worker(observer: Observer, limits: Limits, *, n_workers: int = 1) -> None:
     """Let a worker import what it needs while the data are read; where there is none, tell what that means."""
     if limits.workers:
-        execution.prepare_worker()
+        execution.prepare_worker(n_workers)
     else:
         observer.message("no worker process: all is trained in this one, whose crash would end the run; memory is not watched")
 
@@ -232,6 +241,8 @@ def resume(
     time = execution.seconds_left(Path(folder), asked) if time is None else time
     if retry_failed:
         _retry_failed(Path(folder))
+    if effort != Effort.OPEN.value and limits.at_once == (asked.get("limits") or {}).get("at_once"):
+        limits = replace(limits, at_once=None)  # said for a run that the clock had ended
     return fit(source, asked["target"], effort=effort, time=time, out=folder, settings=settings, limits=limits, progress=progress)
 
 
@@ -309,7 +320,7 @@ def _tried(
 ) -> tuple[list[tuning.Tried], dict[str, Any]]:
     """Everything that was tried, and what more rows would be worth."""
     for_rows = _kept_for_more_rows(problem, budget)
-    with stopwatch.stage("searching"), _runner(problem, folder, guard, stopwatch=stopwatch) as runner:
+    with stopwatch.stage("searching"), runner_of(problem, folder, guard, budget=budget, stopwatch=stopwatch) as runner:
         until = deadline.minus(for_rows + all_rows.seconds_kept(problem, budget.seconds))
         tried = _search(problem, runner, strategy, guard, budget=budget, deadline=until, observer=observer)
         if runner.trouble and not any(each.trial.is_usable for each in tried):
@@ -362,47 +373,13 @@ def search(
         StorageError: the run folder cannot be written any more, so that some of it was not tried.
     """
     guard = guard or execution.Guard(folder.path, Limits())
-    with stopwatch.stage("searching"), _runner(problem, folder, guard, stopwatch=stopwatch) as runner:
+    with stopwatch.stage("searching"), runner_of(problem, folder, guard, budget=budget, stopwatch=stopwatch) as runner:
         if start is not None:
             runner.start = start
         tried = _search(problem, runner, strategy, guard, budget=budget, deadline=deadline, observer=observer)
         if runner.trouble:
             raise StorageError(runner.trouble)
         return tried
-
-
-@contextmanager
-def _runner(
-    problem: Problem, folder: execution.RunFolder, guard: execution.Guard, *, stopwatch: Stopwatch
-) -> Iterator[execution.Runner]:
-    """What runs candidates, by a worker process or in this one."""
-    kept_bytes, disk_bytes = SHARE_FOR_PREPARED * guard.memory_bytes(), guard.limits.disk_bytes
-    given = making.handover(problem, units=folder.units.folder, kept_bytes=kept_bytes, disk_bytes=disk_bytes, run=guard.folder)
-    handed = folder.path / execution.HANDOVER
-    to_hand_over = given.n_bytes if disk_bytes is not None and guard.limits.workers else 0
-    executor: execution.Executor
-    if guard.limits.workers == 0:
-        executor = making.maker(given, stopwatch=stopwatch, is_to_end=guard.is_interrupted)
-    else:
-        executor = execution.Watched(
-            given,
-            handed,
-            stopwatch=stopwatch,
-            log=folder.journal.append,
-            memory_bytes=guard.limits.memory_bytes or math.inf,
-            is_to_end=guard.is_to_end,
-        )
-    estimate = problem.estimator()
-    with closing(executor):
-        yield execution.Runner(
-            dataset=problem.dataset,
-            splits=problem.splits,
-            folder=folder,
-            executor=executor,
-            seed=problem.settings.seed,
-            lack_of_disk=lambda needed: guard.lack_of_disk(needed + (0 if handed.exists() else to_hand_over)),
-            patience=lambda *asked: max(LEAST_PATIENCE_SECONDS, TIMES_ESTIMATED * estimate(*asked).seconds),
-        )
 
 
 def _search(
@@ -423,6 +400,8 @@ def _search(
             proposal.candidate, proposal.family, deadline=deadline, progress=progress, n_folds=n_folds, share=proposal.share
         )
 
+    abreast = runner.executor if isinstance(runner.executor, execution.SideBySide) else None
+    n_lanes = abreast.n_at_once if abreast else 1
     setup = tuning.Search(
         run=run,
         score=lambda trial: _score_of(trial, score),
@@ -433,7 +412,9 @@ def _search(
         observer=observer,
         racing=tuning.Racing(comparer(problem)) if problem.settings.racing else None,
         log=runner.folder.journal.append,
-        memory_bytes=SHARE_OF_MEMORY * guard.memory_bytes(),
+        memory_bytes=SHARE_OF_MEMORY * guard.memory_bytes() / n_lanes,
+        n_lanes=n_lanes,
+        call_off=abreast.call_off if abreast else lambda: None,
         to_conclude=lambda trials: seconds_to_conclude(problem, budget, trials=trials),
         fills_time=budget.effort is Effort.OPEN,
         reason_to_end=lambda: runner.trouble or guard.reason_to_stop(),
@@ -441,7 +422,8 @@ def _search(
         is_left=lambda proposal: runner.is_kept(proposal.candidate, cut_short=True),
         kept_before=cache(partial(kept_before, problem, runner)),
     )
-    tried = tuning.search(strategy, setup=setup, deadline=deadline)
+    with abreast.apart() if abreast else nullcontext():
+        tried = tuning.search(strategy, setup=setup, deadline=deadline)
     if words := tuning.estimates_in_words(tried):
         observer.message(words)
     return tried

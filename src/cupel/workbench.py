@@ -121,7 +121,7 @@ class Bench:
         from cupel.execution import Handover
 
         self._maker = None
-        os.sched_setaffinity(0, order["cores"])
+        work_on(order["cores"])
         hold_to(order.get("memory_bytes"))
         given = Handover.read(Path(order["folder"]))
         self._maker, self._families = making.maker(given, stopwatch=Stopwatch()), making.families(given)
@@ -136,6 +136,7 @@ class Bench:
         assert maker is not None, "a worker settles before it makes anything"
         assert maker.dataset.task is not None, "a run's dataset has a task"
         maker.stopwatch = Stopwatch()
+        work_on(order["cores"])
         assignment = Assignment.from_plain(order["assignment"], families=self._families, task=maker.dataset.task)
         if order["starts"]:
             from safetensors.numpy import load_file
@@ -152,12 +153,23 @@ class Bench:
         maker = self._maker
         assert maker is not None, "a worker settles before it makes anything"
         assert maker.dataset.task is not None, "a run's dataset has a task"
+        work_on(order["cores"])
         assignment = Assignment.from_plain(order["assignment"], families=self._families, task=maker.dataset.task)
         facts = maker.finish(assignment, Path(order["folder"]), deadline=Deadline(order["seconds"]), progress=self._report)
         return {"is": "made", "facts": facts}
 
     def _report(self, fraction: float) -> None:
         self._channel.send({"is": "progress", "fraction": fraction})
+
+
+def work_on(cores: Sequence[int]) -> None:
+    """Keep this process to these processors, threads that libraries hold ready too; as it is, where they are not its own."""
+    if sorted(os.sched_getaffinity(0)) == sorted(cores):
+        return
+    with suppress(OSError):
+        for thread in os.listdir("/proc/self/task"):
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.sched_setaffinity(int(thread), cores)
 
 
 def hold_to(memory_bytes: int | None) -> None:

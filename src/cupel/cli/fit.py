@@ -82,6 +82,9 @@ def add_limits(parser: Any) -> None:
     parser.add_argument(
         "--workers", type=int, metavar="N", default=1, help="1: train in a process that is watched; 0: in this one, for debugging"
     )
+    parser.add_argument(
+        "--at-once", type=int, metavar="N", help="with --time alone: so many candidates side by side at most (default: as suits)"
+    )
     parser.add_argument("--memory", metavar="SIZE", help="a cap on the memory of all processes of the run, such as 2GB")
     parser.add_argument("--disk", metavar="SIZE", help="a cap on the size of the run folder, such as 500MB")
     parser.add_argument("--cores", type=int, metavar="N", help="how many processors may be used (default: all that there are)")
@@ -105,6 +108,7 @@ def limits_from(arguments: argparse.Namespace, *, kept: Any = None) -> Limits:
         disk_bytes=bytes_in(arguments.disk),
         cores=arguments.cores,
         workers=arguments.workers,
+        at_once=arguments.at_once,
         began=arguments.began,  # importing PyTorch takes a part of the time
         allow_network=arguments.allow_network,
     ).completed(kept)

@@ -71,7 +71,7 @@ class Unread:
 
 
 class Live:
-    """A moving picture in a terminal: a line per finished candidate, bars for the running one and for all, in each search.
+    """A moving picture in a terminal: a line per finished candidate, bars for all and for each that runs, in each search.
 
     Beside the bar of all stands what the run and its worker hold of the memory. What nobody can read ends no run.
     """
@@ -93,8 +93,8 @@ class Live:
         )
         self._memory = HeldMemory(most_bytes=memory_bytes)
         self._whole: Any = None
-        self._current: Any = None
-        self._number = 0
+        self._running: dict[str, tuple[Any, float]] = {}  # its bar, and how much of it is done
+        self._n_done = 0
         self._total = 1
         self._estimate = math.inf
         self._estimated_at = 0.0
@@ -121,29 +121,39 @@ class Live:
         self._console.print(text, markup=False)
 
     def trial_started(self, name: str, *, number: int, total: int, seconds_left: float) -> None:
-        """Move the bars to the next candidate."""
-        self._number, self._total = number - 1, total
+        """A bar for the candidate."""
+        self._total = total
         self._estimate, self._estimated_at = seconds_left, time.monotonic()
         if self._whole is None or self._is_over:
             self._progress.start()
             self._is_over = False
         if self._whole is None:
-            self._current = self._progress.add_task(name, total=1.0, left="", memory="")
             self._whole = self._progress.add_task("all candidates", total=1.0, left="", memory=self._memory)
-        self._progress.reset(self._current, description=f"[{number}/{total}] {name}", left="", memory="")
-        self.trial_progress(0.0)
+        bar = self._progress.add_task(f"[{number}/{total}] {name}", total=1.0, left="", memory="")
+        self._running[name] = bar, 0.0
+        self._n_done = number - len(self._running)
+        self.trial_progress(name, 0.0)
 
-    def trial_progress(self, fraction: float) -> None:
+    def trial_progress(self, name: str, fraction: float) -> None:
         """Move the bars."""
-        left = rest_of(self._estimate, gone=time.monotonic() - self._estimated_at, fraction=fraction)
+        if name not in self._running:
+            return
+        bar, _ = self._running[name]
+        self._running[name] = bar, fraction
+        begun = [done for _, done in list(self._running.values())]
+        own = fraction if len(begun) == 1 else 0.0
+        left = rest_of(self._estimate, gone=time.monotonic() - self._estimated_at, fraction=own)
         shown = f"about {in_words(left)} left," if math.isfinite(left) else ""
-        self._progress.update(self._current, completed=fraction)
-        self._progress.update(self._whole, completed=(self._number + fraction) / self._total, left=shown)
+        self._progress.update(bar, completed=fraction)
+        self._progress.update(self._whole, completed=(self._n_done + sum(begun)) / self._total, left=shown)
 
     def trial_finished(self, trial: Trial, *, score: str, best: str, best_score: str) -> None:
         """A line that stays above the bars."""
         from rich.markup import escape
 
+        if trial.candidate.name in self._running:
+            self._progress.remove_task(self._running.pop(trial.candidate.name)[0])
+            self._n_done += 1
         colour, mark = COLOURS[trial.status], MARKS[trial.status]
         is_best = bool(score) and best == trial.candidate.name
         outcome = escape(best_score if is_best else score if score else f"{trial.status.value}: {trial.reason}")

@@ -26,7 +26,6 @@ class JsonLines:
     def __init__(self) -> None:
         self._started = time.monotonic()
         self._said = 0.0
-        self._name = ""
 
     def stage(self, name: str) -> None:
         """`name` of the stage."""
@@ -43,14 +42,13 @@ class JsonLines:
 
     def trial_started(self, name: str, *, number: int, total: int, seconds_left: float) -> None:
         """`candidate`, its `number` of a `total`, and `seconds_left` of the search, null where unknown."""
-        self._name = name
         told = {"candidate": name, "number": number, "total": total, "seconds_left": seconds_left}
         self._say("started", {**told, "memory_bytes": _memory_bytes()})
 
-    def trial_progress(self, fraction: float) -> None:
+    def trial_progress(self, name: str, fraction: float) -> None:
         """`candidate` and the `fraction` of it that is done."""
         if self._is_time:
-            self._say("progress", {"candidate": self._name, "fraction": fraction, "memory_bytes": _memory_bytes()})
+            self._say("progress", {"candidate": name, "fraction": fraction, "memory_bytes": _memory_bytes()})
 
     def trial_finished(self, trial: Trial, *, score: str, best: str, best_score: str) -> None:
         """`candidate`, `status`, `reason`, `score`, `fit_seconds`, and the `best` so far with its `best_score`."""

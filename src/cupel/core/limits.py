@@ -11,7 +11,7 @@ from cupel.core import machine
 from cupel.core.errors import UsageError
 
 _UNITS = {"": 1, "b": 1, "k": 10**3, "kb": 10**3, "m": 10**6, "mb": 10**6, "g": 10**9, "gb": 10**9, "t": 10**12, "tb": 10**12}
-CAPS = ("memory_bytes", "disk_bytes", "cores")
+CAPS = ("memory_bytes", "disk_bytes", "cores", "at_once")
 SECONDS_WORTH_A_WORKER = 20.0
 """With fewer on one core, what a second process imports would take a third of them."""
 
@@ -21,15 +21,17 @@ class Limits:
     """None is no limit but the machine's own.
 
     `memory_bytes` is for this process and its workers together, `disk_bytes` for the run folder, `cores` for all threads.
-    `workers` 0 makes units in this process, where a crash of one is the end of the run. `seconds` is a cap on wall time, which
-    counts from the moment `began` (of `time.monotonic`): that of the call, unless it is said. With `allow_network` a run that
-    goes on, or is trained again, may download its backbones: no run folder says that for its reader.
+    `workers` 0 makes units in this process, where a crash of one is the end of the run. At most `at_once` candidates are trained
+    side by side, where the time alone ends the search; by default as many as there is room and time for. `seconds` is a cap on
+    wall time, which counts from the moment `began` (of `time.monotonic`): that of the call, unless it is said. With
+    `allow_network` a run that goes on, or is trained again, may download its backbones: no run folder says that for its reader.
     """
 
     memory_bytes: int | None = None
     disk_bytes: int | None = None
     cores: int | None = None
     workers: int = 1
+    at_once: int | None = None
     seconds: float | None = None
     began: float | None = None
     allow_network: bool = False
@@ -38,9 +40,11 @@ class Limits:
         """Refuse what cannot be kept."""
         if self.workers not in (0, 1):
             raise UsageError(
-                f"workers is {self.workers}; choose 1, or 0 for none. One keeps all cores busy: the folds of a candidate are "
-                f"trained side by side, and the order of candidates stays the same on every machine."
+                f"workers is {self.workers}; choose 1, or 0 for none. How many candidates are trained side by side, each by a "
+                f"worker of its own, is said by --at-once (at_once=)."
             )
+        if self.at_once is not None and self.at_once < 1:
+            raise UsageError(f"at_once is {self.at_once}; a run trains 1 candidate at a time at least.")
         if self.cores is not None and self.cores < 1:
             raise UsageError(f"cores is {self.cores}; a run needs 1 at least.")
 

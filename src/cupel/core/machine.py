@@ -123,6 +123,11 @@ def ended_in_own_cgroup() -> int | None:
     return None
 
 
+def may_have_gpu() -> bool:
+    """Whether there is a driver of NVIDIA's or AMD's, without asking PyTorch, which takes seconds to load."""
+    return any(Path("/dev", name).exists() for name in ("nvidiactl", "nvhost-ctrl", "dxg", "kfd"))
+
+
 def has_flag(name: str) -> bool:
     """Whether the processor has a feature, as Linux names it (avx2, avx512f, amx_bf16)."""
     return any(name in line.split() for line in _lines("/proc/cpuinfo") if line.startswith("flags"))

@@ -8,7 +8,10 @@ from cupel.core.trial import Trial
 
 
 class Observer(Protocol):
-    """Receives what happens, in order. Methods return at once and never raise."""
+    """Receives what happens, in order. Methods return at once and never raise.
+
+    Several candidates may be at work at once; how they get on is told from threads of their own.
+    """
 
     def stage(self, name: str) -> None:
         """A stage of the run begins: a short phrase such as "reading churn.csv"."""
@@ -26,8 +29,8 @@ class Observer(Protocol):
         """A candidate begins; `seconds_left` estimates the whole rest of the search, infinite where unknown."""
         ...
 
-    def trial_progress(self, fraction: float) -> None:
-        """How much of the running candidate is done, 0 to 1."""
+    def trial_progress(self, name: str, fraction: float) -> None:
+        """How much of a running candidate is done, 0 to 1."""
         ...
 
     def trial_finished(self, trial: Trial, *, score: str, best: str, best_score: str) -> None:
@@ -57,7 +60,7 @@ class Silent:
     def trial_started(self, name: str, *, number: int, total: int, seconds_left: float) -> None:
         """Nothing."""
 
-    def trial_progress(self, fraction: float) -> None:
+    def trial_progress(self, name: str, fraction: float) -> None:
         """Nothing."""
 
     def trial_finished(self, trial: Trial, *, score: str, best: str, best_score: str) -> None:

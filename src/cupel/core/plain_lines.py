@@ -48,8 +48,7 @@ class PlainLines:
         self._memory = HeldMemory(most_bytes=memory_bytes)
         self._patience = patience
         self._waiting: list[str] = []
-        self._name = ""
-        self._counter = ""
+        self._running: dict[str, tuple[str, float]] = {}  # its number of the total, and how much of it is done
         self._estimate = math.inf
         self._began = self._started
         self._shown = 0.0
@@ -74,15 +73,21 @@ class PlainLines:
     def trial_started(self, name: str, *, number: int, total: int, seconds_left: float) -> None:
         """Remembered for the line that the end of the candidate gets."""
         self._shown = self._began = time.monotonic()
-        self._name, self._counter, self._estimate = name, f"[{number}/{total}]", seconds_left
+        self._estimate = seconds_left
+        self._running[name] = f"[{number}/{total}]", 0.0
 
-    def trial_progress(self, fraction: float) -> None:
-        """A line every ten seconds."""
+    def trial_progress(self, name: str, fraction: float) -> None:
+        """A line of all that is at work every ten seconds."""
+        if name in self._running:
+            self._running[name] = self._running[name][0], fraction
         now = time.monotonic()
         if now - self._shown > SECONDS_BETWEEN_LINES:
             self._shown = now
-            left = in_words(rest_of(self._estimate, gone=now - self._began, fraction=fraction))
-            self._say(f"{self._counter} {self._name}: {fraction:.0%}; about {left} of searching left; {self._memory}")
+            running = dict(self._running)
+            shown = ", ".join(f"{counter} {each}: {done:.0%}" for each, (counter, done) in running.items())
+            slowest = min((done for _, done in running.values()), default=fraction)
+            left = in_words(rest_of(self._estimate, gone=now - self._began, fraction=slowest if len(running) == 1 else 0.0))
+            self._say(f"{shown}; about {left} of searching left; {self._memory}")
 
     def trial_finished(self, trial: Trial, *, score: str, best: str, best_score: str) -> None:
         """A line with the outcome, and what it took."""
@@ -90,7 +95,8 @@ class PlainLines:
         outcome = best_score if is_best else score if score else f"{trial.status.value}: {trial.reason}"
         best_so_far = f"   best so far: {best} {best_score}" if best and not is_best else ""
         took = f"{trial.fit_seconds:.1f} s, {self._memory}"
-        self._say(f"{self._counter} {trial.candidate.name}: {outcome} ({took}){best_so_far}")
+        counter, _ = self._running.pop(trial.candidate.name, ("", 0.0))
+        self._say(f"{counter} {trial.candidate.name}: {outcome} ({took}){best_so_far}".lstrip())
 
     def close(self) -> None:
         """What still waits was not worth telling."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,6 +35,8 @@ class Spent:
 class Stopwatch:
     """Seconds by stage. Where one stage is within another, the time counts for the inner one alone.
 
+    Stages are begun and ended by one thread; any may ask for what was counted.
+
     >>> stopwatch = Stopwatch()
     >>> with stopwatch.stage("judging"), stopwatch.stage("reading"):
     ...     pass
@@ -46,6 +49,7 @@ class Stopwatch:
         self._open: list[str] = []
         self._begun = self._since = time.monotonic()
         self._earlier = Spent()
+        self._lock = threading.Lock()
 
     @property
     def seconds(self) -> Mapping[str, float]:
@@ -84,10 +88,11 @@ class Stopwatch:
 
     def _settle(self) -> None:
         """Count what has passed for the innermost open stage."""
-        now = time.monotonic()
-        if self._open:
-            self._seconds[self._open[-1]] += now - self._since
-        self._since = now
+        with self._lock:
+            now = time.monotonic()
+            if self._open:
+                self._seconds[self._open[-1]] += now - self._since
+            self._since = now
 
 
 def share_on_candidates(seconds: Mapping[str, float]) -> float:

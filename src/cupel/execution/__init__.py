@@ -11,9 +11,10 @@ from cupel.execution.journal import Journal
 from cupel.execution.maker import UnitMaker
 from cupel.execution.pick import PICK_FILES, KeptMember, KeptPick, keep_pick, read_pick, read_rule
 from cupel.execution.runner import Runner, Start, describe_failure
+from cupel.execution.side_by_side import SideBySide
 from cupel.execution.units import UnitStore
 from cupel.execution.watched import Watched
-from cupel.execution.worker import prepare_worker
+from cupel.execution.worker import keep_idle_workers, prepare_worker
 
 __all__ = [
     "HANDOVER",
@@ -30,6 +31,7 @@ __all__ = [
     "KeptPick",
     "RunFolder",
     "Runner",
+    "SideBySide",
     "Start",
     "UnitMaker",
     "UnitStore",
@@ -39,6 +41,7 @@ __all__ = [
     "describe_failure",
     "described",
     "holder_of",
+    "keep_idle_workers",
     "keep_pick",
     "noted",
     "prepare_worker",

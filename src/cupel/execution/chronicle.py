@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -21,13 +22,14 @@ SECONDS_BETWEEN_NOTES = 15.0
 class Chronicle:
     """An observer that hands on what it is told, and keeps of it what `cupel status` and later processes of the run need.
 
-    Nothing is kept before the first stage: a run may still be refused. A note that cannot be written is left out; of a disk that
-    is full those records tell that must be there.
+    Who hears of it is told one thing at a time, whichever thread tells it. Nothing is kept before the first stage: a run may
+    still be refused. A note that cannot be written is left out; of a disk that is full those records tell that must be there.
     """
 
     def __init__(self, observer: Observer, journal: Journal, *, stopwatch: Stopwatch) -> None:
         self._observer, self._journal, self._stopwatch = observer, journal, stopwatch
         self._noted = math.inf
+        self._lock = threading.RLock()
 
     def stage(self, name: str) -> None:
         """Handed on, and kept."""
@@ -38,27 +40,32 @@ class Chronicle:
 
     def stage_progress(self, fraction: float) -> None:
         """Handed on; the time is kept now and then."""
-        self._note_time()
-        self._observer.stage_progress(fraction)
+        with self._lock:
+            self._note_time()
+            self._observer.stage_progress(fraction)
 
     def message(self, text: str) -> None:
         """Handed on."""
-        self._observer.message(text)
+        with self._lock:
+            self._observer.message(text)
 
     def trial_started(self, name: str, *, number: int, total: int, seconds_left: float) -> None:
         """Handed on; the time is kept now and then."""
-        self._note_time()
-        self._observer.trial_started(name, number=number, total=total, seconds_left=seconds_left)
+        with self._lock:
+            self._note_time()
+            self._observer.trial_started(name, number=number, total=total, seconds_left=seconds_left)
 
-    def trial_progress(self, fraction: float) -> None:
+    def trial_progress(self, name: str, fraction: float) -> None:
         """Handed on; the time is kept now and then."""
-        self._note_time()
-        self._observer.trial_progress(fraction)
+        with self._lock:
+            self._note_time()
+            self._observer.trial_progress(name, fraction)
 
     def trial_finished(self, trial: Trial, *, score: str, best: str, best_score: str) -> None:
         """Handed on; the time is kept now and then."""
-        self._note_time()
-        self._observer.trial_finished(trial, score=score, best=best, best_score=best_score)
+        with self._lock:
+            self._note_time()
+            self._observer.trial_finished(trial, score=score, best=best, best_score=best_score)
 
     def close(self) -> None:
         """The time is kept; the other observer is closed by whoever made it."""

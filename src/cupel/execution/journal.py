@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._is_begun = path.exists()
         self._is_whole = False
+        self._lock = threading.Lock()
 
     def append(self, event: str, **facts: Any) -> None:
         """Record an event; on disk when this returns.
@@ -47,7 +49,8 @@ class Journal:
         body = json.dumps(finite({"time": round(time.time(), 3), "event": event, **facts}), sort_keys=True)
         line = f"{zlib.crc32(body.encode()):08x} {body}\n".encode()
         try:
-            self._write(line)
+            with self._lock:
+                self._write(line)
         except OSError as error:
             raise storage_error(error, self._path.parent.parent) from error
 

@@ -289,10 +289,10 @@ class Runner:
         try:
             made = self.executor.execute(assignment, deadline=deadline, progress=progress)
         except (InterruptedRunError, StorageError):
-            self.folder.units.clear_unfinished()
+            self._clear_unfinished(assignment)
             raise  # no fault of the candidate: begun it stays
         except Exception as error:
-            self.folder.units.clear_unfinished()
+            self._clear_unfinished(assignment)
             reason, seconds, is_memory = describe_failure(error), time.monotonic() - started, is_for_memory(error)
             own = {"too_large": is_memory, "is_own": not is_memory and is_own_fault(error)}
             self.folder.journal.append("failed", **facts, reason=reason, seconds=seconds, **own)
@@ -301,6 +301,11 @@ class Runner:
             raise (OutOfMemoryError(reason) if is_memory else TrainingError(reason)) from error
         self.folder.journal.append("finished", **facts, units=[unit.key for unit in made])
         return made
+
+    def _clear_unfinished(self, assignment: Assignment) -> None:
+        """What was begun of it; others may be at work beside it."""
+        folds = [self.splits.folds[index] for index in assignment.folds]
+        self.folder.units.clear_unfinished([self.unit_key(assignment.candidate, fold, share=assignment.share) for fold in folds])
 
     def _forget_checkpoints(self, assignment: Assignment) -> None:
         """Of what has failed nothing is gone on with."""

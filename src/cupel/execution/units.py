@@ -138,9 +138,10 @@ class UnitStore:
         found = self._found(key, most_array_bytes=min(MOST_BYTES, HEADER_BYTES + 8 * most_numbers))
         return None if found is None or (found.cut_short and not cut_short) else found
 
-    def clear_unfinished(self) -> None:
-        """Remove what a process that was ended had begun to write; no link is followed."""
-        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+    def clear_unfinished(self, keys: Sequence[str] | None = None) -> None:
+        """Remove what a process that was ended had begun to write, of these units or of all; no link is followed."""
+        paths = (self.folder.iterdir() if self.folder.is_dir() else ()) if keys is None else map(self.path, keys)
+        for path in paths:
             if path.is_dir() and not path.is_symlink() and not (path / "unit.json").is_file():
                 shutil.rmtree(path, ignore_errors=True)
 

@@ -37,8 +37,7 @@ class LostWorkerError(CupelError):
 class Watched:
     """An executor whose work is done by a worker process, the same to the last bit as in this one.
 
-    One worker at a time: the folds of a candidate keep all cores busy by themselves, and more candidates at once would make
-    what is tried depend on who ends first (docs/decisions/0018-workers.md).
+    One candidate at a time; `SideBySide` has several of these. Work begun while `cores` are named is done on these alone.
     `log` keeps what happened to workers; `is_to_end` is asked again and again whether all work should be given up. This process
     and the worker may hold `memory_bytes` together: the worker is refused more, and where that does not help, ended.
 
@@ -63,12 +62,14 @@ class Watched:
         self._units = UnitStore(Path(given.facts["units"]))
         self._worker: Worker | None = None
         self._is_handed_over = False
+        self.cores: Sequence[int] | None = None
 
     def execute(self, assignment: Assignment, *, deadline: Deadline, progress: Callable[[float], None]) -> Sequence[UnitResult]:
         """The units, read from the run folder."""
         with self.stopwatch.stage("training"):
             self._hand_over()
-            order = {"do": "make", "assignment": assignment.to_plain(), "starts": self._written(assignment)}
+            order: dict[str, Any] = {"do": "make", "assignment": assignment.to_plain(), "starts": self._written(assignment)}
+            order["cores"] = self._own_cores
             answer = self._done(assignment, order, deadline, progress)
         self.stopwatch.divide("training", answer["seconds_by_stage"])
         return [self._units.read(key) for key in answer["units"]]
@@ -85,9 +86,14 @@ class Watched:
     ) -> dict[str, Any]:
         """The final fit on all rows, made by the worker."""
         self._hand_over()
-        order = {"do": "finish", "assignment": assignment.to_plain(), "folder": str(folder.absolute())}
+        order: dict[str, Any] = {"do": "finish", "assignment": assignment.to_plain(), "folder": str(folder.absolute())}
+        order["cores"] = self._own_cores
         done: dict[str, Any] = self._done(assignment, order, deadline, progress)["facts"]
         return done
+
+    @property
+    def _own_cores(self) -> list[int]:
+        return sorted(os.sched_getaffinity(0)) if self.cores is None else list(self.cores)
 
     def _hand_over(self) -> None:
         """Write what a worker needs, once there is work: a run that has only to be concluded takes no more of the disk.

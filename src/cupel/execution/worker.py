@@ -109,11 +109,18 @@ class Worker:
             os.killpg(self.process.pid, signal.SIGKILL)
 
 
-def prepare_worker() -> None:
-    """Begin a worker, unless one waits: it imports what it needs while the caller does other things."""
+def prepare_worker(n_workers: int = 1) -> None:
+    """Begin so many workers, but for those that wait: they import what they need while the caller does other things."""
     with _lock, contextlib.suppress(OSError):  # whoever hires one is told
-        if not any(worker.is_alive for worker in _idle):
+        while sum(worker.is_alive for worker in _idle) < n_workers:
             _idle.append(Worker())
+
+
+def keep_idle_workers(most: int) -> None:
+    """End those that wait beyond so many."""
+    with _lock:
+        while len(_idle) > most:
+            _idle.pop().end()
 
 
 def hired() -> Worker:

@@ -9,10 +9,11 @@ from cupel.tuning.long_run import LongRun
 from cupel.tuning.proposal import Namer, Proposal, Strategy, Tried
 from cupel.tuning.racing import Racing
 from cupel.tuning.search import Search, estimates_in_words, search
-from cupel.tuning.strategies import N_CANDIDATES, SEARCHES, Ground, strategy_named
+from cupel.tuning.strategies import BY_RUNGS, N_CANDIDATES, SEARCHES, Ground, strategy_named
 from cupel.tuning.study import write_study
 
 __all__ = [
+    "BY_RUNGS",
     "N_CANDIDATES",
     "SEARCHES",
     "Given",

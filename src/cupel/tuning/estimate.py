@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from cupel.core.candidate import Candidate
@@ -26,6 +27,7 @@ class TimeModel:
         self._observed: dict[str, float] = {}
         self._total = (0.0, 0.0)
         self._faults: dict[str, str] = {}
+        self._lock = threading.Lock()
 
     def cost(self, candidate: Candidate, family: Family) -> Cost:
         """Corrected cost of all units of the candidate."""
@@ -55,13 +57,15 @@ class TimeModel:
         predicted, is_whole = self._estimated(trial.candidate, family).seconds, trial.status is Status.DONE
         tells_more = trial.status is Status.CUT_SHORT and seconds > predicted * self._ratio(family.name)
         if seconds > 0 and (is_whole or tells_more):
-            self._predicted[family.name] = self._predicted.get(family.name, 0.0) + predicted
-            self._observed[family.name] = self._observed.get(family.name, 0.0) + seconds
-            if is_whole and not family.is_baseline:
-                self._total = (self._total[0] + predicted, self._total[1] + seconds)
+            with self._lock:
+                self._observed[family.name] = self._observed.get(family.name, 0.0) + seconds
+                self._predicted[family.name] = self._predicted.get(family.name, 0.0) + predicted
+                if is_whole and not family.is_baseline:
+                    self._total = (self._total[0] + predicted, self._total[1] + seconds)
 
     def _ratio(self, family: str) -> float:
-        if self._predicted.get(family):
-            return self._observed[family] / self._predicted[family]
-        predicted, observed = self._total
+        with self._lock:
+            if self._predicted.get(family):
+                return self._observed[family] / self._predicted[family]
+            predicted, observed = self._total
         return observed / predicted if predicted > 0 else 1.0

@@ -13,6 +13,7 @@ from cupel.core.budget import Deadline
 from cupel.core.observer import Observer
 from cupel.core.trial import Status, Trial
 from cupel.tuning.estimate import TimeModel
+from cupel.tuning.lanes import Lanes
 from cupel.tuning.long_run import LongRun
 from cupel.tuning.proposal import Proposal, Strategy, Tried
 from cupel.tuning.racing import Racing
@@ -45,7 +46,9 @@ class Search:
     should end at once, and what to do about it, "" where it should not. `is_kept` says whether so many folds of a proposal need
     no training, since an earlier process of the run has trained them: no want of time or memory keeps such a one from its turn.
     `is_left` says so of all folds and of training that had been cut short: better than nothing where there is no time for it.
-    `kept_before` are all that are left, those among them that the strategy drew when it knew other things.
+    `kept_before` are all that are left, those among them that the strategy drew when it knew other things. Of `n_lanes`
+    candidates that are trained at once each has its share of the machine; who is next then depends on who ends first. `call_off`
+    ends all of them, where something else than a candidate fails.
     """
 
     run: RunTrial
@@ -64,6 +67,8 @@ class Search:
     is_kept: Callable[[Proposal, int | None], bool] = lambda *_: False
     is_left: Callable[[Proposal], bool] = lambda _: False
     kept_before: Callable[[], Sequence[Proposal]] = lambda: ()
+    n_lanes: int = 1
+    call_off: Callable[[], None] = lambda: None
 
 
 @dataclass(eq=False)
@@ -73,6 +78,7 @@ class _State:
     tried: list[Tried] = field(default_factory=list)
     best: Tried | None = None
     best_shown: str = ""
+    n_begun: int = 0
     n_skipped: int = 0
 
     @property
@@ -102,43 +108,64 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
     cost, is_undivided = partial(_cost, setup), setup.fills_time and setup.n_folds == 1
     long_run = LongRun.of(strategy, cost=partial(_estimate, setup), whole=whole, racing=setup.racing) if is_undivided else None
     turns = Turns(strategy=strategy, cost=cost, whole=whole, fills_time=setup.fills_time, long_run=long_run)
-    while True:
+    with Lanes(setup.n_lanes, call_off=setup.call_off) as lanes:
+        while True:
+            deadline = end.minus(setup.to_conclude(state.trials))
+            proposal, seconds, why = _next(setup, turns, waiting, state, deadline, at_work=lanes.at_work)
+            if proposal is not None:
+                turn = _Turn(deadline=deadline.within(seconds), is_limited=math.isfinite(seconds))
+                _tell_turn(setup, proposal, state, [*lanes.at_work, proposal, *waiting], left=deadline.remaining)
+                lanes.begin(proposal, partial(_timed, setup, proposal, state, turn))
+            elif not lanes.at_work:
+                break
+            if proposal is None or lanes.are_full:  # what comes of it may be what is waited for
+                tried = lanes.first_ended()
+                state.add(tried)
+                _show_end(setup, tried, state)
+    if why:
         n_done = len(state.tried)
-        deadline = end.minus(setup.to_conclude(state.trials))
-        proposal, seconds, why = _next(setup, turns, waiting, state, deadline)
-        if why:
-            state.tried += [_not_reached(planned, why, seconds=_estimate(setup, planned)) for planned in waiting]
-            setup.observer.message(f"the search ended after {n_done} candidates: {why}")
-        if proposal is None:
-            break
-        left = min(sum(_cost(setup, each) for each in [proposal, *waiting]), max(deadline.remaining, 0.0))
-        total = n_done + 1 + len(waiting)
-        setup.observer.trial_started(proposal.candidate.name, number=n_done + 1, total=total, seconds_left=left)
-        setup.log("turn", of=proposal.candidate.name, number=n_done + 1, total=total, seconds_left=left)
-        tried = _timed(setup, proposal, state, _Turn(deadline=deadline.within(seconds), is_limited=math.isfinite(seconds)))
-        state.add(tried)
-        _show_end(setup, tried, state)
+        state.tried += [_not_reached(planned, why, seconds=_estimate(setup, planned)) for planned in waiting]
+        setup.observer.message(f"the search ended after {n_done} candidates: {why}")
     return state.tried
 
 
+def _tell_turn(setup: Search, proposal: Proposal, state: _State, known: Sequence[Proposal], *, left: float) -> None:
+    """Say whose turn it is, and what is left: of all that is known, side by side, and never more than the time."""
+    state.n_begun += 1
+    number, total = state.n_begun, len(state.tried) + len(known)
+    seconds = min(sum(_cost(setup, each) for each in known) / setup.n_lanes, max(left, 0.0))
+    setup.observer.trial_started(proposal.candidate.name, number=number, total=total, seconds_left=seconds)
+    setup.log("turn", of=proposal.candidate.name, number=number, total=total, seconds_left=seconds)
+
+
 def _next(
-    setup: Search, turns: Turns, waiting: list[Proposal], state: _State, deadline: Deadline
+    setup: Search, turns: Turns, waiting: list[Proposal], state: _State, deadline: Deadline, *, at_work: Sequence[Proposal]
 ) -> tuple[Proposal | None, float, str]:
     """What is next and the seconds that it may take; else why the search is over before all is tried, "" where all is."""
     if why := setup.reason_to_end():
         return None, 0.0, why
     why = _reason_to_end(state, deadline)
     if not why:
-        return *turns.next(waiting, state.tried, left=deadline.remaining), ""
+        running = [_at_work(setup, each) for each in at_work]
+        return *turns.next(waiting, state.tried, left=deadline.remaining, running=running), ""
     kept = next((place for place, each in enumerate(waiting) if _is_kept(setup, each) or _is_left(setup, each)), None)
     if kept is not None:
         return waiting.pop(kept), math.inf, ""
-    return (None, 0.0, why) if (drawn := _drawn_before(setup, state)) is None else (drawn, math.inf, "")
+    drawn = _drawn_before(setup, state, at_work)
+    return (None, 0.0, why) if drawn is None else (drawn, math.inf, "")
 
 
-def _drawn_before(setup: Search, state: _State) -> Proposal | None:
+def _at_work(setup: Search, proposal: Proposal) -> Tried:
+    """What is known of a candidate that has begun: what it is expected to take."""
+    seconds = _estimate(setup, proposal)
+    trial = _ended(proposal, Status.CUT_SHORT, "at work")
+    return Tried(proposal=proposal, trial=trial, score=None, estimated=seconds, seconds=seconds)
+
+
+def _drawn_before(setup: Search, state: _State, at_work: Sequence[Proposal]) -> Proposal | None:
     """The next of what an earlier process drew and trained, and this one did not come to; by a name that is its own."""
     tried = [one for each in state.tried for one in (each.proposal.candidate, each.trial.candidate)]  # some in smaller batches
+    tried += [each.candidate for each in at_work]
     keys, names = {one.key for one in tried}, {one.name for one in tried}
     kept = next((each for each in setup.kept_before() if each.candidate.key not in keys), None)
     if kept is None or kept.candidate.name not in names:
@@ -191,12 +218,14 @@ class _Turn:
 
 
 def _timed(setup: Search, proposal: Proposal, state: _State, turn: _Turn) -> Tried:
-    estimated, started = _estimate(setup, proposal), time.monotonic()
+    estimated, is_kept, started = _estimate(setup, proposal), _is_kept(setup, proposal), time.monotonic()
     tried = _try(setup, proposal, state, turn)
     if tried.trial.status in (Status.SKIPPED, Status.FAILED):
         lost = max(tried.trial.lost_seconds, time.monotonic() - started) if tried.trial.status is Status.FAILED else 0.0
         return replace(tried, trial=replace(tried.trial, lost_seconds=lost, estimated_seconds=estimated))
-    seconds = max(tried.trial.fit_seconds, time.monotonic() - started)
+    elapsed = time.monotonic() - started
+    # Stacks that train at the same time count their own seconds each; on the part of the cores that a lane has that is too much.
+    seconds = elapsed if setup.n_lanes > 1 and not is_kept else max(tried.trial.fit_seconds, elapsed)
     if tried.trial.status is Status.DROPPED:
         estimated /= setup.n_folds
     elif tried.trial.status in (Status.DONE, Status.CUT_SHORT) and not proposal.is_screening:
@@ -224,13 +253,13 @@ def _try(setup: Search, proposal: Proposal, state: _State, turn: _Turn) -> Tried
     if reason:
         return Tried(proposal=proposal, trial=_ended(proposal, Status.SKIPPED, reason), score=None)
     begun = 0.0 if racing is None else 1 / setup.n_folds
-    trial = setup.run(proposal, n_folds=None, deadline=until, progress=_between(setup.observer, begun, 1.0))
+    trial = setup.run(proposal, n_folds=None, deadline=until, progress=_between(setup, proposal, begun, 1.0))
     return Tried(proposal=proposal, trial=trial, score=setup.score(trial) if trial.is_usable else None)
 
 
 def _screened(setup: Search, proposal: Proposal, deadline: Deadline) -> Tried:
     n_folds = proposal.n_folds
-    trial = setup.run(proposal, n_folds=n_folds, deadline=deadline, progress=setup.observer.trial_progress)
+    trial = setup.run(proposal, n_folds=n_folds, deadline=deadline, progress=_between(setup, proposal, 0.0, 1.0))
     if trial.out_of_fold is None:
         return Tried(proposal=proposal, trial=trial, score=None)
     score = setup.score(trial)
@@ -263,7 +292,7 @@ def _racing(setup: Search, proposal: Proposal, state: _State) -> _Race | None:
 
 def _raced_out(setup: Search, proposal: Proposal, race: _Race, until: Deadline) -> Tried | None:
     """The candidate dropped after its first fold, or failed there; None where it goes on."""
-    first = setup.run(proposal, n_folds=1, deadline=until, progress=_between(setup.observer, 0.0, 1 / setup.n_folds))
+    first = setup.run(proposal, n_folds=1, deadline=until, progress=_between(setup, proposal, 0.0, 1 / setup.n_folds))
     if first.out_of_fold is None:
         return Tried(proposal=proposal, trial=first, score=None)
     if first.status is Status.CUT_SHORT:
@@ -279,8 +308,8 @@ def _raced_out(setup: Search, proposal: Proposal, race: _Race, until: Deadline) 
     return Tried(proposal=proposal, trial=replace(first, status=Status.DROPPED, out_of_fold=None, reason=reason), score=None)
 
 
-def _between(observer: Observer, low: float, high: float) -> Callable[[float], None]:
-    return lambda fraction: observer.trial_progress(low + (high - low) * fraction)
+def _between(setup: Search, proposal: Proposal, low: float, high: float) -> Callable[[float], None]:
+    return lambda fraction: setup.observer.trial_progress(proposal.candidate.name, low + (high - low) * fraction)
 
 
 def _is_kept(setup: Search, proposal: Proposal) -> bool:

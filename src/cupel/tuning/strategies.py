@@ -375,6 +375,10 @@ SEARCHES: Mapping[str, Callable[[Ground], Strategy]] = {
 }
 
 
+BY_RUNGS = frozenset({"halving-epochs", "halving-rows", "one-epoch", "hyperband"})
+"""Searches that compare all of a rung before they go on, by the order in which they were proposed: one after the other."""
+
+
 def strategy_named(name: str, ground: Ground) -> Strategy:
     """The strategy of that name.
 

@@ -38,13 +38,18 @@ class Turns:
     fills_time: bool
     long_run: LongRun | None = None
 
-    def next(self, waiting: list[Proposal], tried: Sequence[Tried], *, left: float) -> tuple[Proposal | None, float]:
-        """What is next and the seconds that it may take; None where all is done. What stood in `waiting` is taken out."""
+    def next(
+        self, waiting: list[Proposal], tried: Sequence[Tried], *, left: float, running: Sequence[Tried] = ()
+    ) -> tuple[Proposal | None, float]:
+        """What is next and the seconds that it may take; None where all is done. What stood in `waiting` is taken out.
+
+        `running` are at work beside it, with the seconds that they are expected to take.
+        """
         if waiting and (math.isinf(self.whole) or waiting[0].family.is_baseline):
             return waiting.pop(0), math.inf
         if self.long_run is not None and (longest := self.long_run.next(waiting, tried, left=left)) is not None:
             return longest
-        found = self._planned(waiting, tried, left=left) if self.fills_time else self._in_order(waiting, left=left)
+        found = self._planned(waiting, [*tried, *running], left=left) if self.fills_time else self._in_order(waiting, left=left)
         if found is not None:
             return waiting.pop(found[0]), found[1]
         proposal = self._by_merit(waiting, tried, left=left) if self.fills_time or not waiting else None

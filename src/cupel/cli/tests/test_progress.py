@@ -24,7 +24,7 @@ def test_every_line_is_an_object_and_says_what_runs_how_far_it_is_and_what_is_be
     observer = observer_for("json")
     observer.stage("training candidates")
     observer.trial_started("MLP-1", number=2, total=9, seconds_left=math.inf)
-    observer.trial_progress(0.5)  # within a second of the line before: not told
+    observer.trial_progress("MLP-1", 0.5)  # within a second of the line before: not told
     observer.trial_finished(TRIAL, score="", best="linear-1", best_score="ROC-AUC 0.9")
     observer.close()
     told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
@@ -41,13 +41,14 @@ def test_the_bars_show_what_is_held_of_the_memory_beside_all_candidates(monkeypa
     observer = observer_for("rich", memory_bytes=2_000_000_000)
     for number in (1, 2):
         observer.trial_started(f"MLP-{number}", number=number, total=2, seconds_left=30.0)
-        observer.trial_progress(0.5)
+        observer.trial_progress(f"MLP-{number}", 0.5)
         console = Console(width=120, file=io.StringIO())
         console.print(*observer._progress.get_renderables())
-        current, whole = console.file.getvalue().splitlines()
-        assert f"[{number}/2] MLP-{number}" in current
-        assert "GB" not in current
+        whole, *running = console.file.getvalue().splitlines()
+        assert [f"[{place}/2] MLP-{place}" in bar for place, bar in enumerate(running, 1)] == [True] * number
+        assert "GB" not in running[0]
         assert "left, memory 1.2 of 2.0 GB" in whole
+        assert f"{25 * number}%" in whole
     observer.close()
 
 
@@ -72,7 +73,7 @@ def test_what_nobody_can_read_ends_no_run(kind, error, monkeypatch):
     observer = observer_for(kind)
     observer.stage("training candidates")
     observer.trial_started("MLP-1", number=1, total=2, seconds_left=30.0)
-    observer.trial_progress(0.5)
+    observer.trial_progress("MLP-1", 0.5)
     observer.trial_finished(TRIAL, score="", best="linear-1", best_score="ROC-AUC 0.9")
     observer.message("on it goes")
     observer.close()

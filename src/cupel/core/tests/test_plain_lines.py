@@ -58,7 +58,7 @@ def test_lines_tell_what_each_took_how_much_is_left_and_what_is_held(capsys, mon
     observer = PlainLines(memory_bytes=2_000_000_000)
     observer.trial_started("MLP-1", number=2, total=9, seconds_left=40.0)
     after(11.0, monkeypatch)
-    observer.trial_progress(0.5)
+    observer.trial_progress("MLP-1", 0.5)
     observer.trial_finished(FAILED, score="", best="linear-1", best_score="AUC 0.9")
     progress, end = capsys.readouterr().err.splitlines()
     assert progress.endswith("[2/9] MLP-1: 50%; about 29 s of searching left; memory 1.2 of 2.0 GB")
@@ -69,7 +69,7 @@ def test_one_that_takes_longer_than_was_estimated_has_a_rest_by_its_own_pace(cap
     observer = PlainLines()
     observer.trial_started("MLP-1", number=1, total=1, seconds_left=5.0)
     after(20.0, monkeypatch)
-    observer.trial_progress(0.25)
+    observer.trial_progress("MLP-1", 0.25)
     assert "25%; about 60 s of searching left" in capsys.readouterr().err
 
 
@@ -77,7 +77,7 @@ def test_an_unknown_length_is_said_to_be_unknown(capsys, monkeypatch):
     observer = PlainLines()
     observer.trial_started("MLP-1", number=1, total=1, seconds_left=math.inf)
     after(11.0, monkeypatch)
-    observer.trial_progress(0.5)
+    observer.trial_progress("MLP-1", 0.5)
     assert "about ? of searching left" in capsys.readouterr().err
 
 

@@ -40,7 +40,7 @@ def test_seconds_of_earlier_processes_are_added_by_stage(journal: Journal, clock
         chronicle.stage("training candidates")
         with stopwatch.stage("training"):
             clock(seconds)
-            chronicle.trial_progress(0.5)
+            chronicle.trial_progress("MLP-1", 0.5)
         assert stopwatch.spent.n_parts == part
         clock(seconds)  # and killed: nothing is closed
         again = Stopwatch()
@@ -55,7 +55,7 @@ def test_the_end_of_a_process_is_noted_and_notes_are_rare(journal: Journal, cloc
     chronicle.stage("training candidates")
     for _ in range(10):
         clock(SECONDS_BETWEEN_NOTES / 4)
-        chronicle.trial_progress(0.1)
+        chronicle.trial_progress("MLP-1", 0.1)
     chronicle.close()
     assert [record["event"] for record in journal.read()] == ["stage", "worked", "worked", "worked"]
     assert spent_before(journal).seconds == pytest.approx(10 * SECONDS_BETWEEN_NOTES / 4)
