@@ -154,14 +154,15 @@ def test_what_an_ended_worker_had_begun_to_write_makes_room_and_what_was_finishe
 
 
 class Interrupted:
-    """A worker that is ended while it writes a unit."""
+    """A worker that is ended while it writes a unit, while another writes one of its own."""
 
-    def __init__(self, units: UnitStore) -> None:
-        self.units = units
+    runner: execution.Runner
 
     def execute(self, assignment: Any, **given: Any) -> Any:
-        self.units.path("begun").mkdir(parents=True)
-        (self.units.path("begun") / "model.onnx").write_bytes(bytes(MB))
+        units, fold = self.runner.folder.units, self.runner.splits.folds[assignment.folds[0]]
+        for key in (self.runner.unit_key(assignment.candidate, fold), "of-another"):
+            units.path(key).mkdir(parents=True)
+            (units.path(key) / "model.onnx").write_bytes(bytes(MB))
         raise InterruptedRunError("the run folder holds 60 MB, and may hold 60 MB")
 
 
@@ -179,8 +180,10 @@ def tried(runner: execution.Runner, name: str = "linear") -> Trial:
 
 def test_a_candidate_that_is_ended_for_the_disk_leaves_nothing_half_written(tmp_path):
     with execution.RunFolder(tmp_path) as folder:
-        assert tried(runner_of(folder, Interrupted(folder.units))).status is Status.SKIPPED
-    assert execution.size_of(tmp_path / "units") == 0
+        executor = Interrupted()
+        executor.runner = runner_of(folder, executor)
+        assert tried(executor.runner).status is Status.SKIPPED
+    assert [path.name for path in (tmp_path / "units").iterdir()] == ["of-another"]
 
 
 def test_what_others_of_a_family_took_is_foreseen_and_what_is_there_already_is_taken_up(tmp_path):
@@ -188,7 +191,7 @@ def test_what_others_of_a_family_took_is_foreseen_and_what_is_there_already_is_t
         return "the run folder is full; give more with --disk" if needed > MB else ""
 
     with execution.RunFolder(tmp_path) as folder:
-        runner = runner_of(folder, Interrupted(folder.units), lack_of_disk=lack)
+        runner = runner_of(folder, Interrupted(), lack_of_disk=lack)
         runner._taken["linear"] = [MB, MB // 2, MB]
         assert tried(runner).reason == "the run folder is full; give more with --disk."
         assert not runner.trouble, "others may need less"

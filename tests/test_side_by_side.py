@@ -37,7 +37,7 @@ def problem():
 
 @needs_two_cores
 def test_each_has_a_lane_where_there_is_time_for_many(problem, tmp_path):
-    assert n_lanes_for(problem, OPEN, execution.Guard(tmp_path, Limits())) >= 2
+    assert n_lanes_for(problem, OPEN, guard=execution.Guard(tmp_path, Limits())) >= 2
 
 
 @pytest.mark.parametrize(
@@ -53,12 +53,12 @@ def test_each_has_a_lane_where_there_is_time_for_many(problem, tmp_path):
     ],
 )
 def test_one_after_the_other_where_order_or_limits_matter_or_time_is_short(problem, tmp_path, budget, limits):
-    assert n_lanes_for(problem, budget, execution.Guard(tmp_path, limits)) == 1
+    assert n_lanes_for(problem, budget, guard=execution.Guard(tmp_path, limits)) == 1
 
 
 @needs_two_cores
 def test_who_asks_for_two_at_once_has_them_in_short_time_too(problem, tmp_path):
-    assert n_lanes_for(problem, Budget(Effort.OPEN, 60.0), execution.Guard(tmp_path, Limits(at_once=2))) == 2
+    assert n_lanes_for(problem, Budget(Effort.OPEN, 60.0), guard=execution.Guard(tmp_path, Limits(at_once=2))) == 2
 
 
 def test_two_at_once_and_an_effort_are_refused_before_any_work(tmp_path):
@@ -70,7 +70,7 @@ def test_two_at_once_and_an_effort_are_refused_before_any_work(tmp_path):
 
 def test_one_division_has_one_lane(tmp_path):
     held_out = understand(columns(), "y", settings=cupel.Settings(split="holdout"))
-    assert n_lanes_for(held_out, OPEN, execution.Guard(tmp_path, Limits())) == 1
+    assert n_lanes_for(held_out, OPEN, guard=execution.Guard(tmp_path, Limits())) == 1
 
 
 def most_at_once(folder: Path) -> int:

@@ -320,7 +320,7 @@ def _tried(
 ) -> tuple[list[tuning.Tried], dict[str, Any]]:
     """Everything that was tried, and what more rows would be worth."""
     for_rows = _kept_for_more_rows(problem, budget)
-    with stopwatch.stage("searching"), runner_of(problem, folder, guard, budget=budget, stopwatch=stopwatch) as runner:
+    with stopwatch.stage("searching"), runner_of(problem, folder, guard=guard, budget=budget, stopwatch=stopwatch) as runner:
         until = deadline.minus(for_rows + all_rows.seconds_kept(problem, budget.seconds))
         tried = _search(problem, runner, strategy, guard, budget=budget, deadline=until, observer=observer)
         if runner.trouble and not any(each.trial.is_usable for each in tried):
@@ -373,7 +373,7 @@ def search(
         StorageError: the run folder cannot be written any more, so that some of it was not tried.
     """
     guard = guard or execution.Guard(folder.path, Limits())
-    with stopwatch.stage("searching"), runner_of(problem, folder, guard, budget=budget, stopwatch=stopwatch) as runner:
+    with stopwatch.stage("searching"), runner_of(problem, folder, guard=guard, budget=budget, stopwatch=stopwatch) as runner:
         if start is not None:
             runner.start = start
         tried = _search(problem, runner, strategy, guard, budget=budget, deadline=deadline, observer=observer)

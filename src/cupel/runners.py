@@ -31,12 +31,12 @@ SHARE_OF_MEMORY, SHARE_OF_DISK = 0.75, 0.25
 
 @contextmanager
 def runner_of(
-    problem: Problem, folder: execution.RunFolder, guard: execution.Guard, *, budget: Budget, stopwatch: Stopwatch
+    problem: Problem, folder: execution.RunFolder, *, guard: execution.Guard, budget: Budget, stopwatch: Stopwatch
 ) -> Iterator[execution.Runner]:
     """What runs candidates, by worker processes or in this one."""
     disk_bytes, handed = guard.limits.disk_bytes, folder.path / execution.HANDOVER
     give = partial(making.handover, problem, units=folder.units.folder, disk_bytes=disk_bytes, run=guard.folder)
-    n_lanes = n_lanes_for(problem, budget, guard, handed_bytes=give(kept_bytes=0.0).n_bytes)
+    n_lanes = n_lanes_for(problem, budget, guard=guard, handed_bytes=give(kept_bytes=0.0).n_bytes)
     given = give(kept_bytes=SHARE_FOR_PREPARED * guard.memory_bytes() / n_lanes)
     for left in folder.path.glob(f"{execution.HANDOVER}-*"):  # of a process that was killed
         shutil.rmtree(left, ignore_errors=True)
@@ -87,7 +87,7 @@ def most_lanes(budget: Budget, limits: Limits) -> int:
     return min(n_cores, limits.cores or n_cores, limits.at_once or MOST_LANES)
 
 
-def n_lanes_for(problem: Problem, budget: Budget, guard: execution.Guard, *, handed_bytes: int = 0) -> int:
+def n_lanes_for(problem: Problem, budget: Budget, *, guard: execution.Guard, handed_bytes: int = 0) -> int:
     """How many candidates are trained at once, each on its share of the cores.
 
     As many as may be, and as the largest first one of a family leaves memory for. One where a candidate takes all cores by

@@ -45,6 +45,8 @@ class Watched:
         StorageError: in the folder for the worker's data there is something that cannot be removed.
     """
 
+    cores: Sequence[int] | None = None
+
     def __init__(
         self,
         given: Handover,
@@ -62,7 +64,6 @@ class Watched:
         self._units = UnitStore(Path(given.facts["units"]))
         self._worker: Worker | None = None
         self._is_handed_over = False
-        self.cores: Sequence[int] | None = None
 
     def execute(self, assignment: Assignment, *, deadline: Deadline, progress: Callable[[float], None]) -> Sequence[UnitResult]:
         """The units, read from the run folder."""
