@@ -36,26 +36,28 @@ def main() -> None:
     side = max(LEAST_SIDE, images.shape[1])
     block = DataBlock(
         blocks=(ImageBlock, CategoryBlock),
-        get_x=lambda row: PILImage.create(images[row]),
+        get_x=lambda item: PILImage.create(images[item] if isinstance(item, int) else item),
         get_y=lambda row: labels[row],
         splitter=RandomSplitter(0.1, seed=0),
         item_tfms=Resize(side),
         batch_tfms=aug_transforms(do_flip=given.mirrored),
     )
     loaders = block.dataloaders(list(range(len(images))), bs=min(64, max(8, len(images) // 8)), num_workers=0)
-    network = xresnet18(n_out=loaders.c)
-    learner = Learner(loaders, network, metrics=accuracy)
-    with learner.no_bar(), learner.no_logging():
-        started = time.monotonic()
-        learner.fit_one_cycle(1, RATE)
-        seconds = time.monotonic() - started
-        n_epochs = int(SHARE_FOR_TRAINING * left(given) / seconds)
-        if n_epochs > 0:
-            learner.model.load_state_dict(xresnet18(n_out=loaders.c).state_dict())
+
+    def trained(n_epochs: int) -> Learner:
+        learner = Learner(loaders, xresnet18(n_out=loaders.c), metrics=accuracy)
+        with learner.no_bar(), learner.no_logging():
             learner.fit_one_cycle(n_epochs, RATE)
-        fitted = time.monotonic()
-        known = loaders.test_dl([PILImage.create(picture) for picture in test], bs=128, num_workers=0)
-        probabilities, _ = learner.get_preds(dl=known)
+        return learner
+
+    started = time.monotonic()
+    learner = trained(1)
+    n_epochs = int(SHARE_FOR_TRAINING * left(given) / (time.monotonic() - started))
+    if n_epochs > 1:
+        learner = trained(n_epochs)
+    fitted = time.monotonic()
+    with learner.no_bar(), learner.no_logging():
+        probabilities, _ = learner.get_preds(dl=loaders.test_dl(list(test), bs=128, num_workers=0))
     names = np.array(list(loaders.vocab))
     finish(given, names[probabilities.numpy().argmax(axis=1)], fitted=fitted, note=f"{max(n_epochs, 1)} epochs")
 
