@@ -78,7 +78,8 @@ def fit_categories(
         two_levels=[count == 2 for count in n_levels],
     )
     looked_up = [(column, form) for column, form in enumerate(forms) if form in ("target", "ordinal")]
-    answers = _Answers.of(dataset, rows, seed=seed)
+    needs_answers = choices.crossed_pairs or "target" in forms
+    answers = _Answers.of(dataset, rows, seed=seed) if needs_answers else None
     lookup, encoded = _fit_lookup(looked_up, index.sizes, indices, answers=answers)
     crosses, crossed = None, np.empty((len(rows), 0))
     if choices.crossed_pairs and answers is not None:
