@@ -6,7 +6,7 @@ import math
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 
@@ -14,8 +14,9 @@ from cupel import execution, making, tuning
 from cupel.core import machine
 from cupel.core.budget import Budget, Effort
 from cupel.core.errors import TrainingError
-from cupel.core.family import Family
+from cupel.core.family import Cost, Family
 from cupel.core.limits import Limits
+from cupel.core.presets import Preset
 from cupel.core.stopwatch import Stopwatch
 from cupel.problem import Problem
 
@@ -96,14 +97,15 @@ def n_lanes_for(problem: Problem, budget: Budget, *, guard: execution.Guard, han
     most = most_lanes(budget, guard.limits)
     if most == 1 or _takes_all_cores(problem) or problem.settings.search in tuning.BY_RUNGS:
         return 1
-    needed = max([BYTES_OF_A_LANE, *(_memory_of_first(problem, family) for family in problem.families)])
+    estimate = problem.estimator()
+    needed = max([BYTES_OF_A_LANE, *(_memory_of_first(problem, family, estimate) for family in problem.families)])
     by_disk = 1 + SHARE_OF_DISK * shutil.disk_usage(guard.folder).free / max(handed_bytes, 1)
     return max(1, int(min(most, SHARE_OF_MEMORY * guard.memory_bytes() / needed, by_disk)))
 
 
-def _memory_of_first(problem: Problem, family: Family) -> float:
+def _memory_of_first(problem: Problem, family: Family, estimate: Callable[[Preset, Family], Cost]) -> float:
     try:
-        return problem.estimator()(family.portfolio(problem.task)[0], family).memory_bytes
+        return estimate(family.portfolio(problem.task)[0], family).memory_bytes
     except TrainingError:  # told when its turn comes
         return 0.0
 
