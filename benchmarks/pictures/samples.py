@@ -49,7 +49,11 @@ SYSTEMS = (
     System("Cupel"),
     System("classical bar", families=CLASSICAL),
     System("fastai", script="fastai_peer", packages=(TORCH, "torchvision==0.28.0", "fastai==2.8.12")),
-    System("AutoKeras", script="autokeras_peer", packages=(TORCH, "autokeras==3.0.0", "six==1.17.0", "keras==3.8.0")),
+    System(
+        "AutoKeras",
+        script="autokeras_peer",
+        packages=(TORCH, "torchvision==0.28.0", "autokeras==3.0.0", "six==1.17.0", "keras==3.8.0"),
+    ),
 )
 
 

@@ -40,6 +40,16 @@ def left(given: argparse.Namespace) -> float:
     return given.seconds - (time.monotonic() - STARTED)
 
 
+def schemas_of_torchvision():
+    """What torchvision built for GPUs asks for, and finds missing beside a PyTorch built for the CPU; keep what this gives."""
+    import torch
+
+    library = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return library
+
+
 def finish(given: argparse.Namespace, predicted, *, fitted: float, note: str) -> None:
     np.save(given.out / "predictions.npy", np.asarray(predicted, dtype=np.str_))
     (given.out / "facts.json").write_text(json.dumps({"seconds": fitted - STARTED, "note": note}))

@@ -3,15 +3,9 @@
 import time
 
 import numpy as np
-import torch
-from common import arguments, finish, left, read
+from common import arguments, finish, left, read, schemas_of_torchvision
 
-SCHEMAS = torch.library.Library(
-    "torchvision", "DEF"
-)  # torchvision of the index is built for GPUs, and asks for these to be there
-for name in ("nms", "qnms"):
-    SCHEMAS.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-
+SCHEMAS = schemas_of_torchvision()
 RATE = 3e-3
 SHARE_FOR_TRAINING = 0.9
 LEAST_SIDE = 32
@@ -50,6 +44,7 @@ def main() -> None:
             learner.fit_one_cycle(n_epochs, RATE)
         return learner
 
+    learner = trained(1)  # the first epoch of a process is slow
     started = time.monotonic()
     learner = trained(1)
     n_epochs = int(SHARE_FOR_TRAINING * left(given) / (time.monotonic() - started))
