@@ -3,7 +3,7 @@
     python -m benchmarks.pictures.samples --data FOLDER --work FOLDER [--seconds 60] [--only Cupel,fastai] [--out PAGE.md]
 
 Every system gets the same archive, the same cores and the same seconds, and predicts pictures that it has not seen; the classical
-bar is Cupel with linear models, boosted trees and forests on its features of pictures alone. Goes on where it stopped: a cell is
+bar is Cupel with linear models and boosted trees on its features of pictures alone. Goes on where it stopped: a cell is
 a file.
 """
 
@@ -31,7 +31,7 @@ PEERS = Path(__file__).parent / "peers"
 MOST_TO_JUDGE = 2000
 PATIENCE = 3.0
 """A peer is ended at so many times its budget, and counts as having failed."""
-CLASSICAL = ("constant", "linear", "LightGBM", "ExtraTrees")
+CLASSICAL = ("constant", "linear", "LightGBM")
 TRUE_WHEN_MIRRORED = {"digits": False, "photos": True, "flowers": True, "fashion": True}
 
 

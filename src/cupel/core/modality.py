@@ -43,12 +43,14 @@ class GraphInput:
 class Source:
     """What a source that is no table holds: raw columns of equal length; `target` is the one to predict, where that is plain.
 
+    `has_classes` where the target holds names of classes even if they look like numbers: names of folders, texts in an array.
     `scales` says of columns of pictures what the numbers meant in the arrays that they were made of.
     """
 
     columns: Mapping[str, Array]
     target: str | None
     folder: Path
+    has_classes: bool = False
     findings: tuple[Finding, ...] = ()
     scales: Mapping[str, Scale] = field(default_factory=dict)
 

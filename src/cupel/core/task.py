@@ -33,6 +33,17 @@ DEFAULT_METRIC: Mapping[TaskKind, str] = {
 }
 """The metric by which a task is judged unless another is asked for."""
 
+METRICS_OF_QUANTITIES = frozenset(
+    {"mae", "mape", "median_absolute_error", "pinball_10", "pinball_50", "pinball_90", "r2", "rmse"}
+)
+"""Metrics that judge numbers alone: whoever asks for one asks for regression."""
+METRICS_OF_CLASSES = frozenset(
+    {"accuracy", "balanced_accuracy", "brier", "calibration_error", "log_loss", "mcc"}
+    | {"pr_auc", "pr_auc_ovr", "roc_auc", "roc_auc_ovr", "f1", "precision", "recall"}
+    | {f"{name}_{mean}" for name in ("f1", "precision", "recall") for mean in ("macro", "micro", "weighted")}
+)
+"""Metrics that judge classes, and never numbers."""
+
 MOST_JUDGED = 4096
 """Pixels of a mask by which it is judged while models are tried: a lattice of them, so that what is kept of hundreds of pictures
 and a dozen candidates fits into memory. The share of a class is known from so many points to within a percent."""

@@ -58,7 +58,7 @@ def read_table(source: Any, *, query: str | None = None, sheet: str | None = Non
         _refuse(query=query, sheet=sheet, source=str(source))
         found = reader.table(source)
         table = RawTable.of(list(found.columns), list(found.columns.values()), source=str(source), findings=found.findings)
-        return replace(table, folder=found.folder, target=found.target, scales=found.scales)
+        return replace(table, folder=found.folder, target=found.target, has_classes=found.has_classes, scales=found.scales)
     if isinstance(source, str) and "://" in source:
         return _read_url(source, query=query, sheet=sheet)
     if isinstance(source, str | Path):

@@ -19,6 +19,7 @@ from cupel.core.finding import Finding, Severity
 from cupel.core.modality import ReadColumn, Reader
 from cupel.core.pixels import digest_of
 from cupel.core.schema import Column, ColumnKind, Schema
+from cupel.core.task import METRICS_OF_QUANTITIES
 from cupel.data import labels
 from cupel.data.files import read_table
 from cupel.data.kinds import Typed, examples, infer
@@ -240,6 +241,9 @@ def _goal(
     typed = known.get(target)
     if typed is None:
         typed = infer(target, raw, is_target=True) if kind is None else impose(target, raw, kind=kind)
+        are_named = table.has_classes and target == table.target and typed.column.kind is ColumnKind.NUMBER
+        if kind is None and are_named and task is None and metric not in METRICS_OF_QUANTITIES:
+            typed = impose(target, raw, kind=ColumnKind.CATEGORY)
     return table, find_target(typed, raw, task=task, metric=metric, positive=positive)
 
 

@@ -28,7 +28,8 @@ class RawTable:
 
     An array is of numbers, booleans or moments (datetime64), or an object array of str and None. `repeated` are the
     column names that stood more than once in the header. `source` describes where it came from, without passwords; `folder` is
-    where relative paths in cells begin. `target` is the column to predict where the source itself says.
+    where relative paths in cells begin. `target` is the column to predict where the source itself says, and `has_classes` that it
+    holds names of classes even if they look like numbers.
     `scales` says of columns of pictures what the numbers meant in the arrays that they were made of.
     """
 
@@ -38,6 +39,7 @@ class RawTable:
     repeated: frozenset[str] = field(default_factory=frozenset)
     folder: Path = Path()
     target: str | None = None
+    has_classes: bool = False
     scales: Mapping[str, Scale] = field(default_factory=dict)
 
     @property

@@ -13,7 +13,7 @@ from cupel.core.errors import DataError, UsageError
 from cupel.core.finding import Finding, Severity
 from cupel.core.numerals import parse_numbers
 from cupel.core.schema import Column, ColumnKind
-from cupel.core.task import DEFAULT_METRIC, Task, TaskKind
+from cupel.core.task import DEFAULT_METRIC, METRICS_OF_CLASSES, METRICS_OF_QUANTITIES, Task, TaskKind
 from cupel.data.kinds import Typed, examples, levels_of
 from cupel.data.label_sets import look_like_sets
 from cupel.data.table import Array
@@ -59,7 +59,7 @@ def find_target(typed: Typed, raw: Array, *, task: str | None, metric: str | Non
     reason = ""
     is_classification = asked not in (None, "regression")
     if asked is None:
-        is_classification, reason = _judge(column, numbers, raw)
+        is_classification, reason = _judge(column, numbers, raw, metric=metric)
     if is_classification:
         target = _classes(typed, raw, asked=asked, metric=metric, positive=positive)
     else:
@@ -78,10 +78,10 @@ def _nothing_to_learn(column: Column, n_rows: int) -> str:
     )
 
 
-def _judge(column: Column, numbers: NDArray[np.float64] | None, raw: Array) -> tuple[bool, str]:
+def _judge(column: Column, numbers: NDArray[np.float64] | None, raw: Array, *, metric: str | None) -> tuple[bool, str]:
     """Whether classes are asked for, and the reason where it could be otherwise."""
     if numbers is not None:
-        return _judge_numbers(numbers)
+        return _judge_numbers(numbers, metric=metric)
     if column.kind is ColumnKind.DATETIME:
         raise DataError(
             f"target {column.name!r} holds dates, which are not predicted as such; turn it into a number, such as days since "
@@ -106,13 +106,17 @@ def _as_sets(column: Column, raw: Array) -> str:
     return f"Its texts look like sets of labels ({examples(texts)}): task=multilabel (--task multilabel) predicts each label."
 
 
-def _judge_numbers(numbers: NDArray[np.float64]) -> tuple[bool, str]:
-    """Codes of classes begin at 0 or 1, leave few gaps and repeat; what else is a number is a quantity."""
+def _judge_numbers(numbers: NDArray[np.float64], *, metric: str | None) -> tuple[bool, str]:
+    """As the metric judges; else codes of classes begin at 0 or 1, leave few gaps and repeat, and all others are quantities."""
+    if metric in METRICS_OF_QUANTITIES:
+        return False, ""
     present = numbers[~np.isnan(numbers)]
     distinct, counts = np.unique(present, return_counts=True)
     if len(distinct) <= 2:
         return True, ""
     is_whole = bool((distinct == np.round(distinct)).all())
+    if metric in METRICS_OF_CLASSES and is_whole and len(distinct) <= min(MAX_CLASSES, len(present) / 2):
+        return True, ""
     if len(distinct) > _FEW_NUMBERS or not is_whole:
         return False, ""
     low, high = int(distinct[0]), int(distinct[-1])

@@ -172,6 +172,17 @@ def test_the_task_can_be_set():
     assert with_target([0, 1, 2] * 20, kinds={"y": "category"}).task.kind is TaskKind.MULTICLASS
 
 
+def test_the_metric_says_what_numbers_are_where_they_leave_it_open():
+    assert with_target(list(range(10)) * 5).task.kind is TaskKind.REGRESSION
+    few = with_target(list(range(10)) * 5, metric="accuracy")
+    assert few.task.kind is TaskKind.MULTICLASS
+    assert not few.findings
+    assert with_target(list(range(30)) * 20, metric="log_loss").task.kind is TaskKind.MULTICLASS
+    assert with_target([0, 1, 2] * 20, metric="mae").task.kind is TaskKind.REGRESSION
+    assert with_target([0, 1] * 20, metric="rmse").task.kind is TaskKind.REGRESSION
+    assert with_target(list(np.linspace(0, 1, 40)), metric="accuracy").task.kind is TaskKind.REGRESSION  # refused later, by name
+
+
 def test_the_positive_class_can_be_set():
     dataset = with_target(["good", "bad"] * 10, positive="bad")
     assert dataset.task.classes == ("good", "bad")

@@ -11,7 +11,7 @@ from sklearn import metrics as reference
 
 from cupel.core.errors import DataError, UsageError
 from cupel.core.masks import VOID
-from cupel.core.task import Task, TaskKind
+from cupel.core.task import METRICS_OF_CLASSES, METRICS_OF_QUANTITIES, Task, TaskKind
 from cupel.evaluation import METRICS, metric_named, score
 
 
@@ -196,6 +196,13 @@ def test_an_unknown_metric_is_answered_with_those_that_fit() -> None:
     with pytest.raises(UsageError, match="does not fit a binary task"):
         metric_named("rmse", task)
     assert metric_named("f1", task).higher_is_better
+
+
+def test_what_metrics_judge_is_known_where_targets_are_read() -> None:
+    kinds = {metric.name: set(metric.tasks) for metric in METRICS.values()}
+    assert {name for name, own in kinds.items() if own == {TaskKind.REGRESSION}} == METRICS_OF_QUANTITIES
+    classes = {TaskKind.BINARY, TaskKind.MULTICLASS}
+    assert {name for name, own in kinds.items() if own & classes} == METRICS_OF_CLASSES
 
 
 def test_ranks_within_parts_are_the_mean_over_pairs_of_rows_of_one_part() -> None:

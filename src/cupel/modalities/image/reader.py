@@ -52,7 +52,14 @@ class PictureReader:
         found = read_source(Path(source))
         columns = {name: _cells(values) for name, values in found.columns.items()}
         scales = dict.fromkeys(found.pictures, found.scale)
-        return Source(columns=columns, target=found.target, folder=found.folder, findings=found.findings, scales=scales)
+        return Source(
+            columns=columns,
+            target=found.target,
+            has_classes=found.has_classes,
+            folder=found.folder,
+            findings=found.findings,
+            scales=scales,
+        )
 
     def claims(self, cells: Array, *, folder: Path) -> bool:
         """Whether most of a few cells are pictures, or paths of some that exist.

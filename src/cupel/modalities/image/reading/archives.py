@@ -56,7 +56,9 @@ def read_npz(path: Path) -> PictureTable:
         PICTURE: Images.of_stack(stack),
         LABEL: _labels(labels, len(stack), f"{names[1]!r} in {path}"),
     }
-    return PictureTable(columns, path.parent, findings=(*findings, *_left_out(path, names, others)), scale=scale)
+    has_classes = labels.ndim == 2 or labels.dtype.kind in "SU"
+    left_out = _left_out(path, names, others)
+    return PictureTable(columns, path.parent, has_classes=has_classes, findings=(*findings, *left_out), scale=scale)
 
 
 def _names(headers: Mapping[str, Header], path: Path) -> tuple[str, str]:

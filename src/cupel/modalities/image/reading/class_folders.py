@@ -41,7 +41,7 @@ def read_class_folders(folder: Path) -> PictureTable:
         *skipped_files([*_loose_others(root), *skipped], where=root),
     ]
     columns = {PICTURE: object_array(paths), LABEL: object_array(labels)}
-    return PictureTable(columns, root, findings=tuple(findings))
+    return PictureTable(columns, root, has_classes=True, findings=tuple(findings))
 
 
 def read_flat_folder(folder: Path) -> PictureTable:

@@ -33,7 +33,7 @@ def read_idx_pair(pictures: Path, labels: Path) -> PictureTable:
             f"{labels} has shape {classes.shape} and {pictures} holds {len(stack)} pictures; expected a label for each."
         )
     columns: dict[str, Array | Images] = {PICTURE: Images.of_stack(stack), LABEL: classes.astype(np.int64)}
-    return PictureTable(columns, pictures.parent, findings=tuple(findings), scale=scale)
+    return PictureTable(columns, pictures.parent, has_classes=True, findings=tuple(findings), scale=scale)
 
 
 def pairs_in(folder: Path) -> dict[str, tuple[Path, Path]]:

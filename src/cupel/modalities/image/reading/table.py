@@ -27,13 +27,15 @@ class PictureTable:
 
     The columns `pictures` hold an object array of paths relative to `folder`, which `read_pictures` decodes, or `Images`
     where the source held pixels. `target` names the column to predict: labels, or masks (a column of pictures too); None
-    where nothing says. `scale` is what the numbers of the arrays meant that pictures were made of.
+    where nothing says, and `has_classes` that its labels are names of classes even where they look like numbers. `scale` is what
+    the numbers of the arrays meant that pictures were made of.
     """
 
     columns: Mapping[str, Array | Images]
     folder: Path
     pictures: tuple[str, ...] = (PICTURE,)
     target: str | None = LABEL
+    has_classes: bool = False
     findings: tuple[Finding, ...] = ()
     scale: Scale = Scale.OF_TYPE
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from cupel import problem
+from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError
 from cupel.core.pixels import WORKING_PIXELS
 from cupel.core.schema import ColumnKind
+from cupel.core.settings import Settings
+from cupel.core.task import TaskKind
 from cupel.modalities.image.reader import PictureReader
 
 READER = PictureReader()
@@ -52,6 +57,26 @@ def test_a_folder_names_its_target_and_its_pictures(folder: Path) -> None:
     assert source.columns["label"].tolist() == ["cat"] * 3 + ["dog"] * 3
     assert source.columns["picture"].tolist()[0] == "cat/cat0.png"
     assert source.folder == folder
+
+
+def read(source: Path, **settings: Any) -> Dataset:
+    return problem.read(source, None, settings=Settings(**settings))
+
+
+def test_names_of_folders_and_texts_in_an_archive_are_classes_even_where_they_look_like_numbers(tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / "folders" / f"{number % 6:02d}").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "folders" / f"{number % 6:02d}" / f"{number}.png").write_bytes(png(7 * number))
+    found = read(tmp_path / "folders")
+    assert found.task is not None
+    assert (found.task.kind, found.task.classes) == (TaskKind.MULTICLASS, ("00", "01", "02", "03", "04", "05"))
+    assert not found.findings
+    for asked in ({"task": "regression"}, {"metric": "mae"}):
+        assert read(tmp_path / "folders", **asked).task.kind is TaskKind.REGRESSION  # type: ignore[union-attr]
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 5, 6)).astype(np.uint8)
+    for labels, kind in ((np.arange(30) % 6, TaskKind.REGRESSION), ((np.arange(30) % 6).astype(str), TaskKind.MULTICLASS)):
+        np.savez(tmp_path / "a.npz", images=pixels, labels=labels)
+        assert read(tmp_path / "a.npz").task.kind is kind  # type: ignore[union-attr]
 
 
 def test_an_archive_gives_pictures_as_arrays(tmp_path: Path) -> None:
