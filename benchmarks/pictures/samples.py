@@ -99,7 +99,7 @@ def judged(draw: Draw, system: System, *, data: Path, work: Path, seconds: float
 
 def _of_cupel(system: System, draw: Draw, source: Path, unseen: np.ndarray, *, seconds: float) -> dict[str, object]:
     started = time.monotonic()
-    settings = cupel.Settings(families=system.families, metric="accuracy", seed=draw.seed)
+    settings = cupel.Settings(families=system.families, metric="accuracy", prefer="best", seed=draw.seed)
     try:
         run = cupel.fit(source, time=seconds, out=source.parent / "run", settings=settings, progress="none")
     except CupelError as error:
