@@ -43,6 +43,11 @@ class Assignment:
     starts: tuple[Mapping[str, Array], ...] = ()
     patience_seconds: float = math.inf
 
+    def apart(self) -> list[Assignment]:
+        """Each fold as an assignment of its own."""
+        starts: Sequence[Any] = [(start,) for start in self.starts] or [()] * len(self.folds)
+        return [dataclasses.replace(self, folds=(fold,), starts=own) for fold, own in zip(self.folds, starts, strict=True)]
+
     def to_plain(self) -> dict[str, Any]:
         """Plain values, for a process elsewhere."""
         candidate = self.candidate

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +34,8 @@ from cupel.execution.units import UnitFiles, UnitStore, unit_key
 Array = NDArray[Any]
 N_CACHED_PREPARATIONS = 4
 MIN_ROWS_OF_A_SHARE = 100
+MOST_KEPT_BACK = 0.5
+"""Of the time of a fold that is trained apart, for exporting it."""
 
 
 class Exporter(Protocol):
@@ -105,9 +108,26 @@ class UnitMaker:
     _prepared: dict[Any, Prepared] = field(default_factory=dict)
 
     def execute(self, assignment: Assignment, *, deadline: Deadline, progress: Callable[[float], None]) -> list[UnitResult]:
-        """The units, kept all at once: who shares a stack decides the last bits, so what is half done is done again whole."""
+        """The units, kept all at once: who shares a stack decides the last bits, so what is half done is done again whole.
+
+        Folds that are trained apart are kept one by one. Each gets its share of the time that is left, less what exporting those
+        before it took, lest the last be still at it when time is up.
+        """
         with self._ending_early(deadline) as until:
-            return self._made(assignment, until, progress)
+            if not assignment.family.folds_apart:
+                return self._made(assignment, until, progress)
+            made, exporting = list[UnitResult](), 0.0
+            alone = assignment.apart()
+            for number, each in enumerate(alone):
+                own = until.within(until.remaining / (len(alone) - number))
+                before, kept_back = self._seconds_exporting, min(exporting, MOST_KEPT_BACK * own.remaining)
+                made += self._made(each, own.minus(kept_back), partial(_of_several, progress, number, len(alone)))
+                exporting = max(exporting, self._seconds_exporting - before)
+            return made
+
+    @property
+    def _seconds_exporting(self) -> float:
+        return self.stopwatch.seconds.get("exporting", 0.0)
 
     def _made(self, assignment: Assignment, deadline: Deadline, progress: Callable[[float], None]) -> list[UnitResult]:
         candidate, share = assignment.candidate, assignment.share
@@ -248,6 +268,10 @@ class UnitMaker:
     def _seed(self, purpose: str, fold: Fold) -> int:
         digest = hashlib.sha256(f"{self.seed}/{purpose}/{fold.index}".encode()).digest()
         return int.from_bytes(digest[:4], "big") >> 1
+
+
+def _of_several(progress: Callable[[float], None], number: int, total: int, fraction: float) -> None:
+    progress((number + fraction) / total)
 
 
 def _n_bytes(prepared: Prepared) -> int:

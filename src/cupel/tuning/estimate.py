@@ -17,7 +17,8 @@ class TimeModel:
     """Predicted seconds for all units of a candidate.
 
     The correction is the ratio of observed to predicted time: of the same family where one of its trials has finished,
-    else of all finished trials together, else 1. Baselines take no part in the latter: they are done before a clock ticks.
+    else of all finished trials together, for networks of networks alone, else 1: that trees stop early says nothing of them.
+    Baselines take no part in the latter: they are done before a clock ticks.
     What was cut short would have taken longer than it did: it counts, for its family, where that is more than was expected.
     """
 
@@ -25,14 +26,14 @@ class TimeModel:
         self._estimate = estimate
         self._predicted: dict[str, float] = {}
         self._observed: dict[str, float] = {}
-        self._total = (0.0, 0.0)
+        self._of_all = self._of_deep = (0.0, 0.0)
         self._faults: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def cost(self, candidate: Candidate, family: Family) -> Cost:
         """Corrected cost of all units of the candidate."""
         cost = self._estimated(candidate, family)
-        return Cost(seconds=cost.seconds * self._ratio(family.name), memory_bytes=cost.memory_bytes)
+        return Cost(seconds=cost.seconds * self._ratio(family), memory_bytes=cost.memory_bytes)
 
     def uncorrected(self, candidate: Candidate, family: Family) -> Cost:
         """The family's own estimate: the same on any machine, whatever its clock has shown."""
@@ -55,17 +56,20 @@ class TimeModel:
     def learn(self, trial: Trial, family: Family, *, seconds: float) -> None:
         """Take a finished trial, or one that was cut short, into account; `seconds` is what all of it took."""
         predicted, is_whole = self._estimated(trial.candidate, family).seconds, trial.status is Status.DONE
-        tells_more = trial.status is Status.CUT_SHORT and seconds > predicted * self._ratio(family.name)
-        if seconds > 0 and (is_whole or tells_more):
-            with self._lock:
-                self._observed[family.name] = self._observed.get(family.name, 0.0) + seconds
-                self._predicted[family.name] = self._predicted.get(family.name, 0.0) + predicted
-                if is_whole and not family.is_baseline:
-                    self._total = (self._total[0] + predicted, self._total[1] + seconds)
-
-    def _ratio(self, family: str) -> float:
+        tells_more = trial.status is Status.CUT_SHORT and seconds > predicted * self._ratio(family)
+        if seconds <= 0 or not (is_whole or tells_more):
+            return
         with self._lock:
-            if self._predicted.get(family):
-                return self._observed[family] / self._predicted[family]
-            predicted, observed = self._total
+            self._observed[family.name] = self._observed.get(family.name, 0.0) + seconds
+            self._predicted[family.name] = self._predicted.get(family.name, 0.0) + predicted
+            if is_whole and not family.is_baseline:
+                self._of_all = (self._of_all[0] + predicted, self._of_all[1] + seconds)
+            if is_whole and family.is_deep:
+                self._of_deep = (self._of_deep[0] + predicted, self._of_deep[1] + seconds)
+
+    def _ratio(self, family: Family) -> float:
+        with self._lock:
+            if self._predicted.get(family.name):
+                return self._observed[family.name] / self._predicted[family.name]
+            predicted, observed = self._of_deep if family.is_deep else self._of_all
         return observed / predicted if predicted > 0 else 1.0

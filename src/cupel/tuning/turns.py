@@ -17,6 +17,8 @@ HURRIED_SHARE = 0.4
 """One that can hurry waits only where this share of the whole time would be too little even so; it gets no more."""
 DEAR_SHARE = 0.05
 """What needs more of the whole time than this has to deserve it."""
+AS_CHEAP = 2.0
+"""What needs no more than so many times the cheapest is about as cheap: of those what is planned first is likelier to be good."""
 CHEAP_SECONDS = 4.0
 """What needs no more than this never has to, however short the time."""
 
@@ -79,7 +81,7 @@ class Turns:
     def _planned(self, waiting: Sequence[Proposal], tried: Sequence[Tried], *, left: float) -> tuple[int, float] | None:
         """The first that is cheap, or the first of its family as long as merit had its half of the time.
 
-        Where no deep one was tried yet and none fits, the cheapest of them is next, with what is left.
+        Where no deep one was tried yet and none fits, the first of them that is about as cheap as any is next, with what is left.
         """
         seen = {each.proposal.family.name for each in tried if each.trial.status is not Status.SKIPPED}
         has_deep = any(each.proposal.family.is_deep and each.proposal.family.name in seen for each in tried)
@@ -94,7 +96,8 @@ class Turns:
             return open_to[fitting[0]], fitting[1]
         dear = [position for position in open_to if not self._is_cheap(waiting[position])]
         if not has_deep and (deep := [position for position in dear if waiting[position].family.is_deep]):
-            return min(deep, key=lambda position: self.cost(waiting[position])), math.inf
+            least = min(self.cost(waiting[position]) for position in deep)
+            return next(position for position in deep if self.cost(waiting[position]) <= AS_CHEAP * least), math.inf
         most = min(HURRIED_SHARE * self.whole, left)
         return next(((each, most) for each in dear if WORTH_SHARE * self.cost(waiting[each]) <= most), None)
 

@@ -96,3 +96,19 @@ def test_where_splits_repeat_one_model_races_against_one():
 def test_who_is_dropped_does_not_count_as_a_score():
     trials, _ = raced([1.0, 1.1, 30.0], seed=0)
     assert trials[2].out_of_fold is None
+
+
+def test_a_first_fold_leaves_the_others_their_time_however_wrong_the_estimate_was():
+    given = []
+
+    def run(proposal, *, n_folds, deadline, **others):
+        if proposal.family.name == "f2":
+            given.append((n_folds, deadline.remaining))
+        return replace(done(proposal), status=Status.CUT_SHORT if n_folds else Status.DONE)
+
+    chosen = strategy(3, families=[family(f"f{i}") for i in range(3)])
+    setup = setup_of(run, racing=Racing(lambda *rivals, rows: 0.0, min_seconds=0.0), n_folds=N_FOLDS)
+    search(chosen, setup=setup, deadline=Deadline(100.0))
+    assert [n_folds for n_folds, _ in given] == [1, None]
+    assert given[0][1] == pytest.approx(2 / N_FOLDS * 100.0, abs=2.0)
+    assert given[1][1] == pytest.approx(100.0, abs=2.0)

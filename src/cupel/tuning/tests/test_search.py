@@ -393,14 +393,6 @@ def test_the_first_baseline_is_tried_whatever_its_memory():
     assert [each.trial.status for each in tried[:2]] == [Status.DONE, Status.SKIPPED]
 
 
-def test_estimates_are_corrected_by_what_was_observed():
-    model = TimeModel(lambda candidate, family: Cost(seconds=2.0, memory_bytes=1))
-    proposal = strategy().planned[0]
-    assert model.cost(proposal.candidate, proposal.family).seconds == 2.0
-    model.learn(done(proposal), proposal.family, seconds=6.0)
-    assert model.cost(proposal.candidate, proposal.family).seconds == pytest.approx(6.0)
-
-
 def test_what_cannot_be_estimated_has_failed_alone_and_says_why():
     def estimate(candidate, family):
         if family.name == "deep":
@@ -419,20 +411,6 @@ def test_what_cannot_be_estimated_has_failed_alone_and_says_why():
             "only 0 of 150 training rows have no missing cell",
         )
         assert (ended["trees-2"].status, ended["trees-2"].reason[:17]) == (Status.FAILED, "ZeroDivisionError")
-
-
-def test_what_was_cut_short_raises_its_familys_estimate_and_lowers_none():
-    model = TimeModel(lambda candidate, family: Cost(seconds=10.0, memory_bytes=1))
-    deep, trees = (strategy().planned[position] for position in (1, 2))
-
-    def learn(status, seconds):
-        model.learn(replace(done(deep), status=status), deep.family, seconds=seconds)
-        return [model.cost(each.candidate, each.family).seconds for each in (deep, trees)]
-
-    assert learn(Status.CUT_SHORT, 8.0) == [10.0, 10.0]
-    assert learn(Status.CUT_SHORT, 40.0) == pytest.approx([40.0, 10.0])
-    assert learn(Status.CUT_SHORT, 30.0) == pytest.approx([40.0, 10.0])
-    assert learn(Status.DONE, 20.0) == pytest.approx([30.0, 20.0])
 
 
 def test_a_family_that_is_too_dear_is_cut_short_once():
