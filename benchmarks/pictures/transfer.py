@@ -47,7 +47,7 @@ def measured(arguments: argparse.Namespace, backbone: Path) -> Iterator[dict[str
                 for side in ("scratch", "transfer"):
                     backbones = (str(backbone),) if side == "transfer" else ()
                     line = {"set": name, "samples": n, "draw": draw, "side": side}
-                    settings = cupel.Settings(backbones=backbones, metric="accuracy", seed=draw)
+                    settings = cupel.Settings(backbones=backbones, metric="accuracy", prefer="best", seed=draw)
                     out = arguments.work / "runs" / f"{name}-{n}-{draw}-{side}"
                     yield line | judged(source, out, settings, seconds=arguments.seconds, truth=(pictures, labels, others))
 
