@@ -241,8 +241,9 @@ def _goal(
     typed = known.get(target)
     if typed is None:
         typed = infer(target, raw, is_target=True) if kind is None else impose(target, raw, kind=kind)
-        are_named = table.has_classes and target == table.target and typed.column.kind is ColumnKind.NUMBER
-        if kind is None and are_named and task is None and metric not in METRICS_OF_QUANTITIES:
+        are_named = table.has_classes and target == table.target and typed.column.kind in (ColumnKind.NUMBER, ColumnKind.DATETIME)
+        is_quantity = task == "regression" or (task is None and metric in METRICS_OF_QUANTITIES)
+        if kind is None and are_named and not is_quantity:
             typed = impose(target, raw, kind=ColumnKind.CATEGORY)
     return table, find_target(typed, raw, task=task, metric=metric, positive=positive)
 

@@ -106,24 +106,38 @@ class UnitMaker:
     is_to_end: Callable[[], bool] | None = None
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     _prepared: dict[Any, Prepared] = field(default_factory=dict)
+    _exporting: dict[str, float] = field(default_factory=dict)
 
     def execute(self, assignment: Assignment, *, deadline: Deadline, progress: Callable[[float], None]) -> list[UnitResult]:
         """The units, kept all at once: who shares a stack decides the last bits, so what is half done is done again whole.
 
-        Folds that are trained apart are kept one by one. Each gets its share of the time that is left, less what exporting those
-        before it took, lest the last be still at it when time is up.
+        Folds that are trained apart are kept one by one. Each gets its share of the time that is left, less what exporting one of
+        its family took before, lest the last be still at it when time is up.
         """
         with self._ending_early(deadline) as until:
             if not assignment.family.folds_apart:
                 return self._made(assignment, until, progress)
-            made, exporting = list[UnitResult](), 0.0
             alone = assignment.apart()
-            for number, each in enumerate(alone):
-                own = until.within(until.remaining / (len(alone) - number))
-                before, kept_back = self._seconds_exporting, min(exporting, MOST_KEPT_BACK * own.remaining)
-                made += self._made(each, own.minus(kept_back), partial(_of_several, progress, number, len(alone)))
-                exporting = max(exporting, self._seconds_exporting - before)
-            return made
+            return [
+                self._made_alone(
+                    each,
+                    until.within(until.remaining / (len(alone) - number)),
+                    partial(_of_several, progress, number, len(alone)),
+                )
+                for number, each in enumerate(alone)
+            ]
+
+    def _made_alone(self, assignment: Assignment, deadline: Deadline, progress: Callable[[float], None]) -> UnitResult:
+        """One fold: what is kept already where a worker was lost after it, else made in time to be exported."""
+        candidate, fold = assignment.candidate, self.splits.folds[assignment.folds[0]]
+        key = unit_key(self.dataset, self.splits, candidate=candidate, fold=fold, share=assignment.share, seed=self.seed)
+        if (kept := self.units.load(key)) is not None:
+            return kept
+        name, before = assignment.family.name, self._seconds_exporting
+        kept_back = min(self._exporting.get(name, 0.0), MOST_KEPT_BACK * deadline.remaining)
+        (made,) = self._made(assignment, deadline.minus(kept_back), progress)
+        self._exporting[name] = max(self._exporting.get(name, 0.0), self._seconds_exporting - before)
+        return made
 
     @property
     def _seconds_exporting(self) -> float:
@@ -151,7 +165,8 @@ class UnitMaker:
                 for split, fold, unit in zip(splits, folds, fitted, strict=True)
             ]
             kept = self.units.save_together(dict(zip(keys, made, strict=True)))
-        checkpoints.clear()
+        if self.is_to_end is None or not self.is_to_end():
+            checkpoints.clear()  # else what was cut short now is gone on with
         return kept
 
     def finish(

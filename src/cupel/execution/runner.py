@@ -96,6 +96,7 @@ class Runner:
     _divided: set[str] = field(default_factory=set)
     _taken: dict[str, list[int]] = field(default_factory=dict)
     _at_hand: dict[str, UnitResult] = field(default_factory=dict)
+    _cut_here: set[str] = field(default_factory=set)
     _is_kept: dict[tuple[Any, ...], bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -162,7 +163,8 @@ class Runner:
     ) -> Trial:
         """Train a candidate on the first `n_folds` folds (None: all) with a share of their training rows.
 
-        What is finished in the run folder is taken from there; where time is up, what had been cut short too.
+        What is finished in the run folder is taken from there; where time is up, what had been cut short too, and always what
+        this process itself has cut short: a first fold that raced.
         """
         folds, is_late = self.splits.folds[:n_folds], deadline.passed
         kept = {fold.index: self._kept(candidate, fold, share, cut_short=is_late) for fold in folds}
@@ -192,6 +194,7 @@ class Runner:
             return self._instead(smaller, family, deadline=deadline, progress=progress, n_folds=n_folds, share=share)
         except TrainingError as error:
             return _ended(assignment, Status.FAILED, str(error))
+        self._cut_here |= {unit.key for unit in made if unit.cut_short}
         new = {unit.fold: unit for unit in made}
         return self._trial(candidate, family, [kept[fold.index] or new[fold.index] for fold in folds])
 
@@ -209,7 +212,7 @@ class Runner:
         task = self.dataset.task
         assert task is not None, "a run's dataset has a task"
         most_numbers = self.dataset.n_samples * max(task.n_judged, task.n_outputs)
-        unit = self.folder.units.load(key, most_numbers=most_numbers, cut_short=cut_short)
+        unit = self.folder.units.load(key, most_numbers=most_numbers, cut_short=cut_short or key in self._cut_here)
         if unit is None or self._is_of(unit, fold):
             return unit
         self.folder.units.discard(key)
@@ -259,7 +262,7 @@ class Runner:
         return replace(candidate, recipe=replace(candidate.recipe, batch_size=batch_size // DIVISOR))
 
     def _assigned(self, candidate: Candidate, family: Family, missing: Sequence[int], share: float) -> Assignment:
-        chosen = self._together(candidate, missing, share)
+        chosen = tuple(missing) if family.folds_apart else self._together(candidate, missing, share)
         return Assignment(
             candidate=candidate,
             family=family,
@@ -311,7 +314,8 @@ class Runner:
         """Of what has failed nothing is gone on with."""
         folds = [self.splits.folds[index] for index in assignment.folds]
         keys = [self.unit_key(assignment.candidate, fold, share=assignment.share) for fold in folds]
-        self.folder.units.checkpoints(keys).clear()
+        for together in [[key] for key in keys] if assignment.family.folds_apart else [keys]:
+            self.folder.units.checkpoints(together).clear()
 
     def finish(self, assignment: Assignment, place: Path, *, deadline: Deadline, progress: Callable[[float], None]) -> None:
         """Fit a candidate on all rows, in the folder `place`; with smaller batches where memory did not do.

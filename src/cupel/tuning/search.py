@@ -22,9 +22,8 @@ from cupel.tuning.turns import Turns
 HOPELESS_SHARE = 0.02
 """Of what the first deep candidate needs: with less nothing of it is begun. A thousand photographs of 64 × 64 pixels were learned
 better with 4% of it than by anything else, and another 4 points better together with a linear model (docs/log.md)."""
-FIRST_FOLD_SHARE = 2.0
-"""Of its equal share of the time that is left: a first fold that takes longer than was expected leaves the others theirs."""
-"""With less than this share of the time it needs not even the first deep candidate is begun."""
+FIRST_FOLD_SHARE = 1.5
+"""Of its equal share of the time that is left: a first fold that takes longer than expected leaves most to the others."""
 MAX_SKIPPED_IN_A_ROW = 40
 """So many proposals in a row that do not fit into the time or memory left end the search."""
 

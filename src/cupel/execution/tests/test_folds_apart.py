@@ -11,18 +11,48 @@ from cupel.core.budget import Deadline
 from cupel.core.stopwatch import Stopwatch
 from cupel.execution import UnitMaker
 
-SHARE = 10.0
+SHARE, N_FOLDS = 10.0, 4
 
 
 @dataclass(frozen=True)
 class Alone:
-    """What stands in for an assignment: a family, and folds."""
+    """What stands in for an assignment: a candidate of a family, and folds."""
 
     folds: tuple[int, ...]
-    family: Any = field(default_factory=lambda: SimpleNamespace(folds_apart=True))
+    family: Any = field(default_factory=lambda: SimpleNamespace(name="large", folds_apart=True))
+    candidate: Any = field(default_factory=lambda: SimpleNamespace(key="a candidate"))
+    share: float = 1.0
 
     def apart(self) -> list["Alone"]:
         return [replace(self, folds=(fold,)) for fold in self.folds]
+
+
+class Watching:
+    """A maker whose training takes what it is given and whose exports take so long, with what it was given and told."""
+
+    def __init__(self, clock: list[float], *, exporting: float, kept: tuple[int, ...] = ()) -> None:
+        self.clock, self.exporting = clock, exporting
+        self.given, self.told = list[float](), list[float]()
+        folds = [SimpleNamespace(index=index) for index in range(N_FOLDS)]
+        store = SimpleNamespace(load=lambda key: next((fold for fold in kept if str(fold) == key), None))
+        whole = (SimpleNamespace(fingerprint=""), SimpleNamespace(folds=folds, key=""))
+        others: list[Any] = [None, None, store, None, None, None]
+        self.maker = UnitMaker(*whole, *others, seed=0, stopwatch=Stopwatch())  # type: ignore[arg-type]
+        self.maker._made = self.made  # type: ignore[assignment, method-assign]
+
+    def made(self, assignment: Alone, deadline: Deadline, progress: Any) -> list[int]:
+        self.given.append(deadline.remaining)
+        self.clock[0] += deadline.remaining if np.isfinite(deadline.remaining) else 1.0
+        progress(0.5)
+        with self.maker.stopwatch.stage("exporting"):
+            self.clock[0] += self.exporting
+        return list(assignment.folds)
+
+    def execute(self, deadline: Deadline) -> Deadline:
+        everything = Alone(tuple(range(N_FOLDS)))
+        found = self.maker.execute(everything, deadline=deadline, progress=self.told.append)  # type: ignore[arg-type]
+        assert list(found) == list(range(N_FOLDS))
+        return deadline
 
 
 @pytest.fixture
@@ -30,47 +60,35 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [0.0]
     for module in ("cupel.core.budget", "cupel.core.stopwatch"):
         monkeypatch.setattr(f"{module}.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("cupel.execution.maker.unit_key", lambda *whole, fold, **how: str(fold.index))
     return now
 
 
-def made(clock: list[float], *, exporting: float, n_folds: int = 4) -> tuple[list[float], list[float], Deadline]:
-    """Seconds that each fold was given, what progress was told, and the deadline at the end; training takes what it is given."""
-    maker = UnitMaker(*[None] * 8, seed=0, stopwatch=Stopwatch())  # type: ignore[arg-type]
-    given, told = list[float](), list[float]()
-
-    def one(assignment: Alone, deadline: Deadline, progress: Any) -> list[int]:
-        given.append(deadline.remaining)
-        clock[0] += deadline.remaining
-        progress(0.5)
-        with maker.stopwatch.stage("exporting"):
-            clock[0] += exporting
-        return list(assignment.folds)
-
-    maker._made = one  # type: ignore[assignment, method-assign]
-    deadline = Deadline(n_folds * SHARE)
-    found = maker.execute(Alone(tuple(range(n_folds))), deadline=deadline, progress=told.append)  # type: ignore[arg-type]
-    assert found == list(range(n_folds))
-    return given, told, deadline
-
-
-def test_all_but_the_first_leave_time_to_be_exported(clock: list[float]) -> None:
-    given, told, deadline = made(clock, exporting=3.0)
-    assert given[0] == pytest.approx(SHARE)
-    assert given[1:] == pytest.approx([(40 - 13) / 3 - 3.0] * 3)
+def test_all_but_the_very_first_leave_time_to_be_exported(clock: list[float]) -> None:
+    watching = Watching(clock, exporting=3.0)
+    deadline = watching.execute(Deadline(N_FOLDS * SHARE))
+    assert watching.given[0] == pytest.approx(SHARE)
+    assert watching.given[1:] == pytest.approx([(40 - 13) / 3 - 3.0] * 3)
     assert deadline.remaining == pytest.approx(0.0)
-    assert told == [0.125, 0.375, 0.625, 0.875]
+    assert watching.told == [0.125, 0.375, 0.625, 0.875]
+    watching.execute(Deadline(N_FOLDS * SHARE))
+    assert watching.given[4:] == pytest.approx([SHARE - 3.0] * 4)  # as it is known now what exporting takes
 
 
 def test_exporting_never_takes_most_of_the_time_of_training(clock: list[float]) -> None:
-    given, _, deadline = made(clock, exporting=12.0)
-    assert given[1] == pytest.approx(0.5 * (40 - 22) / 3)
-    assert given[2] == pytest.approx(0.25 * (40 - 22 - 3 - 12))
-    assert deadline.remaining < 0
+    watching = Watching(clock, exporting=12.0)
+    watching.execute(Deadline(N_FOLDS * SHARE))
+    assert watching.given[1] == pytest.approx(0.5 * (40 - 22) / 3)
+    assert watching.given[2] == pytest.approx(0.25 * (40 - 22 - 3 - 12))
+
+
+def test_folds_that_were_kept_before_their_worker_was_lost_are_not_made_again(clock: list[float]) -> None:
+    watching = Watching(clock, exporting=0.0, kept=(0, 1))
+    watching.execute(Deadline(N_FOLDS * SHARE))
+    assert watching.given == pytest.approx([2 * SHARE] * 2)
 
 
 def test_without_a_deadline_nobody_waits(clock: list[float]) -> None:
-    maker = UnitMaker(*[None] * 8, seed=0, stopwatch=Stopwatch())  # type: ignore[arg-type]
-    left = list[float]()
-    maker._made = lambda assignment, deadline, progress: left.append(deadline.remaining) or [0]  # type: ignore[assignment, func-returns-value, method-assign, misc]
-    maker.execute(Alone((0, 1)), deadline=Deadline(), progress=print)  # type: ignore[arg-type]
-    assert np.isinf(left).all()
+    watching = Watching(clock, exporting=3.0)
+    watching.execute(Deadline())
+    assert np.isinf(watching.given).all()

@@ -114,7 +114,7 @@ def test_latency_is_measured_for_one_row_and_a_thousand_in_bounded_time():
     assert 0 < latency["one"] < latency["thousand"]
 
 
-@pytest.mark.parametrize(("one", "another"), [(0.0001, 0.000002), (0.01, 0.009), (0.08, 0.16), (2.0, 2.0)])
+@pytest.mark.parametrize(("one", "another"), [(0.0001, 0.000002), (0.01, 0.009), (0.08, 0.16), (2.0, 2.0), (0.6, 0.01)])
 def test_of_a_slow_model_no_more_rows_are_run_than_tell_how_long_a_thousand_take(one, another, monkeypatch):
     taken = []
 
@@ -125,8 +125,8 @@ def test_of_a_slow_model_no_more_rows_are_run_than_tell_how_long_a_thousand_take
     monkeypatch.setattr("cupel.packing.export._seconds_of_a_run", seconds_of)
     latency = packing.measure_latency(examples.unit(2)[0], examples.golden_feeds(), seconds=0.0)
     assert latency["one"] == pytest.approx(1000 * one)
-    assert latency["thousand"] == pytest.approx(1000 * (one + 999 * another), rel=0.25)
-    assert sum(taken) < 1.5 + 3 * one
+    assert latency["thousand"] == pytest.approx(1000 * (one + 999 * another), rel=0.3)
+    assert sum(taken) < 1.5 + 5 * one
 
 
 @pytest.mark.parametrize("kind", KINDS)

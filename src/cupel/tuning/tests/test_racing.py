@@ -110,5 +110,5 @@ def test_a_first_fold_leaves_the_others_their_time_however_wrong_the_estimate_wa
     setup = setup_of(run, racing=Racing(lambda *rivals, rows: 0.0, min_seconds=0.0), n_folds=N_FOLDS)
     search(chosen, setup=setup, deadline=Deadline(100.0))
     assert [n_folds for n_folds, _ in given] == [1, None]
-    assert given[0][1] == pytest.approx(2 / N_FOLDS * 100.0, abs=2.0)
+    assert given[0][1] == pytest.approx(1.5 / N_FOLDS * 100.0, abs=2.0)
     assert given[1][1] == pytest.approx(100.0, abs=2.0)

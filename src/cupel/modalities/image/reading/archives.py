@@ -56,7 +56,7 @@ def read_npz(path: Path) -> PictureTable:
         PICTURE: Images.of_stack(stack),
         LABEL: _labels(labels, len(stack), f"{names[1]!r} in {path}"),
     }
-    has_classes = labels.ndim == 2 or labels.dtype.kind in "SU"
+    has_classes = (labels.ndim == 2 and labels.shape[1] > 1) or labels.dtype.kind in "SU"
     left_out = _left_out(path, names, others)
     return PictureTable(columns, path.parent, has_classes=has_classes, findings=(*findings, *left_out), scale=scale)
 

@@ -71,10 +71,14 @@ def test_names_of_folders_and_texts_in_an_archive_are_classes_even_where_they_lo
     assert found.task is not None
     assert (found.task.kind, found.task.classes) == (TaskKind.MULTICLASS, ("00", "01", "02", "03", "04", "05"))
     assert not found.findings
+    assert read(tmp_path / "folders", task="multiclass").task == found.task  # as a refit asks
     for asked in ({"task": "regression"}, {"metric": "mae"}):
         assert read(tmp_path / "folders", **asked).task.kind is TaskKind.REGRESSION  # type: ignore[union-attr]
     pixels = np.random.default_rng(0).integers(0, 256, (30, 5, 6)).astype(np.uint8)
-    for labels, kind in ((np.arange(30) % 6, TaskKind.REGRESSION), ((np.arange(30) % 6).astype(str), TaskKind.MULTICLASS)):
+    numbers = np.arange(30) % 6
+    one_hot, of_one_column = np.eye(6)[numbers], np.linspace(0, 1, 30)[:, None]
+    kinds = [(numbers, TaskKind.REGRESSION), (of_one_column, TaskKind.REGRESSION)]
+    for labels, kind in (*kinds, (numbers.astype(str), TaskKind.MULTICLASS), (one_hot, TaskKind.MULTICLASS)):
         np.savez(tmp_path / "a.npz", images=pixels, labels=labels)
         assert read(tmp_path / "a.npz").task.kind is kind  # type: ignore[union-attr]
 
