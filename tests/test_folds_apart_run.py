@@ -38,10 +38,10 @@ class Executor:
         self.asked: list[tuple[int, ...]] = []
         made = self.maker._made
 
-        def or_lost(assignment: execution.Assignment, deadline: Deadline, progress: Any) -> Any:
+        def or_lost(assignment: execution.Assignment, *others: Any, **how: Any) -> Any:
             if lost in assignment.folds:
                 raise PassingError("the power went")
-            return made(assignment, deadline, progress)
+            return made(assignment, *others, **how)
 
         self.maker._made = or_lost  # type: ignore[method-assign]
 

@@ -85,6 +85,7 @@ def maker(given: execution.Handover, *, stopwatch: Stopwatch, is_to_end: Callabl
         kept_bytes=facts["kept_bytes"],
         finisher=partial(finishing.fitted, given),
         is_to_end=is_to_end,
+        get_ready=training.get_ready,
     )
 
 

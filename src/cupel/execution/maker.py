@@ -90,6 +90,7 @@ class UnitMaker:
     `golden` are row indices whose predictions by the trained model are kept, to be compared with every later form of it.
     `measure` gives the milliseconds that an exported model takes for one row and for a thousand.
     Prepared folds are kept for later candidates, up to `kept_bytes`. What is trained ends early once `is_to_end`, where given.
+    `get_ready` does what is done once for all networks, lest the first of folds that share the time pay it alone.
     """
 
     dataset: Dataset
@@ -104,6 +105,7 @@ class UnitMaker:
     kept_bytes: float = math.inf
     finisher: Finisher | None = None
     is_to_end: Callable[[], bool] | None = None
+    get_ready: Callable[[], None] = lambda: None
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     _prepared: dict[Any, Prepared] = field(default_factory=dict)
     _exporting: dict[str, float] = field(default_factory=dict)
@@ -115,19 +117,24 @@ class UnitMaker:
         its family took before, lest the last be still at it when time is up.
         """
         with self._ending_early(deadline) as until:
+            folds = self._folds(assignment, until)
             if not assignment.family.folds_apart:
-                return self._made(assignment, until, progress)
+                return self._made(assignment, folds, until, progress=progress)
+            self.get_ready()
             alone = assignment.apart()
             return [
                 self._made_alone(
                     each,
+                    folds[number],
                     until.within(until.remaining / (len(alone) - number)),
-                    partial(_of_several, progress, number, len(alone)),
+                    progress=partial(_of_several, progress, number, len(alone)),
                 )
                 for number, each in enumerate(alone)
             ]
 
-    def _made_alone(self, assignment: Assignment, deadline: Deadline, progress: Callable[[float], None]) -> UnitResult:
+    def _made_alone(
+        self, assignment: Assignment, prepared: PreparedFold, deadline: Deadline, *, progress: Callable[[float], None]
+    ) -> UnitResult:
         """One fold: what is kept already where a worker was lost after it, else made in time to be exported."""
         candidate, fold = assignment.candidate, self.splits.folds[assignment.folds[0]]
         key = unit_key(self.dataset, self.splits, candidate=candidate, fold=fold, share=assignment.share, seed=self.seed)
@@ -135,7 +142,7 @@ class UnitMaker:
             return kept
         name, before = assignment.family.name, self._seconds_exporting
         kept_back = min(self._exporting.get(name, 0.0), MOST_KEPT_BACK * deadline.remaining)
-        (made,) = self._made(assignment, deadline.minus(kept_back), progress)
+        (made,) = self._made(assignment, [prepared], deadline.minus(kept_back), progress=progress)
         self._exporting[name] = max(self._exporting.get(name, 0.0), self._seconds_exporting - before)
         return made
 
@@ -143,16 +150,22 @@ class UnitMaker:
     def _seconds_exporting(self) -> float:
         return self.stopwatch.seconds.get("exporting", 0.0)
 
-    def _made(self, assignment: Assignment, deadline: Deadline, progress: Callable[[float], None]) -> list[UnitResult]:
+    def _folds(self, assignment: Assignment, deadline: Deadline) -> list[PreparedFold]:
+        candidate, share = assignment.candidate, assignment.share
+        splits = [self.splits.folds[index] for index in assignment.folds]
+        starts = assignment.starts or ({},) * len(splits)
+        with self.stopwatch.stage("preparing"):
+            return [
+                self._prepared_fold(candidate, split, share, deadline, start) for split, start in zip(splits, starts, strict=True)
+            ]
+
+    def _made(
+        self, assignment: Assignment, folds: Sequence[PreparedFold], deadline: Deadline, *, progress: Callable[[float], None]
+    ) -> list[UnitResult]:
         candidate, share = assignment.candidate, assignment.share
         splits = [self.splits.folds[index] for index in assignment.folds]
         keys = [unit_key(self.dataset, self.splits, candidate=candidate, fold=f, share=share, seed=self.seed) for f in splits]
         checkpoints = self.units.checkpoints(keys)
-        with self.stopwatch.stage("preparing"):
-            starts = assignment.starts or ({},) * len(splits)
-            folds = [
-                self._prepared_fold(candidate, split, share, deadline, start) for split, start in zip(splits, starts, strict=True)
-            ]
         with self.stopwatch.stage("training"):
             units = [fold.unit for fold in folds]
             fitted = self.train(

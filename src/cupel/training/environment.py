@@ -35,7 +35,7 @@ def choose_device(wanted: str) -> str:
 
 
 @cache
-def load_optimisers() -> None:
+def get_ready() -> None:
     """Import what PyTorch imports at the first optimiser, its compiler among it: two seconds, which no fold should pay alone."""
     torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
 

@@ -24,7 +24,7 @@ from cupel.core.stored import StoredUnit
 from cupel.core.task import Task
 from cupel.training.bagging import as_one, bags_of
 from cupel.training.crew import N_STACKS, divided, is_worth_a_thread, work_on
-from cupel.training.environment import load_optimisers, settled, without_denormals
+from cupel.training.environment import get_ready, settled, without_denormals
 from cupel.training.keeper import Keeper
 from cupel.training.trainer import Trainer
 from cupel.training.watch import Watch
@@ -60,7 +60,7 @@ def fit(
     trainer = Trainer(family, config, recipe or Recipe(), task, shape, device)
     cores = (threads or machine.usable_cores()) if device == "cpu" else 1
     if family.folds_apart:
-        load_optimisers()
+        get_ready()
         with settled(threads=max(cores, N_STACKS)):  # how many share a sum decides its last bits: the same on one core as on two
             return _one_by_one(trainer, units, deadline=deadline, progress=progress, checkpoints=checkpoints)
     is_divided = device == "cpu" and is_worth_a_thread(trainer.seconds_per_step(units[0]))

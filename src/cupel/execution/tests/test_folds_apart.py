@@ -11,7 +11,7 @@ from cupel.core.budget import Deadline
 from cupel.core.stopwatch import Stopwatch
 from cupel.execution import UnitMaker
 
-SHARE, N_FOLDS = 10.0, 4
+SHARE, N_FOLDS, LOADING = 10.0, 4, 2.0
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Alone:
 class Watching:
     """A maker whose training takes what it is given and whose exports take so long, with what it was given and told."""
 
-    def __init__(self, clock: list[float], *, exporting: float, kept: tuple[int, ...] = ()) -> None:
-        self.clock, self.exporting = clock, exporting
+    def __init__(self, clock: list[float], *, exporting: float, kept: tuple[int, ...] = (), is_cold: bool = False) -> None:
+        self.clock, self.exporting, self.is_cold = clock, exporting, is_cold
         self.given, self.told = list[float](), list[float]()
         folds = [SimpleNamespace(index=index) for index in range(N_FOLDS)]
         store = SimpleNamespace(load=lambda key: next((fold for fold in kept if str(fold) == key), None))
@@ -39,8 +39,15 @@ class Watching:
         others: list[Any] = [None, None, store, None, None, None]
         self.maker = UnitMaker(*whole, *others, seed=0, stopwatch=Stopwatch())  # type: ignore[arg-type]
         self.maker._made = self.made  # type: ignore[assignment, method-assign]
+        self.maker._folds = lambda assignment, deadline: list(assignment.folds)  # type: ignore[assignment, method-assign, return-value]
+        self.maker.get_ready = self.load
 
-    def made(self, assignment: Alone, deadline: Deadline, progress: Any) -> list[int]:
+    def load(self) -> None:
+        self.clock[0] += LOADING if self.is_cold else 0.0
+        self.is_cold = False
+
+    def made(self, assignment: Alone, prepared: list[int], deadline: Deadline, *, progress: Any) -> list[int]:
+        assert prepared == list(assignment.folds)
         self.given.append(deadline.remaining)
         self.clock[0] += deadline.remaining if np.isfinite(deadline.remaining) else 1.0
         progress(0.5)
@@ -73,6 +80,12 @@ def test_all_but_the_very_first_leave_time_to_be_exported(clock: list[float]) ->
     assert watching.told == [0.125, 0.375, 0.625, 0.875]
     watching.execute(Deadline(N_FOLDS * SHARE))
     assert watching.given[4:] == pytest.approx([SHARE - 3.0] * 4)  # as it is known now what exporting takes
+
+
+def test_what_is_loaded_once_is_taken_of_all(clock: list[float]) -> None:
+    watching = Watching(clock, exporting=0.0, is_cold=True)
+    watching.execute(Deadline(N_FOLDS * SHARE))
+    assert watching.given == pytest.approx([(N_FOLDS * SHARE - LOADING) / N_FOLDS] * N_FOLDS)
 
 
 def test_exporting_never_takes_most_of_the_time_of_training(clock: list[float]) -> None:
