@@ -107,13 +107,13 @@ def _as_sets(column: Column, raw: Array) -> str:
 
 
 def _judge_numbers(numbers: NDArray[np.float64], *, metric: str | None) -> tuple[bool, str]:
-    """As the metric judges; else codes of classes begin at 0 or 1, leave few gaps and repeat, and all others are quantities."""
-    if metric in METRICS_OF_QUANTITIES:
-        return False, ""
+    """Two are classes; more are what the metric judges; else codes of classes begin at 0 or 1, leave few gaps and repeat."""
     present = numbers[~np.isnan(numbers)]
     distinct, counts = np.unique(present, return_counts=True)
     if len(distinct) <= 2:
         return True, ""
+    if metric in METRICS_OF_QUANTITIES:
+        return False, ""
     is_whole = bool((distinct == np.round(distinct)).all())
     if metric in METRICS_OF_CLASSES and is_whole and len(distinct) <= min(MAX_CLASSES, len(present) / 2):
         return True, ""

@@ -179,7 +179,7 @@ def test_the_metric_says_what_numbers_are_where_they_leave_it_open():
     assert not few.findings
     assert with_target(list(range(30)) * 20, metric="log_loss").task.kind is TaskKind.MULTICLASS
     assert with_target([0, 1, 2] * 20, metric="mae").task.kind is TaskKind.REGRESSION
-    assert with_target([0, 1] * 20, metric="rmse").task.kind is TaskKind.REGRESSION
+    assert with_target([0, 1] * 20, metric="rmse").task.kind is TaskKind.BINARY  # refused later, by name
     assert with_target(list(np.linspace(0, 1, 40)), metric="accuracy").task.kind is TaskKind.REGRESSION  # refused later, by name
 
 
