@@ -12,6 +12,7 @@ from cupel import ensembling, evaluation, execution, making, packing, strangers,
 from cupel.core import registry
 from cupel.core.budget import Deadline
 from cupel.core.candidate import Candidate
+from cupel.core.recipe import Recipe
 from cupel.core.settings import Settings
 from cupel.core.stopwatch import Stopwatch
 from cupel.core.uncertainty import Decision
@@ -79,6 +80,12 @@ def test_what_was_said_before_stop_rows_were_learned_from_is_taken(tmp_path, mon
 def test_where_nobody_is_a_stranger_to_the_same_rows_nothing_is_said(tmp_path, name, settings):
     """Linear models learn from their stop rows in the end; a single model has no mean."""
     assert told_of(tmp_path, name, **settings)[0] == {}
+
+
+def test_networks_that_learned_from_their_stop_rows_are_no_strangers_to_them(tmp_path, monkeypatch):
+    assert told_of(tmp_path / "stopped", "MLP")[0] != {}
+    monkeypatch.setattr(Recipe, "learns_all", lambda recipe, n_rows: True)
+    assert told_of(tmp_path / "all", "MLP")[0] == {}
 
 
 def test_what_correcting_probabilities_gains_is_in_what_is_packed(tmp_path):

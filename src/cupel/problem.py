@@ -101,7 +101,6 @@ class Problem:
         Memory is that at the peak: the prepared folds and the model's own copy of them, and what the units take that are
         trained at once, which are all of a network and one for each core of what trains itself.
         """
-        n_train = int(np.mean([len(fold.train) for fold in self.splits.folds]))
         n_folds = len(self.splits.folds)
         shapes: dict[Any, InputShape] = {}
 
@@ -109,6 +108,7 @@ class Problem:
             shape = shapes.get(candidate.preparation)
             if shape is None:
                 shape = shapes[candidate.preparation] = self._shape(candidate.preparation)
+            n_train = self.splits.n_learned(candidate.recipe)
             unit = family.cost(n_train, shape, candidate.config, candidate.recipe, self.task)
             prepared = 2 * n_folds * self.dataset.n_samples * _bytes_of_row(shape)
             if family.build is None:

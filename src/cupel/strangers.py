@@ -140,7 +140,9 @@ def _has_strangers(problem: Problem, member: Trial) -> bool:
     """Whether stop rows only end its training, or its units hold what was said before they did more, and all folds' are there."""
     family = next((family for family in problem.families if family.name == member.candidate.family), None)
     are_held = all(unit.stop_predictions is not None for unit in member.units)
-    spares = are_held or (family is not None and family.spares_stop_rows)
+    recipe, folds = member.candidate.recipe, problem.splits.folds
+    learns_all = recipe is not None and any(recipe.learns_all(len(fold.train) + len(fold.stop)) for fold in folds)
+    spares = are_held or (family is not None and family.spares_stop_rows and not learns_all)
     return spares and len(member.units) == len(problem.splits.folds)
 
 

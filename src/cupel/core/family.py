@@ -27,9 +27,10 @@ class UnitData:
     """One fold as a family sees it: prepared inputs, and targets for all but the rows it will be judged on.
 
     Targets are int64 class indices, float64 values, or of several labels float64 (rows, labels): 1, 0, NaN unknown. `stop` is
-    for early stopping. `start` are the weights that another unit of the same candidate left behind, for a warm start; empty for
-    one from scratch, and of no use to a family without any. A family that trains itself may keep in `checkpoints` what it has
-    come to, to go on from there to the same result after a crash (`core/keeping.py`).
+    for early stopping, unless they are `among_train` and stop nothing. `start` are the weights that another unit of the same
+    candidate left behind, for a warm start; empty for one from scratch, and of no use to a family without any. A family that
+    trains itself may keep in `checkpoints` what it has come to, to go on from there to the same result after a crash
+    (`core/keeping.py`).
     """
 
     fold: int
@@ -39,6 +40,7 @@ class UnitData:
     stop: Inputs
     stop_target: Array
     valid: Inputs
+    among_train: bool = False
     start: Mapping[str, Array] = field(default_factory=dict)
     checkpoints: Checkpoints | None = None
 
@@ -145,7 +147,7 @@ class Family:
 
     @property
     def spares_stop_rows(self) -> bool:
-        """Whether its models are strangers to their stop rows, but for when their training ended."""
+        """Whether its models are strangers to their stop rows, but for when their training ended, unless recipes learn all."""
         return self.build is not None or self.only_stops_by_them
 
     @property

@@ -43,6 +43,11 @@ class Inputs:
         """Some rows, in that order."""
         return Inputs({name: block[rows] for name, block in self.blocks.items()}, self.cardinalities)
 
+    def followed_by(self, other: Inputs) -> Inputs:
+        """These rows and then those of another part of the same preparation."""
+        blocks = {name: np.concatenate([block, other.blocks[name]]) for name, block in self.blocks.items()}
+        return Inputs(blocks, self.cardinalities)
+
     def matrix(self) -> NDArray[np.float32]:
         """All blocks side by side as one float32 matrix, in block order: what models without embeddings read."""
         return np.concatenate([block.astype(np.float32, copy=False) for block in self.blocks.values()], axis=1)

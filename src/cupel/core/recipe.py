@@ -37,8 +37,9 @@ class Recipe:
 
     `batch_size` and `epochs` 0 mean: chosen from the number of rows, epochs up to `most_epochs`. `weight_decay` is decoupled for
     AdamW and an L2 gradient for the other optimisers; `l1` and `l2` are penalties added to the loss over weight matrices.
-    `patience` counts epochs without improvement of the loss on the stop slice. `warmup` and the schedules are in fractions of
-    all steps.
+    `patience` counts epochs without improvement of the loss on the stop slice. Of fewer than `stops_from` rows those of the stop
+    slice are learned from too, and the weights are those of the schedule's end: a dozen rows say little of when to stop, and are
+    missed. `warmup` and the schedules are in fractions of all steps.
     Below `full_rate_rows` training rows the learning rate falls with the root of their number, to a quarter at the least: the
     best epoch is then among the first, and should not be a matter of a dozen steps. `class_weights` balances classes inversely
     to their frequency. `epochs_share` below 1 is a look at what a candidate promises: so much of the epochs, schedule and all;
@@ -74,6 +75,7 @@ class Recipe:
     epochs: Annotated[int, Range(0, 1000)] = 100
     most_epochs: Annotated[int, Range(16, 512, log=True)] = MOST_EPOCHS
     patience: Annotated[int, Range(1, 100)] = 16
+    stops_from: int = 0
     label_smoothing: Annotated[float, Range(0.0, 0.2)] = 0.0
     gradient_clip: Annotated[float, Range(0.0, 10.0)] = 0.0
     ema: Annotated[float, Range(0.0, 0.9999)] = 0.0
@@ -83,6 +85,10 @@ class Recipe:
     snapshots: Annotated[int, Range(1, 10)] = 1
     bags: Annotated[int, Range(1, 16)] = 1
     range_test: Annotated[bool, Choice(False, True)] = False
+
+    def learns_all(self, n_rows: int) -> bool:
+        """Whether all of so many rows, those of the stop slice among them, are learned from."""
+        return n_rows < self.stops_from and self.schedule != "plateau" and self.snapshots == 1
 
     def pace(self, n_rows: int) -> Pace:
         """Batch size, steps and epochs for a training set of `n_rows`; nothing else decides them.

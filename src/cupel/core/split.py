@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cupel.core.errors import DataError
+from cupel.core.recipe import Recipe
 
 Rows = NDArray[np.int64]
 
@@ -50,6 +51,12 @@ class Splits:
     def covered(self) -> Rows:
         """Rows that are in some validation part, sorted: those with an out-of-fold prediction."""
         return np.unique(np.concatenate([fold.valid for fold in self.folds]))
+
+    def n_learned(self, recipe: Recipe | None) -> int:
+        """How many rows of a fold train a network by this recipe, on average."""
+        n_train = int(np.mean([len(fold.train) for fold in self.folds]))
+        n_stop = int(np.mean([len(fold.stop) for fold in self.folds]))
+        return n_train + n_stop if recipe is not None and recipe.learns_all(n_train + n_stop) else n_train
 
     @property
     def parts(self) -> NDArray[np.int64]:

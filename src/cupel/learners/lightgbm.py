@@ -179,10 +179,9 @@ def _with_stop_rows(unit: UnitData) -> UnitData:
     if n_stop > n_joining:
         chosen = np.sort(np.random.default_rng(unit.seed).permutation(n_stop)[:n_joining])
     stop, none = unit.stop.at(chosen), np.arange(0)
-    blocks = {name: np.concatenate([block, stop.blocks[name]]) for name, block in unit.train.blocks.items()}
     return replace(
         unit,
-        train=Inputs(blocks, unit.train.cardinalities),
+        train=unit.train.followed_by(stop),
         train_target=np.concatenate([unit.train_target, unit.stop_target[chosen]]),
         stop=unit.stop.at(none),
         stop_target=unit.stop_target[none],

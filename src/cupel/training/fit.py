@@ -56,6 +56,7 @@ def fit(
         units = [_kept(unit, checkpoints) for unit in units]
         return family.fit(units, config=config, task=task, threads=threads, deadline=deadline)
     _check(units)
+    units = [_whole(unit, recipe or Recipe()) for unit in units]
     shape = InputShape.covering([part for unit in units for part in (unit.train, unit.stop, unit.valid)])
     trainer = Trainer(family, config, recipe or Recipe(), task, shape, device)
     cores = (threads or machine.usable_cores()) if device == "cpu" else 1
@@ -66,7 +67,8 @@ def fit(
     is_divided = device == "cpu" and is_worth_a_thread(trainer.seconds_per_step(units[0]))
     n_bags = trainer.recipe.bags
     bags = [bag for unit in units for bag in bags_of(unit, n_bags=n_bags)]
-    groups = divided([trainer.recipe.pace(bag.train.n_samples) for bag in bags], n_stacks=N_STACKS if is_divided else 1)
+    alike = [(bag.among_train, trainer.recipe.pace(bag.train.n_samples)) for bag in bags]
+    groups = divided(alike, n_stacks=N_STACKS if is_divided else 1)
     fitted: dict[int, FittedUnit] = {}
 
     def teach(group: Sequence[int], watch: Watch) -> None:
@@ -154,6 +156,18 @@ def _one_by_one(
 def _kept(unit: UnitData, checkpoints: Checkpoints | None) -> UnitData:
     """A unit with checkpoints of its own, for a family that trains itself."""
     return unit if checkpoints is None else replace(unit, checkpoints=Part(checkpoints, f"fold-{unit.fold}"))
+
+
+def _whole(unit: UnitData, recipe: Recipe) -> UnitData:
+    """The unit with its stop rows among those to learn from, where its recipe wants few rows to be learned from to the last."""
+    if not recipe.learns_all(unit.train.n_samples + unit.stop.n_samples):
+        return unit
+    return replace(
+        unit,
+        train=unit.train.followed_by(unit.stop),
+        train_target=np.concatenate([unit.train_target, unit.stop_target]),
+        among_train=True,
+    )
 
 
 def _report(progress: Callable[[float], None], number: int, total: int, fraction: float) -> None:

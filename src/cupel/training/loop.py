@@ -50,7 +50,7 @@ class Epoch:
 class Lesson:
     """What is learned from: rows to train on, rows to stop by, and which folds (numbers, seeds) the models belong to.
 
-    Each model then predicts for up to `n_to_predict` rows.
+    Each model then predicts for up to `n_to_predict` rows. With `keeps_last` nothing stops early, and the last weights are kept.
     """
 
     train: Stack | StoredStack
@@ -60,6 +60,7 @@ class Lesson:
     n_outputs: int
     n_classes: int
     n_to_predict: int = 0
+    keeps_last: bool = False
 
 
 class Loop:
@@ -77,7 +78,7 @@ class Loop:
         self._keeper = keeper or Keeper()
         self._train, self._stop, self._folds = lesson.train, lesson.stop, list(lesson.folds)
         self._orders = self._train.orders(lesson.seeds)
-        self._n_outputs, self._seeds = lesson.n_outputs, lesson.seeds
+        self._n_outputs, self._seeds, self._keeps_last = lesson.n_outputs, lesson.seeds, lesson.keeps_last
         self._class_weights: Tensor | None = None
         targets = self._train.targets()
         self._has_labels = targets[0].ndim == 2  # before any mixing, which makes probabilities (B, K) of classes too
@@ -132,9 +133,13 @@ class Loop:
             train_losses = self._taught(epoch)
             if epoch.step == 0 and number == 0:
                 raise PassingError("time was up before the first step of training; give the run more time.")
-            if epoch.step:
+            is_over = self._watch.is_over
+            if self._keeps_last:
+                self._pass_by(train_losses, epoch, is_last=is_over or number + 1 == n_epochs)
+            elif epoch.step:
                 self._look(train_losses, number, share=epoch.seconds / self._network.n_models)
-            if self._watch.is_over:
+                is_over = self._watch.is_over
+            if is_over:
                 self._cut(number, is_whole=epoch.step == self._pace.n_steps)
                 return
             if self._cycles.may_end_training(number):
@@ -223,6 +228,18 @@ class Loop:
             stop_losses = evaluate(self._network, self._stop)
             improved = self._noted(train_losses, stop_losses, epoch, share=share)
             self.best.store(self._network, models=improved, places=[self._places[model] for model in improved])
+
+    def _pass_by(self, train_losses: Tensor, epoch: Epoch, *, is_last: bool) -> None:
+        """Note an epoch of models that nothing stops; keep their weights where none comes after it."""
+        if epoch.step and self._cycles.averages(epoch.number):
+            self._stepper.averages.add_epoch()
+        for place, loss in zip(self._places, train_losses.tolist() if epoch.step else (), strict=False):
+            self._check(place, loss, epoch.number)
+            self.outcomes[place].pass_by(train_loss=loss)
+            self.outcomes[place].seconds += epoch.seconds / self._network.n_models
+        if is_last:
+            with self._averaged():
+                self.best.store(self._network, models=range(len(self._places)), places=self._places)
 
     def _noted(self, train_losses: Tensor, stop_losses: Tensor, epoch: int, *, share: float) -> list[int]:
         """Add an epoch to the outcomes; which models have never been better."""

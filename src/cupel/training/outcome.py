@@ -38,6 +38,11 @@ class Outcome:
         self.cut_short = True
         del self.best_epochs[max(n_whole, 1) :]
 
+    def pass_by(self, *, train_loss: float) -> None:
+        """Note an epoch that is better than those before it by being later."""
+        self.curve["train_loss"].append(train_loss)
+        self.best_epochs[:] = [len(self.curve["train_loss"]) - 1]
+
     def add(self, *, train_loss: float, stop_loss: float) -> bool:
         """Note an epoch; says whether it is the best so far."""
         self.curve["train_loss"].append(train_loss)

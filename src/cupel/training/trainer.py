@@ -52,7 +52,7 @@ class Trainer:
         return cost.seconds / (pace.n_steps * pace.n_epochs)
 
     def fit(self, units: Sequence[UnitData], *, watch: Watch, keeper: Keeper | None = None) -> list[FittedUnit]:
-        """Fitted units, in order. Their training sets are of one pace."""
+        """Fitted units, in order. Their training sets are of one pace, and all of them have rows to stop by, or none has."""
         scales = [None if self.task.form.has_probabilities else TargetScale.of(unit.train_target) for unit in units]
         lesson = Lesson(
             train=self._stack([unit.train for unit in units], [unit.train_target for unit in units], scales),
@@ -62,6 +62,7 @@ class Trainer:
             n_outputs=self.task.n_outputs,
             n_classes=len(self.task.classes),
             n_to_predict=max(unit.valid.n_samples for unit in units),
+            keeps_last=units[0].among_train,
         )
         network = self._begun(lesson, [unit.start for unit in units])
         pace = self.recipe.pace(units[0].train.n_samples)

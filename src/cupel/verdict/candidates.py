@@ -234,13 +234,16 @@ def curves_section(verdict: Verdict, trials: Sequence[Trial]) -> Section | None:
         curve, best_epoch = mean_curve(trial)
         name = trial.candidate.name
         figures.append(figure(name, "", picture=pictures.learning_curve(curve, best_epoch, name=f"learning curve of {name}")))
-        data[name] = {**curve, "best_epoch": best_epoch}
+        told = {key: values for key, values in curve.items() if any(map(math.isfinite, values))}
+        data[name] = {**told, "best_epoch": best_epoch}
     if not any(figures):
         return None
     tells = (
         "Loss over epochs, mean over folds: blue on rows held back to decide when to stop, grey on the rows learned from. The "
         "dashed line is the epoch kept. Blue rising while grey falls is overfitting; both still falling asks for longer training."
     )
+    if not all("stop_loss" in told for told in data.values()):
+        tells += " Without a blue line all rows were learned from, and the last epoch was kept."
     html = f'{paragraph(tells, "tells")}<div class="trio">{"".join(figures)}</div>'
     return Section(anchor="learning", title="How the deep candidates learned", html=html, data={"learning": data})
 

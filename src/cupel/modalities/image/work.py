@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cupel.core.family import Cost
@@ -25,6 +25,8 @@ operations a second, 3.7 ns a number), which they explain to within 0.74 and 1.2
 
 SHARE_PREDICTED, SHARE_FORWARD = 0.25, 1 / 3
 """Rows that are predicted for each that is learned from, of five folds; what a prediction takes of a training step."""
+STOPS_FROM = 2_000
+"""Rows, below which none is held back to stop by: of 50 to 1,000 pictures networks learned more so (docs/log.md)."""
 SHARE_OF_EPOCHS = 0.9
 """Early stopping ends runs whose rate does not fall to nothing."""
 
@@ -110,8 +112,8 @@ def _share_of_epochs(recipe: Recipe) -> float:
 
 
 def image_preset(config: Any, recipe: Recipe) -> Preset:
-    """A preset of a family that reads pixels as they are."""
-    return Preset(config=config, preparation=AsPixels(), recipe=recipe)
+    """A preset of a family that reads pixels as they are; of few pictures all are learned from."""
+    return Preset(config=config, preparation=AsPixels(), recipe=replace(recipe, stops_from=STOPS_FROM))
 
 
 def image_space(default: Preset, rates: Range, *, task: Task) -> Space:

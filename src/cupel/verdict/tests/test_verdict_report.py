@@ -20,6 +20,7 @@ from cupel.core.stopwatch import Spent
 from cupel.core.task import ROW_KINDS, TaskKind
 from cupel.core.trial import Ensemble, Status
 from cupel.verdict import Exhibits, is_own_page, judge, leaderboard_csv, measures, model_card, report_page
+from cupel.verdict.candidates import curves_section
 from cupel.verdict.leaderboard import COLUMNS
 from cupel.verdict.materials import method_section
 from cupel.verdict.tests.verdict_examples import (
@@ -119,6 +120,19 @@ def test_the_page_is_whole_and_needs_nothing_else(kind: TaskKind) -> None:
     anchors = {attributes["href"] for tag, attributes in elements.found if tag == "a"}
     names = {f"#{attributes['id']}" for tag, attributes in elements.found if tag == "section"}
     assert anchors == names
+
+
+def test_of_networks_that_nothing_stopped_no_such_line_is_drawn() -> None:
+    _, trials, _, verdict = example(TaskKind.BINARY)
+    assert "Without a blue line" not in curves_section(verdict, trials).html
+    learned_all = []
+    for trial in trials:
+        units = [dataclasses.replace(unit, curve={**unit.curve, "stop_loss": []}) for unit in trial.units]
+        learned_all.append(dataclasses.replace(trial, units=tuple(units)))
+    section = curves_section(verdict, learned_all)
+    assert "Without a blue line" in section.html
+    assert "NaN" not in json.dumps(dict(section.data))
+    assert all("train_loss" in told and "stop_loss" not in told for told in section.data["learning"].values())
 
 
 @pytest.mark.parametrize("kind", sorted(ROW_KINDS))

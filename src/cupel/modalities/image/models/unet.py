@@ -24,7 +24,7 @@ from cupel.core.task import Task, TaskKind
 from cupel.modalities.image.augmenting import STRONGEST, WEAKEST, augmentation_of
 from cupel.modalities.image.network import PIXELS, Encoder, Head, ImageNetwork, size_of_pictures
 from cupel.modalities.image.preparation import OnGrid
-from cupel.modalities.image.work import Work, convolution_work, image_cost, total
+from cupel.modalities.image.work import STOPS_FROM, Work, convolution_work, image_cost, total
 
 MOST_CHANNELS = 512
 LINEAR_GAIN = 1.0
@@ -224,6 +224,7 @@ RECIPE = Recipe(
     epochs=0,
     most_epochs=64,
     patience=32,
+    stops_from=STOPS_FROM,
     ema=0.99,
 )
 DEFAULT = Preset(config=Config(), preparation=OnGrid(), recipe=RECIPE)
