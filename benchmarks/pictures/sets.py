@@ -39,6 +39,20 @@ def _photos(data: Path, *, mode: str, side: int) -> Pictures:
     return [picture.reshape(side, side, -1) for picture in small], np.array([file.parent.name for file in files])
 
 
+def seen(data: Path, *, n: int | None = None) -> Pictures:
+    """Five kinds of clothes of Fashion-MNIST: T-shirts, trousers, pullovers, dresses, coats."""
+    images, labels = fashion(data)
+    rows = np.flatnonzero(labels < "5")[:n]
+    return [images[row] for row in rows], labels[rows]
+
+
+def novel(data: Path) -> Pictures:
+    """The other five: sandals, shirts, sneakers, bags, boots."""
+    images, labels = fashion(data)
+    rows = np.flatnonzero(labels >= "5")
+    return [images[row] for row in rows], labels[rows]
+
+
 def fashion(data: Path, *, part: str = "train", n: int | None = None) -> Pictures:
     """The first `n` pictures of Fashion-MNIST, or all; `part` is "train" or "t10k"."""
     folder = data / "fashion_mnist"
@@ -49,7 +63,13 @@ def fashion(data: Path, *, part: str = "train", n: int | None = None) -> Picture
     return list(images), labels.astype(str)
 
 
-SETS: dict[str, Callable[[Path], Pictures]] = {"digits": digits, "flowers": flowers, "photos": photos, "fashion": fashion}
+SETS: dict[str, Callable[[Path], Pictures]] = {
+    "digits": digits,
+    "flowers": flowers,
+    "photos": photos,
+    "fashion": fashion,
+    "novel": novel,
+}
 
 
 def drawn(labels: np.ndarray, n: int, *, seed: int, most_to_judge: int) -> tuple[np.ndarray, np.ndarray]:

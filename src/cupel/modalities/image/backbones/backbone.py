@@ -20,12 +20,16 @@ from cupel.core.graph_sessions import open_graph
 if TYPE_CHECKING:
     import onnx
 
+    from cupel.core.family import Cost
     from cupel.core.layers import PixelScaling
+    from cupel.core.recipe import Recipe
+    from cupel.core.task import Task
     from cupel.modalities.image.network import Encoder
 
 INPUT, OUTPUT = "pixels", "features"
 SIDE_TO_TRY = 64
 N_TRIED = 3
+MOST_TIMED, SECONDS_OF_TIMING = 64, 0.3
 LARGEST_DIFFERENCE = 1e-3
 """Between features of a picture alone and beside others, of the largest of them."""
 
@@ -33,8 +37,16 @@ LARGEST_DIFFERENCE = 1e-3
 class Trunk(Protocol):
     """Builds the network itself, one for each seed, stacked, to be trained on: its scaling of pixels and its encoder."""
 
-    def __call__(self, seeds: Sequence[int]) -> tuple[PixelScaling, Encoder]:
-        """Both with the pretrained weights in them."""
+    def __call__(self, seeds: Sequence[int], *, kept: str = "all") -> tuple[PixelScaling, Encoder]:
+        """Both with the pretrained weights in them, "all" or those of the first "half"."""
+        ...
+
+    def usual_recipe(self, task: Task) -> Recipe | None:
+        """By which such a network is trained from nothing; None where no half of it can begin anew."""
+        ...
+
+    def cost(self, n_train: int, *, recipe: Recipe, task: Task) -> Cost | None:
+        """What training it on takes; None where its form says nothing of that."""
         ...
 
 
@@ -99,9 +111,11 @@ def tried(model: onnx.ModelProto, *, n_channels: int, size: tuple[int, int] | No
     pixels, session = drawn.astype(np.float32), session_of(model)
     try:
         together = session.run([output], {INPUT: pixels})[0]
-        started = time.perf_counter()
-        alone = session.run([output], {INPUT: pixels[-1:]})[0]
-        seconds = time.perf_counter() - started
+        alone, seconds = _timed(session, pixels[-1:], output=output)
+        n_timed = int(min(MOST_TIMED, SECONDS_OF_TIMING / max(seconds, 1e-9)))
+        if n_timed > 1:  # of small networks a call costs more than a picture
+            _, whole = _timed(session, np.resize(pixels, (n_timed, *pixels.shape[1:])), output=output)
+            seconds = whole / n_timed
     except (faults.Fail, faults.RuntimeException, faults.InvalidArgument) as error:
         said = " ".join(str(error).split())[:300]
         raise UsageError(
@@ -117,6 +131,12 @@ def tried(model: onnx.ModelProto, *, n_channels: int, size: tuple[int, int] | No
             f"prediction. Export it in evaluation mode."
         )
     return together, seconds
+
+
+def _timed(session: Any, pixels: NDArray[np.float32], *, output: str) -> tuple[Any, float]:
+    started = time.perf_counter()
+    found = session.run([output], {INPUT: pixels})[0]
+    return found, time.perf_counter() - started
 
 
 def finished(graph: Graph, features: str, *, rank: int, channels_last: bool = False) -> onnx.ModelProto:

@@ -11,12 +11,15 @@ import torch
 from torch import Tensor
 
 from cupel.core.errors import TrainingError, UsageError
+from cupel.core.family import Cost, Family
 from cupel.core.inputs import InputShape
 from cupel.core.layers import PixelScaling
+from cupel.core.recipe import Recipe
 from cupel.core.task import Task, TaskKind
 from cupel.core.trunk import TRUNK, read_trunk
 from cupel.core.weights import Weights
 from cupel.modalities.image.backbones.backbone import Backbone, begun, finished, tried
+from cupel.modalities.image.backbones.transferred import names_of_half
 from cupel.modalities.image.network import PIXELS, Encoder, ImageNetwork
 
 ANY_TASK = Task(kind=TaskKind.REGRESSION, target="", metric="rmse")
@@ -32,14 +35,23 @@ class KnownScaling(PixelScaling):
 
 @dataclass(frozen=True, eq=False)
 class CupelTrunk:
-    """Builds the network again, with the weights of `tensors` in each of its models."""
+    """Builds the network again, with the weights of `tensors` in each of its models, all of them or half."""
+
+    def usual_recipe(self, task: Task) -> Recipe | None:
+        """That of the first preset of its family."""
+        return self._family.portfolio(task)[0].recipe
+
+    def cost(self, n_train: int, *, recipe: Recipe, task: Task) -> Cost | None:
+        """That of the family that it is of."""
+        spec = self._family
+        return spec.cost(n_train, self.shape, spec.config(**self.config), recipe, task)
 
     family: str
     config: Any
     shape: InputShape
     tensors: Mapping[str, Tensor]
 
-    def __call__(self, seeds: Sequence[int]) -> tuple[PixelScaling, Encoder]:
+    def __call__(self, seeds: Sequence[int], *, kept: str = "all") -> tuple[PixelScaling, Encoder]:
         """Scaling and encoder, with the weights in them.
 
         Raises:
@@ -50,6 +62,9 @@ class CupelTrunk:
         for part, prefix in ((scaling, "scaling."), (network.encoder, "encoder.")):
             own = {name.removeprefix(prefix): tensor for name, tensor in self.tensors.items() if name.startswith(prefix)}
             stacked = {name: tensor.expand(len(seeds), *tensor.shape).clone() for name, tensor in own.items()}
+            if part is network.encoder and kept == "half":
+                begun, half = part.state_dict(), names_of_half(network.encoder)
+                stacked = {name: tensor if name in half else begun[name] for name, tensor in stacked.items()}
             try:
                 part.load_state_dict(stacked)
             except RuntimeError as error:
@@ -59,7 +74,8 @@ class CupelTrunk:
                 ) from error
         return scaling, network.encoder
 
-    def _network(self, seeds: Sequence[int]) -> ImageNetwork:
+    @property
+    def _family(self) -> Family:
         from cupel.modalities.image.models import families
 
         spec = next((family for family in families() if family.name == self.family), None)
@@ -67,6 +83,11 @@ class CupelTrunk:
             raise UsageError(
                 f"it is a {self.family!r}, a network that this version of Cupel does not have; install the one that saved it."
             )
+        return spec
+
+    def _network(self, seeds: Sequence[int]) -> ImageNetwork:
+        spec = self._family
+        assert spec.build is not None, "what has a trunk is a network"
         try:
             network = spec.build(self.shape, n_outputs=1, task=ANY_TASK, config=spec.config(**self.config), seeds=seeds)
         except (TypeError, ValueError, TrainingError) as error:

@@ -30,10 +30,14 @@ from cupel.modalities.image.backbones.backbone import Backbone
 from cupel.modalities.image.backbones.preparations import AsFeatures, AsItsPixels
 from cupel.modalities.image.backbones.transferred import TransferredEncoder
 from cupel.modalities.image.network import PIXELS, ImageNetwork, LinearHead
-from cupel.modalities.image.work import SHARE_PREDICTED
+from cupel.modalities.image.work import SHARE_PREDICTED, STOPS_FROM
 
 SHARE_OF_FOLD = 0.3
 """Features are computed once and serve all folds: what of it an estimate puts down to each."""
+FIRST = 0
+"""The place of what is tried before the networks that start from nothing: who names a backbone expects it to serve."""
+FACTOR_ON_HALF = 1 / 9
+"""On what the head says where half of the network begins anew, as it is where all of it does (docs/log.md)."""
 TRAINING_FACTOR = 6.0
 """What a picture takes in training, forth and back, of what it takes to predict it with ONNX Runtime."""
 BYTES_OF_ACTIVATIONS = 4 * 150
@@ -44,8 +48,12 @@ BYTES_OF_ACTIVATIONS = 4 * 150
 class TunedConfig:
     """How a pretrained network is trained on.
 
-    Each part of it learns at `rate_decay` times the rate of the next; `unfreezing` is of all at once, or from end to beginning.
+    `kept` are its parts that are taken over: of "half" the last begin anew, which know most of what it was made for
+    (Yosinski et al. 2014, arXiv:1411.1792). Each part learns at `rate_decay` times the rate of the next; `unfreezing` is of all
+    at once, or from end to beginning.
     """
+
+    kept: Annotated[str, Choice("all", "half")] = "all"
 
     unfreezing: Annotated[str, Choice("at-once", "gradual")] = "at-once"
     rate_decay: Annotated[float, Range(0.3, 1.0)] = 0.65
@@ -56,7 +64,14 @@ class TunedConfig:
 
 
 HEAD_RECIPE = Recipe(
-    optimizer="adamw", learning_rate=5e-3, weight_decay=0.02, schedule="cosine", epochs=0, most_epochs=64, patience=16
+    optimizer="adamw",
+    learning_rate=5e-3,
+    weight_decay=0.02,
+    schedule="cosine",
+    epochs=0,
+    most_epochs=64,
+    patience=16,
+    stops_from=STOPS_FROM,
 )
 TUNED_RECIPE = Recipe(
     optimizer="adamw",
@@ -67,6 +82,7 @@ TUNED_RECIPE = Recipe(
     epochs=0,
     most_epochs=32,
     patience=16,
+    stops_from=STOPS_FROM,
     label_smoothing=0.1,
     ema=0.99,
 )
@@ -136,14 +152,30 @@ def _tuned(backbone: Backbone) -> Family:
     preparation = AsItsPixels(backbone=backbone.reference, opened=backbone)
     default = Preset(config=TunedConfig(), preparation=preparation, recipe=TUNED_RECIPE)
     gradual = replace(default, config=TunedConfig(unfreezing="gradual"))
+    trunk = backbone.trunk
+    assert trunk is not None, "asked only for what can be trained on"
+
+    def portfolio(task: Task) -> Sequence[Preset]:
+        usual = trunk.usual_recipe(task)
+        if usual is None:
+            return default, gradual
+        recipe = replace(usual, batch_size=TUNED_RECIPE.batch_size, most_epochs=TUNED_RECIPE.most_epochs)
+        half = replace(default, config=TunedConfig(kept="half", rate_decay=1.0), recipe=recipe, place=FIRST)
+        return half, default, gradual
+
+    def space(task: Task) -> Space:
+        kept: dict[str, Choice | None] = {"kept": None} if trunk.usual_recipe(task) is None else {}
+        policy = {"policy": Choice("stretch", "fit", "crop")}
+        return Space.around(default, config=kept, recipe=_searched(task), preparation=policy)
 
     def build(shape: InputShape, *, n_outputs: int, task: Task, config: TunedConfig, seeds: Sequence[int]) -> Network:
         del task
         return _tuned_network(backbone, shape, n_outputs=n_outputs, config=config, seeds=seeds)
 
     def cost(n_train: int, shape: InputShape, config: TunedConfig, recipe: Recipe | None, task: Task) -> Cost:
-        del task
-        learning = _cost_of_tuning(backbone, n_train, shape=shape, recipe=recipe or TUNED_RECIPE)
+        recipe = recipe or TUNED_RECIPE
+        known = trunk.cost(n_train, recipe=recipe, task=task)
+        learning = known or _cost_of_tuning(backbone, n_train, shape=shape, recipe=recipe)
         further_views = (n_views_of(config) - 1) * SHARE_PREDICTED * n_train
         return replace(learning, seconds=learning.seconds + backbone.seconds * further_views)
 
@@ -152,10 +184,8 @@ def _tuned(backbone: Backbone) -> Family:
         source="Howard and Ruder 2018, arXiv:1801.06146: rates by layer, gradual unfreezing; Yosinski 2014, arXiv:1411.1792.",
         tasks=ROW_KINDS,
         config=TunedConfig,
-        portfolio=lambda task: (default, gradual),  # noqa: ARG005
-        space=lambda task: Space.around(
-            default, recipe=_searched(task), preparation={"policy": Choice("stretch", "fit", "crop")}
-        ),
+        portfolio=portfolio,
+        space=space,
         cost=cost,
         is_deep=True,
         hurries=True,
@@ -174,13 +204,14 @@ def _tuned_network(
 ) -> ImageNetwork:
     if backbone.trunk is None:
         raise UsageError(f"the weights of {backbone.name} cannot be trained on; use its features.")
-    scaling, inner = backbone.trunk(seeds)
+    scaling, inner = backbone.trunk(seeds, kept=config.kept)
     encoder = TransferredEncoder(inner, rate_decay=config.rate_decay, is_gradual=config.unfreezing == "gradual")
     dropout = PooledDropout(config.dropout, seeds=seeds)
+    factor = FACTOR_ON_HALF if config.kept == "half" else 1.0
     return ImageNetwork(
         shape,
         encoder,
-        head=LinearHead((encoder.width, n_outputs), generators_for(seeds), dropout=dropout),
+        head=LinearHead((encoder.width, n_outputs), generators_for(seeds), dropout=dropout, factor=factor),
         seeds=seeds,
         augment=augmentation_of(config),
         views=views_of(config.views, augment=config.augment),

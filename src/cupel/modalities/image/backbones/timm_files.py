@@ -14,8 +14,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cupel.core.errors import MissingDependencyError, UsageError
+from cupel.core.family import Cost
 from cupel.core.graph import OPSET, Graph
 from cupel.core.layers import PixelScaling
+from cupel.core.recipe import Recipe
+from cupel.core.task import Task
 from cupel.core.weights import Weights
 from cupel.modalities.image.backbones.backbone import Backbone, begun, finished, tried
 from cupel.modalities.image.backbones.cupel_files import KnownScaling
@@ -139,8 +142,19 @@ class TimmTrunk:
     network: nn.Module
     settings: Settings
 
-    def __call__(self, seeds: Sequence[int]) -> tuple[PixelScaling, Encoder]:
+    def usual_recipe(self, task: Task) -> Recipe | None:
+        """None: what pretraining on millions of pictures has taught is kept."""
+        del task
+        return None
+
+    def cost(self, n_train: int, *, recipe: Recipe, task: Task) -> Cost | None:
+        """Its form says nothing of that."""
+        del n_train, recipe, task
+        return None
+
+    def __call__(self, seeds: Sequence[int], *, kept: str = "all") -> tuple[PixelScaling, Encoder]:
         """Scaling and encoder."""
+        assert kept == "all", "a part of it cannot begin anew"
         scaling = KnownScaling(self.settings.n_channels, n_models=len(seeds))
         scaling.mean.copy_(torch.tensor(self.settings.mean))
         scaling.deviation.copy_(torch.tensor(self.settings.deviation))

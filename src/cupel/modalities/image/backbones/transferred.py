@@ -15,6 +15,32 @@ SHARE_OF_UNFREEZING = 0.5
 """Of training, after which all of it is trained."""
 
 
+def stages_of(encoder: Encoder) -> list[list[str]]:
+    """Names of parameters from input to output, as the encoder's own parts divide them; what belongs to none is in the first."""
+    parts: dict[str, list[str]] = {}
+    lists = {name for name, child in encoder.named_children() if isinstance(child, nn.ModuleList)}
+    for name, _ in encoder.named_parameters():
+        parts.setdefault(_part(name, lists), []).append(name)
+    direct = parts.pop("", [])
+    found = list(parts.values()) or [[]]
+    return [[*direct, *found[0]], *found[1:]]
+
+
+def names_of_half(encoder: Encoder) -> set[str]:
+    """Names of the weights and statistics that belong to the first half of its stages."""
+    stages = stages_of(encoder)
+    lists = {name for name, child in encoder.named_children() if isinstance(child, nn.ModuleList)}
+    first = stages[: max(1, len(stages) // 2)]
+    parts = {_part(name, lists) for stage in first for name in stage} | {""}
+    return {name for name in encoder.state_dict() if _part(name, lists) in parts}
+
+
+def _part(name: str, lists: set[str]) -> str:
+    path = name.replace("/", ".").split(".")
+    depth = 2 if path[0] in lists or (len(path) > 1 and path[1].isdigit()) else 1
+    return ".".join(path[:depth]) if len(path) > 1 else ""
+
+
 class TransferredEncoder(Encoder):
     """An encoder in stages, each learning at `rate_decay` times the rate of the next; the head behind the last has the full rate.
 
@@ -32,16 +58,9 @@ class TransferredEncoder(Encoder):
 
     @property
     def stages(self) -> list[list[nn.Parameter]]:
-        """Parameters from input to output, as the encoder's own parts divide them; what belongs to none is in the first."""
-        parts: dict[str, list[nn.Parameter]] = {}
-        lists = {name for name, child in self.inner.named_children() if isinstance(child, nn.ModuleList)}
-        for name, parameter in self.inner.named_parameters():
-            path = name.replace("/", ".").split(".")
-            depth = 2 if path[0] in lists or (len(path) > 1 and path[1].isdigit()) else 1
-            parts.setdefault(".".join(path[:depth]) if len(path) > 1 else "", []).append(parameter)
-        direct = parts.pop("", [])
-        found = list(parts.values()) or [[]]
-        return [[*direct, *found[0]], *found[1:]]
+        """Parameters from input to output, as `stages_of` divides them."""
+        parameters = dict(self.inner.named_parameters())
+        return [[parameters[name] for name in stage] for stage in stages_of(self.inner)]
 
     def rate_factors(self) -> Mapping[nn.Parameter, float]:
         """Smaller towards the input."""

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from cupel.core.errors import MissingDependencyError, UsageError
+from cupel.core.task import Task, TaskKind
 from cupel.modalities.image.backbones import pretrained
 from cupel.modalities.image.backbones.tests.making_backbones import found
 from cupel.modalities.image.backbones.timm_files import open_timm
@@ -83,6 +84,16 @@ def test_features_are_those_of_the_network_and_its_licence_is_known(tmp_path: Pa
     assert np.abs(backbone.of(pictures()) - expected).max() < 1e-4
     assert weights.licences == (("apache-2.0", "timm"),)
     assert len(pretrained([found(path)]).families) == 4
+
+
+@pytest.mark.usefixtures("library")
+def test_all_of_it_is_taken_over(tmp_path: Path) -> None:
+    families = pretrained([found(saved(tmp_path / "tinynet.safetensors")[0])]).families
+    tuned = next(family for family in families if family.name.startswith("tuned:"))
+    task = Task(kind=TaskKind.BINARY, target="y", metric="log_loss", classes=("no", "yes"))
+    generator = np.random.default_rng(0)
+    assert {preset.config.kept for preset in tuned.portfolio(task)} == {"all"}
+    assert {tuned.space(task).sample(generator).config.kept for _ in range(20)} == {"all"}
 
 
 @pytest.mark.usefixtures("library")

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from cupel.core.layers import MapBatchNorm
-from cupel.modalities.image.backbones.cupel_files import open_cupel
+from cupel.core.task import Task, TaskKind
+from cupel.modalities.image.backbones import pretrained
+from cupel.modalities.image.backbones.cupel_files import CupelTrunk, open_cupel
 from cupel.modalities.image.backbones.tests.making_backbones import SMALL, cupel_file, found
-from cupel.modalities.image.backbones.transferred import TransferredEncoder
+from cupel.modalities.image.backbones.transferred import TransferredEncoder, stages_of
+
+TASK = Task(kind=TaskKind.BINARY, target="y", metric="log_loss", classes=("no", "yes"))
 
 
 def encoder_of(tmp_path: Path, family: str = "ResNet", *, is_gradual: bool = True) -> TransferredEncoder:
@@ -35,6 +40,33 @@ def test_stages_hold_every_parameter_once_and_rates_fall_towards_the_input(tmp_p
     assert rates == sorted(rates)
     assert rates[-1] == 0.5
     assert rates[0] == 0.5 ** len(rates)
+
+
+@pytest.mark.parametrize("family", SMALL)
+def test_of_half_the_first_stages_are_taken_over_and_the_last_begin_anew(tmp_path: Path, family: str) -> None:
+    backbone = open_cupel(found(cupel_file(tmp_path / "own.safetensors", family=family)))
+    trunk = backbone.trunk
+    assert isinstance(trunk, CupelTrunk)
+    (scaling, half), (known, whole) = trunk([0, 1], kept="half"), trunk([0, 1])
+    anew = trunk._network([0, 1]).encoder.state_dict()
+    stages = stages_of(half)
+    first = {name for stage in stages[: len(stages) // 2] for name in stage}
+    weights, saved = dict(half.named_parameters()), dict(whole.named_parameters())
+    assert first
+    assert {name for name in weights if torch.equal(weights[name], saved[name])} >= first
+    assert all(torch.equal(weights[name], anew[name]) for name in weights.keys() - first)
+    assert not all(torch.equal(weights[name], saved[name]) for name in weights.keys() - first)
+    assert torch.equal(scaling.mean, known.mean)
+
+
+def test_half_of_a_network_of_cupels_own_is_what_is_tried_first(tmp_path: Path) -> None:
+    families = {family.name: family for family in pretrained([found(cupel_file(tmp_path / "own.safetensors"))]).families}
+    first, *others = families["tuned:own"].portfolio(TASK)
+    assert (first.config.kept, first.place) == ("half", 0)
+    assert {preset.config.kept for preset in others} == {"all"}
+    generator = np.random.default_rng(0)
+    drawn = {families["tuned:own"].space(TASK).sample(generator).config.kept for _ in range(20)}
+    assert drawn == {"all", "half"}
 
 
 def test_stages_join_from_the_last_to_the_first(tmp_path: Path) -> None:
