@@ -1,7 +1,7 @@
 """Compares Cupel with its peers on the development tables: same rows, same cores, same time.
 
     python -m benchmarks.tabular run --data FOLDER --work FOLDER --seconds 60 [--systems "cupel;FLAML"] [--only adult,letter]
-    python -m benchmarks.tabular report --work FOLDER --out benchmarks/results/tabular.md
+    python -m benchmarks.tabular report --work FOLDER [--out PAGE.md]
     python -m benchmarks.tabular keep --work FOLDER [--kept benchmarks/results/cells]
     python -m benchmarks.tabular restore --work FOLDER [--kept benchmarks/results/cells] [--systems "AutoGluon best_quality"]
 
@@ -113,6 +113,11 @@ def _cupel(
     return failed, {**kept, **pick, "seconds": took}
 
 
+def _report(arguments: argparse.Namespace) -> None:
+    work = Path(arguments.work)
+    report(work, Path(arguments.out or work / "tabular.md"), note=arguments.note)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -123,9 +128,9 @@ def main() -> None:
     running.add_argument("--systems", default="")
     running.add_argument("--only", default="")
     reporting = commands.add_parser("report")
-    reporting.set_defaults(act=lambda arguments: report(Path(arguments.work), Path(arguments.out), note=arguments.note))
+    reporting.set_defaults(act=_report)
     reporting.add_argument("--note", default="", help="a sentence for the head of the page")
-    reporting.add_argument("--out", default="benchmarks/results/tabular.md")
+    reporting.add_argument("--out", default="", help="the page; tabular.md in the work folder unless named")
     keeping = commands.add_parser("keep")
     keeping.set_defaults(act=lambda arguments: keep(Path(arguments.work), Path(arguments.kept)))
     restoring = commands.add_parser("restore")
