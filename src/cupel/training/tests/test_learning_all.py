@@ -55,6 +55,17 @@ def test_the_same_comes_of_them_as_of_any_other_rows() -> None:
     assert fitted(unit).curve["train_loss"] == by_hand.curve["train_loss"]
 
 
+def test_where_a_unit_has_a_share_of_its_training_rows_stop_rows_do_not_outnumber_them() -> None:
+    unit = few(n_train=30, n_stop=90)
+    turned = []
+    for row in range(90):
+        flipped = np.where(np.arange(90) == row, 1 - unit.stop_target, unit.stop_target)
+        turned.append(replace(unit, stop_target=flipped))
+    recipe = replace(RECIPE, epochs=1, batch_size=8)
+    plain = fitted(unit, recipe).curve["train_loss"]
+    assert sum(fitted(each, recipe).curve["train_loss"] != plain for each in turned) == 10
+
+
 def test_from_so_many_rows_on_they_stop_training() -> None:
     assert fitted(few(129)).curve["stop_loss"], "161 rows are not fewer than 161"
     assert not fitted(few(128)).curve["stop_loss"]
