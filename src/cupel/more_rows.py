@@ -55,9 +55,9 @@ def worth_of_more_rows(
     None is no cap: then a share of what all candidates were expected to take is enough, by the families' own estimates. No clock
     decides it, so that a run that was killed and gone on with says the same as one that was left alone.
     """
-    sizes = _sizes(problem)
+    shares = _shares(problem)
     taken = _estimated(problem, tried) if seconds is None else [each.trial.fit_seconds for each in tried]
-    chosen = _affordable(problem, tried, n_sizes=len(sizes), taken=taken, seconds=seconds)
+    chosen = _affordable(problem, tried, n_sizes=len(shares), taken=taken, seconds=seconds)
     if chosen is None:
         return {}
     (observer or Silent()).stage("learning from fewer rows what more would be worth")
@@ -65,11 +65,12 @@ def worth_of_more_rows(
     full = choices[0]
     proposal, deadline = full.proposal, Deadline(None if seconds is None else 2 * seconds)
     trials = []
-    for share in sizes:
+    for share in shares:
         trial = run(proposal.candidate, proposal.family, deadline=deadline, progress=_unheard, n_folds=n_folds, share=share)
         if trial.out_of_fold is None or trial.status is not Status.DONE:
             return {}
         trials.append(trial)
+    n_learned = problem.splits.n_learned(proposal.candidate.recipe)
     predictions = [trial.out_of_fold for trial in (*trials, full.trial) if trial.out_of_fold is not None]
     rows = np.flatnonzero(np.isfinite(predictions[0]).all(axis=1))
     groups = problem.splits.units
@@ -78,7 +79,7 @@ def worth_of_more_rows(
         metric.within(problem.splits.parts[rows]),
         problem.target[rows],
         [prediction[rows] for prediction in predictions],
-        sizes=[*sizes.values(), _n_train(problem)],
+        sizes=[*(round(share * n_learned) for share in shares), n_learned],
         groups=None if groups is None else groups[rows],
         seed=problem.settings.seed,
         luck=_luck(problem, choices),
@@ -88,14 +89,10 @@ def worth_of_more_rows(
     return {"more_rows": facts, "words": [_words(found, problem, proposal.candidate.name)]}
 
 
-def _n_train(problem: Problem) -> int:
-    return int(np.mean([len(fold.train) for fold in problem.splits.folds]))
-
-
-def _sizes(problem: Problem) -> dict[float, int]:
-    """Rows learned from at each share that leaves enough of them."""
-    n_train = _n_train(problem)
-    return {share: round(share * n_train) for share in SHARES if share * n_train >= FEWEST_ROWS}
+def _shares(problem: Problem) -> list[float]:
+    """Those that leave enough rows to learn from."""
+    n_train = problem.splits.n_learned(None)
+    return [share for share in SHARES if share * n_train >= FEWEST_ROWS]
 
 
 def _estimated(problem: Problem, tried: Sequence[tuning.Tried]) -> list[float]:

@@ -27,7 +27,8 @@ class UnitData:
     """One fold as a family sees it: prepared inputs, and targets for all but the rows it will be judged on.
 
     Targets are int64 class indices, float64 values, or of several labels float64 (rows, labels): 1, 0, NaN unknown. `stop` is
-    for early stopping, unless they are `among_train` and stop nothing. `start` are the weights that another unit of the same
+    for early stopping, unless some are `among_train`, and they stop nothing. `share` is how much of the fold's training rows it
+    has. `start` are the weights that another unit of the same
     candidate left behind, for a warm start; empty for one from scratch, and of no use to a family without any. A family that
     trains itself may keep in `checkpoints` what it has come to, to go on from there to the same result after a crash
     (`core/keeping.py`).
@@ -40,6 +41,7 @@ class UnitData:
     stop: Inputs
     stop_target: Array
     valid: Inputs
+    share: float = 1.0
     among_train: bool = False
     start: Mapping[str, Array] = field(default_factory=dict)
     checkpoints: Checkpoints | None = None

@@ -16,6 +16,8 @@ MOST_EPOCHS = 256
 FEWEST_STEPS = 512
 """A table so small that `most_epochs` are fewer steps gets more epochs, up to `MOST_EPOCHS` (docs/log.md)."""
 LEAST_RATE_FACTOR = 0.25
+FALLING = ("cosine", "one-cycle")
+"""Schedules at whose end the rate is nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +39,9 @@ class Recipe:
 
     `batch_size` and `epochs` 0 mean: chosen from the number of rows, epochs up to `most_epochs`. `weight_decay` is decoupled for
     AdamW and an L2 gradient for the other optimisers; `l1` and `l2` are penalties added to the loss over weight matrices.
-    `patience` counts epochs without improvement of the loss on the stop slice. Of fewer than `stops_from` rows those of the stop
-    slice are learned from too, and the weights are those of the schedule's end: a dozen rows say little of when to stop, and are
-    missed. `warmup` and the schedules are in fractions of all steps.
+    `patience` counts epochs without improvement of the loss on the stop slice. Where fewer than `stops_from` rows may be learned
+    from, and the rate falls to nothing, those of the stop slice are learned from too, and the weights are those of the schedule's
+    end: a dozen rows say little of when to stop, and are missed. `warmup` and the schedules are in fractions of all steps.
     Below `full_rate_rows` training rows the learning rate falls with the root of their number, to a quarter at the least: the
     best epoch is then among the first, and should not be a matter of a dozen steps. `class_weights` balances classes inversely
     to their frequency. `epochs_share` below 1 is a look at what a candidate promises: so much of the epochs, schedule and all;
@@ -88,7 +90,7 @@ class Recipe:
 
     def learns_all(self, n_rows: int) -> bool:
         """Whether all of so many rows, those of the stop slice among them, are learned from."""
-        return n_rows < self.stops_from and self.schedule != "plateau" and self.snapshots == 1
+        return n_rows < self.stops_from and self.schedule in FALLING and self.snapshots == 1
 
     def pace(self, n_rows: int) -> Pace:
         """Batch size, steps and epochs for a training set of `n_rows`; nothing else decides them.

@@ -267,6 +267,7 @@ class UnitMaker:
             stop=prepared.fitted.transform(self.dataset, fold.stop),
             stop_target=target[fold.stop],
             valid=prepared.fitted.transform(self.dataset, fold.valid),
+            share=share,
             start=start,
         )
         return PreparedFold(prepared, unit)

@@ -19,7 +19,7 @@ def bags_of(unit: UnitData, *, n_bags: int) -> list[UnitData]:
     """The unit itself where there is one bag; else so many, each with as many rows as it, drawn with replacement.
 
     Rows that were not drawn are not in a bag at all: nothing that is learned, or remembered, can see them. The preparation is
-    the fold's, and has seen all of its training rows. Every bag stops by the same rows.
+    the fold's, and has seen all of its training rows. Every bag stops by the same rows, where it stops by any.
     Source: Breiman 1996, Bagging predictors, doi:10.1007/BF00058655.
     """
     if n_bags == 1:

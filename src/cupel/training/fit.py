@@ -29,10 +29,6 @@ from cupel.training.keeper import Keeper
 from cupel.training.trainer import Trainer
 from cupel.training.watch import Watch
 
-MOST_JOINING = 1 / 3
-"""Stop rows for each training row that are learned from, as many as a fold has at most: a unit with a share of its training rows
-has all its stop rows, which would outnumber them."""
-
 
 def fit(
     family: Family,
@@ -163,11 +159,14 @@ def _kept(unit: UnitData, checkpoints: Checkpoints | None) -> UnitData:
 
 
 def _whole(unit: UnitData, recipe: Recipe) -> UnitData:
-    """The unit with its stop rows among those to learn from, where its recipe wants few rows to be learned from to the last."""
+    """The unit with its stop rows among those to learn from, where its recipe wants few rows to be learned from to the last.
+
+    The fold's rows are counted, and of a unit that has a share of its training rows as large a share of the stop rows joins.
+    """
     n_train, n_stop = unit.train.n_samples, unit.stop.n_samples
-    if not recipe.learns_all(n_train + n_stop):
+    if not recipe.learns_all(round(n_train / unit.share) + n_stop):
         return unit
-    joining = np.sort(np.random.default_rng(unit.seed).permutation(n_stop)[: math.ceil(MOST_JOINING * n_train)])
+    joining = np.sort(np.random.default_rng(unit.seed).permutation(n_stop)[: math.ceil(unit.share * n_stop)])
     return replace(
         unit,
         train=unit.train.followed_by(unit.stop.at(joining)),

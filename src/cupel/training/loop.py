@@ -94,7 +94,7 @@ class Loop:
             self._sample = torch.stack([order.take(n_rows) for order in self._train.orders(lesson.seeds)])
         self.outcomes = [Outcome() for _ in self._places]
         self.best = BestWeights(network)
-        self._n_looks_to_come = max(lesson.stop.sizes) + network.n_looks * lesson.n_to_predict
+        self._n_looks_to_come = (0 if lesson.keeps_last else max(lesson.stop.sizes)) + network.n_looks * lesson.n_to_predict
         self._n_looks_to_come += 0 if self._sample is None else self._sample.shape[1]
 
     def run(self) -> None:

@@ -52,7 +52,7 @@ class Trainer:
         return cost.seconds / (pace.n_steps * pace.n_epochs)
 
     def fit(self, units: Sequence[UnitData], *, watch: Watch, keeper: Keeper | None = None) -> list[FittedUnit]:
-        """Fitted units, in order. Their training sets are of one pace, and all of them have rows to stop by, or none has."""
+        """Fitted units, in order. Their training sets are of one pace, and all of them stop by rows, or none does."""
         scales = [None if self.task.form.has_probabilities else TargetScale.of(unit.train_target) for unit in units]
         lesson = Lesson(
             train=self._stack([unit.train for unit in units], [unit.train_target for unit in units], scales),

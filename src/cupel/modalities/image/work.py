@@ -9,7 +9,7 @@ from typing import Any
 from cupel.core.family import Cost
 from cupel.core.layers import Window
 from cupel.core.presets import Preset, Space
-from cupel.core.recipe import Recipe
+from cupel.core.recipe import FALLING, Recipe
 from cupel.core.space import Choice, Range
 from cupel.core.task import Task
 from cupel.modalities.image.preparation import AsPixels
@@ -26,7 +26,7 @@ operations a second, 3.7 ns a number), which they explain to within 0.74 and 1.2
 SHARE_PREDICTED, SHARE_FORWARD = 0.25, 1 / 3
 """Rows that are predicted for each that is learned from, of five folds; what a prediction takes of a training step."""
 STOPS_FROM = 2_000
-"""Rows, below which none is held back to stop by: of 50 to 1,000 pictures networks learned more so (docs/log.md)."""
+"""Rows, below which none is held back to stop by: of 50 to 1,000 pictures networks learned more so (docs/decisions/0004)."""
 SHARE_OF_EPOCHS = 0.9
 """Early stopping ends runs whose rate does not fall to nothing."""
 
@@ -108,7 +108,7 @@ def image_cost(n_train: int, recipe: Recipe | None, *, work: Work, picture_value
 
 def _share_of_epochs(recipe: Recipe) -> float:
     """How much of the epochs is trained for: a rate that falls to nothing is followed to its end, others stop before."""
-    return 1.0 if recipe.schedule in ("cosine", "one-cycle") else SHARE_OF_EPOCHS
+    return 1.0 if recipe.schedule in FALLING else SHARE_OF_EPOCHS
 
 
 def image_preset(config: Any, recipe: Recipe) -> Preset:

@@ -83,7 +83,7 @@ CASES = {
     "bags": (TINY, replace(BASE, bags=2, epochs=3), BINARY),
     "members": (SEVERAL, BASE, REGRESSION),
     "folds apart": (replace(TINY, folds_apart=True), BASE, BINARY),
-    "all rows": (NORMALISED, replace(BASE, stops_from=10**6, ema=0.9), BINARY),
+    "all rows": (NORMALISED, replace(BASE, schedule="cosine", stops_from=10**6, ema=0.9), BINARY),
 }
 
 

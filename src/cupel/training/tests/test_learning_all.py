@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +12,20 @@ from cupel import training
 from cupel.core.family import Family, FittedUnit, UnitData
 from cupel.core.recipe import Recipe
 from cupel.core.split import Fold, Splits
-from cupel.training.tests.making_units import BINARY, NORMALISED, TINY, Asked, Config, unit_of
+from cupel.core.task import Task
+from cupel.training.tests.making_units import (
+    BINARY,
+    MULTICLASS,
+    MULTILABEL,
+    NORMALISED,
+    REGRESSION,
+    TINY,
+    Asked,
+    Config,
+    unit_of,
+)
 
-RECIPE = Recipe(learning_rate=0.01, batch_size=32, epochs=12, patience=1, stops_from=161, ema=0.5)
+RECIPE = Recipe(learning_rate=0.01, batch_size=32, epochs=12, patience=1, schedule="cosine", stops_from=161, ema=0.5)
 FAMILIES = {"stacked": TINY, "folds apart": replace(TINY, folds_apart=True), "normalised": NORMALISED}
 
 
@@ -49,19 +61,18 @@ def test_the_same_comes_of_them_as_of_any_other_rows() -> None:
     joined = replace(
         unit, train=unit.train.followed_by(unit.stop), train_target=np.concatenate([unit.train_target, unit.stop_target])
     )
-    apart = fitted(joined, replace(RECIPE, stops_from=10**6))
-    assert len(apart.curve["train_loss"]) == RECIPE.epochs
     by_hand = fitted(joined, replace(RECIPE, stops_from=0, patience=100))
     assert fitted(unit).curve["train_loss"] == by_hand.curve["train_loss"]
 
 
-def test_where_a_unit_has_a_share_of_its_training_rows_stop_rows_do_not_outnumber_them() -> None:
-    unit = few(n_train=30, n_stop=90)
+def test_of_a_unit_with_a_ninth_of_its_training_rows_a_ninth_of_the_stop_rows_joins() -> None:
+    unit = replace(few(n_train=30, n_stop=90), share=1 / 9)
     turned = []
     for row in range(90):
         flipped = np.where(np.arange(90) == row, 1 - unit.stop_target, unit.stop_target)
         turned.append(replace(unit, stop_target=flipped))
-    recipe = replace(RECIPE, epochs=1, batch_size=8)
+    recipe = replace(RECIPE, epochs=1, batch_size=8, stops_from=361)
+    assert fitted(unit, replace(recipe, stops_from=360)).curve["stop_loss"], "the whole fold has 270 and 90 rows"
     plain = fitted(unit, recipe).curve["train_loss"]
     assert sum(fitted(each, recipe).curve["train_loss"] != plain for each in turned) == 10
 
@@ -69,7 +80,7 @@ def test_where_a_unit_has_a_share_of_its_training_rows_stop_rows_do_not_outnumbe
 def test_from_so_many_rows_on_they_stop_training() -> None:
     assert fitted(few(129)).curve["stop_loss"], "161 rows are not fewer than 161"
     assert not fitted(few(128)).curve["stop_loss"]
-    assert not replace(RECIPE, schedule="plateau").learns_all(10), "the rate falls by what stop rows say"
+    assert not any(replace(RECIPE, schedule=each).learns_all(10) for each in ("constant", "step", "plateau", "coslog4"))
     assert not replace(RECIPE, snapshots=2).learns_all(10), "stop rows choose among snapshots"
 
 
@@ -82,6 +93,18 @@ def test_where_time_is_up_the_last_weights_are_kept(kind: str) -> None:
     assert found.best_epoch == n_epochs - 1
     agreed = np.mean(found.model.predict(few().train).argmax(axis=1) == few().train_target)
     assert agreed > 0.7, "these are weights that have learned"
+
+
+@pytest.mark.parametrize("task", [MULTICLASS, MULTILABEL, REGRESSION], ids=lambda task: task.kind.value)
+@pytest.mark.parametrize("changes", [{}, {"swa": 0.3, "ema": 0.0}, {"bags": 2}], ids=str)
+def test_folds_on_both_sides_of_the_border_are_trained_in_one_call(task: Task, changes: dict[str, Any]) -> None:
+    units = [unit_of(task, fold=fold, n_train=size, n_stop=32) for fold, size in enumerate((128, 129, 128))]
+    recipe = replace(RECIPE, **changes)
+    found = training.fit(TINY, units, config=Config(), recipe=recipe, task=task, threads=1)
+    alone = training.fit(TINY, units[:1], config=Config(), recipe=recipe, task=task, threads=1)
+    assert [bool(each.curve["stop_loss"]) for each in found] == [False, True, False]
+    assert np.allclose(found[0].predictions, alone[0].predictions, rtol=1e-4)
+    assert all(np.isfinite(each.predictions).all() for each in found)
 
 
 def test_what_is_expected_to_be_learned_from_is_what_is() -> None:

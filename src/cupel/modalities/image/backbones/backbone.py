@@ -41,6 +41,11 @@ class Trunk(Protocol):
         """Both with the pretrained weights in them, "all" or those of the first "half"."""
         ...
 
+    @property
+    def head_factor(self) -> float:
+        """What answers are multiplied by where such a network learns from nothing."""
+        ...
+
     def usual_recipe(self, task: Task) -> Recipe | None:
         """By which such a network is trained from nothing; None where no half of it can begin anew."""
         ...

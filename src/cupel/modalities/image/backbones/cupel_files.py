@@ -20,8 +20,10 @@ from cupel.core.trunk import TRUNK, read_trunk
 from cupel.core.weights import Weights
 from cupel.modalities.image.backbones.backbone import Backbone, begun, finished, tried
 from cupel.modalities.image.backbones.transferred import names_of_half
-from cupel.modalities.image.network import PIXELS, Encoder, ImageNetwork
+from cupel.modalities.image.network import PIXELS, Encoder, ImageNetwork, LinearHead
 
+ONE_LOOK = {"views": "one", "first_side": 1.0}
+"""Of a config: how pretraining looked at pictures, which training on does in its own way."""
 ANY_TASK = Task(kind=TaskKind.REGRESSION, target="", metric="rmse")
 """What a network answers does not change its encoder."""
 
@@ -37,14 +39,20 @@ class KnownScaling(PixelScaling):
 class CupelTrunk:
     """Builds the network again, with the weights of `tensors` in each of its models, all of them or half."""
 
+    @property
+    def head_factor(self) -> float:
+        """As its family builds it."""
+        head = self._network([0]).head
+        return head.factor if isinstance(head, LinearHead) else 1.0
+
     def usual_recipe(self, task: Task) -> Recipe | None:
         """That of the first preset of its family."""
         return self._family.portfolio(task)[0].recipe
 
     def cost(self, n_train: int, *, recipe: Recipe, task: Task) -> Cost | None:
-        """That of the family that it is of."""
-        spec = self._family
-        return spec.cost(n_train, self.shape, spec.config(**self.config), recipe, task)
+        """That of its family, whose pictures are as large from the first epoch on as in the last, and looked at once."""
+        spec, plain = self._family, {name: value for name, value in ONE_LOOK.items() if name in self.config}
+        return spec.cost(n_train, self.shape, spec.config(**{**self.config, **plain}), recipe, task)
 
     family: str
     config: Any

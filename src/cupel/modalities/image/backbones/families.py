@@ -36,8 +36,6 @@ SHARE_OF_FOLD = 0.3
 """Features are computed once and serve all folds: what of it an estimate puts down to each."""
 FIRST = 0
 """The place of what is tried before the networks that start from nothing: who names a backbone expects it to serve."""
-FACTOR_ON_HALF = 1 / 9
-"""On what the head says where half of the network begins anew, as it is where all of it does (docs/log.md)."""
 TRAINING_FACTOR = 6.0
 """What a picture takes in training, forth and back, of what it takes to predict it with ONNX Runtime."""
 BYTES_OF_ACTIVATIONS = 4 * 150
@@ -196,7 +194,7 @@ def _tuned(backbone: Backbone) -> Family:
 
 def _searched(task: Task) -> dict[str, Any]:
     smoothing = {"label_smoothing": Range(0.0, 0.2)} if task.is_classification else {}
-    return {"learning_rate": Range(2e-4, 1e-2, log=True), "weight_decay": Range(1e-4, 0.1, log=True), **smoothing}
+    return {"learning_rate": Range(2e-4, 3e-2, log=True), "weight_decay": Range(1e-4, 0.1, log=True), **smoothing}
 
 
 def _tuned_network(
@@ -207,7 +205,7 @@ def _tuned_network(
     scaling, inner = backbone.trunk(seeds, kept=config.kept)
     encoder = TransferredEncoder(inner, rate_decay=config.rate_decay, is_gradual=config.unfreezing == "gradual")
     dropout = PooledDropout(config.dropout, seeds=seeds)
-    factor = FACTOR_ON_HALF if config.kept == "half" else 1.0
+    factor = backbone.trunk.head_factor if config.kept == "half" else 1.0
     return ImageNetwork(
         shape,
         encoder,

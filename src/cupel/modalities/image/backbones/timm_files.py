@@ -142,6 +142,11 @@ class TimmTrunk:
     network: nn.Module
     settings: Settings
 
+    @property
+    def head_factor(self) -> float:
+        """None."""
+        return 1.0
+
     def usual_recipe(self, task: Task) -> Recipe | None:
         """None: what pretraining on millions of pictures has taught is kept."""
         del task

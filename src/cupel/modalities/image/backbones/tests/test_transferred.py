@@ -15,6 +15,7 @@ from cupel.modalities.image.backbones import pretrained
 from cupel.modalities.image.backbones.cupel_files import CupelTrunk, open_cupel
 from cupel.modalities.image.backbones.tests.making_backbones import SMALL, cupel_file, found
 from cupel.modalities.image.backbones.transferred import TransferredEncoder, stages_of
+from cupel.modalities.image.models import families as own_families
 
 TASK = Task(kind=TaskKind.BINARY, target="y", metric="log_loss", classes=("no", "yes"))
 
@@ -51,11 +52,13 @@ def test_of_half_the_first_stages_are_taken_over_and_the_last_begin_anew(tmp_pat
     anew = trunk._network([0, 1]).encoder.state_dict()
     stages = stages_of(half)
     first = {name for stage in stages[: len(stages) // 2] for name in stage}
-    weights, saved = dict(half.named_parameters()), dict(whole.named_parameters())
+    begun, saved, learned = half.state_dict(), whole.state_dict(), dict(half.named_parameters())
     assert first
-    assert {name for name in weights if torch.equal(weights[name], saved[name])} >= first
-    assert all(torch.equal(weights[name], anew[name]) for name in weights.keys() - first)
-    assert not all(torch.equal(weights[name], saved[name]) for name in weights.keys() - first)
+    parts = {name.rsplit(".", 1)[0] for name in first}
+    kept = {name for name in begun if name in first or name.rsplit(".", 1)[0] in parts}
+    assert all(torch.equal(begun[name], saved[name]) for name in kept)
+    assert all(torch.equal(begun[name], anew[name]) for name in begun.keys() - kept)
+    assert not all(torch.equal(begun[name], saved[name]) for name in learned.keys() - first)
     assert torch.equal(scaling.mean, known.mean)
 
 
@@ -64,6 +67,9 @@ def test_half_of_a_network_of_cupels_own_is_what_is_tried_first(tmp_path: Path) 
     first, *others = families["tuned:own"].portfolio(TASK)
     assert (first.config.kept, first.place) == ("half", 0)
     assert {preset.config.kept for preset in others} == {"all"}
+    usual = next(family for family in own_families() if family.name == "ResNet").portfolio(TASK)[0].recipe
+    assert usual is not None
+    assert first.recipe.learning_rate == usual.learning_rate
     generator = np.random.default_rng(0)
     drawn = {families["tuned:own"].space(TASK).sample(generator).config.kept for _ in range(20)}
     assert drawn == {"all", "half"}
