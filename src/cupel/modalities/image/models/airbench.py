@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
@@ -284,7 +285,8 @@ def portfolio(task: Task) -> Sequence[Preset]:
 def longer(preset: Preset) -> Sequence[Preset]:
     """The preset with wider groups behind whitened patches at every place, then at every other, for twice the epochs.
 
-    A picture is looked at in all its views. The rate falls with the root of the width.
+    A picture is looked at in all its views. The rate falls with the root of the width. The schedule is followed to its end
+    whatever the rows that would stop it say, so they are learned from.
     """
     assert preset.recipe is not None, "a network has a recipe"
     rate, width = preset.recipe.learning_rate, preset.config.width
@@ -292,7 +294,9 @@ def longer(preset: Preset) -> Sequence[Preset]:
         replace(
             preset,
             config=replace(preset.config, stem=stem, width=wide, views="all"),
-            recipe=replace(preset.recipe, epochs_share=2.0, learning_rate=rate * min(1.0, width / wide) ** 0.5),
+            recipe=replace(
+                preset.recipe, epochs_share=2.0, learning_rate=rate * min(1.0, width / wide) ** 0.5, stops_from=sys.maxsize
+            ),
         )
         for stem, wide in LONGER
     ]

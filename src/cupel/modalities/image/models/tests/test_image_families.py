@@ -316,6 +316,7 @@ def test_longer_networks_are_ever_cheaper_and_seven_minutes_are_enough_for_one_w
     base = family.portfolio(TASK)[1]
     assert family.longer is not None
     presets = family.longer(base)
+    assert all(preset.recipe.learns_all(10**7) for preset in presets), "nothing stops what follows the clock"
     seconds = [family.cost(47_250, shape, each.config, each.recipe, TASK).seconds for each in presets]
     assert seconds == sorted(seconds, reverse=True)
     assert any(0.45 * each <= 420.0 and preset.config.stem == "full" for each, preset in zip(seconds, presets, strict=True))
