@@ -28,10 +28,9 @@ class UnitData:
 
     Targets are int64 class indices, float64 values, or of several labels float64 (rows, labels): 1, 0, NaN unknown. `stop` is
     for early stopping, unless some are `among_train`, and they stop nothing. `share` is how much of the fold's training rows it
-    has. `start` are the weights that another unit of the same
-    candidate left behind, for a warm start; empty for one from scratch, and of no use to a family without any. A family that
-    trains itself may keep in `checkpoints` what it has come to, to go on from there to the same result after a crash
-    (`core/keeping.py`).
+    has. `start` are the weights that another unit of the same candidate left behind, for a warm start; empty for one from
+    scratch, and of no use to a family without any. A family that trains itself may keep in `checkpoints` what it has come to, to
+    go on from there to the same result after a crash (`core/keeping.py`).
     """
 
     fold: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class KnownScaling(PixelScaling):
 class CupelTrunk:
     """Builds the network again, with the weights of `tensors` in each of its models, all of them or half."""
 
-    @property
+    @functools.cached_property
     def head_factor(self) -> float:
         """As its family builds it."""
         head = self._network([0]).head

@@ -144,7 +144,7 @@ class TimmTrunk:
 
     @property
     def head_factor(self) -> float:
-        """None."""
+        """One: none of it begins anew."""
         return 1.0
 
     def usual_recipe(self, task: Task) -> Recipe | None:

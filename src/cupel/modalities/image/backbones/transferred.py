@@ -17,8 +17,7 @@ SHARE_OF_UNFREEZING = 0.5
 
 def stages_of(encoder: Encoder) -> list[list[str]]:
     """Names of parameters from input to output, as the encoder's own parts divide them; what belongs to none is in the first."""
-    parts: dict[str, list[str]] = {}
-    lists = {name for name, child in encoder.named_children() if isinstance(child, nn.ModuleList)}
+    parts, lists = dict[str, list[str]](), _lists(encoder)
     for name, _ in encoder.named_parameters():
         parts.setdefault(_part(name, lists), []).append(name)
     direct = parts.pop("", [])
@@ -28,11 +27,14 @@ def stages_of(encoder: Encoder) -> list[list[str]]:
 
 def names_of_half(encoder: Encoder) -> set[str]:
     """Names of the weights and statistics that belong to the first half of its stages."""
-    stages = stages_of(encoder)
-    lists = {name for name, child in encoder.named_children() if isinstance(child, nn.ModuleList)}
+    stages, lists = stages_of(encoder), _lists(encoder)
     first = stages[: max(1, len(stages) // 2)]
     parts = {_part(name, lists) for stage in first for name in stage} | {""}
     return {name for name in encoder.state_dict() if _part(name, lists) in parts}
+
+
+def _lists(encoder: Encoder) -> set[str]:
+    return {name for name, child in encoder.named_children() if isinstance(child, nn.ModuleList)}
 
 
 def _part(name: str, lists: set[str]) -> str:
