@@ -260,10 +260,11 @@ class _Within:
     def message(self, text: str) -> None:
         self._observer.message(text)
 
-    def trial_started(self, name: str, *, number: int, total: int, seconds_left: float) -> None:
+    def trial_started(self, name: str, *, number: int, total: int, seconds_left: float, time_left: float) -> None:
         elapsed = time.monotonic() - self._started
-        later = self._n_later * (elapsed + seconds_left)
-        self._observer.trial_started(name, number=number, total=total, seconds_left=seconds_left + later)
+        later, allowed = self._n_later * (elapsed + seconds_left), self._n_later * (elapsed + time_left)
+        own = {"seconds_left": seconds_left + later, "time_left": time_left + allowed}
+        self._observer.trial_started(name, number=number, total=total, **own)
 
     def trial_progress(self, name: str, fraction: float) -> None:
         self._observer.trial_progress(name, fraction)

@@ -96,7 +96,7 @@ class Live:
         self._running: dict[str, tuple[Any, float]] = {}  # its bar, and how much of it is done
         self._n_done = 0
         self._total = 1
-        self._estimate = math.inf
+        self._estimate = self._time_left = math.inf
         self._estimated_at = 0.0
         self._is_over = False
         self._stage_began = 0.0
@@ -120,10 +120,10 @@ class Live:
         """A line."""
         self._console.print(text, markup=False)
 
-    def trial_started(self, name: str, *, number: int, total: int, seconds_left: float) -> None:
+    def trial_started(self, name: str, *, number: int, total: int, seconds_left: float, time_left: float) -> None:
         """A bar for the candidate."""
         self._total = total
-        self._estimate, self._estimated_at = seconds_left, time.monotonic()
+        self._estimate, self._time_left, self._estimated_at = seconds_left, time_left, time.monotonic()
         if self._whole is None or self._is_over:
             self._progress.start()
             self._is_over = False
@@ -142,7 +142,7 @@ class Live:
         self._running[name] = bar, fraction
         begun = [done for _, done in list(self._running.values())]
         own = fraction if len(begun) == 1 else 0.0
-        left = rest_of(self._estimate, gone=time.monotonic() - self._estimated_at, fraction=own)
+        left = rest_of(self._estimate, time_left=self._time_left, gone=time.monotonic() - self._estimated_at, fraction=own)
         shown = f"about {in_words(left)} left," if math.isfinite(left) else ""
         self._progress.update(bar, completed=fraction)
         self._progress.update(self._whole, completed=(self._n_done + sum(begun)) / self._total, left=shown)

@@ -40,9 +40,9 @@ class JsonLines:
         """`text` for people."""
         self._say("message", {"text": text})
 
-    def trial_started(self, name: str, *, number: int, total: int, seconds_left: float) -> None:
-        """`candidate`, its `number` of a `total`, and `seconds_left` of the search, null where unknown."""
-        told = {"candidate": name, "number": number, "total": total, "seconds_left": seconds_left}
+    def trial_started(self, name: str, *, number: int, total: int, seconds_left: float, time_left: float) -> None:
+        """`candidate`, its `number` of a `total`, `seconds_left` of the search and its `time_left`, null where unknown."""
+        told = {"candidate": name, "number": number, "total": total, "seconds_left": seconds_left, "time_left": time_left}
         self._say("started", {**told, "memory_bytes": _memory_bytes()})
 
     def trial_progress(self, name: str, fraction: float) -> None:

@@ -25,8 +25,11 @@ class Observer(Protocol):
         """Something that a person should read now."""
         ...
 
-    def trial_started(self, name: str, *, number: int, total: int, seconds_left: float) -> None:
-        """A candidate begins; `seconds_left` estimates the whole rest of the search, infinite where unknown."""
+    def trial_started(self, name: str, *, number: int, total: int, seconds_left: float, time_left: float) -> None:
+        """A candidate begins; `seconds_left` estimates the whole rest of the search, which has `time_left` at most.
+
+        Both are infinite where unknown.
+        """
         ...
 
     def trial_progress(self, name: str, fraction: float) -> None:
@@ -57,7 +60,7 @@ class Silent:
     def message(self, text: str) -> None:
         """Nothing."""
 
-    def trial_started(self, name: str, *, number: int, total: int, seconds_left: float) -> None:
+    def trial_started(self, name: str, *, number: int, total: int, seconds_left: float, time_left: float) -> None:
         """Nothing."""
 
     def trial_progress(self, name: str, fraction: float) -> None:

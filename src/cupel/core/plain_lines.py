@@ -49,7 +49,7 @@ class PlainLines:
         self._patience = patience
         self._waiting: list[str] = []
         self._running: dict[str, tuple[str, float]] = {}  # its number of the total, and how much of it is done
-        self._estimate = math.inf
+        self._estimate = self._time_left = math.inf
         self._began = self._started
         self._shown = 0.0
         self._stage_began = self._started
@@ -70,10 +70,10 @@ class PlainLines:
         """A line for the message."""
         self._say(text)
 
-    def trial_started(self, name: str, *, number: int, total: int, seconds_left: float) -> None:
+    def trial_started(self, name: str, *, number: int, total: int, seconds_left: float, time_left: float) -> None:
         """Remembered for the line that the end of the candidate gets."""
         self._shown = self._began = time.monotonic()
-        self._estimate = seconds_left
+        self._estimate, self._time_left = seconds_left, time_left
         self._running[name] = f"[{number}/{total}]", 0.0
 
     def trial_progress(self, name: str, fraction: float) -> None:
@@ -86,8 +86,9 @@ class PlainLines:
             running = dict(self._running)
             shown = ", ".join(f"{counter} {each}: {done:.0%}" for each, (counter, done) in running.items())
             slowest = min((done for _, done in running.values()), default=fraction)
-            left = in_words(rest_of(self._estimate, gone=now - self._began, fraction=slowest if len(running) == 1 else 0.0))
-            self._say(f"{shown}; about {left} of searching left; {self._memory}")
+            own = slowest if len(running) == 1 else 0.0
+            left = rest_of(self._estimate, time_left=self._time_left, gone=now - self._began, fraction=own)
+            self._say(f"{shown}; about {in_words(left)} of searching left; {self._memory}")
 
     def trial_finished(self, trial: Trial, *, score: str, best: str, best_score: str) -> None:
         """A line with the outcome, and what it took."""
@@ -114,10 +115,13 @@ class PlainLines:
         self._waiting.clear()
 
 
-def rest_of(estimate: float, *, gone: float, fraction: float) -> float:
-    """Seconds left of a search that was estimated when its running candidate began: that one's own rest at least, by its pace."""
+def rest_of(estimate: float, *, time_left: float, gone: float, fraction: float) -> float:
+    """Seconds left of a search that was estimated when its running candidate began, `gone` seconds ago.
+
+    By its pace that one's own rest at least, but no more than the `time_left` there was then: what may take all of it hurries.
+    """
     own = gone / fraction - gone if fraction > 0 else 0.0
-    return max(estimate - gone, own)
+    return min(max(estimate - gone, own), max(time_left - gone, 0.0))
 
 
 def left_of(seconds: float, fraction: float) -> str:

@@ -49,11 +49,11 @@ class Chronicle:
         with self._lock:
             self._observer.message(text)
 
-    def trial_started(self, name: str, *, number: int, total: int, seconds_left: float) -> None:
+    def trial_started(self, name: str, *, number: int, total: int, seconds_left: float, time_left: float) -> None:
         """Handed on; the time is kept now and then."""
         with self._lock:
             self._note_time()
-            self._observer.trial_started(name, number=number, total=total, seconds_left=seconds_left)
+            self._observer.trial_started(name, number=number, total=total, seconds_left=seconds_left, time_left=time_left)
 
     def trial_progress(self, name: str, fraction: float) -> None:
         """Handed on; the time is kept now and then."""

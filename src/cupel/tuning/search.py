@@ -137,8 +137,9 @@ def _tell_turn(setup: Search, proposal: Proposal, state: _State, known: Sequence
     state.n_begun += 1
     number, total = state.n_begun, len(state.tried) + len(known)
     seconds = min(sum(_cost(setup, each) for each in known) / setup.n_lanes, max(left, 0.0))
-    setup.observer.trial_started(proposal.candidate.name, number=number, total=total, seconds_left=seconds)
-    setup.log("turn", of=proposal.candidate.name, number=number, total=total, seconds_left=seconds)
+    name = proposal.candidate.name
+    setup.observer.trial_started(name, number=number, total=total, seconds_left=seconds, time_left=max(left, 0.0))
+    setup.log("turn", of=name, number=number, total=total, seconds_left=seconds)
 
 
 def _next(

@@ -23,7 +23,7 @@ TRIAL = Trial(candidate=CANDIDATE, is_deep=True, is_baseline=False, status=Statu
 def test_every_line_is_an_object_and_says_what_runs_how_far_it_is_and_what_is_best(capsys):
     observer = observer_for("json")
     observer.stage("training candidates")
-    observer.trial_started("MLP-1", number=2, total=9, seconds_left=math.inf)
+    observer.trial_started("MLP-1", number=2, total=9, seconds_left=math.inf, time_left=math.inf)
     observer.trial_progress("MLP-1", 0.5)  # within a second of the line before: not told
     observer.trial_finished(TRIAL, score="", best="linear-1", best_score="ROC-AUC 0.9")
     observer.close()
@@ -40,7 +40,7 @@ def test_the_bars_show_what_is_held_of_the_memory_beside_all_candidates(monkeypa
     monkeypatch.setattr(processes, "memory_bytes", lambda _: 1_250_000_000)
     observer = observer_for("rich", memory_bytes=2_000_000_000)
     for number in (1, 2):
-        observer.trial_started(f"MLP-{number}", number=number, total=2, seconds_left=30.0)
+        observer.trial_started(f"MLP-{number}", number=number, total=2, seconds_left=30.0, time_left=math.inf)
         observer.trial_progress(f"MLP-{number}", 0.5)
         console = Console(width=120, file=io.StringIO())
         console.print(*observer._progress.get_renderables())
@@ -72,7 +72,7 @@ def test_what_nobody_can_read_ends_no_run(kind, error, monkeypatch):
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     observer = observer_for(kind)
     observer.stage("training candidates")
-    observer.trial_started("MLP-1", number=1, total=2, seconds_left=30.0)
+    observer.trial_started("MLP-1", number=1, total=2, seconds_left=30.0, time_left=math.inf)
     observer.trial_progress("MLP-1", 0.5)
     observer.trial_finished(TRIAL, score="", best="linear-1", best_score="ROC-AUC 0.9")
     observer.message("on it goes")

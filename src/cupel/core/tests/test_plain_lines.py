@@ -56,7 +56,7 @@ def test_silence_can_be_asked_for_and_observers_are_taken_as_they_are():
 def test_lines_tell_what_each_took_how_much_is_left_and_what_is_held(capsys, monkeypatch):
     monkeypatch.setattr(processes, "memory_bytes", lambda _: 1_250_000_000)
     observer = PlainLines(memory_bytes=2_000_000_000)
-    observer.trial_started("MLP-1", number=2, total=9, seconds_left=40.0)
+    observer.trial_started("MLP-1", number=2, total=9, seconds_left=40.0, time_left=math.inf)
     after(11.0, monkeypatch)
     observer.trial_progress("MLP-1", 0.5)
     observer.trial_finished(FAILED, score="", best="linear-1", best_score="AUC 0.9")
@@ -67,15 +67,23 @@ def test_lines_tell_what_each_took_how_much_is_left_and_what_is_held(capsys, mon
 
 def test_one_that_takes_longer_than_was_estimated_has_a_rest_by_its_own_pace(capsys, monkeypatch):
     observer = PlainLines()
-    observer.trial_started("MLP-1", number=1, total=1, seconds_left=5.0)
+    observer.trial_started("MLP-1", number=1, total=1, seconds_left=5.0, time_left=math.inf)
     after(20.0, monkeypatch)
     observer.trial_progress("MLP-1", 0.25)
     assert "25%; about 60 s of searching left" in capsys.readouterr().err
 
 
+def test_one_that_follows_the_clock_is_said_to_take_no_more_than_the_time_there_is(capsys, monkeypatch):
+    observer = PlainLines()
+    observer.trial_started("MLP-1", number=1, total=1, seconds_left=50.0, time_left=50.0)
+    after(20.0, monkeypatch)
+    observer.trial_progress("MLP-1", 0.1)
+    assert "10%; about 30 s of searching left" in capsys.readouterr().err
+
+
 def test_an_unknown_length_is_said_to_be_unknown(capsys, monkeypatch):
     observer = PlainLines()
-    observer.trial_started("MLP-1", number=1, total=1, seconds_left=math.inf)
+    observer.trial_started("MLP-1", number=1, total=1, seconds_left=math.inf, time_left=math.inf)
     after(11.0, monkeypatch)
     observer.trial_progress("MLP-1", 0.5)
     assert "about ? of searching left" in capsys.readouterr().err
