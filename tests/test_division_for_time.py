@@ -1,13 +1,14 @@
-"""How rows are divided where time is too short for the largest networks on every fold."""
+"""How rows are divided where time is too short for models on every fold."""
 
 import pytest
 
-from cupel import planning
-from cupel import problem as asking
+from cupel import dividing, planning
+from cupel.checks.example import example_dataset
 from cupel.core import registry
 from cupel.core.settings import Settings
+from cupel.dividing import divide, divided_for
 from cupel.modalities.image.example import example_pictures
-from cupel.problem import Problem, divide, divided_for, profile_of
+from cupel.problem import Problem, profile_of
 
 N_ROWS = 120
 FREE = Settings()
@@ -15,11 +16,12 @@ FREE = Settings()
 
 @pytest.fixture(autouse=True)
 def few_are_many(monkeypatch):
-    monkeypatch.setattr(asking, "FEWEST_FOR_A_TENTH", N_ROWS)
+    monkeypatch.setattr(dividing, "FEWEST_FOR_A_TENTH", N_ROWS)
+    monkeypatch.setattr(dividing, "FEWEST_FOR_A_LONG_RUN", N_ROWS)
 
 
-def problem(settings=FREE, *, n_rows=N_ROWS, families=("Airbench",)):
-    dataset = example_pictures("multiclass", n_samples=n_rows)
+def problem(settings=FREE, *, n_rows=N_ROWS, families=("Airbench",), example=example_pictures):
+    dataset = example("multiclass", n_samples=n_rows)
     modality = registry.recognise(dataset.schema)
     return Problem(
         dataset=dataset,
@@ -72,3 +74,30 @@ def test_a_plan_tells_none_where_there_is_a_search(asked):
     divided = divided_for(problem(families=("constant", "Airbench")), seconds=1.0)
     assert planning.longest(divided, **asked) is None
     assert planning.longest(problem(), seconds=1.0) is None  # of several folds
+
+
+def of_a_table(*families, n_rows=N_ROWS):
+    return problem(n_rows=n_rows, families=families, example=example_dataset)
+
+
+def seconds_of_first(asked, name):
+    """What the first placed preset of the family would take on all folds."""
+    family = next(each for each in asked.families if each.name == name)
+    first = min((each for each in family.portfolio(asked.task) if each.place is not None), key=lambda each: each.place)
+    return asked.estimator()(first, family).seconds
+
+
+@pytest.mark.parametrize(
+    ("families", "first"),
+    [(("LightGBM", "RealMLP"), "LightGBM"), (("RealMLP", "LightGBM"), "LightGBM"), (("RealMLP",), "RealMLP")],
+)
+def test_a_table_is_divided_once_where_the_first_of_the_portfolio_would_take_more_than_half_of_the_time(families, first):
+    asked = of_a_table("constant", "linear", *families)
+    needed = seconds_of_first(asked, first)
+    assert divided_for(asked, seconds=2.1 * needed) is asked
+    assert divided_for(asked, seconds=1.9 * needed).settings.split == "tenth"
+
+
+def test_few_rows_and_baselines_alone_are_divided_into_folds():
+    for asked in (of_a_table("constant", "LightGBM", n_rows=N_ROWS - 1), of_a_table("constant", "linear")):
+        assert divided_for(asked, seconds=1e-3) is asked

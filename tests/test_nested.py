@@ -24,9 +24,10 @@ from cupel.core.limits import Limits
 from cupel.core.observer import Silent
 from cupel.core.settings import Settings
 from cupel.core.uncertainty import Decision, Uncertainty
+from cupel.dividing import outer_parts
 from cupel.execution import Guard, Journal, RunFolder, UnitMaker
 from cupel.nesting import Nesting
-from cupel.problem import Problem, outer_parts, understand
+from cupel.problem import Problem, understand
 
 N_ROWS, N_OUTER = 90, 3
 QUICK = Settings(families=("linear",), split="stratified", n_folds=2, nested=N_OUTER, ensemble="none")

@@ -25,7 +25,8 @@ from cupel.core.stopwatch import Stopwatch
 from cupel.core.storage import npy, write_bytes, write_json
 from cupel.core.trial import Trial
 from cupel.core.untrusted import parsed_array, parsed_json, read_bytes
-from cupel.problem import Problem, divide, outer_parts
+from cupel.dividing import divide, outer_parts
+from cupel.problem import Problem
 from cupel.verdict.measures import as_judged
 from cupel.yardstick import show_score
 

@@ -15,7 +15,7 @@ from cupel.core import machine, registry
 from cupel.core.cache import Cache
 from cupel.core.candidate import Candidate
 from cupel.core.dataset import Dataset
-from cupel.core.errors import DataError, TrainingError, UsageError
+from cupel.core.errors import DataError, UsageError
 from cupel.core.family import Cost, Family
 from cupel.core.finding import Finding
 from cupel.core.inputs import InputShape
@@ -31,17 +31,16 @@ from cupel.core.stopwatch import Stopwatch
 from cupel.core.task import Task
 from cupel.core.weights import Weights, demand_allowed, find_weights, findings_about
 from cupel.data import streamed
+from cupel.dividing import divide, divided_for
 
 Array = NDArray[Any]
 N_GOLDEN = 32
 FEWEST_GOLDEN, GOLDEN_NUMBERS = 3, 400_000
 """They are stored as text: of large masks there are fewer."""
 N_SHAPE_ROWS = 1000
-N_FOLDS_OF_MASKS = 3
 BYTES_PER_CELL = 4.0
 FEWEST_SECONDS_TO_MEASURE = 60.0
 FEWEST_SAMPLED = 100
-FEWEST_FOR_A_TENTH = 20_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -378,83 +377,6 @@ def findings_of(
     found += [*(evaluation.rehearsed_doubts(dataset, describe=describe) if rehearses else ()), *inspection.findings]
     obstacle = "" if measures else f"the run has less than {FEWEST_SECONDS_TO_MEASURE:.0f} seconds"
     return tuple(evaluation.with_effects(found, dataset, units=inspection.twins, describe=describe, obstacle=obstacle))
-
-
-def _division(dataset: Dataset, settings: Settings) -> tuple[str, int | None]:
-    """Scheme and number of folds; few masks are not divided twice, nor in five: each is thousands of answers."""
-    is_free = settings.split == "auto" and dataset.schema.group is None and dataset.schema.time is None
-    if dataset.task is not None and dataset.task.grid and is_free:
-        return "stratified", settings.n_folds or N_FOLDS_OF_MASKS
-    return settings.split, settings.n_folds
-
-
-def divide(dataset: Dataset, settings: Settings, *, twins: Array | None = None, among: Array | None = None) -> Splits:
-    """The folds that the settings ask for; rows that share a number in `twins` stay together.
-
-    With `among` these rows alone are divided, and all others sealed.
-
-    Raises:
-        DataError: the rows cannot be divided so.
-    """
-    if among is not None:
-        splits = _folds(dataset.at(among), settings, twins=None if twins is None else twins[among])
-        splits = splits.placed(among, n_samples=dataset.n_samples)
-    else:
-        splits = _folds(dataset, settings, twins=twins)
-        if settings.seal:
-            kept = data.split(dataset.summary, scheme="holdout", holdout=settings.seal, seed=settings.seed, twins=twins)
-            own = kept.folds[0]  # over time it leaves out who is of a group that is sealed
-            apart = np.setdiff1d(np.arange(dataset.n_samples), np.concatenate([own.train, own.stop, own.valid]))
-            splits = splits.sealing(own.valid, silent=apart if len(apart) else None)
-    splits = splits.sparing(data.FixPlan.of(settings.fixes).spared(dataset))
-    data.check_folds(dataset.summary, splits.folds)
-    return splits
-
-
-def divided_for(problem: Problem, *, seconds: float) -> Problem:
-    """The same with a tenth held out, where so many seconds are too few for the largest `longer` model on every fold.
-
-    Only where rows are many and nobody said how to divide them. No clock decides, and the settings say it: a run that is gone on
-    with has the same rows.
-    """
-    settings, schema = problem.settings, problem.dataset.schema
-    is_said = settings.split != "auto" or settings.n_folds or settings.n_repeats > 1 or problem.weights
-    if is_said or schema.group or schema.time or math.isinf(seconds) or problem.dataset.n_samples < FEWEST_FOR_A_TENTH:
-        return problem
-    estimate = problem.estimator()
-    try:
-        needed = [estimate(kin.longer(kin.portfolio(problem.task)[0])[0], kin).seconds for kin in problem.families if kin.longer]
-    except TrainingError:  # told when its turn comes
-        return problem
-    if max(needed, default=0.0) <= seconds:
-        return problem
-    settings = replace(settings, split=data.TENTH)
-    return replace(problem, settings=settings, splits=divide(problem.dataset, settings, twins=problem.twins))
-
-
-def _folds(dataset: Dataset, settings: Settings, *, twins: Array | None) -> Splits:
-    scheme, n_folds = _division(dataset, settings)
-    return data.split(
-        dataset.summary, scheme=scheme, n_folds=n_folds, repeats=settings.n_repeats, seed=settings.seed, twins=twins
-    )
-
-
-def outer_parts(problem: Problem) -> list[tuple[Array, Array]]:
-    """For each of the outer folds of `nested`: the rows that a whole run learns from, and those that it must predict.
-
-    Sealed rows are in none. Groups stay whole, and where time orders the rows, later ones are predicted from earlier ones.
-
-    Raises:
-        DataError, UsageError: the rows cannot be divided so.
-    """
-    dataset, settings = problem.dataset, problem.settings
-    sealed = np.empty(0, np.int64) if problem.splits.sealed is None else problem.splits.sealed
-    rows = np.setdiff1d(np.arange(dataset.n_samples), sealed)
-    scheme = "auto" if settings.split in ("holdout", data.TENTH, "repeated") else settings.split
-    asked = replace(settings, split=scheme, n_folds=settings.nested, n_repeats=1)
-    folds = _folds(dataset.at(rows), asked, twins=None if problem.twins is None else problem.twins[rows]).folds
-    learned = [np.sort(np.concatenate([fold.train, fold.stop])) for fold in folds]
-    return [(rows[own], rows[fold.valid]) for own, fold in zip(learned, folds[: settings.nested], strict=False)]
 
 
 def _opened(weights: tuple[Weights, ...], modality: Modality, settings: Settings) -> Pretrained:

@@ -150,8 +150,9 @@ def look(
         UsageError: a setting does not fit.
     """
     from cupel import data
+    from cupel.dividing import divide
     from cupel.new_rows import findings_on
-    from cupel.problem import demand_memory_for, divide, findings_of, inspect, profile_of, read_or_draw
+    from cupel.problem import demand_memory_for, findings_of, inspect, profile_of, read_or_draw
 
     dataset, whole, settings = read_or_draw(source, target, settings=settings, limits=limits, observer=observer or Silent())
     profile = profile_of(dataset)

@@ -17,7 +17,8 @@ from cupel.core.masks import VOID
 from cupel.core.schema import ColumnKind
 from cupel.core.settings import Settings
 from cupel.core.task import TaskKind
-from cupel.problem import divide, findings_of, inspect, profile_of
+from cupel.dividing import divide
+from cupel.problem import findings_of, inspect, profile_of
 
 N = 12
 
