@@ -43,8 +43,8 @@ SHARE_FOR_CORRECTIONS, SHARE_FOR_MEAN = 0.25, 0.1
 MIN_CORRECTIONS = 10
 BYTES_OF_WORDS = 20_000
 """For what is said last, of the time that all took and of what had no room, and for the files of a pick beside its arrays."""
-MAX_DOUBT = 0.1
-"""The ensemble is packed only where the probability that it is worse than its best member is below this."""
+MAX_DOUBT = {"cheapest": 0.1, "best": 0.5}
+"""The ensemble is packed only where the probability that it is worse than its best member is below this: by what is preferred."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -404,7 +404,10 @@ def _latency_feeds(problem: Problem) -> dict[str, Array]:
 
 
 def _leader(problem: Problem, best: Ensemble, ensemble: Ensemble | None) -> Ensemble:
-    """The ensemble where it is probably better than its best member, else that member: it is smaller and faster."""
+    """The ensemble where it is better than its best member, surely enough for its price; else that member, smaller and faster.
+
+    Where what is best is asked for, whatever it costs, more likely better is enough.
+    """
     if ensemble is None:
         return best
     rows = problem.splits.covered
@@ -417,7 +420,7 @@ def _leader(problem: Problem, best: Ensemble, ensemble: Ensemble | None) -> Ense
         groups=_groups(problem),
         seed=problem.settings.seed,
     )
-    return ensemble if difference.probability_worse < MAX_DOUBT else best
+    return ensemble if difference.probability_worse < MAX_DOUBT[problem.settings.prefer] else best
 
 
 def _groups(problem: Problem) -> Array | None:

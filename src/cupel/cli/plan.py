@@ -59,9 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(
         f"{problem.dataset.n_samples} rows, {len(problem.dataset.schema.features)} features; {problem.task.kind.value}, ", end=""
     )
-    console.print(
-        f"judged by {problem.task.metric}; {problem.splits.scheme}, {len(problem.splits.folds)} folds: {problem.splits.reason}"
-    )
+    console.print(f"judged by {problem.task.metric}; {problem.splits.scheme}: {problem.splits.reason}")
     console.print(_table(rows))
     console.print(f"In all about {in_words(total)} on this machine; estimates are corrected while a run goes on.")
     if planning.draws_more(problem, than=len(steps), effort=arguments.effort, seconds=cap):

@@ -201,11 +201,8 @@ def _plan(
     if scheme == "auto" and n_folds is None and n_rows > LARGE:
         chosen = "holdout"
     strata = np.zeros(n_rows, np.int64) if scheme == "k-fold" else _strata(dataset, wanted, n_asked=n_folds)
-    words = _proportions(dataset, scheme)
-    if chosen == "holdout":
-        reason = f"one part is held out{words}"
-    else:
-        reason = f"{wanted} folds{words}"
+    is_holdout = chosen == "holdout"
+    reason = f"{'one part is held out' if is_holdout else f'{wanted} folds'}{_proportions(dataset, scheme, each=not is_holdout)}"
     reason += f"; {whole}" if whole else ""
     return _Plan(
         scheme=chosen, n_folds=wanted, repeats=1, holdout=0.2, reason=reason + notes, units=units, strata=strata,
@@ -225,7 +222,7 @@ def _with_repeats(plan: _Plan, scheme: str, n_rows: int) -> _Plan:
     return replace(plan, scheme=chosen, repeats=repeats, reason=f"{plan.reason}; drawn {repeats} times{why}")
 
 
-def _proportions(dataset: Dataset, scheme: str) -> str:
+def _proportions(dataset: Dataset, scheme: str, *, each: bool) -> str:
     if scheme == "k-fold" or dataset.task is None:
         return " drawn at random"
     words = {
@@ -233,7 +230,7 @@ def _proportions(dataset: Dataset, scheme: str) -> str:
         Form.LABELS: "all labels in proportion",
         Form.VALUES: "the target's whole range",
     }
-    return f", each with {words[dataset.task.form]}"
+    return f", {'each ' if each else ''}with {words[dataset.task.form]}"
 
 
 def _strata(dataset: Dataset, n_folds: int, *, n_asked: int | None) -> Integers:
