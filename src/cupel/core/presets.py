@@ -165,7 +165,8 @@ class Space:
         """The space as a user wants it: ranges narrowed or extended, fields fixed, further ones opened.
 
         A wish is a value (fixed), two numbers (from, to), a list of options, or a mapping with `low`, `high`, `log` or
-        `options`. Any declared field of config, recipe or preparation may be named.
+        `options`. Any declared field of config, recipe or preparation may be named, and any option that its class declares,
+        those among them that a family does not search.
 
         Raises:
             UsageError: there is no such field, or the wish cannot be read.
@@ -173,7 +174,7 @@ class Space:
         dimensions, parts = dict(self.dimensions), dict(self.parts)
         for name, wish in wishes.items():
             part, dimension = self._declared(name)
-            domain = wished_domain(dimension, wish)
+            domain = wished_domain(self._widest(part, dimension), wish)
             default = dimension.default if dimension.default in domain else dimension.cast(domain.nearest(dimension.default))
             dimensions[name] = replace(dimension, domain=domain, default=default)
             parts[name] = part
@@ -213,6 +214,14 @@ class Space:
                     return part, replace(dimension, default=getattr(holder, name))
         known = sorted({dimension.name for _, holder in self._holders() for dimension in space_of(type(holder))})
         raise UsageError(f"there is nothing named {name!r} to choose; there are {', '.join(known)}.")
+
+    def _widest(self, part: str, dimension: Dimension) -> Dimension:
+        """The same with all options that its class declares, where a family searches some of these."""
+        declared = {each.name: each.domain for each in space_of(type(getattr(self.default, part)))}
+        own, domain = declared.get(dimension.name), dimension.domain
+        if isinstance(own, Choice) and isinstance(domain, Choice) and set(domain.options) < set(own.options):
+            return replace(dimension, domain=own)
+        return dimension
 
 
 def vars_of(holder: Any) -> dict[str, Any]:

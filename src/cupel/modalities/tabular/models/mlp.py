@@ -88,14 +88,18 @@ def portfolio(task: Task) -> Sequence[Preset]:
 
 
 def space(task: Task) -> Space:
-    """Network, optimiser, schedule and preparation."""
+    """Network, optimiser, schedule and preparation.
+
+    The decay of Adam and RMSprop is an L2 gradient, which their steps of equal size turn into a pull to zero that nothing is
+    learned against: `letter` stayed at the loss of a constant, with a decay of .01, for 48 epochs. They are left to wishes.
+    """
     del task
     return Space.around(
         DEFAULT,
         recipe={
             "learning_rate": Range(1e-4, 1e-2, log=True),
             "weight_decay": Range(1e-5, 0.1, log=True),
-            "optimizer": Choice("adamw", "adam", "rmsprop", "sgd"),
+            "optimizer": Choice("adamw", "sgd"),
             "momentum": Range(0.5, 0.99),
             "schedule": Choice("constant", "cosine", "one-cycle", "plateau"),
             "label_smoothing": Range(0.0, 0.1),

@@ -62,6 +62,8 @@ def test_the_classical_bar_comes_first_and_deep_ones_within_the_smallest_effort(
         ("regression", {"FT-Transformer": {"width": 100, "n_heads": [4, 5]}}, None),
         ("regression", {"FT-Transformer": {"one_hot_limit": 5}}, "'one_hot_limit' matters only where 'categories' is 'one-hot'"),
         ("regression", {"RealMLP": {"momentum": 0.5}}, "'momentum' matters only where 'optimizer' is"),
+        ("regression", {"MLP": {"optimizer": "rmsprop", "momentum": 0.5}}, None),
+        ("regression", {"MLP": {"optimizer": "lion"}}, "expected one of adamw, adam, sgd, rmsprop"),
         ("regression", {"*": {"one_hot_limit": 5}}, None),
         ("regression", {"ExtraTrees": {"max_leaves": 9000}}, "of 100 trees with 1 outputs each has at most 4000"),
         ("regression", {"ExtraTrees": {"max_leaves": 9000, "n_trees": 40}}, None),
@@ -75,6 +77,15 @@ def test_a_wish_is_met_or_refused_before_anything_runs(kind, wishes, words):
         return
     with pytest.raises(UsageError, match=words):
         strategy_named("auto", ground)
+
+
+def test_options_that_a_family_does_not_search_are_there_for_who_wishes_them():
+    space = FAMILIES["MLP"].space(TASKS["regression"])
+    assert space.dimensions["optimizer"].domain.options == ("adamw", "sgd")
+    wished = space.narrowed({"optimizer": ["adam", "rmsprop"]})
+    assert wished.dimensions["optimizer"].domain.options == ("adam", "rmsprop")
+    assert wished.default.recipe.optimizer == "adam"
+    assert space.narrowed({"optimizer": ["sgd"]}).default.recipe.optimizer == "sgd"
 
 
 def test_who_earned_no_place_keeps_its_default():
