@@ -1,10 +1,15 @@
 """How rows are divided where time is too short for models on every fold."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from cupel import dividing, planning
+import cupel
+from cupel import dividing, execution, planning
 from cupel.checks.example import example_dataset
 from cupel.core import registry
+from cupel.core.limits import Limits
 from cupel.core.settings import Settings
 from cupel.dividing import divide, divided_for
 from cupel.modalities.image.example import example_pictures
@@ -101,3 +106,25 @@ def test_a_table_is_divided_once_where_the_first_of_the_portfolio_would_take_mor
 def test_few_rows_and_baselines_alone_are_divided_into_folds():
     for asked in (of_a_table("constant", "LightGBM", n_rows=N_ROWS - 1), of_a_table("constant", "linear")):
         assert divided_for(asked, seconds=1e-3) is asked
+
+
+def test_a_run_that_is_there_is_divided_as_it_was_begun_however_much_time_there_is_now():
+    asked = of_a_table("constant", "LightGBM")
+    assert divided_for(asked, seconds=1e-3, begun="auto") is asked
+    assert divided_for(asked, seconds=1e9, begun="tenth").settings.split == "tenth"
+    said = of_a_table("constant", "LightGBM")
+    said = replace(said, settings=replace(said.settings, split="k-fold"))
+    assert divided_for(said, seconds=1e9, begun="tenth") is said  # refused when the folder is opened
+
+
+@pytest.mark.parametrize(("share", "split"), [(1e-9, "tenth"), (1e9, "auto")])
+def test_asking_the_same_with_other_time_goes_on_with_the_same_rows(share, split, tmp_path, monkeypatch):
+    generator = np.random.default_rng(0)
+    columns = {"x": generator.normal(size=200), "y": np.array(["no", "yes"])[generator.integers(2, size=200)]}
+    settings, limits = Settings(families=("LightGBM",)), Limits(workers=0)
+    for time, own in ((3, share), (4, 1 / share)):
+        monkeypatch.setattr(dividing, "MAX_SHARE_OF_FIRST", own)
+        run = cupel.fit(columns, "y", time=time, out=tmp_path / "run", settings=settings, limits=limits, progress="none")
+        assert execution.split_of(tmp_path / "run") == split
+    assert run.verdict
+    assert execution.split_of(tmp_path) is None

@@ -56,16 +56,18 @@ def divide(dataset: Dataset, settings: Settings, *, twins: Array | None = None, 
     return splits
 
 
-def divided_for(problem: Problem, *, seconds: float) -> Problem:
+def divided_for(problem: Problem, *, seconds: float, begun: str | None = None) -> Problem:
     """The same with a tenth held out, where so many seconds are too few for models on every fold.
 
     Too few they are for the largest `longer` model, or where the first of the portfolio would take more than half of them.
     Only where rows are many and nobody said how to divide them. No clock decides, and the settings say it: a run that is gone on
-    with has the same rows.
+    with, whose settings have the split `begun`, has the same rows however much time there is now.
     """
     settings, schema = problem.settings, problem.dataset.schema
     is_said = settings.split != "auto" or settings.n_folds or settings.n_repeats > 1 or problem.weights
-    if is_said or schema.group or schema.time or not _are_short(problem, seconds):
+    if is_said or schema.group or schema.time:
+        return problem
+    if begun != data.TENTH and (begun is not None or not _are_short(problem, seconds)):
         return problem
     settings = replace(settings, split=data.TENTH)
     return replace(problem, settings=settings, splits=divide(problem.dataset, settings, twins=problem.twins))

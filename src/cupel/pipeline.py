@@ -88,8 +88,9 @@ def fit(
     registry.load_families()
     with machine.held_to(limits.cores), closing(observer):
         problem = understand(
-            source, target, settings=settings, observer=observer, stopwatch=stopwatch, seconds=seconds or math.inf, limits=limits
-        )
+            source, target, settings=settings, observer=observer, stopwatch=stopwatch, seconds=seconds or math.inf, limits=limits,
+            begun=execution.split_of(folder_for(out, source)),
+        )  # fmt: skip
         ground = ground_of(problem, budget.effort)
         strategy = tuning.strategy_named(problem.settings.search, ground)  # one that cannot be is refused before a folder is made
         asked = question(problem, source, budget=budget, limits=limits)

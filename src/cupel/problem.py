@@ -142,11 +142,13 @@ def understand(
     stopwatch: Stopwatch | None = None,
     seconds: float = math.inf,
     limits: Limits | None = None,
+    begun: str | None = None,
 ) -> Problem:
     """Read the data, find the task, the faults and the splits; without a target the one that the source itself names.
 
     Several targets, columns of 0 and 1, are labels that may hold together. Where the whole run has few `seconds`, what mending
     a fault would do to the score is not measured. A file that would not fit into what `limits` leave is read in pieces.
+    `begun` is how the rows are divided of a run that is gone on with.
 
     Raises:
         DataError: the data cannot be read or learned from.
@@ -190,7 +192,7 @@ def understand(
             whole=whole,
             twins=inspection.twins,
         )
-        problem = divided_for(problem, seconds=seconds / (settings.nested + 1))
+        problem = divided_for(problem, seconds=seconds / (settings.nested + 1), begun=begun)
         return replace(problem, findings=problem.findings + tuple(data.few_units(dataset, problem.splits)))
 
 

@@ -3,7 +3,7 @@
 from cupel.execution.assignment import Assignment, Executor, built, described
 from cupel.execution.checkpoint_folder import CheckpointFolder
 from cupel.execution.chronicle import Chronicle, noted
-from cupel.execution.folder import RunFolder, holder_of, read_run, said_in, seconds_left, source_of
+from cupel.execution.folder import RunFolder, holder_of, read_run, said_in, seconds_left, source_of, split_of
 from cupel.execution.guard import HANDOVER, Guard, bytes_left, size_of
 from cupel.execution.handover import Handover
 from cupel.execution.interruption import Interruption
@@ -52,4 +52,5 @@ __all__ = [
     "seconds_left",
     "size_of",
     "source_of",
+    "split_of",
 ]

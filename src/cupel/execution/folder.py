@@ -239,6 +239,16 @@ def said_in(folder: Path, asked: Mapping[str, Any], *, name: str) -> str | None:
     return said
 
 
+def split_of(folder: Path) -> str | None:
+    """How the rows of the run in a folder are divided, as its settings say; None where there is no run that can be read."""
+    try:
+        settings = read_run(folder).get("settings")
+    except DataError:  # told when the folder is opened
+        return None
+    split = settings.get("split") if isinstance(settings, Mapping) else None
+    return split if isinstance(split, str) else None
+
+
 def source_of(folder: Path, asked: Mapping[str, Any]) -> str | None:
     """The file or address of a run's data, as it was given; None where they were in memory.
 
