@@ -61,16 +61,18 @@ def divided_for(problem: Problem, *, seconds: float, begun: str | None = None) -
 
     Too few they are for the largest `longer` model, or where the first of the portfolio would take more than half of them.
     Only where rows are many and nobody said how to divide them. No clock decides, and the settings say it: a run that is gone on
-    with, whose settings have the split `begun`, has the same rows however much time there is now.
+    with, whose settings have the split `begun`, has the same rows however much time there is now. Runs of outer folds share it.
     """
     settings, schema = problem.settings, problem.dataset.schema
     is_said = settings.split != "auto" or settings.n_folds or settings.n_repeats > 1 or problem.weights
     if is_said or schema.group or schema.time:
         return problem
-    if begun != data.TENTH and (begun is not None or not _are_short(problem, seconds)):
+    if begun != data.TENTH and (begun is not None or not _are_short(problem, seconds / (settings.nested + 1))):
         return problem
     settings = replace(settings, split=data.TENTH)
-    return replace(problem, settings=settings, splits=divide(problem.dataset, settings, twins=problem.twins))
+    splits = divide(problem.dataset, settings, twins=problem.twins)
+    others = (finding for finding in problem.findings if finding.code != data.FEW_UNITS_CODE)
+    return replace(problem, settings=settings, splits=splits, findings=(*others, *data.few_units(problem.dataset, splits)))
 
 
 def _are_short(problem: Problem, seconds: float) -> bool:

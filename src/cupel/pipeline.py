@@ -25,6 +25,7 @@ from cupel.core.plain_lines import observer_of
 from cupel.core.settings import Settings
 from cupel.core.stopwatch import NESTED, Stopwatch
 from cupel.core.trial import Trial
+from cupel.dividing import divided_for
 from cupel.earlier import kept_before
 from cupel.more_rows import FEWEST_SECONDS, SHARE_OF_TIME, worth_of_more_rows
 from cupel.nesting import Nesting
@@ -88,9 +89,9 @@ def fit(
     registry.load_families()
     with machine.held_to(limits.cores), closing(observer):
         problem = understand(
-            source, target, settings=settings, observer=observer, stopwatch=stopwatch, seconds=seconds or math.inf, limits=limits,
-            begun=execution.split_of(folder_for(out, source)),
-        )  # fmt: skip
+            source, target, settings=settings, observer=observer, stopwatch=stopwatch, seconds=seconds or math.inf, limits=limits
+        )
+        problem = divided_for(problem, seconds=seconds or math.inf, begun=execution.split_of(folder_for(out, source)))
         ground = ground_of(problem, budget.effort)
         strategy = tuning.strategy_named(problem.settings.search, ground)  # one that cannot be is refused before a folder is made
         asked = question(problem, source, budget=budget, limits=limits)
@@ -113,11 +114,10 @@ def fit(
             trials = _demand_model([each.trial for each in tried], folder, is_interrupted=interruption.is_asked)
             kept = seconds_to_conclude(problem, budget, trials=trials)
             with stopwatch.stage(NESTED) if nesting.folds else nullcontext():
-                nested = nesting.carried_out(
+                beside = Beside(promises=promises, nested=nesting.carried_out(
                     partial(_searched_within, budget=budget, guard=guard), left=lambda: deadline.remaining - kept,
                     end=guard.reason_to_end, observer=told, folder=folder,
-                )  # fmt: skip
-            beside = Beside(promises=promises, nested=nested)
+                ))  # fmt: skip
             return conclude(problem, folder, trials, deadline=deadline, observer=told, stopwatch=stopwatch, beside=beside)
 
 

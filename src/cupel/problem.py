@@ -31,7 +31,7 @@ from cupel.core.stopwatch import Stopwatch
 from cupel.core.task import Task
 from cupel.core.weights import Weights, demand_allowed, find_weights, findings_about
 from cupel.data import streamed
-from cupel.dividing import divide, divided_for
+from cupel.dividing import divide
 
 Array = NDArray[Any]
 N_GOLDEN = 32
@@ -142,13 +142,11 @@ def understand(
     stopwatch: Stopwatch | None = None,
     seconds: float = math.inf,
     limits: Limits | None = None,
-    begun: str | None = None,
 ) -> Problem:
     """Read the data, find the task, the faults and the splits; without a target the one that the source itself names.
 
     Several targets, columns of 0 and 1, are labels that may hold together. Where the whole run has few `seconds`, what mending
     a fault would do to the score is not measured. A file that would not fit into what `limits` leave is read in pieces.
-    `begun` is how the rows are divided of a run that is gone on with.
 
     Raises:
         DataError: the data cannot be read or learned from.
@@ -180,20 +178,19 @@ def understand(
         profile, inspection = profile_of(dataset), inspect(dataset, modality)
         measures = seconds >= FEWEST_SECONDS_TO_MEASURE
         findings = findings_of(dataset, profile, inspection=inspection, rehearses=False, measures=measures)
-        problem = Problem(
+        splits = divide(dataset, settings, twins=inspection.twins)
+        return Problem(
             dataset=dataset,
             modality=modality,
             profile=profile,
-            splits=divide(dataset, settings, twins=inspection.twins),
-            findings=(*findings, *pretrained.findings),
+            splits=splits,
+            findings=(*findings, *pretrained.findings, *data.few_units(dataset, splits)),
             families=_families(modality, settings, dataset.task, others=pretrained.families),
             settings=settings,
             weights=pretrained.weights,
             whole=whole,
             twins=inspection.twins,
         )
-        problem = divided_for(problem, seconds=seconds / (settings.nested + 1), begun=begun)
-        return replace(problem, findings=problem.findings + tuple(data.few_units(dataset, problem.splits)))
 
 
 def read_or_draw(

@@ -81,13 +81,15 @@ def run(arguments: argparse.Namespace) -> int:
 def _understood(arguments: argparse.Namespace, settings: Settings, *, limits: Limits, seconds: float) -> Problem:
     """The data and the question; reading may take a while."""
     from cupel.cli.progress import observer_for
+    from cupel.dividing import divided_for
     from cupel.problem import understand
 
     observer = observer_for("auto")
     try:
-        return understand(
+        found = understand(
             arguments.source, arguments.target, settings=settings, observer=observer, limits=limits, seconds=seconds
         )
+        return divided_for(found, seconds=seconds)
     finally:
         observer.close()
 

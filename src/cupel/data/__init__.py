@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from cupel.data.rehearsal import remembered
     from cupel.data.sentinel import copies_finding, near_copies
     from cupel.data.shuffling import shuffled
-    from cupel.data.splitting import TENTH, check_folds, few_units, split
+    from cupel.data.splitting import FEW_UNITS_CODE, TENTH, check_folds, few_units, split
 
 __all__ = [
+    "FEW_UNITS_CODE",
     "TAKEN",
     "TENTH",
     "Fact",
@@ -58,6 +59,7 @@ __all__ = [
 _HOMES = {
     "Fact": "cupel.data.gate",
     "TAKEN": "cupel.data.about_files",
+    "FEW_UNITS_CODE": "cupel.data.splitting",
     "TENTH": "cupel.data.splitting",
     "FixPlan": "cupel.data.fixes",
     "check_folds": "cupel.data.splitting",

@@ -30,7 +30,7 @@ STOP_SHARE = 0.125
 MIN_STOP_ROWS = 10
 MIN_ROWS = 10
 N_QUANTILES = 10
-FEW_UNITS = 20
+FEW_UNITS, FEW_UNITS_CODE = 20, "few-units"
 SMALL, MEDIUM, LARGE = 300, 50_000, 500_000
 
 
@@ -122,7 +122,7 @@ def few_units(dataset: Dataset, splits: Splits) -> list[Finding]:
     kind = "groups" if dataset.schema.group else "stretches of time" if dataset.schema.time else "different rows"
     return [
         Finding(
-            code="few-units",
+            code=FEW_UNITS_CODE,
             severity=Severity.WARNING,
             where="rows",
             what=f"The {len(splits.covered):,} rows that judge are of {n_units} {kind} only, and rows of one may stray together.",
