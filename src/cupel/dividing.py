@@ -77,18 +77,20 @@ def divided_for(problem: Problem, *, seconds: float, begun: str | None = None) -
 
 def _are_short(problem: Problem, seconds: float) -> bool:
     """Whether so many seconds are too few for models on every fold, and rows so many that a tenth of them judges honestly."""
-    n_rows, estimate = problem.dataset.n_samples, problem.estimator()
-    if math.isinf(seconds) or n_rows < min(FEWEST_FOR_A_TENTH, FEWEST_FOR_A_LONG_RUN):
+    n_rows = problem.dataset.n_samples
+    if math.isinf(seconds) or n_rows < FEWEST_FOR_A_TENTH:
         return False
     presets = [(preset, kin) for kin in problem.families if not kin.is_baseline for preset in kin.portfolio(problem.task)]
-    placed = [(each.place, position) for position, (each, _) in enumerate(presets) if each.place is not None]
+    placed = [(preset.place, preset, kin) for preset, kin in presets if preset.place is not None]
+    first = min(placed, key=lambda each: each[0], default=None)
     longest = [(kin.longer(kin.portfolio(problem.task)[0])[0], kin) for kin in problem.families if kin.longer]
+    estimate = problem.estimator()
     try:
-        first = estimate(*presets[min(placed)[1]]).seconds if placed and n_rows >= FEWEST_FOR_A_TENTH else 0.0
-        longer = max((estimate(*each).seconds for each in longest if n_rows >= FEWEST_FOR_A_LONG_RUN), default=0.0)
+        if first is not None and estimate(*first[1:]).seconds > MAX_SHARE_OF_FIRST * seconds:
+            return True
+        return n_rows >= FEWEST_FOR_A_LONG_RUN and any(estimate(*each).seconds > seconds for each in longest)
     except TrainingError:  # told when its turn comes
         return False
-    return longer > seconds or first > MAX_SHARE_OF_FIRST * seconds
 
 
 def _folds(dataset: Dataset, settings: Settings, *, twins: Array | None) -> Splits:
