@@ -90,8 +90,8 @@ def portfolio(task: Task) -> Sequence[Preset]:
 def space(task: Task) -> Space:
     """Network, optimiser, schedule and preparation.
 
-    The decay of Adam and RMSprop is an L2 gradient, which their steps of equal size turn into a pull to zero that nothing is
-    learned against: `letter` stayed at the loss of a constant, with a decay of .01, for 48 epochs. They are left to wishes.
+    The decay of Adam and RMSprop is an L2 gradient, which steps of equal size turn into a pull to zero: with a decay of .01
+    nothing is learned by Adam where AdamW learns (docs/log.md). Both are left to wishes.
     """
     del task
     return Space.around(
