@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -57,9 +58,10 @@ def fitted(
     checkpoints: Kept | None = None,
     *,
     deadline: Deadline | None = None,
+    sizes: Sequence[int] = (128, 96, 128),
     **config: Any,
 ) -> list[FittedUnit]:
-    units = [unit_of(task, fold=fold, n_train=size) for fold, size in enumerate((128, 96, 128))]
+    units = [unit_of(task, fold=fold, n_train=size) for fold, size in enumerate(sizes)]
     how: dict[str, Any] = {"threads": 1, "checkpoints": checkpoints, "deadline": deadline}
     return training.fit(family, units, config=Config(**config), recipe=recipe, task=task, **how)
 
@@ -115,15 +117,17 @@ def test_a_training_in_a_hurry_goes_on_in_a_hurry_and_anew_where_there_is_none(m
     # What is kept back for looks is measured in real seconds, which a clock that is counted knows nothing of.
     monkeypatch.setattr(Watch, "keep_back", lambda self, seconds: None)
     hurried = (TINY, replace(BASE, epochs=12, schedule="cosine"), BINARY)
+    alike: dict[str, Any] = {"sizes": (128, 128, 128)}  # one stack: two would look at the same clock in an order of their own
     first = Kept(n_until_stop=12)
     with pytest.raises(StoppedError):
-        fitted(*hurried, first, deadline=Asked(0.1))
+        fitted(*hurried, first, deadline=Asked(0.1), **alike)
     second, third = Kept(n_until_stop=10**6), Kept(n_until_stop=10**6)
     second.contents, third.contents = dict(first.contents), dict(first.contents)
-    again, begun = fitted(*hurried, second, deadline=Asked(0.05)), fitted(*hurried, deadline=Asked(0.05))
+    again = fitted(*hurried, second, deadline=Asked(0.05), **alike)
+    begun = fitted(*hurried, deadline=Asked(0.05), **alike)
     assert all(unit.cut_short for unit in again)
     assert len(again[0].curve["stop_loss"]) > len(begun[0].curve["stop_loss"])
-    assert_same(fitted(*hurried, third), fitted(*hurried))
+    assert_same(fitted(*hurried, third, **alike), fitted(*hurried, **alike))
 
 
 def test_what_is_trained_to_its_end_is_not_trained_again(monkeypatch: pytest.MonkeyPatch) -> None:
