@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
 
 DEEPEST = 40
 """Levels of nesting; what Cupel writes has eight at most."""
+FLOAT, EXPONENT = "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$")
+"""A number with an exponent as people write it: `1e-3`, which YAML 1.1, and so the library, takes for a text."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -32,6 +35,10 @@ class _Dumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 the library's own signature
         return True
+
+
+for each in (_Loader, _Dumper):  # both, so that a text that looks like such a number is written in quotes
+    each.add_implicit_resolver(FLOAT, EXPONENT, list("-+0123456789"))
 
 
 def parsed_yaml(text: str) -> Any:

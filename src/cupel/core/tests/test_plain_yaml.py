@@ -34,3 +34,13 @@ def test_a_value_that_stands_in_two_places_is_written_twice():
     written = yaml_of({"first": shared, "second": shared})
     assert "*" not in written
     assert parsed_yaml(written) == {"first": shared, "second": shared}
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1E-3", "+1e-3", "1.0e-3", "1.e-3"])
+def test_a_number_with_an_exponent_is_a_number_however_it_is_written(text):
+    assert parsed_yaml(f"rate: {text}") == {"rate": 0.001}
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1e5", "-2E4", "e5", "1e", "0x1e3", "12", "1.5"])
+def test_a_text_that_looks_like_a_number_stays_a_text(text):
+    assert parsed_yaml(yaml_of({"level": text})) == {"level": text}
