@@ -11,6 +11,7 @@ from cupel.checks.example import example_dataset
 from cupel.core import registry
 from cupel.core.limits import Limits
 from cupel.core.settings import Settings
+from cupel.core.task import TaskKind
 from cupel.dividing import divide, divided_for
 from cupel.modalities.image.example import example_pictures
 from cupel.problem import Problem, profile_of
@@ -23,6 +24,7 @@ FREE = Settings()
 def few_are_many(monkeypatch):
     monkeypatch.setattr(dividing, "FEWEST_FOR_A_TENTH", N_ROWS)
     monkeypatch.setattr(dividing, "FEWEST_FOR_A_LONG_RUN", N_ROWS)
+    monkeypatch.setattr(dividing, "FEWEST_OF_OTHERS", N_ROWS // 10)
 
 
 def problem(settings=FREE, *, n_rows=N_ROWS, families=("Airbench",), example=example_pictures):
@@ -106,6 +108,27 @@ def test_a_table_is_divided_once_where_the_first_of_the_portfolio_would_take_mor
 def test_few_rows_and_baselines_alone_are_divided_into_folds():
     for asked in (of_a_table("constant", "LightGBM", n_rows=N_ROWS - 1), of_a_table("constant", "linear")):
         assert divided_for(asked, seconds=1e-3) is asked
+
+
+def with_target(asked, kind, target):
+    """The same with another target: of classes, or of labels."""
+    classes = tuple("abc"[: max(2, target.max() + 1)]) if target.ndim == 1 else tuple("abc"[: target.shape[1]])
+    task = replace(asked.dataset.task, kind=kind, classes=classes)
+    return replace(asked, dataset=replace(asked.dataset, task=task, target=target))
+
+
+def test_a_table_with_few_of_a_class_is_divided_into_folds_lest_a_handful_judge():
+    asked, some = of_a_table("constant", "LightGBM"), N_ROWS // 10
+    target = np.zeros(N_ROWS, np.int64)
+    for n_others, split in ((some - 1, "auto"), (some, "tenth")):
+        one = target.copy()
+        one[:n_others] = 1
+        assert divided_for(with_target(asked, TaskKind.BINARY, one), seconds=1e-3).settings.split == split
+        one[: n_others // 2] = 2  # of several classes all but the commonest count together
+        assert divided_for(with_target(asked, TaskKind.MULTICLASS, one), seconds=1e-3).settings.split == split
+        labels = np.zeros((N_ROWS, 3))
+        labels[:n_others, 0], labels[n_others:, 1], labels[:2, 2] = 1, 1, 1  # the last is scarce, the middling one counts
+        assert divided_for(with_target(asked, TaskKind.MULTILABEL, labels), seconds=1e-3).settings.split == split
 
 
 def test_a_run_that_is_there_is_divided_as_it_was_begun_however_much_time_there_is_now():

@@ -14,6 +14,7 @@ from cupel.core.dataset import Dataset
 from cupel.core.errors import TrainingError
 from cupel.core.settings import Settings
 from cupel.core.split import Splits
+from cupel.core.task import TaskKind
 
 if TYPE_CHECKING:
     from cupel.problem import Problem
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 N_FOLDS_OF_MASKS = 3
 FEWEST_FOR_A_TENTH, FEWEST_FOR_A_LONG_RUN = 10_000, 20_000
+FEWEST_OF_OTHERS = 1_000
+"""Rows that are not of the commonest class: a tenth with ten cases of fraud judges by these ten."""
 MAX_SHARE_OF_FIRST = 0.5
 """Of the time: what the first of the portfolio may take on all folds, or the rows are divided once (docs/decisions/0023)."""
 
@@ -86,11 +89,23 @@ def _are_short(problem: Problem, seconds: float) -> bool:
     longest = [(kin.longer(kin.portfolio(problem.task)[0])[0], kin) for kin in problem.families if kin.longer]
     estimate = problem.estimator()
     try:
-        if first is not None and estimate(*first[1:]).seconds > MAX_SHARE_OF_FIRST * seconds:
+        if (
+            first is not None
+            and _n_of_others(problem) >= FEWEST_OF_OTHERS
+            and estimate(*first[1:]).seconds > MAX_SHARE_OF_FIRST * seconds
+        ):
             return True
         return n_rows >= FEWEST_FOR_A_LONG_RUN and any(estimate(*each).seconds > seconds for each in longest)
     except TrainingError:  # told when its turn comes
         return False
+
+
+def _n_of_others(problem: Problem) -> float:
+    """How many rows are not of the commonest class, of a middling label its rarer answer; infinite where there are no classes."""
+    task, target = problem.task, problem.target
+    if task.kind is TaskKind.MULTILABEL:
+        return float(np.median(np.minimum((target == 1).sum(axis=0), (target == 0).sum(axis=0))))
+    return float(len(target) - np.bincount(target).max()) if task.is_classification else math.inf
 
 
 def _folds(dataset: Dataset, settings: Settings, *, twins: Array | None) -> Splits:
