@@ -25,7 +25,8 @@ for, so that its schedule follows the clock, and no time is left over."""
 class LongRun:
     """Decides which presets of a family are looked at, and what then gets the rest of the time.
 
-    `whole` is all the time for candidates. For one division of the rows: of several, each would get a part of the time.
+    `whole` is all the time for candidates. What `is_begun`, by an earlier process of the run, is gone on with, however little
+    time there is now. For one division of the rows: of several, each would get a part of the time.
     """
 
     family: Family
@@ -33,17 +34,24 @@ class LongRun:
     cost: Callable[[Proposal], float]
     whole: float
     racing: Racing | None = None
+    is_begun: Callable[[Proposal], bool] = lambda _: False
 
     @classmethod
     def of(
-        cls, strategy: Strategy, *, cost: Callable[[Proposal], float], whole: float, racing: Racing | None = None
+        cls,
+        strategy: Strategy,
+        *,
+        cost: Callable[[Proposal], float],
+        whole: float,
+        racing: Racing | None = None,
+        is_begun: Callable[[Proposal], bool] = lambda _: False,
     ) -> LongRun | None:
         """Of the first that is planned and has `longer` models; None where there is none, or there is time for a search."""
         first = next((each for each in strategy.planned if each.family.longer is not None), None)
         larger = [] if first is None or math.isinf(whole) else strategy.longer(first)
         if first is None or not larger or cost(larger[0]) <= SHORT_SHARE * whole:
             return None
-        return cls(family=first.family, strategy=strategy, cost=cost, whole=whole, racing=racing)
+        return cls(family=first.family, strategy=strategy, cost=cost, whole=whole, racing=racing, is_begun=is_begun)
 
     def next(self, waiting: list[Proposal], tried: Sequence[Tried], *, left: float) -> tuple[Proposal, float] | None:
         """What is next and the seconds that it may take; None once the run is over. What stood in `waiting` is taken out."""
@@ -69,7 +77,8 @@ class LongRun:
         return self._largest(self.strategy.longer(self.looked_at[0]), left=left), left
 
     def _largest(self, larger: Sequence[Proposal], *, left: float) -> Proposal:
-        return next((each for each in larger if LEAST_SHARE * self.cost(each) <= left), larger[-1])
+        affordable = next((each for each in larger if LEAST_SHARE * self.cost(each) <= left), larger[-1])
+        return next((each for each in larger if self.is_begun(each)), affordable)
 
     def _better(self, looks: Sequence[Tried]) -> Tried:
         """The second, unless it is clearly worse: what regularises more is slower at first, and gains in the end."""

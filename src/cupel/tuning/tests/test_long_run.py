@@ -31,10 +31,13 @@ NETWORKS = replace(family("networks", n_presets=3, deep=True, seconds=60.0, plac
 FAMILIES = [family("constant", baseline=True), family("trees", seconds=5.0), family("others", deep=True, seconds=30.0), NETWORKS]
 
 
-def walked(*, whole=WHOLE, name="auto", racing=None, second=0.9, status=Status.CUT_SHORT, wishes=None):
+def walked(*, whole=WHOLE, name="auto", racing=None, second=0.9, status=Status.CUT_SHORT, wishes=None, begun=None):
     """Everything that is next in a long run, with the seconds that it may take."""
     asked = strategy(10_000, name=name, families=FAMILIES, wishes=wishes)
-    run, waiting, tried, found = LongRun.of(asked, cost=cost, whole=whole, racing=racing), list(asked.planned), [], []
+    run = LongRun.of(
+        asked, cost=cost, whole=whole, racing=racing, is_begun=lambda proposal: proposal.candidate.config.width == begun
+    )
+    waiting, tried, found = list(asked.planned), [], []
     while run is not None and (drawn := run.next(waiting, tried, left=0.8 * whole)) is not None:
         proposal, score = drawn[0], second if drawn[0].candidate.name == "networks-2" else 0.9
         trial = replace(done(proposal), status=status, out_of_fold=np.full((1, 1), score))
@@ -57,6 +60,11 @@ def test_the_largest_is_trained_that_gets_enough_of_what_it_needs():
     assert LEAST_SHARE * SECONDS[200] <= 0.8 * 150.0
     assert walked(whole=150.0)[2][0].config.width == 200
     assert walked(whole=10.0)[2][0].config.width == 100
+
+
+def test_one_that_an_earlier_process_has_begun_is_gone_on_with_however_little_time_is_left():
+    assert walked(whole=10.0, begun=200)[2][0].config.width == 200
+    assert walked(whole=150.0, begun=100)[2][0].config.width == 100
 
 
 @pytest.mark.parametrize("asked", [{"whole": 3000.0}, {"whole": np.inf}, {"name": "portfolio"}, {"name": "hyperband"}])
