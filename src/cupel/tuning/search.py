@@ -24,6 +24,8 @@ HOPELESS_SHARE = 0.02
 better with 4% of it than by anything else, and another 4 points better together with a linear model (docs/log.md)."""
 FIRST_FOLD_SHARE = 1.5
 """Of its equal share of the time that is left: a first fold that takes longer than expected leaves most to the others."""
+MOST_WITHOUT_TIME = 3
+"""So many that came to nothing are tried however late it is, since there should be a model; where all fail, so would the rest."""
 MAX_SKIPPED_IN_A_ROW = 40
 """So many proposals in a row that do not fit into the time or memory left end the search."""
 
@@ -49,9 +51,10 @@ class Search:
     should end at once, and what to do about it, "" where it should not. `is_kept` says whether so many folds of a proposal need
     no training, since an earlier process of the run has trained them: no want of time or memory keeps such a one from its turn.
     `is_left` says so of all folds and of training that had been cut short: better than nothing where there is no time for it.
-    `kept_before` are all that are left, those among them that the strategy drew when it knew other things. Of `n_lanes`
-    candidates that are trained at once each has its share of the machine; who is next then depends on who ends first. `call_off`
-    ends all of them, where something else than a candidate fails.
+    `is_begun` says whether an earlier process has begun to train it. `kept_before` are all that are left, those among them that
+    the strategy drew when it knew other things. Of `n_lanes` candidates that are trained at once each has its share of the
+    machine; who is next then depends on who ends first. `call_off` ends all of them, where something else than a candidate fails.
+    `clock` tells what a candidate took.
     """
 
     run: RunTrial
@@ -69,9 +72,11 @@ class Search:
     reason_to_end: Callable[[], str] = lambda: ""
     is_kept: Callable[[Proposal, int | None], bool] = lambda *_: False
     is_left: Callable[[Proposal], bool] = lambda _: False
+    is_begun: Callable[[Proposal], bool] = lambda _: False
     kept_before: Callable[[], Sequence[Proposal]] = lambda: ()
     n_lanes: int = 1
     call_off: Callable[[], None] = lambda: None
+    clock: Callable[[], float] = time.monotonic
 
 
 @dataclass(eq=False)
@@ -109,7 +114,10 @@ def search(strategy: Strategy, *, setup: Search, deadline: Deadline) -> list[Tri
     state, waiting, end = _State(), list(strategy.planned), deadline
     whole = max(end.remaining - setup.to_conclude([]), 0.0)
     cost, is_undivided = partial(_cost, setup), setup.fills_time and setup.n_folds == 1
-    long_run = LongRun.of(strategy, cost=partial(_estimate, setup), whole=whole, racing=setup.racing) if is_undivided else None
+    estimate = partial(_estimate, setup)
+    long_run = (
+        LongRun.of(strategy, cost=estimate, whole=whole, racing=setup.racing, is_begun=setup.is_begun) if is_undivided else None
+    )
     turns = Turns(strategy=strategy, cost=cost, whole=whole, fills_time=setup.fills_time, long_run=long_run)
     with Lanes(setup.n_lanes, call_off=setup.call_off) as lanes:
         while True:
@@ -179,7 +187,8 @@ def _drawn_before(setup: Search, state: _State, at_work: Sequence[Proposal]) -> 
 
 def _reason_to_end(state: _State, deadline: Deadline) -> str:
     """Why a search that nothing outside of it ends is over before all is tried, and what to do about it; "" where it is not."""
-    if deadline.passed and state.best is not None:
+    n_begun = sum(trial.status is not Status.SKIPPED for trial in state.trials)
+    if deadline.passed and (state.best is not None or n_begun >= MOST_WITHOUT_TIME):
         return "time is up; give the run more time with --time"
     if state.n_skipped >= MAX_SKIPPED_IN_A_ROW:
         return f"{state.n_skipped} in a row were skipped, the last since {state.trials[-1].reason.rstrip('.')}"
@@ -222,14 +231,14 @@ class _Turn:
 
 
 def _timed(setup: Search, proposal: Proposal, state: _State, turn: _Turn) -> Tried:
-    estimated, is_kept, started = _estimate(setup, proposal), _is_kept(setup, proposal), time.monotonic()
+    estimated, is_begun, started = _estimate(setup, proposal), setup.is_kept(proposal, 1), setup.clock()
     tried = _try(setup, proposal, state, turn)
     if tried.trial.status in (Status.SKIPPED, Status.FAILED):
-        lost = max(tried.trial.lost_seconds, time.monotonic() - started) if tried.trial.status is Status.FAILED else 0.0
+        lost = max(tried.trial.lost_seconds, setup.clock() - started) if tried.trial.status is Status.FAILED else 0.0
         return replace(tried, trial=replace(tried.trial, lost_seconds=lost, estimated_seconds=estimated))
-    elapsed = time.monotonic() - started
-    # Stacks that train at the same time count their own seconds each; on the part of the cores that a lane has that is too much.
-    seconds = elapsed if setup.n_lanes > 1 and not is_kept else max(tried.trial.fit_seconds, elapsed)
+    elapsed = setup.clock() - started
+    # Folds that train at the same time count their own seconds each, which is more than the clock's; but what was kept took none.
+    seconds = max(tried.trial.fit_seconds, elapsed) if is_begun else elapsed
     if tried.trial.status is Status.DROPPED:
         estimated /= setup.n_folds
     elif tried.trial.status in (Status.DONE, Status.CUT_SHORT) and not proposal.is_screening:
@@ -346,9 +355,12 @@ def _reason_to_skip(setup: Search, proposal: Proposal, *, trials: Sequence[Trial
     has_deep = any(trial.is_usable and trial.is_deep for trial in trials)
     memory_bytes = setup.time_model.cost(proposal.candidate, proposal.family).memory_bytes
     if memory_bytes > setup.memory_bytes and (has_model or not proposal.family.is_baseline):
+        fits_alone = memory_bytes <= setup.n_lanes * setup.memory_bytes
+        each = f" by each of {setup.n_lanes} trained at once" if setup.n_lanes > 1 else ""
+        remedy = "leave columns out with --drop, use fewer --folds, or a machine with more memory"
         return (
-            f"it needs about {memory_bytes / 1e9:.1f} GB of memory and {setup.memory_bytes / 1e9:.1f} GB may be taken; "
-            f"leave columns out with --drop, use fewer --folds, or a machine with more memory."
+            f"it needs about {memory_bytes / 1e9:.1f} GB of memory and {setup.memory_bytes / 1e9:.1f} GB may be taken{each}; "
+            f"{'train one at a time with --at-once 1' if fits_alone else remedy}."
         )
     needed = _estimate(setup, proposal)
     is_first_deep = proposal.family.is_deep and not has_deep

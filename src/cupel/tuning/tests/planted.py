@@ -1,6 +1,7 @@
 """Families and runs made for tests of the search: no data, a score that is a function of the config."""
 
 import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -84,9 +85,15 @@ def setup_of(run=done, *, seconds=1.0, racing=None, n_folds=1, score=None, log=N
         racing=racing,
         log=log or (lambda *_, **__: None),
         memory_bytes=memory_bytes,
+        clock=lambda: time.monotonic() + sum(PRETENDED),
     )
 
 
+PRETENDED: list[float] = []
+"""Seconds that units pretend to have taken, which the clock of a search has seen and that of a test has not."""
+
+
 def unit_that_took(seconds):
+    PRETENDED.append(seconds)
     rows, predictions = np.arange(1), np.zeros((1, 1))
     return UnitResult(key="", fold=0, rows=rows, predictions=predictions, seconds=seconds, folder=Path())

@@ -142,4 +142,4 @@ def test_what_is_kept_whole_is_not_dropped_for_what_was_trained_meanwhile():
 
 def test_what_is_kept_is_estimated_as_if_it_were_new():
     folder = Folder()
-    assert [[each.estimated for each in folder.searched()] for _ in range(2)] == [[SECONDS] * 5] * 2
+    assert [[round(each.estimated) for each in folder.searched()] for _ in range(2)] == [[SECONDS] * 5] * 2

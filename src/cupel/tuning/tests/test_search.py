@@ -14,6 +14,7 @@ from cupel.core.presets import Space
 from cupel.core.trial import Status
 from cupel.tuning import SEARCHES, Racing, TimeModel, Tried, estimates_in_words, search, strategy_named, write_study
 from cupel.tuning.samplers import GridSampler
+from cupel.tuning.search import MOST_WITHOUT_TIME
 from cupel.tuning.tests.planted import WITH_RECIPE, Config, done, family, ground, quality, setup_of, strategy, unit_that_took
 
 GP_IS_SLOW = pytest.param("gp", marks=pytest.mark.slow)
@@ -222,48 +223,22 @@ def test_the_portfolio_ends_with_its_last_preset():
     assert len(run_all(strategy(100, name="portfolio"))) == 5
 
 
-@pytest.mark.parametrize(
-    ("wishes", "words"),
-    [
-        ({"nobody": {"rate": 1}}, "nobody"),
-        ({"*": {"nothing": 1}}, "nothing"),
-        ({"*": {"kind": "huge"}}, "huge"),
-        ({"trees": {"nothing": 1}}, "trees"),
-        ({"trees": {"kind": "huge"}}, "plain, fancy"),
-        ({"trees": {"rate": [1, 0]}}, "smaller first"),
-        ({"trees": {"width": {"low": 0, "log": True}}}, "above 0"),
-        ({"trees": {"rate": {"from": 1}}}, "cannot be read"),
-        ({"trees": {"rate": "much"}}, "a number"),
-        ({"trees": {"fanciness": 0.5, "kind": "plain"}}, "'fanciness' matters only where 'kind' is 'fancy', and it never is"),
-        ({"*": {"fanciness": 0.5, "kind": "plain"}}, "matters only where 'kind' is 'fancy'"),
-        ({"trees": {"rate": [-0.5, 0.5]}}, "0 or more"),
-        ({"trees": {"rate": [0.1, 0.2, -0.3]}}, "0 or more"),
-        ({"trees": {"rate": []}}, "cannot be read"),
-        ({"trees": {"width": [0.5, 3.5]}}, "0.5 is no value for 'width'; expected a whole number"),
-        ({"trees": {"width": 2.5}}, "2.5 is no value for 'width'; expected a whole number"),
-        ({"trees": {"width": {"high": math.inf}}}, "inf is no value for 'width'"),
-        ({"trees": {"rate": [0, math.inf]}}, "inf is no value for 'rate'; expected a finite number"),
-        ({"trees": {"rate": [0.1, math.nan, 0.2]}}, "nan is no value for 'rate'"),
-    ],
-)
-def test_a_wish_that_cannot_be_met_says_so_before_anything_runs(wishes, words):
-    with pytest.raises(UsageError, match=words):
-        strategy(wishes=wishes)
+@pytest.mark.parametrize("n_candidates", [72, 10_000])
+def test_where_all_fail_the_search_ends_with_its_time(n_candidates):
+    def run(proposal, **given):
+        time.sleep(0.02)
+        return replace(done(proposal), out_of_fold=None, status=Status.FAILED, reason="broken")
 
-
-def test_of_options_for_all_each_family_takes_those_that_it_knows():
-    trials = run_all(strategy(12, name="random", wishes={"*": {"kind": ["fancy", "unheard of"]}}))
-    assert {trial.candidate.config.kind for trial in trials} == {"fancy"}
+    setup = replace(setup_of(run), fills_time=n_candidates > 72)
+    tried = search(strategy(n_candidates), setup=setup, deadline=Deadline(0.1))
+    assert 3 <= sum(each.trial.status is Status.FAILED for each in tried) <= 8
+    late = search(strategy(n_candidates), setup=setup, deadline=Deadline(0.0))
+    assert sum(each.trial.status is Status.FAILED for each in late) == MOST_WITHOUT_TIME
 
 
 def test_an_unknown_search_is_refused():
     with pytest.raises(UsageError, match="quasi-random"):
         strategy(name="magic")
-
-
-def test_a_range_may_be_extended_beyond_what_is_declared():
-    trials = run_all(strategy(25, name="random", wishes={"*": {"width": {"low": 5000, "high": 9000}}}))
-    assert all(5000 <= trial.candidate.config.width <= 9000 for trial in trials)
 
 
 def test_every_family_fits_into_the_smallest_effort_that_has_room():
@@ -385,6 +360,29 @@ def test_what_does_not_fit_into_memory_is_skipped_with_a_remedy_and_never_starte
     assert ended["huge"].status is Status.SKIPPED
     assert "about 5.0 GB of memory and 2.0 GB may be taken" in ended["huge"].reason
     assert "--drop" in ended["huge"].reason
+
+
+def test_what_fits_alone_is_not_sent_to_another_machine():
+    families = [family("constant", baseline=True), family("small"), family("large", memory_bytes=3e9)]
+    setup = replace(setup_of(memory_bytes=2e9), n_lanes=2)
+    tried = search(strategy(families=families), setup=setup, deadline=Deadline())
+    reason = next(each.trial.reason for each in tried if each.trial.candidate.family == "large")
+    assert reason == (
+        "it needs about 3.0 GB of memory and 2.0 GB may be taken by each of 2 trained at once; "
+        "train one at a time with --at-once 1."
+    )
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_folds_that_train_at_the_same_time_take_the_time_of_the_clock(is_begun):
+    """But where some were there before: the clock has not seen those."""
+
+    def run(proposal, **given):
+        return replace(done(proposal), units=(unit_that_took(50.0),) * 5)
+
+    setup = replace(setup_of(run), is_kept=lambda proposal, n_folds: is_begun and n_folds == 1)
+    tried = search(strategy(4), setup=setup, deadline=Deadline())
+    assert all(each.seconds == pytest.approx(250.0 if is_begun else 50.0, abs=1.0) for each in tried)
 
 
 def test_the_first_baseline_is_tried_whatever_its_memory():
