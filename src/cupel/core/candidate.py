@@ -8,11 +8,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from cupel.core.recipe import Recipe
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, enums and tuples as dictionaries, strings and lists, ready for JSON or YAML.
+    """Dataclasses, enums, tuples and what is numpy's as dictionaries, strings, lists and numbers, ready for JSON or YAML.
 
     Fields of a dataclass that are left out when it is compared are left out here too: they do not say what it is.
     """
@@ -22,6 +24,8 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | frozenset):
         return [plain(item) for item in value]
+    if isinstance(value, np.generic | np.ndarray):
+        return plain(value.tolist())
     if isinstance(value, str):
         return str(value)  # an enum member's value
     return value

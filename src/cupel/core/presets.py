@@ -116,10 +116,11 @@ class Space:
         holder = getattr(self.default, self.parts[name])
         return is_active(self.dimensions[name], {**vars_of(holder), **known})
 
-    def why_idle(self, name: str) -> str:
-        """Why the dimension matters at no point of the space, as a sentence; "" where it does at some."""
+    def why_idle(self, name: str, presets: Iterable[Preset] = ()) -> str:
+        """Why the dimension matters at no point of the space and in none of the presets, as a sentence; "" where it does."""
         condition, holder = self.dimensions[name].condition, getattr(self.default, self.parts[name])
-        if condition is None:
+        holders = (getattr(preset, self.parts[name]) for preset in presets)
+        if condition is None or any(is_active(self.dimensions[name], vars_of(each)) for each in holders):
             return ""
         other, now = self.dimensions.get(condition.field), getattr(holder, condition.field)
         if any(value in other.domain if other else value == now for value in condition.values):

@@ -6,9 +6,12 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cupel.core.candidate import plain
 from cupel.core.errors import UsageError
 from cupel.core.space import Choice, Dimension, Range
 
+RATES = frozenset({"learning_rate", "shrinkage"})
+"""At 0 nothing is learned."""
 SHAPES = "a value (0.1), two numbers ([0.1, 0.5]), options ([relu, gelu]), {low: …, high: …, log: true} or {options: […]}"
 
 
@@ -18,10 +21,12 @@ def wished_domain(dimension: Dimension, wish: Any) -> Range | Choice:
     Raises:
         UsageError: the wish cannot be read, or its values are of another kind.
     """
-    domain = _read(dimension, wish)
-    known, lowest = dimension.domain, min(_numbers_of(domain), default=0.0)
-    if isinstance(known, Range) and lowest < 0 <= known.low:
-        raise UsageError(f"{lowest!r} is no value for {dimension.name!r}; expected a number of 0 or more.")
+    domain = _read(dimension, plain(wish))
+    known, lowest = min(_numbers_of(dimension.domain), default=-math.inf), min(_numbers_of(domain), default=math.inf)
+    least = 1 if dimension.kind is int and known > 0 else 0  # there is no network of no width, but training without decay
+    if (known >= 0 and lowest < least) or (dimension.name in RATES and lowest <= 0):
+        expected = "a number above 0" if dimension.name in RATES else f"a number of {least} or more"
+        raise UsageError(f"{lowest!r} is no value for {dimension.name!r}; expected {expected}.")
     return domain
 
 

@@ -431,7 +431,11 @@ def _check_wishes(ground: Ground) -> None:
             )
     wished_spaces = {family.name: ground.space(family) for family in ground.fitting}
     for name in ground.wishes.get(EVERY_FAMILY, {}):
-        reasons = [space.why_idle(name) for space in wished_spaces.values() if name in space.wished]
+        reasons = [
+            wished_spaces[family.name].why_idle(name, ground.presets(family))
+            for family in ground.fitting
+            if name in wished_spaces[family.name].wished
+        ]
         if reasons and all(reasons):
             raise UsageError(f"under *: {reasons[0]}")
     for family in ground.fitting:
@@ -440,7 +444,7 @@ def _check_wishes(ground: Ground) -> None:
 
 def _demand_that_wishes_matter(family: Family, space: Space, *, ground: Ground) -> None:
     """Refuse what was wished for a family by its name and would change nothing, and what it would not do as wished."""
-    reasons = [space.why_idle(name) for name in ground.own_wishes(family)]
+    reasons = [space.why_idle(name, ground.presets(family)) for name in ground.own_wishes(family)]
     if family.refuses is not None and space.wished:
         reasons.append(family.refuses(space, ground.task))
     for reason in filter(None, reasons):

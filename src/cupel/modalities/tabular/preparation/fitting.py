@@ -181,9 +181,10 @@ def _complete_rows(dataset: Dataset, rows: Rows) -> Rows:
     is_classification = dataset.task is not None and dataset.task.is_classification
     lost = np.setdiff1d(dataset.target[rows], dataset.target[complete]) if is_classification else np.empty(0)
     if len(complete) < 2 or len(lost):
+        scarce = f", and {len(lost)} classes have none of them; rows of every class are needed" if len(lost) else ""
         raise TrainingError(
-            f"only {len(complete)} of {len(rows)} training rows have no missing cell, and {len(lost)} classes have none of "
-            f"them; rows of every class are needed. Fill missing numbers instead of deleting rows."
+            f"only {len(complete)} of {len(rows)} training rows have no missing cell{scarce}. "
+            f"Fill missing numbers instead of deleting rows."
         )
     return complete
 
