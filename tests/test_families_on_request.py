@@ -31,4 +31,4 @@ def test_one_that_is_named_is_planned_beside_the_baselines(name: str) -> None:
     problem = problem_with((name,))
     asked = {family.name for family in problem.families if not family.is_baseline}
     assert {each.lower() for each in asked} == {name.lower()}
-    assert any(family.name in asked for _, family, _ in planning.plan(problem, effort="quick"))
+    assert any(step.family.name in asked for step in planning.plan(problem, effort="quick"))

@@ -31,7 +31,7 @@ from cupel.more_rows import FEWEST_SECONDS, SHARE_OF_TIME, worth_of_more_rows
 from cupel.nesting import Nesting
 from cupel.problem import Problem, understand
 from cupel.run import Run
-from cupel.runners import SHARE_OF_MEMORY, most_lanes, runner_of
+from cupel.runners import SHARE_OF_MEMORY, most_lanes, n_lanes_for, runner_of
 from cupel.version import __version__
 from cupel.yardstick import comparer, scorer, show_interval, show_score
 
@@ -256,13 +256,14 @@ def _retry_failed(folder: Path) -> None:
                 inner.journal.append("retried")
 
 
-def memory_for_candidates(limits: Limits) -> float:
-    """Bytes that a candidate of a run with these limits may take here and now; what is estimated to need more is skipped.
+def memory_for_candidates(problem: Problem, budget: Budget, *, limits: Limits) -> float:
+    """Bytes that a candidate of such a run may take here and now, beside those at its side; what needs more is skipped.
 
     Raises:
         UsageError: the limit on memory is too low for anything to be trained.
     """
-    return SHARE_OF_MEMORY * execution.Guard(Path(), limits).memory_bytes()
+    guard = execution.Guard(Path(), limits)
+    return SHARE_OF_MEMORY * guard.memory_bytes() / n_lanes_for(problem, budget, guard=guard)
 
 
 def question(problem: Problem, source: Any, *, budget: Budget, limits: Limits | None = None) -> dict[str, Any]:
@@ -421,6 +422,7 @@ def _search(
         reason_to_end=lambda: runner.trouble or guard.reason_to_stop(),
         is_kept=lambda proposal, n_folds: runner.is_kept(proposal.candidate, n_folds=n_folds, share=proposal.share),
         is_left=lambda proposal: runner.is_kept(proposal.candidate, cut_short=True),
+        is_begun=lambda proposal: proposal.candidate.key in runner.begun_before,
         kept_before=cache(partial(kept_before, problem, runner)),
     )
     with abreast.apart() if abreast else nullcontext():

@@ -21,11 +21,21 @@ class Longest:
     seconds: float
 
 
-def plan(problem: Problem, *, effort: str | None = None, seconds: float | None = None) -> list[tuple[Candidate, Family, Cost]]:
-    """What would be tried, in order, with the estimated cost of all units of each. Trains nothing."""
-    estimate = problem.estimator()
-    planned = _strategy(problem, effort_named(effort, seconds)).planned
-    return [(each.candidate, each.family, estimate(each.candidate, each.family)) for each in planned]
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A candidate with the estimated cost of all its units, and the `fault` for which it cannot be trained, "" where it can."""
+
+    candidate: Candidate
+    family: Family
+    cost: Cost
+    fault: str
+
+
+def plan(problem: Problem, *, effort: str | None = None, seconds: float | None = None) -> list[Step]:
+    """What would be tried, in order. Trains nothing."""
+    model = tuning.TimeModel(problem.estimator())
+    planned = [(each.candidate, each.family) for each in _strategy(problem, effort_named(effort, seconds)).planned]
+    return [Step(candidate=one, family=kin, cost=model.cost(one, kin), fault=model.fault(one, kin)) for one, kin in planned]
 
 
 def draws_more(problem: Problem, *, than: int, effort: str | None = None, seconds: float | None = None) -> bool:
@@ -38,10 +48,10 @@ def longest(problem: Problem, *, effort: str | None = None, seconds: float | Non
     named = effort_named(effort, seconds)
     if named is not Effort.OPEN or seconds is None or len(problem.splits.folds) != 1:
         return None
-    estimate = problem.estimator()
+    model = tuning.TimeModel(problem.estimator())
     whole = max(seconds - seconds_to_conclude(problem, Budget(named, seconds), trials=[]), 0.0)
     run = tuning.LongRun.of(
-        _strategy(problem, named), cost=lambda each: estimate(each.candidate, each.family).seconds, whole=whole
+        _strategy(problem, named), cost=lambda each: model.cost(each.candidate, each.family).seconds, whole=whole
     )
     if run is None:
         return None

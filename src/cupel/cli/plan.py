@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from cupel.core.candidate import Candidate
-    from cupel.core.family import Cost, Family
+    from cupel.core.family import Cost
     from cupel.core.limits import Limits
     from cupel.core.settings import Settings
-    from cupel.planning import Longest
+    from cupel.planning import Longest, Step
     from cupel.problem import Problem
 
-TOO_LARGE, LATER, BEYOND = "too large", "after the long run", "beyond the time"
+TOO_LARGE, LATER, BEYOND, WOULD_FAIL = "too large", "after the long run", "beyond the time", "would fail"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,19 +40,21 @@ def run(arguments: argparse.Namespace) -> int:
 
     from cupel import pipeline, planning
     from cupel.core import machine
-    from cupel.core.budget import seconds_in
+    from cupel.core.budget import Budget, seconds_in
     from cupel.core.limits import Limits, bytes_in
     from cupel.core.plain_lines import in_words
 
     cap = seconds_in(arguments.time)
     settings = with_nested(with_backbones(settings_from(arguments), arguments), arguments)
-    limits = Limits(memory_bytes=bytes_in(arguments.memory), cores=arguments.cores, workers=arguments.workers).for_time(cap)
+    memory, held = bytes_in(arguments.memory), {name: getattr(arguments, name) for name in ("cores", "workers", "at_once")}
+    limits = Limits(memory_bytes=memory, **held).for_time(cap)
     problem = _understood(arguments, settings, limits=limits, seconds=math.inf if cap is None else cap)
     shared = None if cap is None else cap / (settings.nested + 1)
     with machine.held_to(limits.cores):
         steps = planning.plan(problem, effort=arguments.effort, seconds=cap)
         longest = planning.longest(problem, effort=arguments.effort, seconds=shared)
-    most_bytes = pipeline.memory_for_candidates(limits)
+        budget = Budget(pipeline.effort_named(arguments.effort, cap), cap)
+        most_bytes = pipeline.memory_for_candidates(problem, budget, limits=limits)
     rows, total = _rows(steps, most_bytes=most_bytes, shared=shared, longest=longest)
     notes = {row.note for row in rows}
     console = Console(highlight=False)
@@ -66,6 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
         console.print("What the search adds after these depends on what it finds; it is not in the sum.")
     if longest is not None:
         console.print(longest_words(longest))
+    for words in faults_in_words(steps):
+        console.print(words)
     if TOO_LARGE in notes:
         console.print(
             f"Those too large do not fit into the {most_bytes / 1e6:,.0f} MB that a candidate may take, and would be skipped; "
@@ -104,15 +108,16 @@ class _Row:
     note: str
 
 
-def _rows(
-    steps: Sequence[tuple[Candidate, Family, Cost]], *, most_bytes: float, shared: float | None, longest: Longest | None
-) -> tuple[list[_Row], float]:
+def _rows(steps: Sequence[Step], *, most_bytes: float, shared: float | None, longest: Longest | None) -> tuple[list[_Row], float]:
     """The candidates, and the seconds of all that fit."""
     rows, so_far = list[_Row](), 0.0
-    for candidate, family, cost in steps:
+    for step in steps:
+        candidate, family, cost = step.candidate, step.family, step.cost
         is_small = cost.memory_bytes <= most_bytes
         so_far += cost.seconds if is_small else 0.0
-        if not is_small:
+        if step.fault:
+            note = WOULD_FAIL
+        elif not is_small:
             note = TOO_LARGE
         elif longest is not None:
             note = "" if family.is_baseline or candidate.name in longest.looked_at else LATER
@@ -135,6 +140,16 @@ def _table(rows: Sequence[_Row]) -> Table:
         cells = (row.candidate.name, row.candidate.family, *times, memory, row.note)
         table.add_row(*cells, style="dim" if row.note else None)
     return table
+
+
+def faults_in_words(steps: Sequence[Step]) -> list[str]:
+    """Each reason for which some would fail, once, with their names."""
+    faults = dict.fromkeys(step.fault for step in steps if step.fault)
+    named = {fault: [step.candidate.name for step in steps if step.fault == fault] for fault in faults}
+    return [
+        f"{'All' if len(names) == len(steps) else ', '.join(names)} would fail: {fault.rstrip('.')}."
+        for fault, names in named.items()
+    ]
 
 
 def longest_words(longest: Longest) -> str:
