@@ -150,7 +150,7 @@ def _fit_unit(unit: UnitData, config: Config, task: Task, *, deadline: Deadline)
     losses = [loss for loss, _ in tried]
     best = tried[int(np.argmin(losses))][1]
     joined, answers = np.concatenate([matrix, unit.stop.matrix()]), np.concatenate([target, unit.stop_target])
-    rows = _some(len(joined), len(rows) + len(stop_rows), generator)[: _n_rows(config, matrix.shape[1])]
+    rows = _some(len(joined), min(len(rows) + len(stop_rows), _n_rows(config, matrix.shape[1])), generator)
     model = _model(joined[rows], answers[rows], best.stretch, n_neighbours=best.n_neighbours, task=task)
     seconds = time.monotonic() - started
     return FittedUnit(model, model.predict(unit.valid), curve={"stop_loss": losses}, seconds=seconds)

@@ -321,3 +321,15 @@ def test_trees_that_nobody_grew_are_refused(field, value):
         put_back(forest, {**arrays, "nodes": nodes.view(np.uint8)})
     with pytest.raises(ValueError, match="as many"):
         put_back(forest, {**arrays, "nodes": arrays["nodes"][:-1]})
+
+
+def test_neighbours_of_a_sorted_table_are_stored_from_its_beginning_to_its_end():
+    """And the stop rows, which come last, with them."""
+    unit, _ = unit_for(TASKS[0], n=6000)
+    order = np.argsort(unit.train_target, kind="stable")
+    train = replace(unit.train, blocks={name: block[order] for name, block in unit.train.blocks.items()})
+    model = fitted(knn.spec, TASKS[0], replace(unit, train=train, train_target=unit.train_target[order]), max_rows=600).model
+    share = np.concatenate([unit.train_target, unit.stop_target]).mean()
+    assert abs(model.prior[1] - share) < 0.1
+    stored = {row.tobytes() for row in model.rows}
+    assert any(row.tobytes() in stored for row in unit.stop.matrix())
