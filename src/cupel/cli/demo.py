@@ -153,8 +153,8 @@ def _explain(table: Path, new: Path) -> None:
 
 
 def _verb(verb: str, *options: str) -> int:
-    """Run a verb as a user would, in a process that sees only installed packages; returns its exit code."""
-    return subprocess.run([sys.executable, "-I", "-m", "cupel.cli.main", verb, *options], check=False).returncode
+    """Run a verb as a user would, in a process that sees no files of this folder as modules; returns its exit code."""
+    return subprocess.run([sys.executable, "-P", "-m", "cupel.cli.main", verb, *options], check=False).returncode
 
 
 def _compare(path: Path, truth: list[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import importlib.metadata
+import importlib.util
 import io
 import json
 import math
@@ -46,12 +47,14 @@ BYTES_OF_CERTIFICATE = 2_000
 MOST_CHECKS = 5
 """So often in a row the check of a packed model may be ended by a stranger before the run is."""
 _WITH_PARENT = """
-import os, threading
+import os, sys, threading
+sys.path += [root for root in sys.argv[2:] if root not in sys.path]
 def end_with_parent():
     os.read(0, 1)
     os._exit(1)
 threading.Thread(target=end_with_parent, daemon=True).start()
 """
+_NEEDED = ("cupel", "numpy", "onnxruntime")
 _CHECK = """
 import json, sys
 from cupel.core.errors import CupelError
@@ -145,7 +148,7 @@ def prove(path: Path) -> dict[str, float]:
 def _checked(path: Path) -> subprocess.CompletedProcess[str]:
     """What a process of its own session said: a signal meant for the run does not reach it. It ends when this process does."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    command = [sys.executable, "-I", "-W", "ignore", "-c", f"{_WITH_PARENT}{_CHECK}", str(path)]
+    command = [sys.executable, "-I", "-W", "ignore", "-c", f"{_WITH_PARENT}{_CHECK}", str(path), *_roots()]
     theirs, held_open = os.pipe()
     try:
         return subprocess.run(
@@ -161,6 +164,12 @@ def _checked(path: Path) -> subprocess.CompletedProcess[str]:
     finally:
         os.close(theirs)
         os.close(held_open)
+
+
+def _roots() -> list[str]:
+    """Where the packages that it needs are: of a user's own, or on PYTHONPATH, an isolated process knows nothing."""
+    specs = [importlib.util.find_spec(name) for name in _NEEDED]
+    return list(dict.fromkeys(str(Path(spec.origin).absolute().parents[1]) for spec in specs if spec and spec.origin))
 
 
 def _certificate(measured: Mapping[str, float]) -> dict[str, Any]:

@@ -1,12 +1,16 @@
 import json
+import os
+import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import helper
 
+import cupel
 import packed_examples as examples
 from cupel import packing
 from cupel.core.combination import WeightedMean
@@ -244,3 +248,17 @@ def test_an_input_that_no_member_reads_need_not_be_brought():
     combined = packing.combine([[exported], [examples.unit(2)[0]]], WeightedMean((0.5, 0.5)))
     assert packing.inputs_of(combined, inputs) == examples.INPUTS
     assert packing.run(packing.session(combined), examples.golden_feeds()).shape == (len(examples.golden_feeds()["number"]), 2)
+
+
+def test_a_model_is_proved_where_packages_are_on_pythonpath_alone(tmp_path):
+    """As where they are installed for one user, or in a folder: an isolated process does not see them by itself."""
+    path = examples.packed(tmp_path)
+    roots = [str(Path(module.__file__).parents[1]) for module in (cupel, np)]
+    code = (
+        "import sys; from pathlib import Path; from cupel import packing; print(max(packing.prove(Path(sys.argv[1])).values()))"
+    )
+    bare = [sys._base_executable, "-s", "-c", code, str(path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(roots)}
+    done = subprocess.run(bare, capture_output=True, text=True, env=environment, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 1e-9
