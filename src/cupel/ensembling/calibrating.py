@@ -159,13 +159,14 @@ def learn_isotonic(probabilities: Array, target: Array) -> Isotonic:
     """The rising line nearest to the classes, thinned out to `MOST_KNOTS` points, off 0 and 1 by what so many rows can tell."""
     from scipy.optimize import isotonic_regression  # scikit-learn has one too, and takes two seconds to import
 
-    order = np.argsort(probabilities[:, -1], kind="stable")
-    given = probabilities[order, -1]
-    fitted = isotonic_regression(target[order].astype(np.float64)).x
-    pieces = np.array_split(np.arange(len(given)), min(MOST_KNOTS, max(len(given) // 25, 2)))
-    knots = np.array([given[piece].mean() for piece in pieces])
-    n_rows = np.array([len(piece) for piece in pieces])
-    heights = np.array([fitted[piece].mean() for piece in pieces])
+    given, places, counts = np.unique(probabilities[:, -1], return_inverse=True, return_counts=True)
+    shares = np.bincount(places, target) / counts  # equal ones together: of which class the file names first says nothing
+    fitted = isotonic_regression(shares, weights=counts).x
+    n_pieces = min(MOST_KNOTS, max(len(target) // 25, 2))
+    pieces = ((np.cumsum(counts) - counts / 2) * n_pieces / len(target)).astype(np.int64)
+    pieces = np.unique(pieces, return_inverse=True)[1]
+    n_rows = np.bincount(pieces, counts)
+    knots, heights = (np.bincount(pieces, counts * each) / n_rows for each in (given, fitted))
     heights = np.clip(heights, 0.5 / (n_rows + 1), 1 - 0.5 / (n_rows + 1))
     # Beyond the outermost points the line goes on towards the corners: there too the order of rows stays.
     knots = np.concatenate([[0.0], knots, [1.0]])

@@ -113,3 +113,17 @@ def test_the_rising_line_keeps_the_order_and_stays_off_certainty() -> None:
     assert (np.diff(line) >= 0).all()
     assert line[0] > 0
     assert line[-1] < 1
+
+
+def test_equal_probabilities_have_one_share_however_the_file_is_sorted() -> None:
+    generator = np.random.default_rng(0)
+    levels = np.array([0.1, 0.3, 0.5, 0.9])
+    truth = np.array([0.05, 0.35, 0.45, 0.8])
+    places = generator.integers(4, size=6000)
+    target = (generator.random(6000) < truth[places]).astype(np.int64)
+    said = np.stack([1 - levels[places], levels[places]], axis=1)
+    order = np.argsort(target, kind="stable")
+    found, of_sorted = learn_isotonic(said, target), learn_isotonic(said[order], target[order])
+    mapped = found.apply(np.stack([1 - levels, levels], axis=1))[:, 1]
+    np.testing.assert_allclose(mapped, truth, atol=0.04)
+    np.testing.assert_allclose(of_sorted.apply(said), found.apply(said), atol=1e-9)
