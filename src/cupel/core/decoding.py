@@ -6,7 +6,7 @@ import json
 import math
 import re
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -50,7 +50,7 @@ FALSE_WORDS = ("false", "no", "f", "n")
 """Spellings of truth; words at one position belong together."""
 
 _INTEGRAL = re.compile(r"[+-]?\d+\.0+")
-_NUMBER_TYPES = (int, float, Decimal, np.integer, np.floating, np.bool_)
+_NUMBER_TYPES = (int, float, Decimal, timedelta, np.integer, np.floating, np.bool_)
 _N_PROBED = 500
 _NO_ROWS: Rows = np.empty(0, np.int64)
 
@@ -238,6 +238,10 @@ def _decode_mixed_numbers(cells: list[Any], column: Column) -> Decoded:
 
 
 def _as_float(cell: Any) -> float:
+    if isinstance(cell, timedelta):
+        return cell.total_seconds()
+    if isinstance(cell, np.timedelta64):  # a kind of whole number to NumPy, and none to Python
+        return float(cell / np.timedelta64(1, "s"))
     try:
         return math.nan if is_nan(cell) else float(cell)
     except OverflowError:  # a whole number of more than 308 digits
@@ -295,8 +299,13 @@ def _decode_texts(values: Array, column: Column) -> Decoded:
         texts = [spelled(cell) for cell in distinct.tolist()]
     else:
         texts, codes = distinct_texts(values)
-    table = _objects([missing if means_missing(text, column) else spell(text) for text in texts])
+    table = _objects([missing if means_missing(text, column) else _encodable(spell(text)) for text in texts])
     return Decoded(table[codes])
+
+
+def _encodable(text: str) -> str:
+    """With halves of characters that UTF-8 cannot write, as of an emoji that was cut off, replaced by question marks."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _from_distinct(values: Array, column: Column, parse: Any) -> Decoded:

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,9 @@ def array_of(cells: Sequence[Any]) -> Array:
     if present == {str}:
         return _object_array(cells)
     if any(issubclass(kind, np.generic) for kind in kinds):
-        return array_of([cell.item() if isinstance(cell, np.generic) else cell for cell in cells])
+        return array_of([_plain(cell) if isinstance(cell, np.generic) else cell for cell in cells])
+    if present and all(issubclass(kind, timedelta) for kind in present):
+        return np.array([np.nan if cell is None else cell.total_seconds() for cell in cells], dtype=np.float64)
     if present and present <= {int, float, Decimal}:
         return _number_array(cells, whole=kinds == {int})
     if kinds == {bool}:
@@ -124,6 +126,11 @@ def array_of(cells: Sequence[Any]) -> Array:
     if present & {dict, list, tuple}:
         cells = [json.dumps(c, ensure_ascii=False, default=str) if isinstance(c, dict | list | tuple) else c for c in cells]
     return _object_array(cells)
+
+
+def _plain(cell: np.generic) -> Any:
+    """As Python has it; a duration of nanoseconds, for which it would be a plain number, to the microsecond."""
+    return cell.astype("timedelta64[us]").item() if isinstance(cell, np.timedelta64) else cell.item()
 
 
 def _number_array(cells: Sequence[Any], *, whole: bool) -> Array:

@@ -1,9 +1,10 @@
 import sys
 import time
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -279,3 +280,12 @@ def test_numbers_among_texts_are_no_texts_with_a_decimal_comma():
     np.testing.assert_array_equal(decoded.values, [123.456, 10, 1.5, 1234, np.nan, 1, 2.5, np.nan])
     assert decoded.infinite.tolist() == [7]
     assert len(decoded.unreadable) == 0
+
+
+@pytest.mark.parametrize("cell", [timedelta(hours=1), pd.Timedelta("1h"), np.timedelta64(3600, "s")])
+def test_a_duration_is_seconds_in_a_record_too(cell):
+    np.testing.assert_array_equal(decode(cells(cell, None, 2.0), NUMBER).values, [3600.0, np.nan, 2.0])
+
+
+def test_half_of_a_character_is_a_level_like_any_other():
+    assert decode(cells("good \ud83d", "good"), CATEGORY).values.tolist() == ["good ?", "good"]
