@@ -13,6 +13,8 @@ from cupel.modalities.tabular.preparation.missing import Mask, Matrix
 from cupel.modalities.tabular.preparation.symbols import FOR_ARRAYS, FOR_SYMBOLS, Functions, Symbol
 
 LIMIT = 1e6
+LOST_SHARE, FINER = 0.1, 8.0
+"""Where single floats merge so many of a column's numbers, and are so many times finer around their median, that becomes 0."""
 SMALLEST_RANGE = 1e-290  # narrower ones would overflow when inverted
 N_KNOTS = 256
 
@@ -40,6 +42,39 @@ class Unscaled:
     def emit(self, graph: Graph, values: str) -> str:  # noqa: ARG002
         """The same tensor."""
         return values
+
+
+@dataclass(frozen=True, eq=False)
+class Centred:
+    """Numbers as they are, but far from 0 counted from `center`: as a single float 2024013123 and 2024013124 are the same."""
+
+    center: Matrix
+
+    def apply(self, values: Matrix) -> Matrix:
+        """The matrix, centred."""
+        return values - self.center
+
+    def emit(self, graph: Graph, values: str) -> str:
+        """The same in a graph."""
+        return (Symbol(graph, values) - self.center).tensor
+
+    @classmethod
+    def where_needed(cls, columns: list[Matrix]) -> Scaling:
+        """Learned from each column's training values; where none needs it, nothing is done."""
+        center = np.array([_center_of_far(values) for values in columns])
+        return cls(center) if center.any() else Unscaled()
+
+
+def _center_of_far(values: Matrix) -> float:
+    """The median where single floats around 0 would merge many of the values, and around it would not; else 0."""
+    largest = float(np.abs(values).max(initial=0.0))
+    if largest < 2.0**24:  # whole numbers below are told apart
+        return 0.0
+    center, distinct = float(np.median(values)), np.unique(values)
+    with np.errstate(over="ignore"):
+        n_left = len(np.unique(distinct.astype(np.float32)))
+        is_finer = FINER * np.abs(distinct - center).max() <= largest
+    return center if is_finer and n_left < (1 - LOST_SHARE) * len(distinct) else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,9 +181,11 @@ class NormalScores:
 
 def fit_scaling(choice: str, values: Matrix, present: Mask) -> Scaling:
     """A scaling learned from the numbers that were present in training: guessed ones would narrow it."""
-    if choice == "none" or values.shape[1] == 0:
+    if values.shape[1] == 0:
         return Unscaled()
     columns = [values[present[:, column], column] for column in range(values.shape[1])]
+    if choice == "none":
+        return Centred.where_needed(columns)
     if choice == "quantile":
         return NormalScores.fit(columns)
     fitted = np.array([_center_and_range(choice, column) for column in columns])

@@ -150,3 +150,12 @@ def test_random_combinations_agree_with_their_graphs(seed, make_dataset, blocks_
     if choices.missing != "drop-rows":
         task = sorted(ROW_KINDS)[seed % 3]
         check_parity(choices, make_dataset(seed=seed, task=task), blocks_by_graph)
+
+
+def test_numbers_far_from_0_are_centred_in_the_graph_too(make_dataset, blocks_by_graph):
+    dataset = make_dataset()
+    name = next(column.name for column in dataset.schema.features if column.kind is ColumnKind.NUMBER)
+    numbers = 2024_013_100 + np.arange(dataset.n_samples, dtype=np.float64)
+    moved = dataclasses.replace(dataset, columns={**dataset.columns, name: numbers})
+    inputs = check_parity(FOR_TREES, moved, blocks_by_graph)
+    assert max(len(np.unique(column)) for column in inputs.blocks["numeric"].T) == dataset.n_samples

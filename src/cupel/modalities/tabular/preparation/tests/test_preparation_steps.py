@@ -12,7 +12,7 @@ from cupel.modalities.tabular.preparation.categories import LevelIndex, OneHot
 from cupel.modalities.tabular.preparation.dates import PARTS, DateParts
 from cupel.modalities.tabular.preparation.imputation import fit_fill
 from cupel.modalities.tabular.preparation.missing import is_present
-from cupel.modalities.tabular.preparation.scaling import fit_scaling
+from cupel.modalities.tabular.preparation.scaling import Unscaled, fit_scaling
 
 
 def test_date_parts_are_those_of_the_calendar():
@@ -188,3 +188,14 @@ def test_dates_without_times_get_no_hour_and_a_constant_date_keeps_its_indicator
     expected = prepared.fitted.transform(dataset, np.arange(300))
     for name, block in blocks_by_graph(prepared.fitted, dataset, np.arange(300), expected=expected).items():
         np.testing.assert_allclose(block, expected.blocks[name], rtol=1e-6, atol=1e-6)
+
+
+def test_numbers_far_from_0_stay_apart_as_single_floats():
+    hours = np.array([2024_000_000 + 100 * day + hour for day in range(101, 131) for hour in range(24)], np.float64)
+    values = np.stack([hours, hours % 100 / 7, np.arange(len(hours)), np.where(hours > hours[300], 3e9, -3e9)], axis=1)
+    scaling = fit_scaling("none", values, is_present(values))
+    scaled = scaling.apply(values).astype(np.float32)
+    assert [len(np.unique(column)) for column in scaled.T] == [len(np.unique(column)) for column in values.T]
+    np.testing.assert_array_equal(scaled[:, 1:], values[:, 1:].astype(np.float32))
+    assert len(np.unique(hours.astype(np.float32))) < len(hours) / 4
+    assert isinstance(fit_scaling("none", values[:, 1:], is_present(values[:, 1:])), Unscaled)
