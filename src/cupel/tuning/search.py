@@ -231,14 +231,14 @@ class _Turn:
 
 
 def _timed(setup: Search, proposal: Proposal, state: _State, turn: _Turn) -> Tried:
-    estimated, is_begun, started = _estimate(setup, proposal), setup.is_kept(proposal, 1), setup.clock()
+    estimated, has_a_fold, started = _estimate(setup, proposal), setup.is_kept(proposal, 1), setup.clock()
     tried = _try(setup, proposal, state, turn)
     if tried.trial.status in (Status.SKIPPED, Status.FAILED):
         lost = max(tried.trial.lost_seconds, setup.clock() - started) if tried.trial.status is Status.FAILED else 0.0
         return replace(tried, trial=replace(tried.trial, lost_seconds=lost, estimated_seconds=estimated))
     elapsed = setup.clock() - started
     # Folds that train at the same time count their own seconds each, which is more than the clock's; but what was kept took none.
-    seconds = max(tried.trial.fit_seconds, elapsed) if is_begun else elapsed
+    seconds = max(tried.trial.fit_seconds, elapsed) if has_a_fold else elapsed
     if tried.trial.status is Status.DROPPED:
         estimated /= setup.n_folds
     elif tried.trial.status in (Status.DONE, Status.CUT_SHORT) and not proposal.is_screening:

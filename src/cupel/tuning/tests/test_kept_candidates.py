@@ -21,7 +21,7 @@ class Folder:
     """Knows which folds of which candidates earlier searches have trained, and what this one trains."""
 
     def __init__(self, *, n_folds=1):
-        self.n_folds, self.known, self.trained, self.asked = n_folds, {}, [], {}
+        self.n_folds, self.known, self.trained, self.asked, self.now = n_folds, {}, [], {}, 0.0
 
     def run(self, proposal, *, n_folds=None, **given):
         name, n_asked = named(proposal), n_folds or self.n_folds
@@ -29,6 +29,7 @@ class Folder:
         if self.known.get(name, 0) < n_asked:
             self.trained.append(name)
             self.known[name] = n_asked
+            self.now += SECONDS
         return replace(done(proposal), units=(unit_that_took(SECONDS),))
 
     def is_kept(self, proposal, n_folds):
@@ -41,7 +42,7 @@ class Folder:
         """What a later process of the run tries with so much time."""
         self.trained = []
         setup = setup_of(self.run, seconds=SECONDS, n_folds=self.n_folds, **given)
-        setup = replace(setup, is_kept=self.is_kept, kept_before=self.kept_before, fills_time=fills_time)
+        setup = replace(setup, is_kept=self.is_kept, kept_before=self.kept_before, fills_time=fills_time, clock=lambda: self.now)
         return search(strategy(n_candidates, families=families), setup=setup, deadline=Deadline(seconds))
 
 
@@ -142,4 +143,4 @@ def test_what_is_kept_whole_is_not_dropped_for_what_was_trained_meanwhile():
 
 def test_what_is_kept_is_estimated_as_if_it_were_new():
     folder = Folder()
-    assert [[round(each.estimated) for each in folder.searched()] for _ in range(2)] == [[SECONDS] * 5] * 2
+    assert [[each.estimated for each in folder.searched()] for _ in range(2)] == [[SECONDS] * 5] * 2
