@@ -1,4 +1,4 @@
-"""What leads at the end of a run: a mixture that is surely better, or, where only the score counts, one that is likelier so."""
+"""What leads at the end of a run: a mixture that is surely better; where only the score counts, one that is not surely worse."""
 
 from __future__ import annotations
 
@@ -32,7 +32,13 @@ def leader(prefer: str, *, gain: float) -> str:
 
 @pytest.mark.parametrize(
     ("standard_errors", "cheapest", "best"),
-    [(-1.0, "best", "best"), (0.7, "best", "mixture"), (1.0, "best", "mixture"), (3.0, "mixture", "mixture")],
+    [
+        (-2.0, "best", "best"),
+        (-1.0, "best", "mixture"),
+        (0.7, "best", "mixture"),
+        (1.0, "best", "mixture"),
+        (3.0, "mixture", "mixture"),
+    ],
 )
 def test_a_mixture_has_to_be_surely_better_unless_the_score_is_all_that_counts(
     standard_errors: float, cheapest: str, best: str

@@ -43,8 +43,9 @@ SHARE_FOR_CORRECTIONS, SHARE_FOR_MEAN = 0.25, 0.1
 MIN_CORRECTIONS = 10
 BYTES_OF_WORDS = 20_000
 """For what is said last, of the time that all took and of what had no room, and for the files of a pick beside its arrays."""
-MAX_DOUBT = {"cheapest": 0.1, "best": 0.5}
-"""The ensemble is packed only where the probability that it is worse than its best member is below this: by what is preferred."""
+MAX_DOUBT = {"cheapest": 0.1, "best": 0.9}
+"""The ensemble is packed only where the probability that it is worse than its best member is below this: by what is preferred.
+That member looks better than it is, since it was chosen; where cost does not count, only sure proof speaks for it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -406,7 +407,7 @@ def _latency_feeds(problem: Problem) -> dict[str, Array]:
 def _leader(problem: Problem, best: Ensemble, ensemble: Ensemble | None) -> Ensemble:
     """The ensemble where it is better than its best member, surely enough for its price; else that member, smaller and faster.
 
-    Where what is best is asked for, whatever it costs, more likely better is enough.
+    Where what is best is asked for, whatever it costs, not surely worse is enough.
     """
     if ensemble is None:
         return best

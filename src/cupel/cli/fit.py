@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ensemble",
         metavar="METHOD",
         default=Settings().ensemble,
-        help="how candidates are combined: auto (the default: the simplest that is as good as the best), greedy, bagged-greedy, "
-        "soft-vote, weighted-vote, hard-vote, stack, network-stack, two-layer-stack, or none",
+        help="how candidates are combined: auto (the default: close-vote, unless greedy or stack is likely better), greedy, "
+        "bagged-greedy, close-vote, soft-vote, weighted-vote, hard-vote, stack, network-stack, two-layer-stack, or none",
     )
     parser.add_argument(
         "--prefer",

@@ -25,9 +25,9 @@ class Settings:
     the rows. `split` is auto, holdout, tenth (a holdout of so many), k-fold, stratified, repeated, group or time. `families`
     restricts what is tried (names; the constant always runs; some families are tried only where they are named). `search`
     names the strategy (`tuning.SEARCHES`), `space` narrows, fixes or extends what may be chosen, by family and field; without
-    `racing` every candidate gets all folds. `ensemble` is how candidates are combined: none, greedy, bagged-greedy, soft-vote,
-    weighted-vote, hard-vote, stack, network-stack, two-layer-stack or auto. `prefer` says which of those within a standard
-    error of the best is packed: "cheapest" or "best". For two classes, `costs` of a "false-positive" and a "false-negative", or
+    `racing` every candidate gets all folds. `ensemble` is how candidates are combined: none, greedy, bagged-greedy, close-vote,
+    soft-vote, weighted-vote, hard-vote, stack, network-stack, two-layer-stack or auto. `prefer` says which of those within a
+    standard error of the best is packed: "cheapest" or "best". For two classes, `costs` of a "false-positive" and a "false-negative", or
     a "precision" or "recall" of `at_least` so much, say from which probability on the answer is yes. A share of the rows to
     `seal` is kept away from everything, and judges the packed model once. With `nested` outer folds the whole run is repeated
     without each of them, and what that picks is judged by it. `device` is "auto", "cpu" or "cuda". `fixes` is a fix

@@ -26,7 +26,7 @@ def single(trial: Trial) -> Ensemble:
 def combine(
     trials: Sequence[Trial], evidence: Evidence, *, rows: Rows, method: Method, taught_by: Rows | None = None
 ) -> Ensemble | None:
-    """The ensemble that a method makes of the trials, or None where none beats the best single one on `rows`.
+    """The ensemble that a method makes of the trials, or None where it must beat the best single one on `rows` and does not.
 
     `evidence` holds the trials' out-of-fold predictions, in their order. A combination that learns from the target is judged,
     here and later, by cross-fitted predictions. It is chosen on the rows `taught_by`, where not on all.
@@ -38,9 +38,9 @@ def combine(
     if len(choice.positions) < 2:
         return None
     out_of_fold = _out_of_fold(choice, evidence, rows, taught_by=taught_by)
-    if not evidence.score(out_of_fold[rows], rows) > evidence.scores(rows).max():
-        return None
     n_members, by = len(choice.positions), choice.method or method.name
+    if not METHODS[by].may_trail and not evidence.score(out_of_fold[rows], rows) > evidence.scores(rows).max():
+        return None
     return Ensemble(
         name=f"ensemble of {n_members}" if by == "greedy" else f"ensemble of {n_members} by {by}",
         members=tuple(trials[position] for position in choice.positions),

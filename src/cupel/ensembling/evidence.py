@@ -26,6 +26,9 @@ MIN_BLOCK_ROWS = 8
 NOISE = 0.25
 """Standard errors that a gain must reach to count. Of 0, ¼, ½ and 1, tried for greedy selection on four tables with 300 to 5,000
 rows, ¼ loses next to nothing on test rows and saves a fifth of the members; 1 loses half of what ensembles gain on 300."""
+CLOSE = 2.0
+"""Standard errors over blocks of rows by which one is surely worse than another. Of 1.5, 2, 2.5 and 3, tried on what 18 runs of
+300 seconds had trained, none was clearly better (docs/decisions/0010-ensembles.md)."""
 MEMBER_LIMITS = ((500, 5), (2500, 8))
 MAX_MEMBERS = 15
 """With fewer rows than the first number at most the second may take part; in steps like AutoGluon's learned rule (100 rows, 4
@@ -141,15 +144,15 @@ def cross_fitted(choose: Choose, evidence: Evidence, *, rows: Rows, taught_by: R
     return predictions
 
 
-def is_beyond_noise(new: Array, old: Array, *, score: Score, rows: Rows) -> bool:
-    """Whether `new` is better than `old`, and its gain over blocks of rows more than `NOISE` standard errors from nothing.
+def is_beyond_noise(new: Array, old: Array, *, score: Score, rows: Rows, noise: float = NOISE) -> bool:
+    """Whether `new` is better than `old`, and its gain over blocks of rows more than `noise` standard errors from nothing.
 
     Both are predictions for `rows`. Where rows are too few for blocks, any gain counts.
     """
     if not score(new, rows) > score(old, rows):
         return False
     blocks = Blocks.of(rows)
-    return are_gains_beyond_noise(blocks.scores(new, score), blocks.scores(old, score))
+    return are_gains_beyond_noise(blocks.scores(new, score), blocks.scores(old, score), noise=noise)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,13 +176,22 @@ class Blocks:
         return np.array([score(predictions[inside], rows) for inside, rows in zip(self.places, self.rows, strict=True)])
 
 
-def are_gains_beyond_noise(new: Array, old: Array) -> bool:
-    """Whether the scores on blocks are better by more than `NOISE` standard errors; so they are where there are few."""
+def are_gains_beyond_noise(new: Array, old: Array, *, noise: float = NOISE) -> bool:
+    """Whether the scores on blocks are better by more than `noise` standard errors; so they are where there are few."""
     gains = new - old
     gains = gains[np.isfinite(gains)]
     if len(gains) < N_BLOCKS // 2:
         return True
-    return bool(gains.mean() > NOISE * gains.std(ddof=1) / np.sqrt(len(gains)))
+    return bool(gains.mean() > noise * gains.std(ddof=1) / np.sqrt(len(gains)))
+
+
+def are_surely_worse(new: Array, old: Array) -> bool:
+    """Whether the scores on blocks are worse by more than `CLOSE` standard errors; so they count where too few are defined."""
+    losses = old - new
+    losses = losses[np.isfinite(losses)]
+    if len(losses) < N_BLOCKS // 2:
+        return True
+    return bool(losses.mean() > CLOSE * losses.std(ddof=1) / np.sqrt(len(losses)))
 
 
 def blocks_of(rows: Rows, *, n_blocks: int) -> NDArray[np.int64]:

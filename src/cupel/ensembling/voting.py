@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from cupel.core.combination import Combination, WeightedMean
 from cupel.core.form import Form
-from cupel.ensembling.evidence import Array, Choice, Evidence, Rows
+from cupel.ensembling.evidence import MAX_MEMBERS, Array, Blocks, Choice, Evidence, Rows, are_surely_worse
 
 if TYPE_CHECKING:
     from cupel.core.graph import Graph
@@ -21,6 +22,10 @@ TIE = 1e-6
 HALF = 0.5
 CASTING_VOTE = 0.5
 """The part of one vote that is divided as the mean probability is: it decides ties, and keeps probabilities off zero."""
+OF_A_FAMILY = 2
+"""Candidates of one family in the mean of close ones: what errs in other ways helps more than another of its kind."""
+SAME = 1e-6
+"""Predictions that differ by no more than this share of their spread say the same."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,39 @@ def choose_soft(evidence: Evidence, rows: Rows) -> Choice:
     """The plain mean of the best few, as many as score best."""
     admitted = evidence.admitted(rows)
     return _best_few(evidence, rows, [Choice.mean(admitted[:n], [1.0] * n) for n in range(1, len(admitted) + 1)])
+
+
+def choose_close(evidence: Evidence, rows: Rows) -> Choice:
+    """The plain mean of the best two of each family, those that are surely worse than the best of all left out.
+
+    Of very many candidates the best is the best by luck too; which of the close ones are better, few rows do not say. Where rows
+    are too few to say who is close, those that `Evidence.admitted` lets in.
+    """
+    ranked = [int(position) for position in np.argsort(-evidence.scores(rows), kind="stable")]
+    best, blocks = ranked[0], Blocks.of(rows)
+    if not blocks.rows:
+        return Choice.mean(different := _different(evidence, evidence.admitted(rows), rows), [1.0] * len(different))
+    families, counts = evidence.families or range(len(ranked)), Counter[object]()
+    among = [position for position in ranked if counts.update([families[position]]) or counts[families[position]] <= OF_A_FAMILY]
+    together = evidence.at(rows)
+    known = blocks.scores(together[best], evidence.score)
+    close = [
+        position
+        for position in among
+        if position == best or not are_surely_worse(blocks.scores(together[position], evidence.score), known)
+    ]
+    members = _different(evidence, close, rows)[:MAX_MEMBERS]
+    return Choice.mean(members, [1.0] * len(members))
+
+
+def _different(evidence: Evidence, positions: Sequence[int], rows: Rows) -> list[int]:
+    """Those of the candidates that do not say what an earlier one of them says."""
+    said: dict[int, Array] = {}
+    for position in positions:
+        own = np.asarray(evidence.predictions[position])[rows]
+        if all(np.abs(own - other).max() > SAME * np.ptp(other) for other in said.values()):
+            said[position] = own
+    return list(said)
 
 
 def choose_weighted(evidence: Evidence, rows: Rows) -> Choice:

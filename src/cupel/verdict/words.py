@@ -300,8 +300,11 @@ def ensemble_words(verdict: Verdict) -> str:
         return ""
     costs = _times(ensemble, single, ("slower", "larger"))
     paid = f" and is {' and '.join(costs)}" if costs else ""
-    who = "The mixture" if ensemble.name == verdict.pick.name else f"An {ensemble.name} was not packed: it"
-    return f"{who} gains {margin_words(margin)} over {single.name} alone{paid}."
+    gains = f"gains {margin_words(margin)} over {single.name} alone{paid}"
+    if ensemble.name != verdict.pick.name:
+        return f"An {ensemble.name} was not packed: it {gains}."
+    unsure = "; it is packed, since that is no sure loss, and a mean of several is less a matter of luck"
+    return f"The mixture {gains}{unsure if margin.estimate <= 0 else ''}."
 
 
 def _times(larger: Contender, smaller: Contender, words: tuple[str, str]) -> list[str]:

@@ -29,8 +29,8 @@ def test_every_method_beats_its_best_member_where_errors_are_independent(name, k
     evidence = evidence_of(kind)
     ensemble = made_by(name, evidence)
     if ensemble is None:
-        assert name == "hard-vote", "decisions alone may lose the log loss against one member's probabilities"
-        assert kind != "regression"
+        assert name in ("hard-vote", "close-vote"), "decisions alone may lose the log loss; who is surely worse is left out"
+        assert kind == "binary" or (name, kind) == ("hard-vote", "multiclass")
         return
     rows = rows_of(evidence)
     assert evidence.score(ensemble.out_of_fold, rows) > evidence.scores(rows).max()
@@ -79,6 +79,50 @@ def test_no_label_of_a_part_reaches_its_own_cross_fitted_predictions(choose):
     assert not np.allclose(before[~first], after[~first])
 
 
+def tried_of(n, *, noises, families, seed=1):
+    """Candidates that all err by the same, of size 1, and each by its own `noises` beside it."""
+    evidence, generator = evidence_of("regression", n=n), np.random.default_rng(seed)
+    common = evidence.target[:, None] + generator.normal(size=(n, 1))
+    predictions = [common + noise * generator.normal(size=(n, 1)) for noise in noises]
+    return replace(evidence, predictions=predictions, families=families)
+
+
+def test_the_close_ones_are_two_of_each_family_and_nobody_who_is_surely_worse():
+    families = ("trees", "trees", "trees", "network", "linear")
+    n_members = []
+    for seed in range(20):
+        evidence = tried_of(2000, noises=(0.3, 0.3, 0.3, 0.3, 1.0), families=families, seed=seed)
+        choice = METHODS["close-vote"].choose(evidence, rows_of(evidence))
+        assert int(np.argmax(evidence.scores(rows_of(evidence)))) in choice.positions
+        assert 4 not in choice.positions
+        assert sum(families[position] == "trees" for position in choice.positions) <= 2
+        assert choice.shares == pytest.approx([1 / len(choice.positions)] * len(choice.positions))
+        n_members.append(len(choice.positions))
+    assert np.mean(n_members) > 2
+
+
+def test_the_mean_of_the_close_ones_counts_where_the_luckiest_looks_better():
+    evidence = tried_of(400, noises=(0.0,), families=())
+    lucky = evidence.predictions[0]
+    close = replace(evidence, predictions=[lucky, lucky + np.where(np.arange(400)[:, None] % 2, 0.05, -0.05)])
+    rows = rows_of(close)
+    ensemble = made_by("close-vote", close)
+    assert close.score(ensemble.out_of_fold, rows) < close.scores(rows).max()
+    assert made_by("soft-vote", close) is None
+
+
+def test_few_rows_do_not_say_who_is_close():
+    evidence = tried_of(40, noises=(1.0, 1.0, 9.0), families=("a", "b", "c"))
+    assert len(METHODS["close-vote"].choose(evidence, rows_of(evidence)).positions) == 3
+
+
+def test_what_is_defined_on_too_few_blocks_proves_nobody_close():
+    evidence = tried_of(2000, noises=(1.0, 1.0), families=("a", "b"))
+    score = evidence.score
+    undefined = replace(evidence, score=lambda said, rows: score(said, rows) if len(rows) > 1000 else float("nan"))
+    assert len(METHODS["close-vote"].choose(undefined, rows_of(evidence)).positions) == 1
+
+
 def test_stacking_undoes_what_a_mean_cannot():  # members that are too timid
     evidence = evidence_of("regression")
     biased = replace(evidence, predictions=[30 + 0.4 * p for p in evidence.predictions])
@@ -91,8 +135,8 @@ def test_auto_takes_the_simpler_of_equals_and_the_stack_where_it_is_needed():
     evidence = evidence_of("regression")
     alike = replace(evidence, predictions=[evidence.predictions[0], evidence.predictions[0] + 1e-9])
     assert made_by("auto", alike) is None
-    exact = [evidence.target[:, None] + np.random.default_rng(seed).normal(size=(400, 1)) for seed in range(10, 14)]
-    assert not made_by("auto", replace(evidence, predictions=exact)).is_cross_fitted
+    close = tried_of(400, noises=(0.3,) * 4, families=("a", "b", "c", "d"), seed=3)
+    assert not made_by("auto", close).is_cross_fitted
     assert made_by("auto", replace(evidence, predictions=[30 + 0.4 * p for p in evidence.predictions])).is_cross_fitted
 
 

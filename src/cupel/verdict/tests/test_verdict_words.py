@@ -12,6 +12,7 @@ from cupel.verdict.drawings import Axis, Drawing, Plot, Scale, around, tick_text
 from cupel.verdict.words import (
     count_words,
     duration_words,
+    ensemble_words,
     label_words,
     latency_words,
     list_words,
@@ -52,6 +53,26 @@ def test_durations_sizes_and_counts_read_well() -> None:
     assert count_words(7043, "row") == "7,043 rows"
     assert list_words(["a", "b", "c", "d", "e", "f"]) == "a, b, c and 3 more"
     assert list_words(["a", "b"]) == "a and b"
+
+
+@pytest.mark.parametrize(
+    ("estimate", "packed", "said", "unsaid"),
+    [
+        (0.01, "mixture", "The mixture gains", "no sure loss"),
+        (-0.01, "mixture", "it is packed, since that is no sure loss", "not packed"),
+        (-0.01, "alone", "An mixture was not packed: it gains -0.01", "no sure loss"),
+    ],
+)
+def test_a_mixture_that_looks_worse_is_packed_with_a_reason(estimate: float, packed: str, said: str, unsaid: str) -> None:
+    single, mixture = (SimpleNamespace(name=name, latency_one=1.0, n_bytes=10) for name in ("alone", "mixture"))
+    verdict: Any = SimpleNamespace(
+        ensemble=mixture,
+        best_single=single,
+        margin_over_single=SimpleNamespace(estimate=estimate, low=estimate - 0.03, high=estimate + 0.03),
+        pick=SimpleNamespace(name=packed),
+    )
+    assert said in ensemble_words(verdict)
+    assert unsaid not in ensemble_words(verdict)
 
 
 def test_ticks_are_round_and_within_the_scale() -> None:
