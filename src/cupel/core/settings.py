@@ -20,21 +20,22 @@ OUTER_FOLDS = 5
 class Settings:
     """Everything that may be overridden; by default all is inferred from the data.
 
-    `task` is "binary", "multiclass", "multilabel" or "regression". `kinds` maps column names to kinds. `drop` names columns to
-    leave out. `group` names a column whose values must not be divided between training and validation; `time` one that orders
-    the rows. `split` is auto, holdout, tenth (a holdout of so many), k-fold, stratified, repeated, group or time. `families`
-    restricts what is tried (names; the constant always runs; some families are tried only where they are named). `search`
-    names the strategy (`tuning.SEARCHES`), `space` narrows, fixes or extends what may be chosen, by family and field; without
-    `racing` every candidate gets all folds. `ensemble` is how candidates are combined: none, greedy, bagged-greedy, close-vote,
-    soft-vote, weighted-vote, hard-vote, stack, network-stack, two-layer-stack or auto. `prefer` says which of those within a
-    standard error of the best is packed: "cheapest" or "best". For two classes, `costs` of a "false-positive" and a "false-negative", or
-    a "precision" or "recall" of `at_least` so much, say from which probability on the answer is yes. A share of the rows to
-    `seal` is kept away from everything, and judges the packed model once. With `nested` outer folds the whole run is repeated
-    without each of them, and what that picks is judged by it. `device` is "auto", "cpu" or "cuda". `fixes` is a fix
-    plan, as `cupel look --fixes` writes one. With `shuffle_target` targets are exchanged between rows, and scores must fall to
-    chance. `backbones` are pretrained weights to start from (files, folders, or names on a hub, which are downloaded only with
-    `allow_network`); of those whose licence forbids commercial use only those named in
-    `allow_licences` are taken. `sample` is the number of rows to search on where not on all: None lets memory and time say.
+    `task` is "binary", "multiclass", "multilabel" or "regression". `kinds` maps column names to kinds. `drop` names columns
+    to leave out. `group` names a column whose values must not be divided between training and validation; `time` one that
+    orders the rows. `split` is auto, holdout, tenth (a holdout of so many), k-fold, stratified, repeated, group or time.
+    `families` restricts what is tried (names; the constant always runs; some families are tried only where they are named).
+    `search` names the strategy (`tuning.SEARCHES`), `space` narrows, fixes or extends what may be chosen, by family and
+    field; without `racing` every candidate gets all folds. `ensemble` is how candidates are combined: none, greedy,
+    bagged-greedy, close-vote, soft-vote, weighted-vote, hard-vote, stack, network-stack, two-layer-stack or auto. `prefer`
+    says which of those within a standard error of the best is packed: "cheapest" or "best". For two classes, `costs` of a
+    "false-positive" and a "false-negative", or a "precision" or "recall" of `at_least` so much, say from which probability on
+    the answer is yes. A share of the rows to `seal` is kept away from everything, and judges the packed model once. With
+    `nested` outer folds the whole run is repeated without each of them, and what that picks is judged by it. `device` is
+    "auto", "cpu" or "cuda". `fixes` is a fix plan, as `cupel look --fixes` writes one. With `shuffle_target` targets are
+    exchanged between rows, and scores must fall to chance. `backbones` are pretrained weights to start from (files, folders,
+    or names on a hub, which are downloaded only with `allow_network`); of those whose licence forbids commercial use only
+    those named in `allow_licences` are taken. `sample` is the number of rows to search on where not on all: None lets memory
+    and time say.
     """
 
     task: str | None = None
