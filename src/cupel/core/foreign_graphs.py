@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from cupel.core.messages import fields, signed, text_of, varints
 
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 REFUSED = frozenset({"If", "Loop", "Scan", "SequenceMap", "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike",
@@ -36,7 +38,6 @@ MOST_BYTES_BESIDE = 1 << 20
 """Of a graph's inputs, outputs and remarks."""
 MOST_REMARKS = 1000
 _MOST_AXES = 16
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FLOAT, _INT64, _STRING = 1, 7, 8
 _NUMBERS = frozenset({4, 5, 7, 10, 11})
 """Of a tensor: where they do not stand as they lie in memory, and some writers give each a field."""
@@ -53,7 +54,6 @@ _PARTS: Mapping[str, Mapping[int, str]] = {
     "tensor": {_EXTERNAL_DATA: "", _DATA_LOCATION: ""},
 }
 SPARSE = "it has sparse weights"
-Part = tuple[int, int, int, int]
 
 
 class _RefusedError(Exception):
@@ -97,20 +97,20 @@ def fault_of(model: bytes) -> str | None:
 def n_nodes(model: bytes) -> int:
     """How many nodes a serialised ONNX model has; 0 where its bytes cannot be followed."""
     try:
-        graphs = [(first, last) for number, _, first, last in _fields(model, 0, len(model)) if number == 7]
-        return sum(number == 1 for graph in graphs for number, _, _, _ in _fields(model, *graph))
+        graphs = [(first, last) for number, _, first, last in fields(model) if number == 7]
+        return sum(number == 1 for graph in graphs for number, _, _, _ in fields(model, graph))
     except (IndexError, ValueError):
         return 0
 
 
 def _fault_of_model(model: bytes) -> str | None:
-    parts = list(_fields(model, 0, len(model)))
+    parts = list(fields(model))
     if any(number in (20, 25) for number, _, _, _ in parts):
         return "it brings functions of its own, or how to train it"
     if len(parts) > MOST_REMARKS:
         return f"it has more than {MOST_REMARKS:,} remarks"
     for number, _, first, last in parts:
-        if number == 8 and (domain := _text(model, _fields(model, first, last), 1)) not in DOMAINS:
+        if number == 8 and (domain := text_of(model, fields(model, (first, last)), wanted=1)) not in DOMAINS:
             return f"it needs operators of {domain[:60]!r}"
     for number, _, first, last in parts:
         if number == 7 and (fault := _fault_of_graph(model, first, last)):
@@ -122,7 +122,7 @@ def _fault_of_graph(model: bytes, start: int, end: int) -> str | None:
     sizes: dict[str, list[float]] = {}
     nodes = []
     n_parts = n_bytes_beside = 0
-    for number, _, first, last in _fields(model, start, end):
+    for number, _, first, last in fields(model, (start, end)):
         n_parts += 1
         if number == 1:
             nodes.append(_node(model, first, last))
@@ -162,7 +162,7 @@ def _extent(values: Iterable[float]) -> float:
 def _node(model: bytes, start: int, end: int) -> _Node:
     texts: dict[int, list[str]] = {1: [], 2: [], 4: [], 7: []}
     attributes = []
-    for number, _, first, last in _fields(model, start, end):
+    for number, _, first, last in fields(model, (start, end)):
         if number in texts:
             texts[number].append(model[first:last].decode())
         elif number == 5:
@@ -193,20 +193,20 @@ def _attribute(model: bytes, start: int, end: int) -> _Attribute:
     name, single = "", 0
     integers: list[int] = []
     values = None
-    for number, value, first, last in _fields(model, start, end):
+    for number, value, first, last in fields(model, (start, end)):
         if number == 1:
             name = model[first:last].decode()
         elif number == 3:
             single = value
         elif number == 8:
-            integers += [value] if first == last else _varints(model, first, last)
+            integers += [value] if first == last else varints(model, (first, last))
         elif number == 5:
             values = _small_tensor(model, first, last)[1]
         elif number in (6, 10, 11):
             raise _RefusedError("it has graphs, or lists of weights, within a node")
         elif number in (22, 23):
             raise _RefusedError(SPARSE)
-    return _Attribute(name, single, [float(_signed(value)) for value in integers], values)
+    return _Attribute(name, single, [float(signed(value)) for value in integers], values)
 
 
 def _small_tensor(model: bytes, start: int, end: int) -> tuple[str, list[float]]:
@@ -218,7 +218,7 @@ def _small_tensor(model: bytes, start: int, end: int) -> tuple[str, list[float]]
     name, kind, raw = "", 0, b""
     stated: list[float] = []
     n_beside = 0
-    for number, value, first, last in _fields(model, start, end):
+    for number, value, first, last in fields(model, (start, end)):
         n_beside += number not in _NUMBERS
         if n_beside > MOST_REMARKS:
             raise _RefusedError(f"a weight of it has more than {MOST_REMARKS:,} remarks")
@@ -231,7 +231,7 @@ def _small_tensor(model: bytes, start: int, end: int) -> tuple[str, list[float]]
         elif number == 9 and last - first <= 8 * _MOST_AXES:
             raw = model[first:last]
         elif number == 7 and last - first <= 10 * _MOST_AXES:
-            stated += [float(_signed(each)) for each in ([value] if first == last else _varints(model, first, last))]
+            stated += [float(signed(each)) for each in ([value] if first == last else varints(model, (first, last)))]
         elif number == 4 and last - first <= 4 * _MOST_AXES:
             stated += np.frombuffer(model[first:last], "<f4").astype(np.float64).tolist()
     if kind not in (_FLOAT, _INT64):
@@ -251,70 +251,8 @@ def _has_external_data(model: bytes) -> bool:
     while waiting:
         kind, start, end = waiting.pop()
         parts = _PARTS[kind]
-        found = [part for part in _fields(model, start, end) if part[0] in parts]
+        found = [part for part in fields(model, (start, end)) if part[0] in parts]
         if kind == "tensor" and any(number == _EXTERNAL_DATA or value for number, value, _, _ in found):
             return True
         waiting += [(parts[number], first, last) for number, _, first, last in found if kind != "tensor"]
     return False
-
-
-def _text(content: bytes, parts: Iterable[Part], wanted: int) -> str:
-    """The last text of that number, empty where there is none."""
-    found = ""
-    for number, _, first, last in parts:
-        if number == wanted:
-            found = content[first:last].decode()
-    return found
-
-
-def _varints(content: bytes, position: int, end: int) -> list[int]:
-    values = []
-    while position < end:
-        value, position = _varint(content, position)
-        values.append(value)
-    return values
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >> 63 else value
-
-
-def _fields(content: bytes, start: int, end: int) -> Iterator[Part]:
-    """Number, value (of integers), and the bounds (of messages) of each field.
-
-    Raises:
-        ValueError: the bytes are no message.
-    """
-    position = start
-    while position < end:
-        tag, position = _varint(content, position)
-        number, wire = tag >> 3, tag & 7
-        value = 0
-        if wire == _VARINT:
-            value, first = _varint(content, position)
-            last = first
-        elif wire == _BYTES:
-            length, first = _varint(content, position)
-            last = first + length
-        elif wire in (_FIXED64, _FIXED32):
-            first = position
-            last = first + (8 if wire == _FIXED64 else 4)
-        else:
-            raise ValueError(wire)
-        if last > end:
-            raise ValueError(last)
-        yield number, value, first, last
-        position = last
-
-
-def _varint(content: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = content[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-        if shift > 63:
-            raise ValueError(shift)
