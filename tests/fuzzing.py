@@ -43,6 +43,7 @@ from cupel.core.recipe import Recipe
 from cupel.core.restoring import restored
 from cupel.core.settings import Settings
 from cupel.core.untrusted import parsed_array, parsed_json
+from cupel.core.widening import widened
 from cupel.serving import load
 from cupel.verdict import leaderboard_csv
 from fuzzing_runs import refused_at_most
@@ -184,10 +185,11 @@ def open_a_rewritten_artifact(given_: tuple[str, Any], folder: Path) -> None:
 
 
 def follow_a_graph(content: bytes, folder: Path) -> None:
-    """Damaged bytes of a graph: the walk over them ends."""
+    """Damaged bytes of a graph: the walks over them end, and make little of them."""
     del folder
     fault = fault_of(content)
     assert fault is None or fault
+    assert len(widened(content)) <= 3 * len(content) + 100
 
 
 def predict_rows(rows: Mapping[str, list[Any]], folder: Path) -> None:

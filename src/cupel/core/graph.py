@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cupel.core.half_constants import constants_of, halved
+
 if TYPE_CHECKING:
     import onnx
 
@@ -108,12 +110,9 @@ class Graph:
 
         This is how unit models become an ensemble, and how models that another library exported come in.
         """
-        from onnx import numpy_helper
-
-        renamed = dict(bindings)
-        for initializer in model.graph.initializer:
-            renamed[initializer.name] = self.constant(numpy_helper.to_array(initializer))
-        for original in model.graph.node:
+        constants, nodes = constants_of(model)
+        renamed = {**bindings, **{name: self.constant(array) for name, array in constants.items()}}
+        for original in nodes:
             node = type(original)()
             node.CopyFrom(original)
             del node.input[:], node.output[:]
@@ -126,7 +125,7 @@ class Graph:
         return tuple(renamed[output.name] for output in model.graph.output)
 
     def model(self) -> onnx.ModelProto:
-        """The finished, checked model."""
+        """The finished, checked model; large constants that half precision holds exactly are stored in it, and cast."""
         import onnx
 
         model = self.unfinished()
@@ -137,7 +136,9 @@ class Graph:
         """The model so far, unchecked: it may lack outputs."""
         from onnx import helper
 
-        graph = helper.make_graph(self._nodes, "cupel", list(self._inputs.values()), self._outputs, self._constants)
+        constants, casts = halved(self._constants)
+        nodes = [*casts, *self._nodes]
+        graph = helper.make_graph(nodes, "cupel", list(self._inputs.values()), self._outputs, constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
         return helper.make_model(graph, opset_imports=opsets, producer_name="cupel", ir_version=IR_VERSION)
 

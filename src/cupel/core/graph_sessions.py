@@ -7,6 +7,7 @@ from typing import Any
 
 from cupel.core import machine
 from cupel.core.foreign_graphs import n_nodes
+from cupel.core.widening import widened
 
 SHARE_OF_MEMORY = 0.5
 """Of what is available when a graph is opened: what its tensors may take, unless it is said."""
@@ -27,12 +28,13 @@ def open_graph(model: bytes, *, threads: int = 1, memory_bytes: int | None = Non
 
     A graph of a hundred bytes may ask for any number of them; then the session fails instead. Texts and what else lies beside
     tensors are not bounded here: what makes them, `foreign_graphs` refuses. Versions of ONNX Runtime before 1.23 share among
-    all sessions of a process the bound of the first.
+    all sessions of a process the bound of the first. Constants in half precision become single precision once, here.
 
     Raises: whatever ONNX Runtime raises.
     """
     import onnxruntime
 
+    model = widened(model)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -73,3 +73,22 @@ def _varint(content: bytes, position: int) -> tuple[int, int]:
         shift += 7
         if shift > 63:
             raise ValueError(shift)
+
+
+def head(number: int, n_bytes: int) -> bytes:
+    """What stands before so many bytes that are the field of that number."""
+    return _written(number << 3 | _BYTES) + _written(n_bytes)
+
+
+def integer(number: int, value: int) -> bytes:
+    """A field of that number with an integer."""
+    return _written(number << 3 | _VARINT) + _written(value)
+
+
+def _written(value: int) -> bytes:
+    written = bytearray()
+    while value > 0x7F:
+        written.append(value & 0x7F | 0x80)
+        value >>= 7
+    written.append(value)
+    return bytes(written)
