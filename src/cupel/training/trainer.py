@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cupel.core.family import Family, FittedModel, FittedUnit, UnitData
 from cupel.core.inputs import InputShape
-from cupel.core.layers import Network
+from cupel.core.layers import Network, round_weights
 from cupel.core.recipe import Pace, Recipe
 from cupel.core.stored import StoredUnit
 from cupel.core.task import Task
@@ -129,11 +129,12 @@ class Trainer:
         """One model with the weights of its best epoch, or the mean of its best snapshots, and what it predicts."""
         outcome: Outcome = loop.outcomes[place]
         snapshots = [loop.best.of(place, snapshot=number) for number in range(len(outcome.best_epochs))]
-        networks = [self._trained(unit, weights, rows=rows, scale=scale) for weights in snapshots]
+        networks = [self._finished(unit, weights, rows=rows) for weights in snapshots]
+        models = [self._trained(unit, network, scale=scale) for network in networks]
         run = range(1)
-        if len(networks) > 1:
-            run = best_run([network.predict(unit.stop) for network in networks], unit.stop_target)
-        model = networks[run.start] if len(run) == 1 else MeanOfModels(tuple(networks[run.start : run.stop]))
+        if len(models) > 1:
+            run = best_run([each.predict(unit.stop) for each in models], unit.stop_target)
+        model = models[run.start] if len(run) == 1 else MeanOfModels(tuple(models[run.start : run.stop]))
         return FittedUnit(
             model,
             model.predict(unit.valid),
@@ -144,16 +145,20 @@ class Trainer:
             weights={
                 f"snapshot_{number}.{name}" if len(run) > 1 else name: np.ascontiguousarray(tensor[0].numpy())
                 for number in run
-                for name, tensor in snapshots[number].items()
+                for name, tensor in networks[number].state_dict().items()
             },
         )
 
-    def _trained(self, unit: UnitData, weights: Mapping[str, Tensor], *, rows: Rows, scale: TargetScale | None) -> FittedModel:
-        """A network of one model with these weights."""
+    def _finished(self, unit: UnitData, weights: Mapping[str, Tensor], *, rows: Rows) -> Network:
+        """A network of one model with these weights, rounded: what it predicts from now on is judged, and is what is packed."""
         network = self._build([unit.seed])
         network.load_state_dict(weights)
+        round_weights(network)
         _show(network, rows)
-        network.eval()
+        return network.eval()
+
+    def _trained(self, unit: UnitData, network: Network, *, scale: TargetScale | None) -> FittedModel:
+        """What answers with the network."""
         trained = TrainedNetwork(network, self.shape, unit.train.widths, scale, form=self.task.form)
         return TrainedMasks(trained, len(self.task.classes)) if self.task.grid else trained
 

@@ -26,6 +26,7 @@ from cupel.core.layers.network import Network, ParameterGroup, add_member_axis, 
 from cupel.core.layers.normalisation import BatchNorm, LayerNorm, MapBatchNorm, MapLayerNorm
 from cupel.core.layers.numeric import LinearEmbedding, PeriodicEmbedding, PeriodicReluEmbedding, PiecewiseLinearEmbedding
 from cupel.core.layers.pixels import PixelScaling
+from cupel.core.layers.rounding import round_weights
 from cupel.core.layers.scaling import MemberScale, Scale
 from cupel.core.layers.squeeze import SqueezeExcite
 from cupel.core.layers.transformer import Attention, GatedFeedForward, TransformerBlock, why_heads_differ
@@ -74,6 +75,7 @@ __all__ = [
     "generators_for",
     "joined",
     "rising_rates",
+    "round_weights",
     "unfolded",
     "why_heads_differ",
 ]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cupel.core.graph import Graph
+from cupel.core.half_precision import snapped
 from cupel.core.layers.normalisation import MapBatchNorm
 
 Array = NDArray[np.float32]
@@ -117,7 +118,7 @@ class Convolution(nn.Module):
         if norm is not None:
             factor, shift = norm.affine(model)
             weight, bias = weight * factor[:, None, None, None], bias * factor + shift
-        parameters = weight.astype(np.float32), bias.astype(np.float32)
+        parameters = snapped(weight), bias.astype(np.float32)
         return emit_convolution(graph, x, parameters=parameters, window=self.window)
 
 

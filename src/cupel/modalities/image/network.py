@@ -88,9 +88,9 @@ class LinearHead(Head):
         return outputs if self.factor == 1 else outputs * self.factor
 
     def emit(self, graph: Graph, x: str, *, model: int) -> str:
-        """The same from plain operators, the factor multiplied in; dropout is off."""
-        weight, bias = (p[model].detach().cpu().double().numpy() * self.factor for p in (self.output.weight, self.output.bias))
-        return graph.op("Gemm", x, graph.constant(weight.astype("float32")), graph.constant(bias.astype("float32")))
+        """The same from plain operators; dropout is off."""
+        weight, bias = (graph.constant(p[model].detach().cpu().numpy()) for p in (self.output.weight, self.output.bias))
+        return graph.op("Gemm", x, weight, bias, alpha=float(self.factor), beta=float(self.factor))
 
 
 class ImageNetwork(Network):

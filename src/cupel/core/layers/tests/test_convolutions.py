@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from onnx import TensorProto
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,6 +28,7 @@ from cupel.core.layers import (
     generators_for,
     joined,
     rising_rates,
+    round_weights,
     unfolded,
 )
 
@@ -295,3 +297,34 @@ def test_channels_are_joined_model_by_model() -> None:
     one = joined([folded(first[:1]), folded(second[:1])], n_channels=N_CHANNELS)
     assert torch.equal(one, together[0])
     assert one.is_contiguous(memory_format=torch.channels_last)
+
+
+class Convolved(Network):
+    """A convolution with its normalisation, wide enough to be rounded."""
+
+    def __init__(self, seeds: tuple[int, ...]) -> None:
+        super().__init__()
+        self.n_models = len(seeds)
+        self.layer = NormedConvolution((N_CHANNELS, 40), generators_for(seeds), window=Window())
+
+
+def test_what_is_packed_of_a_rounded_convolution_is_what_half_precision_holds() -> None:
+    network, x = Convolved(SEEDS), pictures()
+    shaken(network)
+    with torch.no_grad():
+        network.layer.norm.scale[:, 3] = 0.0
+        before = network.layer.convolution.weight.clone()
+        round_weights(network)
+        expected = network.layer(folded(x)).chunk(N_MODELS, dim=1)
+    weight = network.layer.convolution.weight
+    assert torch.equal(weight[:, 3], before[:, 3]), "what is multiplied by nothing is not lost"
+    assert 0 < (weight - before).abs().max() < 2**-10 * before.abs().max()
+    for model in range(N_MODELS):
+        graph = Graph()
+        maps = graph.input_of_shape("x", np.float32, axes=(N_CHANNELS, *SIZE))
+        graph.output("y", graph.op("Flatten", network.layer.emit(graph, maps, model=model), axis=1), np.float32, width=40 * 63)
+        packed = graph.model()
+        assert {tensor.data_type for tensor in packed.graph.initializer if len(tensor.dims) == 4} == {TensorProto.FLOAT16}
+        session = onnxruntime.InferenceSession(packed.SerializeToString(), providers=["CPUExecutionProvider"])
+        given, own = session.run(None, {"x": x[model].numpy()})[0], expected[model].flatten(1).numpy()
+        assert np.abs(given - own).max() < 1e-5 * max(1.0, np.abs(own).max())

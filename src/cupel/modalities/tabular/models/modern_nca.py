@@ -163,8 +163,9 @@ class ModernNca(Network):
         self._seeds = [self._seeds[model] for model in models]
 
     def train(self, mode: bool = True) -> ModernNca:
-        """Forget where the voters stand: weights change between one evaluation and the next."""
-        self._known = None
+        """Where training goes on, forget where the voters stand: weights change between one evaluation and the next."""
+        if mode:
+            self._known = None
         super().train(mode)
         return self
 
@@ -207,15 +208,25 @@ class ModernNca(Network):
 
     def _voted(self, x: Tensor) -> Tensor:
         """By all voters, a few rows at a time, (M, B, output); products in float64: distances are small differences."""
-        if self._known is None:
-            self._known = self._encoded(self.voters.blocks()).double(), self._answers(self.voters.target)
-        known, answers = self._known
+        known, answers = self._remembered()
+        known = known.double()
         absent = torch.arange(known.shape[1], device=x.device)[None, :] >= self.voters.sizes[:, None]
         parts = []
         for part in torch.split(x.double(), ROWS_AT_ONCE, dim=1):
             squares = _squares(part, known).float().masked_fill(absent[:, None, :], torch.inf)
             parts.append(torch.bmm(_weights(squares), answers))
         return torch.cat(parts, dim=1) if parts else x.new_zeros(len(x), 0, self._n_outputs)
+
+    def _remembered(self) -> tuple[Float[Tensor, "model voter width"], Float[Tensor, "model voter output"]]:
+        """Where all voters stand, in numbers that half precision holds wherever that can, and their answers.
+
+        They are reckoned once: what is packed is to the last bit what was predicted by.
+        """
+        if self._known is None:
+            places = self._encoded(self.voters.blocks())
+            nearest = places.half().float()
+            self._known = torch.where(nearest.isfinite(), nearest, places), self._answers(self.voters.target)
+        return self._known
 
     def _answers(self, target: Tensor) -> Float[Tensor, "model voter output"]:
         """One-hot classes, labels, or values."""
@@ -231,8 +242,7 @@ class ModernNca(Network):
             x = block.emit(graph, x, model=model)
         size = int(self.voters.sizes[model])
         with torch.inference_mode():
-            known = self._encoded(self.voters.blocks())[model, :size].cpu().numpy()
-            answers = self._answers(self.voters.target)[model, :size].cpu().numpy()
+            known, answers = (each[model, :size].cpu().numpy() for each in self._remembered())
         weights = _emit_weights(graph, graph.cast(x, np.float64), known)
         voted = graph.op("MatMul", weights, graph.constant(answers, np.float32))
         return add_member_axis(graph, self._emit_logits(graph, voted))

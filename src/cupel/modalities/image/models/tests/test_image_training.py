@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from onnx import TensorProto
 
 from cupel import training
 from cupel.core.family import FittedUnit, UnitData
@@ -61,6 +62,9 @@ def test_the_loop_trains_networks_on_pictures_and_they_leave_as_onnx(name: str) 
     flat = graph.input("x", np.uint8, width=SIDE * SIDE)
     maps = graph.op("Reshape", flat, graph.constant(np.array([-1, 1, SIDE, SIDE], np.int64)))
     graph.output("y", both[0].model.emit(graph, {"pixels": maps}), np.float64, width=2)
-    session = onnxruntime.InferenceSession(graph.model().SerializeToString(), providers=["CPUExecutionProvider"])
+    packed = graph.model()
+    sizes = {kind: sum(np.prod(each.dims) for each in packed.graph.initializer if each.data_type == kind) for kind in (1, 10)}
+    assert sizes[TensorProto.FLOAT16] > 5 * sizes[TensorProto.FLOAT]
+    session = onnxruntime.InferenceSession(packed.SerializeToString(), providers=["CPUExecutionProvider"])
     given = session.run(None, {"x": pixels.reshape(len(pixels), -1)})[0]
     assert np.abs(given - both[0].predictions).max() < 1e-5

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from onnx import TensorProto, numpy_helper
 
+from cupel.core.graph import Graph
+from cupel.core.graph_sessions import open_graph
 from cupel.core.inputs import InputShape
 from cupel.core.layers import Network
 from cupel.core.task import Task, TaskKind
@@ -80,3 +83,20 @@ def test_what_is_remembered_is_no_weight_and_follows_the_models_that_stay() -> N
     network.keep([1])
     assert torch.allclose(network.eval()({"numeric": blocks["numeric"][1:]})[0], before, atol=1e-5)
     assert network.train()({"numeric": blocks["numeric"][1:]}).shape == (1, 1, N_ROWS, 1)
+
+
+def test_voters_are_packed_where_they_stood_when_predictions_were_made_by_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, blocks, _ = shown()
+    expected = network.eval()(blocks)[1, 0].detach().numpy()
+    monkeypatch.setattr(type(network), "_encoded", lambda *_: pytest.fail("their places are reckoned again"))
+    graph = Graph()
+    x = graph.input("numeric", np.float32, width=3)
+    graph.output("y", graph.op("Squeeze", network.emit(graph, {"numeric": x}, model=1)), np.float32, width=1)
+    packed = graph.model()
+    (places,) = (
+        tensor for tensor in packed.graph.initializer if tensor.data_type == TensorProto.FLOAT16 and tensor.dims[1] == 50
+    )
+    assert len(np.unique(numpy_helper.to_array(places))) > 1000
+    packed.graph.output[0].type.tensor_type.ClearField("shape")
+    given = open_graph(packed.SerializeToString()).run(["y"], {"numeric": blocks["numeric"][1].numpy()})[0]
+    assert np.abs(given - expected[:, 0]).max() < 1e-5
