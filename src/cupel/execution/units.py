@@ -19,6 +19,7 @@ from cupel.core.candidate import Candidate
 from cupel.core.dataset import Dataset
 from cupel.core.errors import DataError, PassingError
 from cupel.core.foreign_graphs import fault_of
+from cupel.core.half_precision import in_half
 from cupel.core.split import Fold, Splits
 from cupel.core.storage import finite, npy, storage_error, write_bytes, write_json
 from cupel.core.trial import UnitResult
@@ -55,7 +56,7 @@ class UnitFiles:
     @property
     def n_bytes(self) -> int:
         """About what they take of the disk."""
-        arrays = (self.rows, self.predictions, self.golden, self.stop_predictions, *self.weights.values())
+        arrays = (self.rows, self.predictions, self.golden, self.stop_predictions, *_stored(self.weights).values())
         return sum(array.nbytes for array in arrays if array is not None) + len(self.model) + BYTES_OF_FACTS
 
 
@@ -121,7 +122,7 @@ class UnitStore:
         if files.weights:
             from safetensors.numpy import save
 
-            contents[WEIGHTS] = save({name: np.ascontiguousarray(w) for name, w in files.weights.items()})
+            contents[WEIGHTS] = save(_stored(files.weights))
         contents["curve.json"] = json.dumps(finite(dict(files.facts.get("curve", {})))).encode()
         self.folder.mkdir(exist_ok=True)  # not its parents: a run folder that was removed is not made again piece by piece
         folder.mkdir(exist_ok=True)
@@ -197,7 +198,7 @@ class UnitStore:
             loaded: dict[str, Array] = load(read_bytes(self.path(key) / WEIGHTS, most_bytes=MOST_BYTES))
         except (*_DAMAGED, SafetensorError):
             return {}
-        return loaded
+        return {name: w.astype(np.float32) if w.dtype == np.float16 else w for name, w in loaded.items()}
 
     def _facts(self, key: str) -> dict[str, Any]:
         """What `unit.json` says."""
@@ -231,6 +232,12 @@ class UnitStore:
             cut_short=bool(facts.get("cut_short")),
             latency_ms={name: float(value) for name, value in (facts.get("latency_ms") or {}).items()},
         )
+
+
+def _stored(weights: Mapping[str, Array]) -> dict[str, Array]:
+    """Weights as they are written: in half precision where it holds them exactly."""
+    halves = {name: in_half(array) for name, array in weights.items()}
+    return {name: np.ascontiguousarray(array) if (half := halves[name]) is None else half for name, array in weights.items()}
 
 
 def _curve(plain: Any) -> dict[str, list[float]]:

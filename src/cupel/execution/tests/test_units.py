@@ -212,3 +212,14 @@ def test_damaged_weights_are_none(tmp_path):
     for content in (b"", b"\xff" * 8, (1 << 40).to_bytes(8, "little") + b"{}"):
         path.write_bytes(content)
         assert store.weights("k") == {}
+
+
+def test_weights_that_half_precision_holds_take_half_the_bytes_and_come_back_as_they_were(tmp_path):
+    drawn = np.random.default_rng(0).normal(size=(2, 40, 40)).astype(np.float32)
+    weights = {"rounded": drawn[0].astype(np.float16).astype(np.float32), "odd": drawn[1], "few": np.ones(3, np.float32)}
+    store, held = UnitStore(tmp_path), replace(files(), weights=weights)
+    store.save("k", held)
+    found = store.weights("k")
+    assert all(found[name].dtype == np.float32 and np.array_equal(found[name], array) for name, array in weights.items())
+    assert held.n_bytes == replace(held, weights={**weights, "rounded": drawn[0]}).n_bytes - 2 * 1600
+    assert (tmp_path / "k" / "weights.safetensors").stat().st_size < (2 + 4) * 1600 + 400
